@@ -21,7 +21,7 @@ PG_CFLAGS += -O3 -fno-math-errno -fvisibility=hidden
 SHLIB_LINK = -lm
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=vector
+REGRESS_OPTS = --inputdir=test --load-extension=vector
 
 EXTRA_CLEAN = build
 
@@ -32,5 +32,7 @@ override with_llvm := no
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+$(OBJS): $(wildcard $(srcdir)/src/*/*.h $(srcdir)/src/*/*/*.h)
 
 include $(srcdir)/tools/targets.mk

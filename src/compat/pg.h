@@ -1,0 +1,83 @@
+/*
+ * pg.h
+ *	  PostgreSQL's headers, with the differences between versions 14 to 18
+ *	  (and 19, as far as it can be had) levelled.
+ *
+ * Every file that talks to PostgreSQL includes this one first, in place of
+ * postgres.h, and tests no version number itself.
+ */
+#ifndef VECTOR_COMPAT_PG_H
+#define VECTOR_COMPAT_PG_H
+
+#include "pg_config.h"
+
+#if PG_VERSION_NUM < 140000
+#error "vector needs PostgreSQL 14 or later"
+#endif
+
+/*
+ * Our symbols are hidden unless they are meant for the server, so that no
+ * other library's function of the same name can take their place.  From 16 on
+ * PGDLLEXPORT says so by itself.
+ */
+#if PG_VERSION_NUM < 160000
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+#include "commands/vacuum.h"
+
+/* Declare and register a function that SQL calls; its body follows. */
+#define SQL_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum \
+	name(PG_FUNCTION_ARGS)
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/* Soft errors (pg_input_is_valid, COPY ... ON_ERROR) came with 16. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
+/* Reserving a prefix of setting names */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* A column's statistics target, and what ANALYZE samples for it */
+static inline int
+statistics_target(VacAttrStats *stats)
+{
+#if PG_VERSION_NUM >= 170000
+	return stats->attstattarget < 0 ? default_statistics_target
+		: stats->attstattarget;
+#else
+	return stats->attr->attstattarget < 0 ? default_statistics_target
+		: stats->attr->attstattarget;
+#endif
+}
+
+/* Interrupts and the cost-based delay, in ANALYZE */
+static inline void
+analyze_delay_point(void)
+{
+#if PG_VERSION_NUM >= 180000
+	vacuum_delay_point(true);
+#else
+	vacuum_delay_point();
+#endif
+}
+
+#endif							/* VECTOR_COMPAT_PG_H */

@@ -1,0 +1,110 @@
+/*
+ * parse_error.c
+ *	  The wording of what the pure parsers (math/text) report.
+ *
+ * Messages and SQLSTATEs are the ones that pgvector's clients know.
+ */
+#include "compat/pg.h"
+
+#include "types/parse_error.h"
+
+Datum
+text_parse_error(const TypeLimits *type, ParseStatus status, const char *str,
+				 const ParseToken *token, struct Node *context)
+{
+	const char *detail = NULL;
+
+	switch (status)
+	{
+		case PARSE_NO_DIMS:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("%s must have at least 1 dimension", type->name)));
+		case PARSE_TOO_MANY_DIMS:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("%s cannot have more than %d dimensions",
+							type->name, type->max_dims)));
+		case PARSE_TOO_MANY_NONZERO:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("%s cannot have more than %d non-zero elements",
+							type->name, type->max_nonzero)));
+		case PARSE_NAN:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("NaN not allowed in %s", type->name)));
+		case PARSE_INFINITE:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("infinite value not allowed in %s", type->name)));
+		case PARSE_INDEX_BOUNDS:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("%s index out of bounds", type->name)));
+		case PARSE_INDEX_DUPLICATE:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("%s indices must not contain duplicates",
+							type->name)));
+		case PARSE_OUT_OF_RANGE:
+			ereturn(context, (Datum) 0,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("\"%s\" is out of range for type %s",
+							pnstrdup(token->start, token->len), type->name)));
+		case PARSE_NO_OPENING:
+			detail = psprintf("Vector contents must start with \"%c\".",
+							  type->opening);
+			break;
+		case PARSE_JUNK:
+			detail = type->opening == '[' ? "Junk after closing right brace."
+				: "Junk after closing.";
+			break;
+		case PARSE_UNEXPECTED_END:
+			detail = "Unexpected end of input.";
+			break;
+		default:
+			Assert(status == PARSE_SYNTAX);
+			break;
+	}
+	ereturn(context, (Datum) 0,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid input syntax for type %s: \"%s\"",
+					type->name, str),
+			 detail ? errdetail_internal("%s", detail) : 0));
+}
+
+void
+wire_parse_error(const TypeLimits *type, ParseStatus status)
+{
+	const char *problem;
+
+	/* worded as pq_copymsgbytes does */
+	if (status == PARSE_TRUNCATED)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("insufficient data left in message")));
+
+	switch (status)
+	{
+		case PARSE_RESERVED:
+			problem = "Its reserved field must be 0.";
+			break;
+		case PARSE_NEGATIVE_COUNT:
+			problem = "Its number of non-zero elements must not be negative.";
+			break;
+		case PARSE_INDEX_ORDER:
+			problem = "Its indices must be in ascending order.";
+			break;
+		case PARSE_ZERO_VALUE:
+			problem = "It must not contain zero values.";
+			break;
+		default:
+			(void) text_parse_error(type, status, "", NULL, NULL);
+			pg_unreachable();
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid binary representation of type %s", type->name),
+			 errdetail_internal("%s", problem)));
+}

@@ -1,0 +1,33 @@
+/*
+ * parse_error.h
+ *	  The wording of what the pure parsers (math/text) report.
+ */
+#ifndef VECTOR_TYPES_PARSE_ERROR_H
+#define VECTOR_TYPES_PARSE_ERROR_H
+
+#include "math/text/text.h"
+
+/* A type's name and limits, as its messages need them */
+typedef struct TypeLimits
+{
+	const char *name;			/* SQL name of the type */
+	int			max_dims;
+	int			max_nonzero;	/* sparse only */
+	char		opening;		/* bracket that opens the text form */
+} TypeLimits;
+
+/*
+ * Raise the error that a text parser's status stands for.
+ *
+ * str: the whole input.  token: the number at fault, for PARSE_OUT_OF_RANGE.
+ * context: where soft errors go (fcinfo->context), or NULL.  Returns 0, for
+ * the input function to return, and only when the error was soft.
+ */
+extern Datum text_parse_error(const TypeLimits *type, ParseStatus status,
+							  const char *str, const ParseToken *token,
+							  struct Node *context);
+
+/* The same for a binary message; never returns. */
+extern void wire_parse_error(const TypeLimits *type, ParseStatus status) pg_attribute_noreturn();
+
+#endif							/* VECTOR_TYPES_PARSE_ERROR_H */

@@ -1,0 +1,63 @@
+/*
+ * vector.c
+ *	  Module entry: settings and the choice of distance kernels.
+ *
+ * Loading picks the kernels this processor runs best.  Nothing here needs
+ * shared_preload_libraries: the library is loaded by the first statement that
+ * touches one of its functions.
+ */
+#include "compat/pg.h"
+
+#include "math/distance/distance.h"
+
+PG_MODULE_MAGIC;
+
+static int	simd_level = DISTANCE_AUTO;
+
+static const struct config_enum_entry simd_options[] = {
+	{"auto", DISTANCE_AUTO, false},
+	{"scalar", DISTANCE_SCALAR, false},
+	{"neon", DISTANCE_NEON, false},
+	{"avx2", DISTANCE_AVX2, false},
+	{"avx512", DISTANCE_AVX512, false},
+	{NULL, 0, false}
+};
+
+/* Refuse a level that this processor (or this build) cannot run. */
+static bool
+check_simd_level(int *newval, void **extra, GucSource source)
+{
+	if (distance_table((DistanceLevel) *newval) != NULL)
+		return true;
+
+	GUC_check_errdetail("This processor does not support the instruction set.");
+	GUC_check_errhint("\"auto\" chooses the best supported one.");
+	return false;
+}
+
+static void
+assign_simd_level(int newval, void *extra)
+{
+	(void) distance_set_level((DistanceLevel) newval);
+}
+
+/* The setting shows what "auto" has chosen. */
+static const char *
+show_simd_level(void)
+{
+	return distance_kernels->name;
+}
+
+void
+_PG_init(void)
+{
+	DefineCustomEnumVariable("vector.simd",
+							 "Sets the instruction set of the distance kernels.",
+							 "\"auto\" takes the best one the processor has; the others are for tests.",
+							 &simd_level,
+							 DISTANCE_AUTO, simd_options,
+							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
+							 check_simd_level, assign_simd_level,
+							 show_simd_level);
+	MarkGUCPrefixReserved("vector");
+}

@@ -1,0 +1,48 @@
+-- Every row of pgvector's catalog surface exists here, as it is there.
+CREATE TABLE surface (kind text, name text, properties text);
+\copy surface FROM 'test/compat/surface.tsv' WITH (FORMAT csv, DELIMITER E'\t', QUOTE E'\b')
+
+CREATE VIEW member AS
+SELECT classid, objid FROM pg_depend
+WHERE refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vector') AND deptype = 'e';
+
+CREATE TABLE installed AS
+SELECT 'type' AS kind, format_type(t.oid, NULL) AS name,
+	'length='||t.typlen||' storage='||t.typstorage::text||' align='||t.typalign::text||' category='||t.typcategory::text AS properties
+FROM member JOIN pg_type t ON t.oid = objid AND classid = 'pg_type'::regclass WHERE t.typelem = 0
+UNION ALL
+SELECT 'function', p.oid::regprocedure::text,
+	'returns='||pg_get_function_result(p.oid)||' strict='||p.proisstrict||' volatility='||p.provolatile::text||' parallel='||p.proparallel::text||' kind='||p.prokind::text||' symbol='||p.prosrc
+FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
+UNION ALL
+SELECT 'operator', o.oid::regoperator::text,
+	'function='||o.oprcode::text||' commutator='||coalesce(nullif(o.oprcom, 0)::regoperator::text, '-')||' negator='||coalesce(nullif(o.oprnegate, 0)::regoperator::text, '-')||' restrict='||o.oprrest::text||' join='||o.oprjoin::text
+FROM member JOIN pg_operator o ON o.oid = objid AND classid = 'pg_operator'::regclass
+UNION ALL
+SELECT 'cast', format_type(c.castsource, NULL)||' -> '||format_type(c.casttarget, NULL), 'context='||c.castcontext::text
+FROM member JOIN pg_cast c ON c.oid = objid AND classid = 'pg_cast'::regclass
+UNION ALL
+SELECT 'opclass', a.amname||' '||o.opcname,
+	'for='||format_type(o.opcintype, NULL)||' default='||o.opcdefault
+	||' operators='||(SELECT string_agg(amopopr::regoperator::text||'@'||amopstrategy||CASE amoppurpose WHEN 'o' THEN ' order by' ELSE '' END, ', ' ORDER BY amopstrategy) FROM pg_amop WHERE amopfamily = o.opcfamily)
+	||' support='||(SELECT string_agg(amprocnum||'='||amproc::regprocedure::text, ', ' ORDER BY amprocnum) FROM pg_amproc WHERE amprocfamily = o.opcfamily)
+FROM member JOIN pg_opclass o ON o.oid = objid AND classid = 'pg_opclass'::regclass JOIN pg_am a ON a.oid = o.opcmethod;
+
+-- Rows of access methods that do not exist yet
+CREATE VIEW expected AS
+SELECT * FROM surface
+WHERE kind NOT IN ('access method', 'setting')
+	AND NOT (kind = 'opclass' AND name ~ '^(hnsw|ivfflat) ')
+	AND NOT (kind = 'function' AND name ~ '^(hnsw|ivfflat)');
+
+SELECT kind, count(*) FROM expected GROUP BY kind ORDER BY kind;
+
+-- Missing or different: none
+SELECT e.kind, e.name, e.properties AS expected, i.properties AS installed
+FROM expected e LEFT JOIN installed i ON i.kind = e.kind AND i.name = e.name
+WHERE i.properties IS DISTINCT FROM e.properties ORDER BY 1, 2;
+
+-- What we have beyond it
+SELECT i.kind, i.name FROM installed i
+WHERE NOT EXISTS (SELECT FROM surface s WHERE s.kind = i.kind AND s.name = i.name)
+ORDER BY i.kind, i.name COLLATE "C";
