@@ -9,6 +9,7 @@
 #include "compat/pg.h"
 
 #include "math/distance/distance.h"
+#include "planner/exact.h"
 
 PG_MODULE_MAGIC;
 
@@ -59,5 +60,6 @@ _PG_init(void)
 							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
+	exact_scan_init();
 	MarkGUCPrefixReserved("vector");
 }

@@ -56,6 +56,31 @@ extern PGDLLEXPORT void _PG_init(void);
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* A custom scan's word that it can project came with 15; 14 took it for granted. */
+#if PG_VERSION_NUM < 150000
+#define CUSTOMPATH_SUPPORT_PROJECTION 0
+#endif
+
+/* What names a relation's files, with its accessor */
+#if PG_VERSION_NUM >= 160000
+#define relation_locator(relation) ((relation)->rd_locator)
+#else
+#define relation_locator(relation) ((relation)->rd_node)
+#endif
+
+/* "Snapshot too old" went with 17. */
+#if PG_VERSION_NUM >= 170000
+#define TestForOldSnapshot(snapshot, relation, page) ((void) 0)
+#endif
+
+/* How a path key says descending changed with 18. */
+#if PG_VERSION_NUM >= 180000
+#define pathkey_is_descending(pathkey) ((pathkey)->pk_cmptype == COMPARE_GT)
+#else
+#define pathkey_is_descending(pathkey) \
+	((pathkey)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
 /* A column's statistics target, and what ANALYZE samples for it */
 static inline int
 statistics_target(VacAttrStats *stats)

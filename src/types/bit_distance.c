@@ -7,10 +7,11 @@
 #include "utils/varbit.h"
 
 #include "math/distance/distance.h"
+#include "types/distance_function.h"
 
 /* PostgreSQL keeps the bits behind the last one 0, so whole bytes compare. */
 static void
-check_same_length(VarBit *a, VarBit *b)
+check_same_length(const VarBit *a, const VarBit *b)
 {
 	if (VARBITLEN(a) != VARBITLEN(b))
 		ereport(ERROR,
@@ -20,29 +21,26 @@ check_same_length(VarBit *a, VarBit *b)
 }
 
 /* The number of bits that differ */
-SQL_FUNCTION(hamming_distance)
+static double
+hamming(const VarBit *a, const VarBit *b)
 {
-	VarBit	   *a = PG_GETARG_VARBIT_P(0);
-	VarBit	   *b = PG_GETARG_VARBIT_P(1);
-
 	check_same_length(a, b);
-	PG_RETURN_FLOAT8((double) distance_kernels->bit_hamming(VARBITS(a),
-															VARBITS(b),
-															VARBITBYTES(a)));
+	return (double) distance_kernels->bit_hamming(VARBITS(a), VARBITS(b),
+												  VARBITBYTES(a));
 }
 
 /* 1 - |a AND b| / |a OR b|; 1 where they have no bit in common */
-SQL_FUNCTION(jaccard_distance)
+static double
+jaccard(const VarBit *a, const VarBit *b)
 {
-	VarBit	   *a = PG_GETARG_VARBIT_P(0);
-	VarBit	   *b = PG_GETARG_VARBIT_P(1);
 	uint64_t	both;
 	uint64_t	either;
 
 	check_same_length(a, b);
 	distance_kernels->bit_jaccard(VARBITS(a), VARBITS(b), VARBITBYTES(a),
 								  &both, &either);
-	if (both == 0)
-		PG_RETURN_FLOAT8(1);
-	PG_RETURN_FLOAT8(1 - (double) both / (double) either);
+	return both == 0 ? 1 : 1 - (double) both / (double) either;
 }
+
+DISTANCE_FUNCTION(hamming_distance, VarBit, hamming(a, b));
+DISTANCE_FUNCTION(jaccard_distance, VarBit, jaccard(a, b));

@@ -10,24 +10,24 @@
 #include <math.h>
 
 #include "types/cosine.h"
+#include "types/distance_function.h"
 
 /*
- * An SQL function of two vectors: the kernel's result is d, the function's is
- * expression(d).
+ * The distance of a and b, where the kernel's result is d and the distance
+ * expression(d)
  */
 #define DENSE_DISTANCE(name, type, element, result_type, kernel, expression) \
-	SQL_FUNCTION(name) \
+	static inline double \
+	name##_dense(const DenseVector *a, const DenseVector *b) \
 	{ \
-		DenseVector *a = DENSE_ARG(0); \
-		DenseVector *b = DENSE_ARG(1); \
 		result_type d; \
 		\
 		dense_check_same_dims(&type, a, b); \
 		d = distance_kernels->kernel((const element *) a->elements, \
 									 (const element *) b->elements, a->dim); \
-		PG_RETURN_FLOAT8(expression); \
+		return expression; \
 	} \
-	extern int	no_such_variable
+	DISTANCE_FUNCTION(name, DenseVector, name##_dense(a, b))
 
 #define VECTOR_DISTANCE(name, result_type, kernel, expression) \
 	DENSE_DISTANCE(name, vector_type, float, result_type, f32_##kernel, expression)

@@ -9,24 +9,7 @@
 #include "utils/float.h"
 
 #include "types/cosine.h"
-
-/*
- * An SQL function of two vectors: the merge's result is d, the function's is
- * expression.
- */
-#define SPARSE_DISTANCE(name, merge, expression) \
-	SQL_FUNCTION(name) \
-	{ \
-		SparseVector *a = SPARSE_ARG(0); \
-		SparseVector *b = SPARSE_ARG(1); \
-		float		d; \
-		\
-		sparse_check_same_dims(a, b); \
-		d = merge(a->indices, sparse_values(a), a->nnz, \
-				  b->indices, sparse_values(b), b->nnz); \
-		PG_RETURN_FLOAT8(expression); \
-	} \
-	extern int	no_such_variable
+#include "types/distance_function.h"
 
 static float
 sum_of_squares(const SparseVector *v)
@@ -39,6 +22,20 @@ sparse_norm(const SparseVector *v)
 {
 	return sqrt(distance_kernels->f32_norm2(sparse_values(v), v->nnz));
 }
+
+/* The distance of a and b: expression(d), where the merge's result is d */
+#define SPARSE_DISTANCE(name, merge, expression) \
+	static inline double \
+	name##_sparse(const SparseVector *a, const SparseVector *b) \
+	{ \
+		float		d; \
+		\
+		sparse_check_same_dims(a, b); \
+		d = merge(a->indices, sparse_values(a), a->nnz, \
+				  b->indices, sparse_values(b), b->nnz); \
+		return expression; \
+	} \
+	DISTANCE_FUNCTION(name, SparseVector, name##_sparse(a, b))
 
 SPARSE_DISTANCE(sparsevec_l2_distance, sparse_l2sq, sqrt((double) d));
 SPARSE_DISTANCE(sparsevec_l2_squared_distance, sparse_l2sq, (double) d);

@@ -1,0 +1,56 @@
+/*
+ * exact.h
+ *	  Exact search: ORDER BY column <-> value LIMIT k by one pass over a table
+ *	  that keeps the k nearest rows.
+ *
+ * exact_path.c decides where that is possible and what it costs; exact_scan.c
+ * runs it.  What one tells the other is in a CustomScan: the expression of the
+ * distance is the only member of custom_exprs, the rest is in custom_private.
+ */
+#ifndef VECTOR_PLANNER_EXACT_H
+#define VECTOR_PLANNER_EXACT_H
+
+#include "compat/pg.h"
+
+#include "nodes/extensible.h"
+#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
+
+/* Members of CustomScan.custom_private, a list of integers */
+typedef enum ExactPrivate
+{
+	EXACT_COLUMN_ARGUMENT,		/* which argument of the operator is the column */
+	EXACT_LIMIT,				/* rows to keep in the first pass */
+	EXACT_PRIVATE_COUNT
+} ExactPrivate;
+
+/* vector.enable_exact_scan */
+extern bool enable_exact_scan;
+
+/*
+ * The arguments of an operator or function call, and the function; NIL where
+ * expr is neither.
+ */
+static inline List *
+exact_distance_arguments(Expr *expr, Oid *function)
+{
+	if (IsA(expr, OpExpr))
+	{
+		*function = ((OpExpr *) expr)->opfuncid;
+		return ((OpExpr *) expr)->args;
+	}
+	if (IsA(expr, FuncExpr))
+	{
+		*function = ((FuncExpr *) expr)->funcid;
+		return ((FuncExpr *) expr)->args;
+	}
+	*function = InvalidOid;
+	return NIL;
+}
+
+/* Install the planner hook and make the node known; called at load. */
+extern void exact_scan_init(void);
+
+extern const CustomScanMethods exact_scan_methods;
+
+#endif							/* VECTOR_PLANNER_EXACT_H */

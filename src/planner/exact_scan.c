@@ -1,0 +1,544 @@
+/*
+ * exact_scan.c
+ *	  The executor node of an exact search.
+ *
+ * One pass over the table computes the distance of every visible row that
+ * passes the filter and keeps the k nearest, as (distance, TID) only.  Then
+ * those rows are fetched by TID, nearest first.  Nulls come last, behind NaN,
+ * as a sort would have them.
+ *
+ * k is the number of rows that the query asks for, so one pass is the rule.  If
+ * more are wanted (WITH TIES, or an incremental sort above, read to the end of a
+ * group of equal distances), another pass keeps the next ones, four times as
+ * many: those that are larger than the last one returned, in the order of
+ * (distance, TID).
+ *
+ * Where the time goes, and what is done about it (60,000 rows of 784 float32,
+ * two a page): a sequential scan under a sort waits for memory at every page
+ * three times, at the buffer mapping table, at the page's header and at its
+ * first tuple; then it forms a minimal tuple per row.  Here
+ * - the buffer of a block is guessed to be the one behind that of the block
+ *   before, which holds wherever a table was read in order; ReadRecentBuffer
+ *   verifies the guess and saves the look-up;
+ * - the beginnings of the next tuple, and of the next page where the guess
+ *   holds, are prefetched while a distance is computed;
+ * - nothing is formed for a row that is not kept.
+ *
+ * In a parallel scan each process takes chunks of blocks as it gets to them, and
+ * returns the k nearest of what it has seen; it makes no second pass, and its
+ * path is offered only where k rows are enough.
+ *
+ * Locks: pages are read as heapgetpage does, under a share lock while line
+ * pointers and visibility are looked at, then under a pin only.  The snapshot
+ * is the query's.  Under SERIALIZABLE the whole relation is locked, as by a
+ * sequential scan.
+ */
+#include "planner/exact.h"
+
+#include "access/heapam.h"
+#include "access/parallel.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "math/topk/topk.h"
+#include "types/distance_function.h"
+
+/* How much of a tuple's beginning is prefetched, in cache lines */
+#define PREFETCH_LINES	16
+#define CACHE_LINE		64
+
+/* Blocks that a process of a parallel scan takes at a time */
+#define CHUNK_BLOCKS	64
+
+/* What the processes of a parallel scan share */
+typedef struct ExactSharedScan
+{
+	pg_atomic_uint64 next_block;
+} ExactSharedScan;
+
+typedef struct ExactScanState
+{
+	CustomScanState css;
+
+	DistanceValue distance;
+	ExprState  *query_expr;		/* the value that rows are compared with */
+	AttrNumber	column;
+	TupleTableSlot *row_slot;	/* for filters */
+	MemoryContext row_context;	/* detoasted values; reset per row */
+	MemoryContext query_context;	/* the detoasted query */
+	struct varlena *query;		/* NULL if null */
+	ExactSharedScan *shared;	/* NULL unless the scan is parallel */
+
+	Topk		topk;
+	TopkEntry  *entries;
+	bool		scanned;		/* topk holds the result of a pass */
+	bool		complete;		/* no row is left beyond those in topk */
+	size_t		next;			/* entry to return next */
+	TopkEntry	last;			/* largest entry of the pass before */
+	bool		has_last;
+} ExactScanState;
+
+/* A TID as an entry's id, and back; ids order as TIDs do */
+static inline uint64
+tid_to_id(BlockNumber block, OffsetNumber offset)
+{
+	return ((uint64) block << 16) | offset;
+}
+
+static inline void
+prefetch_start(const char *data)
+{
+	for (int i = 0; i < PREFETCH_LINES; i++)
+		__builtin_prefetch(data + i * CACHE_LINE);
+}
+
+/*
+ * Pin block, whose buffer is likely to be guess.  Buffers of temporary tables
+ * are numbered downwards from -1; they are not guessed.
+ */
+static Buffer
+read_block(Relation relation, BlockNumber block, Buffer guess,
+		   BufferAccessStrategy strategy)
+{
+	if (guess > 0 && guess <= NBuffers &&
+		ReadRecentBuffer(relation_locator(relation), MAIN_FORKNUM, block,
+						 guess))
+		return guess;
+	return ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL,
+							  strategy);
+}
+
+/*
+ * The offsets of the tuples on a page that the snapshot sees; returns their
+ * number.  Takes the buffer's share lock and releases it.
+ */
+static int
+visible_tuples(Relation relation, Snapshot snapshot, Buffer buffer,
+			   OffsetNumber *offsets)
+{
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	Page		page = BufferGetPage(buffer);
+	bool		all_visible;
+	bool		check_serializable;
+	OffsetNumber max;
+	int			count = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	TestForOldSnapshot(snapshot, relation, page);
+
+	/*
+	 * On a standby the page's flag may run ahead of what snapshots see; see
+	 * heapgetpage.
+	 */
+	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+	check_serializable = CheckForSerializableConflictOutNeeded(relation,
+															   snapshot);
+	max = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= max; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		if (!all_visible || check_serializable)
+		{
+			HeapTupleData tuple;
+			bool		visible = true;
+
+			tuple.t_tableOid = RelationGetRelid(relation);
+			tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+			tuple.t_len = ItemIdGetLength(item);
+			ItemPointerSet(&tuple.t_self, block, offset);
+			if (!all_visible)
+				visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+			if (check_serializable)
+				HeapCheckForSerializableConflictOut(visible, relation, &tuple,
+													buffer, snapshot);
+			if (!visible)
+				continue;
+		}
+		offsets[count++] = offset;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return count;
+}
+
+/* Does the tuple pass the query's filter? */
+static bool
+passes_filter(ExactScanState *state, HeapTuple tuple, Buffer buffer)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+
+	if (state->css.ss.ps.qual == NULL)
+		return true;
+
+	ResetExprContext(econtext);
+	ExecStoreBufferHeapTuple(tuple, state->row_slot, buffer);
+	econtext->ecxt_scantuple = state->row_slot;
+	if (ExecQual(state->css.ss.ps.qual, econtext))
+		return true;
+	InstrCountFiltered1(&state->css.ss.ps, 1);
+	return false;
+}
+
+/* The sort key of a tuple's distance */
+static uint64
+distance_key(ExactScanState *state, TupleDesc desc, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, state->column, desc, &isnull);
+	struct varlena *vector = (struct varlena *) DatumGetPointer(value);
+	uint64		key;
+
+	if (isnull || state->query == NULL)
+		return TOPK_NULL;
+	if (!VARATT_IS_EXTENDED(vector))
+		return topk_key(state->distance(vector, state->query));
+
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->row_context);
+
+		vector = pg_detoast_datum(vector);
+		key = topk_key(state->distance(vector, state->query));
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(state->row_context);
+	}
+	return key;
+}
+
+/* Put what is nearest among the rows of a block into state->topk. */
+static void
+scan_block(ExactScanState *state, Buffer buffer)
+{
+	Relation	relation = state->css.ss.ss_currentRelation;
+	TupleDesc	desc = RelationGetDescr(relation);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	Page		page = BufferGetPage(buffer);
+	const char *next_page = NULL;
+	OffsetNumber offsets[MaxHeapTuplesPerPage];
+	int			count;
+
+	/* only a hint: nothing is read if it is another block's */
+	if (buffer > 0 && buffer < NBuffers)
+	{
+		next_page = (const char *) BufferGetBlock(buffer + 1);
+		__builtin_prefetch(next_page);
+	}
+
+	count = visible_tuples(relation, state->css.ss.ps.state->es_snapshot,
+						   buffer, offsets);
+	for (int i = 0; i < count; i++)
+	{
+		ItemId		item = PageGetItemId(page, offsets[i]);
+		HeapTupleData tuple;
+		TopkEntry	entry;
+
+		tuple.t_tableOid = RelationGetRelid(relation);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		ItemPointerSet(&tuple.t_self, block, offsets[i]);
+		pgstat_count_heap_getnext(relation);
+
+		/* the next page is taken to be filled as this one is */
+		if (i + 1 < count)
+			prefetch_start((const char *)
+						   PageGetItem(page, PageGetItemId(page, offsets[i + 1])));
+		else if (next_page != NULL)
+			prefetch_start(next_page +
+						   ItemIdGetOffset(PageGetItemId(page, offsets[0])));
+
+		if (!passes_filter(state, &tuple, buffer))
+			continue;
+		entry.key = distance_key(state, desc, &tuple);
+		entry.id = tid_to_id(block, offsets[i]);
+		if (state->has_last && !topk_entry_less(state->last, entry))
+			continue;
+		if (state->topk.count == state->topk.capacity)
+			state->complete = false;
+		if (topk_wants(&state->topk, entry))
+			topk_add(&state->topk, entry);
+	}
+	if (state->css.ss.ps.qual != NULL)
+		ExecClearTuple(state->row_slot);
+}
+
+/* Put the nearest rows that come after state->last into state->topk, sorted. */
+static void
+scan_table(ExactScanState *state)
+{
+	Relation	relation = state->css.ss.ss_currentRelation;
+	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
+	BufferAccessStrategy strategy = NULL;
+	uint64		block = 0;
+	uint64		chunk_end = state->shared == NULL ? blocks : 0;
+	Buffer		buffer = InvalidBuffer;
+
+	/* as initscan does */
+	if (!RelationUsesLocalBuffers(relation) && blocks > NBuffers / 4)
+		strategy = GetAccessStrategy(BAS_BULKREAD);
+	PredicateLockRelation(relation, state->css.ss.ps.state->es_snapshot);
+	pgstat_count_heap_scan(relation);
+
+	topk_init(&state->topk, state->entries, state->topk.capacity);
+	state->complete = true;
+	for (;; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+
+		if (block == chunk_end && state->shared != NULL)
+		{
+			block = pg_atomic_fetch_add_u64(&state->shared->next_block,
+											CHUNK_BLOCKS);
+			chunk_end = Min(block + CHUNK_BLOCKS, blocks);
+		}
+		if (block >= chunk_end)
+			break;
+
+		buffer = read_block(relation, (BlockNumber) block,
+							buffer > 0 ? buffer + 1 : InvalidBuffer, strategy);
+		scan_block(state, buffer);
+		ReleaseBuffer(buffer);
+	}
+	if (strategy != NULL)
+		FreeAccessStrategy(strategy);
+
+	topk_sort(&state->topk);
+	state->scanned = true;
+	state->next = 0;
+}
+
+/* Go on behind the entries that have been returned. */
+static void
+prepare_next_pass(ExactScanState *state)
+{
+	size_t		room = work_mem * (size_t) 1024 / sizeof(TopkEntry);
+
+	state->last = state->topk.entries[state->topk.count - 1];
+	state->has_last = true;
+	if (state->topk.capacity < room)
+	{
+		state->topk.capacity = Min(mul_size(state->topk.capacity, 4), room);
+		state->entries = (TopkEntry *)
+			repalloc_huge(state->entries, mul_size(state->topk.capacity,
+												   sizeof(TopkEntry)));
+	}
+}
+
+/* Evaluate the value that rows are compared with. */
+static void
+evaluate_query(ExactScanState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	bool		isnull;
+	Datum		value;
+
+	MemoryContextReset(state->query_context);
+	ResetExprContext(econtext);
+	value = ExecEvalExprSwitchContext(state->query_expr, econtext, &isnull);
+	state->query = NULL;
+	if (!isnull)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->query_context);
+
+		state->query = pg_detoast_datum_copy((struct varlena *)
+											 DatumGetPointer(value));
+		MemoryContextSwitchTo(caller);
+	}
+}
+
+/* ExecScan's access method: the next nearest row, or an empty slot */
+static TupleTableSlot *
+exact_next(ScanState *ss)
+{
+	ExactScanState *state = (ExactScanState *) ss;
+	TupleTableSlot *slot = ss->ss_ScanTupleSlot;
+	TopkEntry  *entry;
+	ItemPointerData tid;
+
+	if (!state->scanned)
+	{
+		evaluate_query(state);
+		scan_table(state);
+	}
+	if (state->next == state->topk.count)
+	{
+		if (state->complete || state->shared != NULL)
+			return ExecClearTuple(slot);
+		prepare_next_pass(state);
+		scan_table(state);
+		if (state->topk.count == 0)
+			return ExecClearTuple(slot);
+	}
+
+	entry = &state->topk.entries[state->next++];
+	ItemPointerSet(&tid, (BlockNumber) (entry->id >> 16),
+				   (OffsetNumber) (entry->id & 0xFFFF));
+	if (!table_tuple_fetch_row_version(ss->ss_currentRelation, &tid,
+									   ss->ps.state->es_snapshot, slot))
+		elog(ERROR, "could not fetch row (%u,%u) of relation \"%s\" again",
+			 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
+			 RelationGetRelationName(ss->ss_currentRelation));
+	return slot;
+}
+
+static TupleTableSlot *
+exact_exec(CustomScanState *node)
+{
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+	TupleTableSlot *slot;
+
+	CHECK_FOR_INTERRUPTS();
+	slot = exact_next(&node->ss);
+	if (TupIsNull(slot))
+		return node->ss.ps.ps_ProjInfo
+			? ExecClearTuple(node->ss.ps.ps_ProjInfo->pi_state.resultslot)
+			: slot;
+
+	ResetExprContext(econtext);
+	econtext->ecxt_scantuple = slot;
+	return node->ss.ps.ps_ProjInfo ? ExecProject(node->ss.ps.ps_ProjInfo) : slot;
+}
+
+static void
+exact_rescan(CustomScanState *node)
+{
+	ExactScanState *state = (ExactScanState *) node;
+
+	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	state->scanned = false;
+	state->has_last = false;
+}
+
+static void
+exact_begin(CustomScanState *node, EState *estate, int eflags)
+{
+	ExactScanState *state = (ExactScanState *) node;
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	Oid			function;
+	List	   *args = exact_distance_arguments(linitial(scan->custom_exprs),
+												&function);
+	int			column = list_nth_int(scan->custom_private,
+									  EXACT_COLUMN_ARGUMENT);
+	Relation	relation = node->ss.ss_currentRelation;
+
+	/*
+	 * ExecInitCustomScan made a virtual slot, and compiled filter and
+	 * projection for it; rows come as heap tuples.
+	 */
+	ExecInitScanTupleSlot(estate, &node->ss, RelationGetDescr(relation),
+						  table_slot_callbacks(relation));
+	state->row_slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(relation),
+											 &TTSOpsBufferHeapTuple);
+	node->ss.ps.qual = ExecInitQual(scan->scan.plan.qual, &node->ss.ps);
+	ExecAssignScanProjectionInfo(&node->ss);
+
+	state->distance = distance_value_of(function);
+	if (state->distance == NULL)
+		elog(ERROR, "function %u is not a distance function", function);
+	state->column = ((Var *) list_nth(args, column))->varattno;
+	state->query_expr = ExecInitExpr((Expr *) list_nth(args, 1 - column),
+									 &node->ss.ps);
+	state->row_context = AllocSetContextCreate(CurrentMemoryContext,
+											   "exact scan row",
+											   ALLOCSET_DEFAULT_SIZES);
+	state->query_context = AllocSetContextCreate(CurrentMemoryContext,
+												 "exact scan query",
+												 ALLOCSET_SMALL_SIZES);
+
+	/* bounded in add_exact_path */
+	state->topk.capacity = list_nth_int(scan->custom_private, EXACT_LIMIT);
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		state->entries = (TopkEntry *)
+			MemoryContextAllocHuge(CurrentMemoryContext,
+								   mul_size(state->topk.capacity,
+											sizeof(TopkEntry)));
+}
+
+/* ExecEndCustomScan clears the slots; memory goes with the query's. */
+static void
+exact_end(CustomScanState *node)
+{
+}
+
+static void
+exact_explain(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	List	   *context = set_deparse_context_plan(es->deparse_cxt,
+												   node->ss.ps.plan, ancestors);
+
+	ExplainPropertyText("Order By",
+						deparse_expression((Node *) linitial(scan->custom_exprs),
+										   context,
+										   list_length(es->rtable) > 1 ||
+										   es->verbose, false),
+						es);
+}
+
+static Size
+exact_estimate_dsm(CustomScanState *node, ParallelContext *pcxt)
+{
+	return sizeof(ExactSharedScan);
+}
+
+static void
+exact_initialize_dsm(CustomScanState *node, ParallelContext *pcxt,
+					 void *coordinate)
+{
+	ExactScanState *state = (ExactScanState *) node;
+
+	state->shared = (ExactSharedScan *) coordinate;
+	pg_atomic_init_u64(&state->shared->next_block, 0);
+}
+
+static void
+exact_reinitialize_dsm(CustomScanState *node, ParallelContext *pcxt,
+					   void *coordinate)
+{
+	pg_atomic_write_u64(&((ExactSharedScan *) coordinate)->next_block, 0);
+}
+
+static void
+exact_initialize_worker(CustomScanState *node, shm_toc *toc, void *coordinate)
+{
+	((ExactScanState *) node)->shared = (ExactSharedScan *) coordinate;
+}
+
+static const CustomExecMethods exact_exec_methods = {
+	.CustomName = "VectorExactScan",
+	.BeginCustomScan = exact_begin,
+	.ExecCustomScan = exact_exec,
+	.EndCustomScan = exact_end,
+	.ReScanCustomScan = exact_rescan,
+	.EstimateDSMCustomScan = exact_estimate_dsm,
+	.InitializeDSMCustomScan = exact_initialize_dsm,
+	.ReInitializeDSMCustomScan = exact_reinitialize_dsm,
+	.InitializeWorkerCustomScan = exact_initialize_worker,
+	.ExplainCustomScan = exact_explain
+};
+
+static Node *
+create_exact_scan_state(CustomScan *scan)
+{
+	ExactScanState *state = (ExactScanState *) newNode(sizeof(ExactScanState),
+													   T_CustomScanState);
+
+	state->css.methods = &exact_exec_methods;
+	return (Node *) state;
+}
+
+const CustomScanMethods exact_scan_methods = {
+	.CustomName = "VectorExactScan",
+	.CreateCustomScanState = create_exact_scan_state
+};

@@ -1,0 +1,101 @@
+/*
+ * test_topk.c
+ *	  The bounded heap against a sort of everything.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "math/topk/topk.h"
+
+static uint64_t random_state = 20261120;
+
+static uint64_t
+next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const TopkEntry *x = a;
+	const TopkEntry *y = b;
+
+	return topk_entry_less(*x, *y) ? -1 : topk_entry_less(*y, *x);
+}
+
+/* Every k against every n, with few and with many distinct keys */
+static void
+keeps_the_smallest(void **state)
+{
+	(void) state;
+	for (size_t k = 1; k <= 40; k++)
+	{
+		for (size_t n = 0; n <= 120; n += 1 + n / 8)
+		{
+			for (uint64_t keys = 2; keys < 1000000; keys *= 700)
+			{
+				/* exactly k entries, so that a sanitizer sees an overrun */
+				TopkEntry  *kept = malloc(k * sizeof(TopkEntry));
+				TopkEntry	all[120];
+				Topk		topk;
+
+				topk_init(&topk, kept, k);
+				for (size_t i = 0; i < n; i++)
+				{
+					all[i].key = next_random() % keys;
+					all[i].id = next_random() % 1000;
+					if (topk_wants(&topk, all[i]))
+						topk_add(&topk, all[i]);
+				}
+				topk_sort(&topk);
+				qsort(all, n, sizeof(TopkEntry), compare_entries);
+				assert_int_equal(topk.count, n < k ? n : k);
+				for (size_t i = 0; i < topk.count; i++)
+				{
+					assert_int_equal(kept[i].key, all[i].key);
+					assert_int_equal(kept[i].id, all[i].id);
+				}
+				free(kept);
+			}
+		}
+	}
+}
+
+static void
+keys_order_as_numbers_do(void **state)
+{
+	static const double ascending[] = {
+		-INFINITY, -1.7e308, -2, -1, -1e-300, -4.9e-324, 0, 4.9e-324, 1e-300,
+		0.5, 1, 1.0000000000000002, 1.7e308, INFINITY
+	};
+	size_t		n = sizeof(ascending) / sizeof(ascending[0]);
+
+	(void) state;
+	for (size_t i = 0; i + 1 < n; i++)
+		assert_true(topk_key(ascending[i]) < topk_key(ascending[i + 1]));
+	assert_true(topk_key(-0.0) == topk_key(0.0));
+	assert_true(topk_key(INFINITY) < topk_key(NAN));
+	assert_true(topk_key(-NAN) == TOPK_NAN);
+	assert_true(topk_key(NAN) < TOPK_NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_the_smallest),
+		cmocka_unit_test(keys_order_as_numbers_do),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
