@@ -39,7 +39,6 @@
 #include "access/parallel.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
-#include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"

@@ -1,0 +1,258 @@
+/*
+ * avx2.c
+ *	  The distance kernels for AVX2 with FMA and F16C.
+ *
+ * The loops are in loops.h; here is what a vector is.  Tails are read with
+ * VMASKMOV, which does not touch what its mask leaves out; it masks 32-bit
+ * units only, so the odd half or the last bytes are put in by hand.
+ */
+#include "../tables.h"
+
+#ifdef DISTANCE_BUILD_X86
+
+#include <immintrin.h>
+#include <string.h>
+
+#define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+#define LANES		8
+#define PAIR_CHAINS 4
+#define ROW_CHAINS	2
+
+typedef __m256 Vec;
+
+typedef struct Wide
+{
+	__m256d		low;
+	__m256d		high;
+} Wide;
+
+#define BITS_BYTES	32
+
+typedef __m256i Bits;
+typedef __m256i Counts;
+
+INLINE Vec
+vec_zero(void)
+{
+	return _mm256_setzero_ps();
+}
+
+INLINE Vec
+vec_add(Vec a, Vec b)
+{
+	return _mm256_add_ps(a, b);
+}
+
+INLINE Vec
+vec_sub(Vec a, Vec b)
+{
+	return _mm256_sub_ps(a, b);
+}
+
+INLINE Vec
+vec_abs(Vec a)
+{
+	return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+INLINE Vec
+vec_fma(Vec a, Vec b, Vec c)
+{
+	return _mm256_fmadd_ps(a, b, c);
+}
+
+INLINE float
+vec_sum(Vec v)
+{
+	__m128		sum = _mm_add_ps(_mm256_castps256_ps128(v),
+								 _mm256_extractf128_ps(v, 1));
+
+	sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+	return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+INLINE Vec
+vec_load_f32(const float *p)
+{
+	return _mm256_loadu_ps(p);
+}
+
+INLINE Vec
+vec_load_f16(const half *p)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
+}
+
+/* All ones in the 32-bit lanes before lane left, or in that lane only */
+INLINE __m256i
+lanes_before(size_t left)
+{
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int) left),
+							  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE __m256i
+lane_at(size_t left)
+{
+	return _mm256_cmpeq_epi32(_mm256_set1_epi32((int) left),
+							  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE Vec
+vec_load_part_f32(const float *p, size_t left)
+{
+	return _mm256_maskload_ps(p, lanes_before(left));
+}
+
+INLINE Bits
+bits_load_part(const uint8_t *p, size_t left)
+{
+	size_t		words = left / 4;
+	__m256i		whole = _mm256_maskload_epi32((const int *) p,
+											  lanes_before(words));
+	uint32_t	rest = 0;
+
+	/* the last one to three bytes, in the order they have in memory */
+	p += words * 4;
+	if (left & 2)
+	{
+		uint16_t	two;
+
+		memcpy(&two, p, sizeof(two));
+		rest = two;
+		p += 2;
+	}
+	if (left & 1)
+		rest |= (uint32_t) *p << 8 * (left & 2);
+	return _mm256_or_si256(whole, _mm256_and_si256(_mm256_set1_epi32((int) rest),
+												   lane_at(words)));
+}
+
+INLINE Vec
+vec_load_part_f16(const half *p, size_t left)
+{
+	Bits		halves = bits_load_part((const uint8_t *) p, left * sizeof(half));
+
+	return _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
+}
+
+INLINE void
+vec_store_f32(float *p, Vec v)
+{
+	_mm256_storeu_ps(p, v);
+}
+
+INLINE void
+vec_store_f16(half *p, Vec v)
+{
+	_mm_storeu_si128((__m128i *) p,
+					 _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+INLINE Wide
+wide_zero(void)
+{
+	Wide		zero = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+
+	return zero;
+}
+
+INLINE Wide
+wide_add(Wide a, Wide b)
+{
+	a.low = _mm256_add_pd(a.low, b.low);
+	a.high = _mm256_add_pd(a.high, b.high);
+	return a;
+}
+
+INLINE Wide
+wide_add_square(Wide sum, Vec v)
+{
+	__m256d		low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+	__m256d		high = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+
+	sum.low = _mm256_fmadd_pd(low, low, sum.low);
+	sum.high = _mm256_fmadd_pd(high, high, sum.high);
+	return sum;
+}
+
+INLINE double
+wide_sum(Wide sum)
+{
+	__m256d		four = _mm256_add_pd(sum.low, sum.high);
+	__m128d		two = _mm_add_pd(_mm256_castpd256_pd128(four),
+								 _mm256_extractf128_pd(four, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+INLINE Bits
+bits_load(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *) p);
+}
+
+INLINE Bits
+bits_xor(Bits a, Bits b)
+{
+	return _mm256_xor_si256(a, b);
+}
+
+INLINE Bits
+bits_and(Bits a, Bits b)
+{
+	return _mm256_and_si256(a, b);
+}
+
+INLINE Bits
+bits_or(Bits a, Bits b)
+{
+	return _mm256_or_si256(a, b);
+}
+
+INLINE Counts
+counts_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+INLINE Counts
+counts_add(Counts a, Counts b)
+{
+	return _mm256_add_epi64(a, b);
+}
+
+/* Each nibble's bits from a table of sixteen, then the bytes of each 64 bits */
+INLINE Counts
+counts_add_bits(Counts sum, Bits x)
+{
+	const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3,
+										   1, 2, 2, 3, 2, 3, 3, 4,
+										   0, 1, 1, 2, 1, 2, 2, 3,
+										   1, 2, 2, 3, 2, 3, 3, 4);
+	const __m256i nibble = _mm256_set1_epi8(0x0f);
+	__m256i		low = _mm256_and_si256(x, nibble);
+	__m256i		high = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
+	__m256i		bytes = _mm256_add_epi8(_mm256_shuffle_epi8(table, low),
+										_mm256_shuffle_epi8(table, high));
+
+	return _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+}
+
+INLINE uint64_t
+counts_total(Counts sum)
+{
+	__m128i		two = _mm_add_epi64(_mm256_castsi256_si128(sum),
+									_mm256_extracti128_si256(sum, 1));
+
+	return (uint64_t) _mm_cvtsi128_si64(two) +
+		(uint64_t) _mm_extract_epi64(two, 1);
+}
+
+#include "../loops.h"
+
+const DistanceKernels distance_avx2 = DISTANCE_TABLE("avx2");
+
+#endif							/* DISTANCE_BUILD_X86 */

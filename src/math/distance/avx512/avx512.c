@@ -1,0 +1,209 @@
+/*
+ * avx512.c
+ *	  The distance kernels for AVX-512 with F, BW, DQ, VL and VPOPCNTDQ.
+ *
+ * The loops are in loops.h; here is what a vector is.  Tails are read under a
+ * mask: elements outside it are not touched and cannot fault.
+ *
+ * Not used, on purpose: AVX512-FP16 arithmetic and AVX512-BF16 dot products
+ * round every product or sum to 11 or 8 bits of mantissa, where the contract
+ * is float32 sums; VNNI multiplies integers, which no type here holds.
+ * Widening with VCVTPH2PS costs one instruction a vector and is exact.
+ */
+#include "../tables.h"
+
+#ifdef DISTANCE_BUILD_X86
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,f16c,bmi2,popcnt")))
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+#define LANES		16
+#define PAIR_CHAINS 4
+#define ROW_CHAINS	2
+
+typedef __m512 Vec;
+
+typedef struct Wide
+{
+	__m512d		low;
+	__m512d		high;
+} Wide;
+
+#define BITS_BYTES	64
+
+typedef __m512i Bits;
+typedef __m512i Counts;
+
+INLINE Vec
+vec_zero(void)
+{
+	return _mm512_setzero_ps();
+}
+
+INLINE Vec
+vec_add(Vec a, Vec b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+INLINE Vec
+vec_sub(Vec a, Vec b)
+{
+	return _mm512_sub_ps(a, b);
+}
+
+INLINE Vec
+vec_abs(Vec a)
+{
+	return _mm512_abs_ps(a);
+}
+
+INLINE Vec
+vec_fma(Vec a, Vec b, Vec c)
+{
+	return _mm512_fmadd_ps(a, b, c);
+}
+
+INLINE float
+vec_sum(Vec v)
+{
+	return _mm512_reduce_add_ps(v);
+}
+
+INLINE Vec
+vec_load_f32(const float *p)
+{
+	return _mm512_loadu_ps(p);
+}
+
+INLINE Vec
+vec_load_f16(const half *p)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) p));
+}
+
+INLINE __mmask16
+first_lanes(size_t left)
+{
+	return (__mmask16) ((1u << left) - 1);
+}
+
+INLINE Vec
+vec_load_part_f32(const float *p, size_t left)
+{
+	return _mm512_maskz_loadu_ps(first_lanes(left), p);
+}
+
+INLINE Vec
+vec_load_part_f16(const half *p, size_t left)
+{
+	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(left), p));
+}
+
+INLINE void
+vec_store_f32(float *p, Vec v)
+{
+	_mm512_storeu_ps(p, v);
+}
+
+INLINE void
+vec_store_f16(half *p, Vec v)
+{
+	_mm256_storeu_si256((__m256i *) p,
+						_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+INLINE Wide
+wide_zero(void)
+{
+	Wide		zero = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+
+	return zero;
+}
+
+INLINE Wide
+wide_add(Wide a, Wide b)
+{
+	a.low = _mm512_add_pd(a.low, b.low);
+	a.high = _mm512_add_pd(a.high, b.high);
+	return a;
+}
+
+INLINE Wide
+wide_add_square(Wide sum, Vec v)
+{
+	__m512d		low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+	__m512d		high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+
+	sum.low = _mm512_fmadd_pd(low, low, sum.low);
+	sum.high = _mm512_fmadd_pd(high, high, sum.high);
+	return sum;
+}
+
+INLINE double
+wide_sum(Wide sum)
+{
+	return _mm512_reduce_add_pd(_mm512_add_pd(sum.low, sum.high));
+}
+
+INLINE Bits
+bits_load(const uint8_t *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+INLINE Bits
+bits_load_part(const uint8_t *p, size_t left)
+{
+	return _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
+}
+
+INLINE Bits
+bits_xor(Bits a, Bits b)
+{
+	return _mm512_xor_si512(a, b);
+}
+
+INLINE Bits
+bits_and(Bits a, Bits b)
+{
+	return _mm512_and_si512(a, b);
+}
+
+INLINE Bits
+bits_or(Bits a, Bits b)
+{
+	return _mm512_or_si512(a, b);
+}
+
+INLINE Counts
+counts_zero(void)
+{
+	return _mm512_setzero_si512();
+}
+
+INLINE Counts
+counts_add(Counts a, Counts b)
+{
+	return _mm512_add_epi64(a, b);
+}
+
+INLINE Counts
+counts_add_bits(Counts sum, Bits x)
+{
+	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
+}
+
+INLINE uint64_t
+counts_total(Counts sum)
+{
+	return (uint64_t) _mm512_reduce_add_epi64(sum);
+}
+
+#include "../loops.h"
+
+const DistanceKernels distance_avx512 = DISTANCE_TABLE("avx512");
+
+#endif							/* DISTANCE_BUILD_X86 */

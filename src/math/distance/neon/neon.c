@@ -1,0 +1,211 @@
+/*
+ * neon.c
+ *	  The distance kernels for AArch64's Advanced SIMD.
+ *
+ * The loops are in loops.h; here is what a vector is.  Everything used is in
+ * the base architecture (ARMv8.0), the conversions of half precision included;
+ * half precision arithmetic (ARMv8.2) is not, and would round each sum to 11
+ * bits.  There are no masked loads: a tail is copied, element by element.
+ */
+#include "../tables.h"
+
+#ifdef DISTANCE_BUILD_NEON
+
+#include <arm_neon.h>
+
+#define TARGET
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+#define LANES		4
+#define PAIR_CHAINS 8
+#define ROW_CHAINS	2
+
+typedef float32x4_t Vec;
+
+typedef struct Wide
+{
+	float64x2_t low;
+	float64x2_t high;
+} Wide;
+
+#define BITS_BYTES	16
+
+typedef uint8x16_t Bits;
+typedef uint64x2_t Counts;
+
+INLINE Vec
+vec_zero(void)
+{
+	return vdupq_n_f32(0);
+}
+
+INLINE Vec
+vec_add(Vec a, Vec b)
+{
+	return vaddq_f32(a, b);
+}
+
+INLINE Vec
+vec_sub(Vec a, Vec b)
+{
+	return vsubq_f32(a, b);
+}
+
+INLINE Vec
+vec_abs(Vec a)
+{
+	return vabsq_f32(a);
+}
+
+INLINE Vec
+vec_fma(Vec a, Vec b, Vec c)
+{
+	return vfmaq_f32(c, a, b);
+}
+
+INLINE float
+vec_sum(Vec v)
+{
+	return vaddvq_f32(v);
+}
+
+INLINE Vec
+vec_load_f32(const float *p)
+{
+	return vld1q_f32(p);
+}
+
+INLINE Vec
+vec_load_f16(const half *p)
+{
+	return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+INLINE Vec
+vec_load_part_f32(const float *p, size_t left)
+{
+	float		part[LANES] = {0};
+
+	for (size_t i = 0; i < left; i++)
+		part[i] = p[i];
+	return vld1q_f32(part);
+}
+
+INLINE Vec
+vec_load_part_f16(const half *p, size_t left)
+{
+	half		part[LANES] = {0};
+
+	for (size_t i = 0; i < left; i++)
+		part[i] = p[i];
+	return vec_load_f16(part);
+}
+
+INLINE void
+vec_store_f32(float *p, Vec v)
+{
+	vst1q_f32(p, v);
+}
+
+INLINE void
+vec_store_f16(half *p, Vec v)
+{
+	vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+
+INLINE Wide
+wide_zero(void)
+{
+	Wide		zero = {vdupq_n_f64(0), vdupq_n_f64(0)};
+
+	return zero;
+}
+
+INLINE Wide
+wide_add(Wide a, Wide b)
+{
+	a.low = vaddq_f64(a.low, b.low);
+	a.high = vaddq_f64(a.high, b.high);
+	return a;
+}
+
+INLINE Wide
+wide_add_square(Wide sum, Vec v)
+{
+	float64x2_t low = vcvt_f64_f32(vget_low_f32(v));
+	float64x2_t high = vcvt_high_f64_f32(v);
+
+	sum.low = vfmaq_f64(sum.low, low, low);
+	sum.high = vfmaq_f64(sum.high, high, high);
+	return sum;
+}
+
+INLINE double
+wide_sum(Wide sum)
+{
+	return vaddvq_f64(vaddq_f64(sum.low, sum.high));
+}
+
+INLINE Bits
+bits_load(const uint8_t *p)
+{
+	return vld1q_u8(p);
+}
+
+INLINE Bits
+bits_load_part(const uint8_t *p, size_t left)
+{
+	uint8_t		part[BITS_BYTES] = {0};
+
+	for (size_t i = 0; i < left; i++)
+		part[i] = p[i];
+	return vld1q_u8(part);
+}
+
+INLINE Bits
+bits_xor(Bits a, Bits b)
+{
+	return veorq_u8(a, b);
+}
+
+INLINE Bits
+bits_and(Bits a, Bits b)
+{
+	return vandq_u8(a, b);
+}
+
+INLINE Bits
+bits_or(Bits a, Bits b)
+{
+	return vorrq_u8(a, b);
+}
+
+INLINE Counts
+counts_zero(void)
+{
+	return vdupq_n_u64(0);
+}
+
+INLINE Counts
+counts_add(Counts a, Counts b)
+{
+	return vaddq_u64(a, b);
+}
+
+INLINE Counts
+counts_add_bits(Counts sum, Bits x)
+{
+	return vpadalq_u32(sum, vpaddlq_u16(vpaddlq_u8(vcntq_u8(x))));
+}
+
+INLINE uint64_t
+counts_total(Counts sum)
+{
+	return vaddvq_u64(sum);
+}
+
+#include "../loops.h"
+
+const DistanceKernels distance_neon = DISTANCE_TABLE("neon");
+
+#endif							/* DISTANCE_BUILD_NEON */

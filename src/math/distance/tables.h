@@ -1,0 +1,62 @@
+/*
+ * tables.h
+ *	  The tables behind the dispatch, and which of them this build contains.
+ *
+ * Private to src/math/distance: everybody else reaches a table through
+ * distance_table or distance_kernels.  A table whose guard is not defined does
+ * not exist; its file compiles to nothing.
+ */
+#ifndef VECTOR_MATH_DISTANCE_TABLES_H
+#define VECTOR_MATH_DISTANCE_TABLES_H
+
+#include "distance.h"
+
+#if defined(__x86_64__)
+#define DISTANCE_BUILD_X86
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+#define DISTANCE_BUILD_NEON
+#endif
+
+/*
+ * The initializer of a table, in a file whose static functions have the names
+ * of the table's members.
+ */
+#define DISTANCE_TABLE(table_name) \
+{ \
+	.name = table_name, \
+	.f32_l2sq = f32_l2sq, \
+	.f32_ip = f32_ip, \
+	.f32_l1 = f32_l1, \
+	.f32_cosine = f32_cosine, \
+	.f32_norm2 = f32_norm2, \
+	.f16_l2sq = f16_l2sq, \
+	.f16_ip = f16_ip, \
+	.f16_l1 = f16_l1, \
+	.f16_cosine = f16_cosine, \
+	.f16_norm2 = f16_norm2, \
+	.f32_l2sq_many = f32_l2sq_many, \
+	.f32_ip_many = f32_ip_many, \
+	.f32_l1_many = f32_l1_many, \
+	.f32_cosine_many = f32_cosine_many, \
+	.f16_l2sq_many = f16_l2sq_many, \
+	.f16_ip_many = f16_ip_many, \
+	.f16_l1_many = f16_l1_many, \
+	.f16_cosine_many = f16_cosine_many, \
+	.bit_hamming = bit_hamming, \
+	.bit_jaccard = bit_jaccard, \
+	.f16_to_f32 = f16_to_f32, \
+	.f32_to_f16 = f32_to_f16, \
+}
+
+extern const DistanceKernels distance_scalar;
+
+#ifdef DISTANCE_BUILD_X86
+extern const DistanceKernels distance_avx2;
+extern const DistanceKernels distance_avx512;
+#endif
+
+#ifdef DISTANCE_BUILD_NEON
+extern const DistanceKernels distance_neon;
+#endif
+
+#endif							/* VECTOR_MATH_DISTANCE_TABLES_H */
