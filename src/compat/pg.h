@@ -89,6 +89,41 @@ extern PGDLLEXPORT void _PG_init(void);
 	((pathkey)->pk_strategy == BTGreaterStrategyNumber)
 #endif
 
+/*
+ * The members of an equivalence class that belong to a relation: all of them
+ * were in one list up to 17, those of partitions are apart from 18 on.
+ */
+#if PG_VERSION_NUM >= 180000
+#include "optimizer/paths.h"
+typedef EquivalenceMemberIterator EclassIterator;
+#define eclass_iterator_begin(iterator, eclass, relids) \
+	setup_eclass_member_iterator(iterator, eclass, relids)
+#define eclass_iterator_next(iterator) eclass_member_iterator_next(iterator)
+#else
+#include "nodes/pathnodes.h"
+typedef struct EclassIterator
+{
+	List	   *members;
+	int			next;
+} EclassIterator;
+
+static inline void
+eclass_iterator_begin(EclassIterator *iterator, EquivalenceClass *eclass,
+					  Relids relids)
+{
+	iterator->members = eclass->ec_members;
+	iterator->next = 0;
+}
+
+static inline EquivalenceMember *
+eclass_iterator_next(EclassIterator *iterator)
+{
+	if (iterator->next >= list_length(iterator->members))
+		return NULL;
+	return (EquivalenceMember *) list_nth(iterator->members, iterator->next++);
+}
+#endif
+
 /* A column's statistics target, and what ANALYZE samples for it */
 static inline int
 statistics_target(VacAttrStats *stats)

@@ -60,18 +60,20 @@ is_heap(Oid relid)
 	return result;
 }
 
-/* Is rel the only table of the query? */
+/* Does the query read one table only (which may have partitions)? */
 static bool
-is_only_relation(PlannerInfo *root, RelOptInfo *rel)
+reads_one_table(PlannerInfo *root)
 {
+	int			tables = 0;
+
 	for (int i = 1; i < root->simple_rel_array_size; i++)
 	{
-		RelOptInfo *other = root->simple_rel_array[i];
+		RelOptInfo *rel = root->simple_rel_array[i];
 
-		if (other != NULL && other != rel)
-			return false;
+		if (rel != NULL && rel->reloptkind == RELOPT_BASEREL)
+			tables++;
 	}
-	return true;
+	return tables == 1;
 }
 
 /*
@@ -106,17 +108,17 @@ is_distance_of_column(RelOptInfo *rel, Expr *expr, int *column)
 static Expr *
 distance_of_pathkey(RelOptInfo *rel, PathKey *pathkey, int *column)
 {
-	ListCell   *lc;
+	EclassIterator members;
+	EquivalenceMember *member;
 
 	if (pathkey_is_descending(pathkey) || pathkey->pk_nulls_first ||
 		pathkey->pk_eclass->ec_has_volatile)
 		return NULL;
 
-	foreach(lc, pathkey->pk_eclass->ec_members)
+	eclass_iterator_begin(&members, pathkey->pk_eclass, rel->relids);
+	while ((member = eclass_iterator_next(&members)) != NULL)
 	{
-		EquivalenceMember *member = (EquivalenceMember *) lfirst(lc);
-
-		if (!member->em_is_child && bms_equal(member->em_relids, rel->relids) &&
+		if (bms_equal(member->em_relids, rel->relids) &&
 			is_distance_of_column(rel, member->em_expr, column))
 			return member->em_expr;
 	}
@@ -188,6 +190,14 @@ static const CustomPathMethods exact_path_methods = {
 	.PlanCustomPath = plan_exact_scan
 };
 
+/* Is root->limit_tuples no estimate? */
+static bool
+limit_is_constant(Query *parse)
+{
+	return parse->limitCount != NULL && IsA(parse->limitCount, Const) &&
+		(parse->limitOffset == NULL || IsA(parse->limitOffset, Const));
+}
+
 /* workers: 0 for a path of one process, else of a partial path */
 static CustomPath *
 make_exact_path(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey,
@@ -232,12 +242,12 @@ add_exact_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		wanted += 32;
 	if (wanted * sizeof(TopkEntry) > work_mem * 1024.0)
 		return;
-	if (rel->reloptkind != RELOPT_BASEREL || rte->rtekind != RTE_RELATION ||
+	if (!IS_SIMPLE_REL(rel) || rte->rtekind != RTE_RELATION ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		rte->inh || rte->tablesample != NULL || !is_heap(rte->relid))
 		return;
 	if (parse->commandType != CMD_SELECT || parse->rowMarks != NIL ||
-		root->rowMarks != NIL || !is_only_relation(root, rel) ||
+		root->rowMarks != NIL || !reads_one_table(root) ||
 		rel->lateral_relids != NULL)
 		return;
 
@@ -252,12 +262,12 @@ add_exact_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 
 	/*
 	 * Each process ends after its k nearest rows, which are enough if k is all
-	 * that anyone asks for.
+	 * that anyone asks for; an estimated LIMIT may turn out to be more.
 	 */
 	workers = compute_parallel_worker(rel, rel->pages, -1,
 									  max_parallel_workers_per_gather);
 	if (path->path.parallel_safe && workers > 0 &&
-		wanted == root->limit_tuples)
+		wanted == root->limit_tuples && limit_is_constant(parse))
 	{
 		path = make_exact_path(root, rel, pathkey, private, wanted, workers);
 		add_partial_path(rel, &path->path);

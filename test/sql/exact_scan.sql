@@ -124,6 +124,19 @@ SELECT (compare_plans('SELECT id FROM wide ORDER BY v <-> (SELECT v FROM wide WH
 CREATE TABLE nothing (v vector(2));
 SELECT (compare_plans('SELECT v FROM nothing ORDER BY v <-> ''[1,2]'' LIMIT 10')).*;
 
+-- each partition by itself, merged
+CREATE TABLE parts (LIKE items) PARTITION BY LIST (category);
+CREATE TABLE parts_12 PARTITION OF parts FOR VALUES IN (1, 2);
+CREATE TABLE parts_34 (gone text, LIKE items);
+ALTER TABLE parts_34 DROP COLUMN gone;
+ALTER TABLE parts ATTACH PARTITION parts_34 FOR VALUES IN (3, 4);
+CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
+INSERT INTO parts (id, category, v, h, s, b, label, w) SELECT id, category, v, h, s, b, label, w FROM items;
+ANALYZE parts;
+EXPLAIN (COSTS OFF) SELECT id FROM parts ORDER BY v <-> '[1,2,3,4,5,6]' LIMIT 10;
+SELECT (compare_plans('SELECT id, label FROM parts ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 100')).*;
+SELECT (compare_plans('SELECT id, label FROM parts WHERE category IN (2, 3) ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 10')).*;
+
 -- shared by parallel workers
 SET max_parallel_workers_per_gather = 2;
 SET parallel_setup_cost = 0;
@@ -135,6 +148,9 @@ SELECT (compare_plans('SELECT id FROM items ORDER BY v <-> ''[1,2,3,4,5,6]'' LIM
 SELECT (compare_plans('SELECT id FROM items WHERE category = 3 AND label = ''updated'' ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 100')).*;
 SELECT (compare_plans('SELECT id FROM queries q, LATERAL (SELECT i.id FROM items i WHERE i.id > 0 ORDER BY i.v <-> q.v LIMIT 3) x ORDER BY q.n, x.id')).*;
 SELECT (compare_plans('SELECT n, (SELECT count(*) FROM (SELECT FROM items ORDER BY w <-> ''[3,4]'' FETCH FIRST 2 ROWS WITH TIES) x) FROM queries ORDER BY n')).*;
+-- an estimated limit may turn out to be more when the query runs
+CREATE FUNCTION three() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN 3; END';
+EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <-> '[1,2,3,4,5,6]' LIMIT three();
 RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
