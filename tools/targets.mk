@@ -1,0 +1,50 @@
+# Targets beside PGXS's own; included at the end of the Makefile.
+# tools/README.md says what the scripts do.
+
+TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
+STEPS := unit unit-san unit-arm fuzz regress tap test-assert test-asan
+
+help:
+	@echo "make                 build for the server PG_CONFIG names"
+	@echo "make install         install there"
+	@echo "make installcheck    regression tests on a running server with it installed"
+	@echo
+	@echo "These need neither root nor a running server; missing Debian packages are"
+	@echo "installed if root or sudo allows:"
+	@echo "make demo            the main job on real data, on a throwaway server"
+	@echo "make test            every test below but the last; ends in one line of counts"
+	@echo "make unit            unit tests of the pure C rooms"
+	@echo "make unit-san        the same with Address- and UndefinedBehaviorSanitizer"
+	@echo "make unit-arm        the same for 64-bit ARM, emulated"
+	@echo "make fuzz            fuzz tests, for a short while"
+	@echo "make regress         regression tests on a throwaway server"
+	@echo "make tap             TAP tests: dump, replication, crash"
+	@echo "make test-assert     regress and tap on a server with assertions"
+	@echo "make test-asan       regress on a server with AddressSanitizer"
+	@echo "make test-versions   regress and tap on the other supported major versions"
+
+demo:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)demo.sh
+
+test:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $(STEPS)
+
+$(STEPS):
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
+
+test-versions:
+	@$(TOOLS)versions.sh
+
+.PHONY: help demo test test-versions $(STEPS)
+
+# PGXS puts COPT before the Makefile's own flags: let it win over them.
+override CFLAGS += $(COPT)
+
+# Debian's PGXS tracks no dependencies on headers: have the compiler note them.
+# The Makefile holds the flags.
+$(OBJS): Makefile
+$(OBJS): OUTPUT_OPTION = -o $@ -MMD -MP -MF build/deps/$(subst /,-,$(basename $@)).d
+$(OBJS): | build/deps
+build/deps:
+	@mkdir -p $@
+-include $(wildcard build/deps/*.d)

@@ -1,0 +1,285 @@
+#!/usr/bin/env bash
+# make test: run test suites, print one line for each and the sum as the last.
+#
+#   tools/test.sh STEP...	see the step_ functions below
+#
+# Each step runs as a process of its own with its output in
+# build/test-logs/STEP.log, shown when something in it failed. A suite that
+# exists must report a result: none, or a failing exit status without a failed
+# test to show for it, counts as one failure.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/server.sh"
+
+pg_config=${PG_CONFIG:-pg_config}
+logs=$TOP/build/test-logs
+passed=0 failed=0 skipped=0
+
+# The counters: "passed failed skipped" of an output file.
+count_cmocka()
+{
+	awk '/^\[  PASSED  \] [0-9]+ test/ { p += $4 }
+		/^\[  FAILED  \] [0-9]+ test/ { f += $4 }
+		/^\[  SKIPPED \] [0-9]+ test/ { s += $4 }
+		END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+count_fuzz()
+{
+	sed -nE 's/^fuzz: ([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$1" |
+		awk '{ p += $1; f += $2 } END { print p + 0, f + 0, 0 }'
+}
+
+# Up to PostgreSQL 15 "test name ... ok", from 16 on "ok 1 - name".
+count_regress()
+{
+	awk '/ \.\.\. +ok / || /^ok [0-9]+ / { p++ }
+		/ \.\.\. +(FAILED|failed)/ || /^not ok [0-9]+ / { f++ }
+		END { print p + 0, f + 0, 0 }' "$1"
+}
+
+# Subtests are indented: only whole tests count.
+count_tap()
+{
+	awk '/^(not )?ok [0-9]+.*# (SKIP|skip)/ { s++; next }
+		/^ok [0-9]+/ { p++ }
+		/^not ok [0-9]+.*# TODO/ { s++; next }
+		/^not ok [0-9]+/ { f++ }
+		END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# tally KIND NAME COMMAND...: run one test program and add up its results.
+tally()
+{
+	local kind=$1 name=$2 rc=0 p f s out
+	shift 2
+
+	echo "# $name"
+	out=$(mktemp)
+	"$@" >"$out" 2>&1 </dev/null || rc=$?
+	cat "$out"
+	read -r p f s < <("count_$kind" "$out")
+	rm -f "$out"
+	if [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
+		echo "FAILED: $name ended with status $rc"
+		f=1
+	elif [ $((p + f + s)) -eq 0 ]; then
+		echo "FAILED: $name reported no result"
+		f=1
+	fi
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+}
+
+have()
+{
+	compgen -G "$TOP/$1" >/dev/null
+}
+
+# unit_tests BUILD MAKE_ARGUMENT...: make the unit tests, run every one.
+unit_tests()
+{
+	local build=$1 t
+	shift
+
+	have 'test/unit/test_*.c' || return 0
+	make -j"$(nproc)" -C "$TOP/test/unit" all "$@"
+	for t in "$TOP"/test/unit/test_*.c; do
+		t=$(basename "$t" .c)
+		tally cmocka "$t" ${RUN:+$RUN} "$TOP/build/$build/$t"
+	done
+}
+
+step_unit()
+{
+	unit_tests unit
+}
+
+step_unit-san()
+{
+	UBSAN_OPTIONS=print_stacktrace=1 unit_tests unit-san SAN=1
+}
+
+# Debian has cmocka for ARM as well; its files are taken out of the package and
+# kept in the cache, without adding an architecture to this system.
+step_unit-arm()
+{
+	local cross=aarch64-linux-gnu root
+
+	have 'test/unit/test_*.c' || return 0
+	root=$("$TOP/tools/fetch-arm.sh" libcmocka0 libcmocka-dev)
+	RUN="qemu-aarch64 -cpu max -L /usr/$cross -E LD_LIBRARY_PATH=$root/usr/lib/$cross" \
+		unit_tests unit-arm CROSS=arm CC="$cross-gcc -I$root/usr/include -L$root/usr/lib/$cross"
+}
+
+step_fuzz()
+{
+	have test/fuzz/run.sh || return 0
+	tally fuzz test/fuzz/run.sh bash "$TOP/test/fuzz/run.sh"
+}
+
+# has_regress, has_tap: is there anything to build a server for?
+has_regress()
+{
+	have 'test/sql/*.sql' || have 'test/specs/*.spec'
+}
+
+has_tap()
+{
+	have 'test/t/*.pl'
+}
+
+# A server that found something wrong with itself may still have passed.
+check_log()
+{
+	if grep -nE 'TRAP: |runtime error: |ERROR: AddressSanitizer|PANIC: ' "$@"; then
+		echo "FAILED: see the server's log above"
+		failed=$((failed + 1))
+	fi
+}
+
+# regress BIN: pg_regress on a throwaway server from BIN.
+regress()
+{
+	local bin=$1 src log
+	shift
+
+	src=${bin%%/root/*}/src
+	log=$logs/$step-server.log
+	SERVER_KEEP_LOG=$log
+	server_start "$bin" "$@"
+	rm -f "$src"/regression.diffs
+	tally regress installcheck \
+		make -C "$src" installcheck PG_CONFIG="$bin/pg_config"
+	server_stop
+	if [ -s "$src/regression.diffs" ]; then
+		cat "$src/regression.diffs"
+	fi
+	check_log "$log"
+}
+
+# tap BIN: test/t/*.pl, whose servers come from BIN.
+tap()
+{
+	local bin=$1 src pgxs dir perl log
+
+	src=${bin%%/root/*}/src
+	pgxs=$(dirname "$("$bin/pg_config" --pgxs)")/../..
+	perl=${TAP_PERL:-$pgxs/src/test/perl}
+	dir=$(mktemp -d "$(tmp_base)/vector-tap.XXXXXX")
+	at_exit "rm -rf '$dir'"
+	[ "$(id -u)" -ne 0 ] || chown "$UNPRIVILEGED_USER:" "$dir"
+	# Up to PostgreSQL 15 TESTDIR, from 16 on the other two.
+	cd "$src"
+	tally tap prove run_unprivileged env \
+		PATH="$bin:$PATH" TMPDIR="$dir" \
+		TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log" \
+		PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
+		prove --verbose -I "$perl" -I test/t test/t/*.pl
+	rm -rf "$logs/$step-tap"
+	mkdir -p "$logs/$step-tap"
+	cp -r "$dir/tmp_check/log/." "$logs/$step-tap" || true
+	# What a test died of, or the rest of what a failed one had to say.
+	for log in "$logs/$step-tap"/regress_log_*; do
+		if grep -q '^not ok' "$log" || ! grep -q '^1\.\.' "$log"; then
+			echo "# the end of $log"
+			tail -n 20 "$log"
+		fi
+	done
+	check_log -r "$logs/$step-tap"
+	rm -rf "$dir"
+}
+
+step_regress()
+{
+	local bin
+
+	has_regress || return 0
+	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
+	regress "$bin"
+}
+
+step_tap()
+{
+	local bin
+
+	has_tap || return 0
+	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
+	tap "$bin"
+}
+
+step_test-assert()
+{
+	local bin server
+
+	has_regress || has_tap || return 0
+	server=$("$TOP/tools/build-postgres.sh" assert "$pg_config")
+	bin=$("$TOP/tools/private-install.sh" -t assert -c -Werror "$server")
+	! has_regress || regress "$bin"
+	! has_tap || tap "$bin"
+}
+
+step_test-asan()
+{
+	local bin server
+
+	has_regress || return 0
+	server=$("$TOP/tools/build-postgres.sh" asan "$pg_config")
+	# Leaks are PostgreSQL's way: a memory context is dropped as a whole. An
+	# abort looks like a crash to the server, an exit would not.
+	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0
+	export UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1
+	bin=$("$TOP/tools/private-install.sh" -t asan \
+		-c '-Og -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
+		"$server")
+	regress "$bin"
+}
+
+# One step, in a process of its own: the last line of its log is its counts.
+# TAG names the copy of the sources to build it in.
+if [ "${1:-}" = --step ]; then
+	step=$2
+	tag=${3:-test}
+	"step_$step"
+	printf 'counts: %d %d %d\n' "$passed" "$failed" "$skipped"
+	exit 0
+fi
+
+[ $# -gt 0 ] || die "usage: $0 STEP..."
+mkdir -p "$logs"
+exec 8>"$TOP/build/test.lock"
+flock -n 8 || {
+	say "waiting for another test run in this checkout"
+	flock 8
+}
+"$TOP/tools/install-deps.sh" test "$pg_config"
+
+for step in "$@"; do
+	log=$logs/$step.log
+	start=$SECONDS
+	rc=0
+	"$TOP/tools/test.sh" --step "$step" >"$log" 2>&1 </dev/null 8>&- || rc=$?
+	read -r p f s < <(sed -n '$s/^counts: //p' "$log") || {
+		# It ended before it could count.
+		p=0 f=1 s=0
+		echo "FAILED: $step ended with status $rc" >>"$log"
+	}
+	if [ "$f" -gt 0 ]; then
+		echo "==== the end of $log"
+		tail -n 100 "$log"
+		echo "===="
+	fi
+	printf '%-12s %5d passed %3d failed %3d skipped %5d s\n' \
+		"$step" "$p" "$f" "$s" $((SECONDS - start))
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+done
+
+if [ "$skipped" -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
