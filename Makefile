@@ -30,7 +30,9 @@ EXTRA_CLEAN = build
 override with_llvm := no
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
-include $(PGXS)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+# Absent on a fresh machine, where make demo and make test install it first.
+-include $(PGXS)
+srcdir ?= .
 
 include $(srcdir)/tools/targets.mk

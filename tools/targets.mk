@@ -4,6 +4,13 @@
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 STEPS := unit unit-san unit-arm fuzz regress tap test-assert test-asan
 
+# Without PGXS there is nothing to build with, but these targets still help.
+ifeq ($(wildcard $(PGXS)),)
+all install installcheck:
+	@echo "no server headers for PG_CONFIG=$(PG_CONFIG): tools/install-deps.sh demo installs Debian's" >&2
+	@exit 1
+endif
+
 help:
 	@echo "make                 build for the server PG_CONFIG names"
 	@echo "make install         install there"

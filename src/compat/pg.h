@@ -39,6 +39,11 @@
 
 extern PGDLLEXPORT void _PG_init(void);
 
+/* 18 put the mark of what never returns in front of a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* Soft errors (pg_input_is_valid, COPY ... ON_ERROR) came with 16. */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"

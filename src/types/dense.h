@@ -71,7 +71,7 @@ extern const DenseType halfvec_type;
 extern DenseVector *dense_new(const DenseType *type, int64 dim);
 
 /* Error that a and b differ in dimensions; never returns. */
-extern void dense_dims_differ(const DenseType *type, int a, int b) pg_attribute_noreturn();
+pg_noreturn extern void dense_dims_differ(const DenseType *type, int a, int b);
 
 static inline void
 dense_check_same_dims(const DenseType *type, const DenseVector *a,

@@ -28,6 +28,6 @@ extern Datum text_parse_error(const TypeLimits *type, ParseStatus status,
 							  struct Node *context);
 
 /* The same for a binary message; never returns. */
-extern void wire_parse_error(const TypeLimits *type, ParseStatus status) pg_attribute_noreturn();
+pg_noreturn extern void wire_parse_error(const TypeLimits *type, ParseStatus status);
 
 #endif							/* VECTOR_TYPES_PARSE_ERROR_H */
