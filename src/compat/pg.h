@@ -81,6 +81,15 @@ extern PGDLLEXPORT void _PG_init(void);
 #define relation_locator(relation) ((relation)->rd_node)
 #endif
 
+/* An index scan got a place for its counters with 18. */
+#if PG_VERSION_NUM >= 180000
+#define begin_index_scan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define begin_index_scan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
 /* "Snapshot too old" went with 17. */
 #if PG_VERSION_NUM >= 170000
 #define TestForOldSnapshot(snapshot, relation, page) ((void) 0)

@@ -22,7 +22,9 @@
  *   verifies the guess and saves the look-up;
  * - the beginnings of the next tuple, and of the next page where the guess
  *   holds, are prefetched while a distance is computed;
- * - nothing is formed for a row that is not kept.
+ * - nothing is formed for a row that is not kept;
+ * - values stored out of line are read in their order, mostly without the TOAST
+ *	 table's index (types/toast_reader.c).
  *
  * In a parallel scan each process takes chunks of blocks as it gets to them, and
  * returns the k nearest of what it has seen; it makes no second pass, and its
@@ -52,10 +54,11 @@
 
 #include "math/topk/topk.h"
 #include "types/distance_function.h"
+#include "types/recent_buffer.h"
+#include "types/toast_reader.h"
 
-/* How much of a tuple's beginning is prefetched, in cache lines */
-#define PREFETCH_LINES	16
-#define CACHE_LINE		64
+/* How much of a tuple's beginning is prefetched */
+#define PREFETCH_BYTES	1024
 
 /* Blocks that a process of a parallel scan takes at a time */
 #define CHUNK_BLOCKS	64
@@ -74,7 +77,7 @@ typedef struct ExactScanState
 	ExprState  *query_expr;		/* the value that rows are compared with */
 	AttrNumber	column;
 	TupleTableSlot *row_slot;	/* for filters */
-	MemoryContext row_context;	/* detoasted values; reset per row */
+	ToastReader *reader;		/* of values stored out of line */
 	MemoryContext query_context;	/* the detoasted query */
 	struct varlena *query;		/* NULL if null */
 	ExactSharedScan *shared;	/* NULL unless the scan is parallel */
@@ -93,29 +96,6 @@ static inline uint64
 tid_to_id(BlockNumber block, OffsetNumber offset)
 {
 	return ((uint64) block << 16) | offset;
-}
-
-static inline void
-prefetch_start(const char *data)
-{
-	for (int i = 0; i < PREFETCH_LINES; i++)
-		__builtin_prefetch(data + i * CACHE_LINE);
-}
-
-/*
- * Pin block, whose buffer is likely to be guess.  Buffers of temporary tables
- * are numbered downwards from -1; they are not guessed.
- */
-static Buffer
-read_block(Relation relation, BlockNumber block, Buffer guess,
-		   BufferAccessStrategy strategy)
-{
-	if (guess > 0 && guess <= NBuffers &&
-		ReadRecentBuffer(relation_locator(relation), MAIN_FORKNUM, block,
-						 guess))
-		return guess;
-	return ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL,
-							  strategy);
 }
 
 /*
@@ -198,22 +178,11 @@ distance_key(ExactScanState *state, TupleDesc desc, HeapTuple tuple)
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, state->column, desc, &isnull);
 	struct varlena *vector = (struct varlena *) DatumGetPointer(value);
-	uint64		key;
 
 	if (isnull || state->query == NULL)
 		return TOPK_NULL;
-	if (!VARATT_IS_EXTENDED(vector))
-		return topk_key(state->distance(vector, state->query));
-
-	{
-		MemoryContext caller = MemoryContextSwitchTo(state->row_context);
-
-		vector = pg_detoast_datum(vector);
-		key = topk_key(state->distance(vector, state->query));
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(state->row_context);
-	}
-	return key;
+	vector = toast_reader_get(state->reader, vector);
+	return topk_key(state->distance(vector, state->query));
 }
 
 /* Put what is nearest among the rows of a block into state->topk. */
@@ -224,17 +193,12 @@ scan_block(ExactScanState *state, Buffer buffer)
 	TupleDesc	desc = RelationGetDescr(relation);
 	BlockNumber block = BufferGetBlockNumber(buffer);
 	Page		page = BufferGetPage(buffer);
-	const char *next_page = NULL;
+	const char *next_page = next_page_hint(buffer);
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
 	int			count;
 
-	/* only a hint: nothing is read if it is another block's */
-	if (buffer > 0 && buffer < NBuffers)
-	{
-		next_page = (const char *) BufferGetBlock(buffer + 1);
-		__builtin_prefetch(next_page);
-	}
-
+	if (next_page != NULL)
+		prefetch_bytes(next_page, SizeOfPageHeaderData);
 	count = visible_tuples(relation, state->css.ss.ps.state->es_snapshot,
 						   buffer, offsets);
 	for (int i = 0; i < count; i++)
@@ -251,11 +215,13 @@ scan_block(ExactScanState *state, Buffer buffer)
 
 		/* the next page is taken to be filled as this one is */
 		if (i + 1 < count)
-			prefetch_start((const char *)
-						   PageGetItem(page, PageGetItemId(page, offsets[i + 1])));
+			prefetch_bytes((const char *)
+						   PageGetItem(page, PageGetItemId(page, offsets[i + 1])),
+						   PREFETCH_BYTES);
 		else if (next_page != NULL)
-			prefetch_start(next_page +
-						   ItemIdGetOffset(PageGetItemId(page, offsets[0])));
+			prefetch_bytes(next_page +
+						   ItemIdGetOffset(PageGetItemId(page, offsets[0])),
+						   PREFETCH_BYTES);
 
 		if (!passes_filter(state, &tuple, buffer))
 			continue;
@@ -304,11 +270,13 @@ scan_table(ExactScanState *state)
 		if (block >= chunk_end)
 			break;
 
-		buffer = read_block(relation, (BlockNumber) block,
-							buffer > 0 ? buffer + 1 : InvalidBuffer, strategy);
+		buffer = read_recent_buffer(relation, (BlockNumber) block,
+									buffer > 0 ? buffer + 1 : InvalidBuffer,
+									strategy);
 		scan_block(state, buffer);
 		ReleaseBuffer(buffer);
 	}
+	toast_reader_pause(state->reader);
 	if (strategy != NULL)
 		FreeAccessStrategy(strategy);
 
@@ -448,9 +416,7 @@ exact_begin(CustomScanState *node, EState *estate, int eflags)
 	state->column = ((Var *) list_nth(args, column))->varattno;
 	state->query_expr = ExecInitExpr((Expr *) list_nth(args, 1 - column),
 									 &node->ss.ps);
-	state->row_context = AllocSetContextCreate(CurrentMemoryContext,
-											   "exact scan row",
-											   ALLOCSET_DEFAULT_SIZES);
+	state->reader = toast_reader_begin(relation);
 	state->query_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "exact scan query",
 												 ALLOCSET_SMALL_SIZES);
@@ -468,6 +434,7 @@ exact_begin(CustomScanState *node, EState *estate, int eflags)
 static void
 exact_end(CustomScanState *node)
 {
+	toast_reader_end(((ExactScanState *) node)->reader);
 }
 
 static void

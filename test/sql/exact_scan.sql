@@ -131,7 +131,27 @@ VACUUM items;
 SELECT (compare_plans('SELECT id FROM items ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 10')).*;
 -- values out of line, and an empty table
 CREATE TABLE wide AS SELECT i AS id, (SELECT array_agg(sin(i * j)) FROM generate_series(1, 3000) j)::vector AS v FROM generate_series(1, 40) i;
+CREATE INDEX wide_id ON wide (id);
 SELECT (compare_plans('SELECT id FROM wide ORDER BY v <-> (SELECT v FROM wide WHERE id = 3) LIMIT 10')).*;
+-- in any order: rows changed, removed and added, values shared between versions
+UPDATE wide SET v = (SELECT array_agg(cos(id * j)) FROM generate_series(1, 3000) j)::vector WHERE id % 3 = 0;
+UPDATE wide SET id = id + 100 WHERE id % 4 = 1;
+DELETE FROM wide WHERE id % 7 = 2;
+INSERT INTO wide SELECT i, (SELECT array_agg(sin(i * j)) FROM generate_series(1, 2500 + i) j)::vector FROM generate_series(200, 205) i;
+ALTER TABLE wide ADD COLUMN note text DEFAULT repeat('x', 3000);
+SELECT (compare_plans('SELECT id FROM wide WHERE vector_dims(v) = 3000 ORDER BY v <-> (SELECT v FROM wide WHERE id = 3) LIMIT 100')).*;
+VACUUM wide;
+INSERT INTO wide SELECT i, (SELECT array_agg(sin(i * j)) FROM generate_series(1, 3000) j)::vector FROM generate_series(300, 320) i;
+CLUSTER wide USING wide_id;
+SELECT (compare_plans('SELECT id FROM wide WHERE vector_dims(v) = 3000 ORDER BY v <-> (SELECT v FROM wide WHERE id = 303) LIMIT 100')).*;
+-- compressed, in line and out of line, beside plain ones
+ALTER TABLE wide ALTER v SET STORAGE EXTENDED;
+INSERT INTO wide SELECT i, (SELECT array_agg(i % 5 + j * 0) FROM generate_series(1, 3000) j)::vector FROM generate_series(401, 410) i;
+INSERT INTO wide SELECT i, (SELECT array_agg(sin(i * j) * (j % 2)) FROM generate_series(1, 3000) j)::vector FROM generate_series(411, 420) i;
+SELECT (compare_plans('SELECT v <-> (SELECT v FROM wide WHERE id = 303) AS d FROM wide WHERE vector_dims(v) = 3000 ORDER BY d LIMIT 100')).*;
+SELECT count(*) FROM (SELECT v FROM wide WHERE id >= 300 ORDER BY v <-> (SELECT v FROM wide WHERE id = 303) LIMIT 100) x WHERE vector_dims(v) = 3000;
+CREATE TEMP TABLE wide_temporary AS SELECT * FROM wide;
+SELECT (compare_plans('SELECT v <-> (SELECT v FROM wide WHERE id = 303) AS d FROM wide_temporary WHERE vector_dims(v) = 3000 ORDER BY d LIMIT 100')).*;
 CREATE TABLE nothing (v vector(2));
 SELECT (compare_plans('SELECT v FROM nothing ORDER BY v <-> ''[1,2]'' LIMIT 10')).*;
 
@@ -158,6 +178,7 @@ EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <-> '[1,2,3,4,5,6]' LIMIT 10
 SELECT (compare_plans('SELECT id FROM items ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 10')).*;
 SELECT (compare_plans('SELECT id FROM items WHERE category = 3 AND label = ''updated'' ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 100')).*;
 SELECT (compare_plans('SELECT id FROM queries q, LATERAL (SELECT i.id FROM items i WHERE i.id > 0 ORDER BY i.v <-> q.v LIMIT 3) x ORDER BY q.n, x.id')).*;
+SELECT (compare_plans('SELECT v <-> (SELECT v FROM wide WHERE id = 303) AS d FROM wide WHERE id > 0 AND vector_dims(v) = 3000 ORDER BY d LIMIT 100')).*;
 SELECT (compare_plans('SELECT n, (SELECT count(*) FROM (SELECT FROM items ORDER BY w <-> ''[3,4]'' FETCH FIRST 2 ROWS WITH TIES) x) FROM queries ORDER BY n')).*;
 -- an estimated limit may turn out to be more when the query runs
 CREATE FUNCTION three() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN 3; END';
