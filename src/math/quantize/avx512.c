@@ -1,0 +1,268 @@
+/*
+ * avx512.c
+ *	  The quantizer kernels for AVX-512 with F, BW, DQ, VL and VNNI.
+ *
+ * The loops are in loops.h; here is what a vector is.
+ */
+#include "tables.h"
+
+#ifdef QUANTIZE_BUILD_X86
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,bmi2,popcnt")))
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+#define LANES		16
+#define BYTES		64
+
+typedef __m512 Vec;
+typedef __m512i Bytes;
+typedef __m512i Sums;
+typedef __m512i Narrow;
+typedef __m512i Words;
+
+INLINE Vec
+vec_zero(void)
+{
+	return _mm512_setzero_ps();
+}
+
+INLINE Vec
+vec_set(float x)
+{
+	return _mm512_set1_ps(x);
+}
+
+INLINE Vec
+vec_load(const float *p)
+{
+	return _mm512_loadu_ps(p);
+}
+
+INLINE void
+vec_store(float *p, Vec v)
+{
+	_mm512_storeu_ps(p, v);
+}
+
+INLINE Vec
+vec_add(Vec a, Vec b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+INLINE Vec
+vec_sub(Vec a, Vec b)
+{
+	return _mm512_sub_ps(a, b);
+}
+
+/* The empty instruction hides the product from a fusing compiler */
+INLINE Vec
+vec_mul(Vec a, Vec b)
+{
+	Vec			c = _mm512_mul_ps(a, b);
+
+	__asm__("" : "+v" (c));
+	return c;
+}
+
+INLINE float
+vec_product(float a, float b)
+{
+	float		c = a * b;
+
+	__asm__("" : "+v" (c));
+	return c;
+}
+
+INLINE Vec
+vec_max(Vec a, Vec b)
+{
+	return _mm512_max_ps(a, b);
+}
+
+INLINE Vec
+vec_min(Vec a, Vec b)
+{
+	return _mm512_min_ps(a, b);
+}
+
+INLINE Vec
+vec_abs(Vec a)
+{
+	return _mm512_abs_ps(a);
+}
+
+INLINE Vec
+vec_trunc(Vec a)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvttps_epi32(a));
+}
+
+INLINE Vec
+vec_flip(Vec v, const uint8_t *signs, size_t i)
+{
+	uint16_t	bits;
+
+	__builtin_memcpy(&bits, signs + i / 8, sizeof(bits));
+	return _mm512_mask_xor_ps(v, bits, v, _mm512_set1_ps(-0.0f));
+}
+
+/* other + v where a lane is the first of its pair, other - v elsewhere */
+INLINE Vec
+join_pairs(Vec v, Vec other, __mmask16 second)
+{
+	return _mm512_mask_sub_ps(_mm512_add_ps(v, other), second, other, v);
+}
+
+INLINE Vec
+vec_hadamard(Vec v)
+{
+	v = join_pairs(v, _mm512_permute_ps(v, 0xb1), 0xaaaa);
+	v = join_pairs(v, _mm512_permute_ps(v, 0x4e), 0xcccc);
+	v = join_pairs(v, _mm512_shuffle_f32x4(v, v, 0xb1), 0xf0f0);
+	return join_pairs(v, _mm512_shuffle_f32x4(v, v, 0x4e), 0xff00);
+}
+
+INLINE void
+levels_store(uint8_t *out, Vec steps, Vec r, int half)
+{
+	__mmask16	negative = _mm512_cmp_ps_mask(r, _mm512_setzero_ps(),
+											  _CMP_LT_OQ);
+	__m512i		k = _mm512_cvttps_epi32(steps);
+	__m512i		up = _mm512_add_epi32(_mm512_set1_epi32(half), k);
+
+	up = _mm512_mask_sub_epi32(up, negative, _mm512_set1_epi32(half - 1), k);
+	_mm_storeu_si128((__m128i *) out, _mm512_cvtepi32_epi8(up));
+}
+
+INLINE Bytes
+bytes_load(const void *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+INLINE Bytes
+bytes_load_part(const void *p, size_t left)
+{
+	return _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
+}
+
+INLINE Bytes
+bytes_low(Bytes x, int shift, int mask)
+{
+	return _mm512_and_si512(_mm512_srli_epi16(x, (unsigned int) shift),
+							_mm512_set1_epi8((char) mask));
+}
+
+INLINE Bytes
+bits_spread(const uint8_t *p, size_t i)
+{
+	uint64_t	bits;
+
+	__builtin_memcpy(&bits, p + i / 8, sizeof(bits));
+	return _mm512_maskz_mov_epi8(bits, _mm512_set1_epi8(1));
+}
+
+INLINE Bytes
+bytes_lookup(Bytes table, Bytes index)
+{
+	return _mm512_shuffle_epi8(table, index);
+}
+
+INLINE Sums
+sums_zero(void)
+{
+	return _mm512_setzero_si512();
+}
+
+INLINE Sums
+sums_add(Sums a, Sums b)
+{
+	return _mm512_add_epi32(a, b);
+}
+
+INLINE int64_t
+sums_total(Sums sums)
+{
+	__m512i		low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sums));
+	__m512i		high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sums, 1));
+
+	return _mm512_reduce_add_epi64(_mm512_add_epi64(low, high));
+}
+
+INLINE Narrow
+narrow_begin(Sums sums)
+{
+	return sums;
+}
+
+INLINE Narrow
+narrow_dot(Narrow s, Bytes codes, Bytes query)
+{
+	return _mm512_dpbusd_epi32(s, codes, query);
+}
+
+INLINE Sums
+narrow_end(Sums sums, Narrow s)
+{
+	(void) sums;
+	return s;
+}
+
+INLINE Sums
+wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
+{
+	__m256i		x = _mm256_loadu_si256((const __m256i *) codes);
+
+	return _mm512_dpwssd_epi32(sums, _mm512_cvtepu8_epi16(x),
+							   _mm512_loadu_si512(query));
+}
+
+INLINE Words
+words_zero(void)
+{
+	return _mm512_setzero_si512();
+}
+
+INLINE Words
+words_add_bytes(Words words, Bytes b)
+{
+	return _mm512_add_epi16(words, b);
+}
+
+INLINE Words
+words_add_odd(Words words, Bytes b)
+{
+	return _mm512_add_epi16(words, _mm512_srli_epi16(b, 8));
+}
+
+/* The four 128-bit parts of a vector, added */
+INLINE __m128i
+fold_words(Words words)
+{
+	__m256i		half = _mm256_add_epi16(_mm512_castsi512_si256(words),
+										_mm512_extracti64x4_epi64(words, 1));
+
+	return _mm_add_epi16(_mm256_castsi256_si128(half),
+						 _mm256_extracti128_si256(half, 1));
+}
+
+INLINE void
+words_store(uint16_t *out, Words both, Words odd)
+{
+	__m128i		odds = fold_words(odd);
+	__m128i		evens = _mm_sub_epi16(fold_words(both),
+									  _mm_slli_epi16(odds, 8));
+
+	_mm_storeu_si128((__m128i *) out, _mm_unpacklo_epi16(evens, odds));
+	_mm_storeu_si128((__m128i *) (out + 8), _mm_unpackhi_epi16(evens, odds));
+}
+
+#include "loops.h"
+
+const QuantizeKernels quantize_avx512 = QUANTIZE_TABLE("avx512");
+
+#endif							/* QUANTIZE_BUILD_X86 */

@@ -1,0 +1,277 @@
+/*
+ * neon.c
+ *	  The quantizer kernels for NEON, part of every 64-bit ARM processor.
+ *
+ * The loops are in loops.h; here is what a vector is.  The dot product
+ * instructions of ARMv8.2 are not used, since not every processor has them.
+ */
+#include "tables.h"
+
+#ifdef QUANTIZE_BUILD_NEON
+
+#include <arm_neon.h>
+
+#define TARGET
+#define INLINE static inline __attribute__((always_inline))
+
+#define LANES		4
+#define BYTES		16
+
+typedef float32x4_t Vec;
+typedef uint8x16_t Bytes;
+typedef uint16x8_t Words;
+typedef int16x8_t Narrow;
+
+/* Two vectors, so that the sums of dot_bytes have 8 lanes each */
+typedef struct Sums
+{
+	int32x4_t	low;
+	int32x4_t	high;
+} Sums;
+
+INLINE Vec
+vec_zero(void)
+{
+	return vdupq_n_f32(0);
+}
+
+INLINE Vec
+vec_set(float x)
+{
+	return vdupq_n_f32(x);
+}
+
+INLINE Vec
+vec_load(const float *p)
+{
+	return vld1q_f32(p);
+}
+
+INLINE void
+vec_store(float *p, Vec v)
+{
+	vst1q_f32(p, v);
+}
+
+INLINE Vec
+vec_add(Vec a, Vec b)
+{
+	return vaddq_f32(a, b);
+}
+
+INLINE Vec
+vec_sub(Vec a, Vec b)
+{
+	return vsubq_f32(a, b);
+}
+
+/* The empty instruction hides the product from a fusing compiler */
+INLINE Vec
+vec_mul(Vec a, Vec b)
+{
+	Vec			c = vmulq_f32(a, b);
+
+	__asm__("" : "+w" (c));
+	return c;
+}
+
+INLINE float
+vec_product(float a, float b)
+{
+	float		c = a * b;
+
+	__asm__("" : "+w" (c));
+	return c;
+}
+
+INLINE Vec
+vec_max(Vec a, Vec b)
+{
+	return vmaxq_f32(a, b);
+}
+
+INLINE Vec
+vec_min(Vec a, Vec b)
+{
+	return vminq_f32(a, b);
+}
+
+INLINE Vec
+vec_abs(Vec a)
+{
+	return vabsq_f32(a);
+}
+
+INLINE Vec
+vec_trunc(Vec a)
+{
+	return vrndq_f32(a);
+}
+
+INLINE Vec
+negate_lanes(Vec v, uint32x4_t signs)
+{
+	return vreinterpretq_f32_u32(veorq_u32(vreinterpretq_u32_f32(v), signs));
+}
+
+INLINE Vec
+vec_flip(Vec v, const uint8_t *signs, size_t i)
+{
+	static const int32_t to_top[4] = {31, 30, 29, 28};
+	uint32x4_t	bits = vdupq_n_u32((uint32_t) signs[i / 8] >> (i % 8));
+	uint32x4_t	top = vshlq_u32(bits, vld1q_s32(to_top));
+
+	return negate_lanes(v, vandq_u32(top, vdupq_n_u32(0x80000000u)));
+}
+
+INLINE Vec
+vec_hadamard(Vec v)
+{
+	static const uint32_t odd[4] = {0, 0x80000000u, 0, 0x80000000u};
+	static const uint32_t upper[4] = {0, 0, 0x80000000u, 0x80000000u};
+
+	v = vaddq_f32(vrev64q_f32(v), negate_lanes(v, vld1q_u32(odd)));
+	return vaddq_f32(vextq_f32(v, v, 2), negate_lanes(v, vld1q_u32(upper)));
+}
+
+INLINE void
+levels_store(uint8_t *out, Vec steps, Vec r, int half)
+{
+	uint32x4_t	below = vcltq_f32(r, vdupq_n_f32(0));
+	int32x4_t	k = veorq_s32(vcvtq_s32_f32(steps),
+							  vreinterpretq_s32_u32(below));
+	uint16x4_t	words = vmovn_u32(vreinterpretq_u32_s32(
+														vaddq_s32(k, vdupq_n_s32(half))));
+	uint8x8_t	bytes = vmovn_u16(vcombine_u16(words, words));
+	uint32_t	four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+
+	__builtin_memcpy(out, &four, sizeof(four));
+}
+
+INLINE Bytes
+bytes_load(const void *p)
+{
+	return vld1q_u8(p);
+}
+
+/* left is 16: all of them */
+INLINE Bytes
+bytes_load_part(const void *p, size_t left)
+{
+	(void) left;
+	return vld1q_u8(p);
+}
+
+INLINE Bytes
+bytes_low(Bytes x, int shift, int mask)
+{
+	return vandq_u8(vshlq_u8(x, vdupq_n_s8((int8_t) -shift)),
+					vdupq_n_u8((uint8_t) mask));
+}
+
+INLINE Bytes
+bits_spread(const uint8_t *p, size_t i)
+{
+	static const uint8_t mask[16] = {1, 2, 4, 8, 16, 32, 64, 128,
+		1, 2, 4, 8, 16, 32, 64, 128};
+	uint8x16_t	x = vcombine_u8(vdup_n_u8(p[i / 8]), vdup_n_u8(p[i / 8 + 1]));
+
+	return vandq_u8(vtstq_u8(x, vld1q_u8(mask)), vdupq_n_u8(1));
+}
+
+INLINE Bytes
+bytes_lookup(Bytes table, Bytes index)
+{
+	return vqtbl1q_u8(table, index);
+}
+
+INLINE Sums
+sums_zero(void)
+{
+	Sums		sums = {vdupq_n_s32(0), vdupq_n_s32(0)};
+
+	return sums;
+}
+
+INLINE Sums
+sums_add(Sums a, Sums b)
+{
+	a.low = vaddq_s32(a.low, b.low);
+	a.high = vaddq_s32(a.high, b.high);
+	return a;
+}
+
+INLINE int64_t
+sums_total(Sums sums)
+{
+	return vaddlvq_s32(sums.low) + vaddlvq_s32(sums.high);
+}
+
+INLINE Narrow
+narrow_begin(Sums sums)
+{
+	(void) sums;
+	return vdupq_n_s16(0);
+}
+
+/* At most 2 * 15 * 127 is added to an int16 */
+INLINE Narrow
+narrow_dot(Narrow s, Bytes codes, Bytes query)
+{
+	int8x16_t	c = vreinterpretq_s8_u8(codes);
+	int8x16_t	q = vreinterpretq_s8_u8(query);
+
+	s = vmlal_s8(s, vget_low_s8(c), vget_low_s8(q));
+	return vmlal_high_s8(s, c, q);
+}
+
+INLINE Sums
+narrow_end(Sums sums, Narrow s)
+{
+	sums.low = vpadalq_s16(sums.low, s);
+	return sums;
+}
+
+INLINE Sums
+wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
+{
+	int16x8_t	x = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(codes)));
+	int16x8_t	q = vld1q_s16(query);
+
+	sums.low = vmlal_s16(sums.low, vget_low_s16(x), vget_low_s16(q));
+	sums.high = vmlal_high_s16(sums.high, x, q);
+	return sums;
+}
+
+INLINE Words
+words_zero(void)
+{
+	return vdupq_n_u16(0);
+}
+
+INLINE Words
+words_add_bytes(Words words, Bytes b)
+{
+	return vaddq_u16(words, vreinterpretq_u16_u8(b));
+}
+
+INLINE Words
+words_add_odd(Words words, Bytes b)
+{
+	return vsraq_n_u16(words, vreinterpretq_u16_u8(b), 8);
+}
+
+INLINE void
+words_store(uint16_t *out, Words both, Words odd)
+{
+	uint16x8_t	even = vsubq_u16(both, vshlq_n_u16(odd, 8));
+
+	vst1q_u16(out, vzip1q_u16(even, odd));
+	vst1q_u16(out + 8, vzip2q_u16(even, odd));
+}
+
+#include "loops.h"
+
+const QuantizeKernels quantize_neon = QUANTIZE_TABLE("neon");
+
+#endif							/* QUANTIZE_BUILD_NEON */

@@ -1,0 +1,100 @@
+/*
+ * quantize.h
+ *	  Kernels of the quantizers over plain arrays, one table per instruction
+ *	  set.
+ *
+ * Pure C: nothing here knows PostgreSQL.  Most callers want the functions of
+ * rotation.h, rabitq.h and fastscan.h, which call the table in use.
+ *
+ * The scalar table is the specification, and every other one gives the same
+ * bits: floats are added in the same order (16 running sums, see encode) and
+ * no product is fused with the addition that follows it; what an estimate sums
+ * are integers.  So a code does not depend on the processor that made it.
+ *
+ * dims is a multiple of QUANTIZE_DIMS_STEP, at most QUANTIZE_MAX_DIMS.  Arrays
+ * need the alignment of their element type only.
+ */
+#ifndef VECTOR_MATH_QUANTIZE_H
+#define VECTOR_MATH_QUANTIZE_H
+
+#include "../distance/distance.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Dimensions after padding are a multiple of this */
+#define QUANTIZE_DIMS_STEP	64
+
+/* The most dimensions, padded; the sums below are bounded for it */
+#define QUANTIZE_MAX_DIMS	16000
+
+/* Bytes behind a query's values that a dot kernel may read (and ignore) */
+#define QUANTIZE_READ_PAD	64
+
+/* The largest absolute value of a query, as int8 and as int16 */
+#define QUERY_MAX_INT8		127
+#define QUERY_MAX_INT16		4095
+
+/* Indices of dot and dot_many: bits per dimension 1, 2, 4, 8 */
+#define QUANTIZE_WIDTHS		4
+
+/* Sums that encode leaves; all of them of |residual| * scale */
+typedef struct EncodeSums
+{
+	float		scale;			/* a power of two; 0 for a zero vector */
+	float		rr;				/* <r, r> */
+	float		ur;				/* <u, r> > 0 */
+} EncodeSums;
+
+typedef struct QuantizeKernels
+{
+	const char *name;			/* as in DistanceKernels */
+
+	/* rotation.h: dims floats in place; signs has 4 * dims / 8 bytes */
+	void		(*rotate) (float *x, size_t dims, const uint8_t *signs);
+
+	/*
+	 * rabitq.h: the level (0 .. 2^bits - 1) of every dimension, and sums.  bits
+	 * is 1, 2, 4 or 8; what is searched, and what is summed in which order, is
+	 * written in scalar.c.
+	 */
+	void		(*encode) (const float *residual, size_t dims, int bits,
+						   uint8_t *levels, EncodeSums *sums);
+
+	/*
+	 * The sum of level * query value over all dimensions, exact.  query is
+	 * int8_t (int16_t where bits is 8) within QUERY_MAX_*, and readable for
+	 * QUANTIZE_READ_PAD bytes behind its end; code is packed as rabitq.h says,
+	 * and never read past its end.
+	 */
+	int64_t		(*dot[QUANTIZE_WIDTHS]) (const void *query,
+										 const uint8_t *code, size_t dims);
+
+	/* The same for the codes at codes[i] + offset, asked for ahead of time */
+	void		(*dot_many[QUANTIZE_WIDTHS]) (const void *query,
+											  const void *const *codes,
+											  size_t offset, size_t dims,
+											  size_t count, int64_t *out);
+
+	/*
+	 * fastscan.h: the sums of 32 vectors' table entries, modulo 2^16.  columns
+	 * is a multiple of 4; block and table have 16 bytes a column.
+	 */
+	void		(*scan) (const uint8_t *block, const uint8_t *table,
+						 size_t columns, uint16_t *sums);
+} QuantizeKernels;
+
+/* The table in use; points to the scalar one until quantize_set_level. */
+extern const QuantizeKernels *quantize_kernels;
+
+/*
+ * The table of a level, or NULL where this build or this processor cannot run
+ * it.  DISTANCE_AUTO never gives NULL.  DISTANCE_AVX512 needs VNNI too, which
+ * every processor has that runs the AVX-512 distance kernels.
+ */
+extern const QuantizeKernels *quantize_table(DistanceLevel level);
+
+/* Put a level's table in use; returns 0, or -1 (and changes nothing). */
+extern int	quantize_set_level(DistanceLevel level);
+
+#endif							/* VECTOR_MATH_QUANTIZE_H */
