@@ -165,7 +165,8 @@ ORDER BY packages DESC;
 
 \echo '== 8. Words and meaning together: must say "command line", nearest first ============'
 
-SELECT p.name, p.section, left(p.summary, 56) AS summary,
+SELECT p.name, left(p.summary, 36) AS summary,
+       substring(translate(p.description, E'\n', ' ') FROM '(?i).{0,22}command.line.{0,10}') AS "and its description says",
        round((p.embedding <=> q.embedding)::numeric, 3) AS distance
 FROM packages p, questions q
 WHERE q.question = 'edit photos'

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 
 #include "types/typmod.h"
 
@@ -22,7 +23,8 @@
  * first element can be a number of rows.
  */
 static float8 *
-check_state(ArrayType *state, const char *caller, int *dim)
+check_state(FunctionCallInfo fcinfo, const DenseType *type, ArrayType *state,
+			int *dim)
 {
 	float8	   *values;
 
@@ -30,20 +32,20 @@ check_state(ArrayType *state, const char *caller, int *dim)
 		ARR_ELEMTYPE(state) != FLOAT8OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s: expected state array", caller)));
+				 errmsg("%s: expected state array",
+						get_func_name(fcinfo->flinfo->fn_oid))));
 
 	*dim = ARR_DIMS(state)[0] - 1;
 	if (*dim > DENSE_MAX_DIM)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("vector cannot have more than %d dimensions",
-						DENSE_MAX_DIM)));
+		(void) text_parse_error(&type->limits, PARSE_TOO_MANY_DIMS, "", NULL,
+								NULL);
 
 	values = (float8 *) ARR_DATA_PTR(state);
 	if (!(values[0] >= 0) || isinf(values[0]) || (values[0] > 0 && *dim == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s: expected state array", caller),
+				 errmsg("%s: expected state array",
+						get_func_name(fcinfo->flinfo->fn_oid)),
 				 errdetail("The first element must be the number of rows.")));
 	return values;
 }
@@ -73,7 +75,7 @@ dense_accum(FunctionCallInfo fcinfo, const DenseType *type)
 	DenseVector *v = DENSE_ARG(1);
 	const float *x = dense_floats(type, v);
 	int			dim;
-	float8	   *old = check_state(state, "vector_accum", &dim);
+	float8	   *old = check_state(fcinfo, type, state, &dim);
 	float8	   *new = old;
 	bool		overflow = false;
 
@@ -106,8 +108,8 @@ SQL_FUNCTION(vector_combine)
 {
 	ArrayType  *states[2] = {PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1)};
 	int			dim[2];
-	float8	   *a = check_state(states[0], "vector_combine", &dim[0]);
-	float8	   *b = check_state(states[1], "vector_combine", &dim[1]);
+	float8	   *a = check_state(fcinfo, &vector_type, states[0], &dim[0]);
+	float8	   *b = check_state(fcinfo, &vector_type, states[1], &dim[1]);
 	ArrayType  *result;
 	float8	   *sums;
 
@@ -132,7 +134,7 @@ static Datum
 dense_avg(FunctionCallInfo fcinfo, const DenseType *type)
 {
 	int			dim;
-	float8	   *state = check_state(PG_GETARG_ARRAYTYPE_P(0), "vector_avg",
+	float8	   *state = check_state(fcinfo, type, PG_GETARG_ARRAYTYPE_P(0),
 									&dim);
 	float	   *mean;
 

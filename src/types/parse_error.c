@@ -71,7 +71,10 @@ text_parse_error(const TypeLimits *type, ParseStatus status, const char *str,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("invalid input syntax for type %s: \"%s\"",
 					type->name, str),
-			 detail ? errdetail_internal("%s", detail) : 0));
+			 detail ? errdetail_internal("%s", detail) : 0,
+			 type->opening == '[' && str[0] == '{'
+			 ? errhint("To make a %s of an array, cast to the array's type first: '{1,2,3}'::real[]::%s.",
+					   type->name, type->name) : 0));
 }
 
 void
@@ -92,6 +95,9 @@ wire_parse_error(const TypeLimits *type, ParseStatus status)
 			break;
 		case PARSE_NEGATIVE_COUNT:
 			problem = "Its number of non-zero elements must not be negative.";
+			break;
+		case PARSE_MORE_THAN_DIMS:
+			problem = "It must not have more non-zero elements than dimensions.";
 			break;
 		case PARSE_INDEX_ORDER:
 			problem = "Its indices must be in ascending order.";

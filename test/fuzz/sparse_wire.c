@@ -36,8 +36,10 @@ reference(const uint8_t *msg, size_t len, uint32_t max_dims, uint32_t max_nnz)
 		return PARSE_TOO_MANY_DIMS;
 	if (n > INT32_MAX)
 		return PARSE_NEGATIVE_COUNT;
-	if (n > max_nnz || n > dims)
+	if (n > max_nnz)
 		return PARSE_TOO_MANY_NONZERO;
+	if (n > dims)
+		return PARSE_MORE_THAN_DIMS;
 	if (word(msg, 2) != 0)
 		return PARSE_RESERVED;
 	if (len < 12 + (uint64_t) n * 8)

@@ -14,6 +14,9 @@ ALTER TABLE t ALTER COLUMN v TYPE vector;
 INSERT INTO t (v) VALUES ('[1,2]');
 SELECT id, v FROM t WHERE vector_dims(v) = 2;
 
+-- what was meant as an array
+SELECT '{1,2,3}'::vector;
+
 -- Arrays of vectors
 SELECT ARRAY['[1,2]'::vector, '[3,4]'], ('{"[1,2]","[3,4]"}'::vector(2)[])[2];
 SELECT '{"[1,2,3]"}'::halfvec(2)[];

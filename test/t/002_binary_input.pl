@@ -86,6 +86,7 @@ my @cases = (
 	[ 'sparsevec', sparse(5, -1, 0, [], []), '22P03: invalid binary representation of type sparsevec Its number of non-zero elements must not be negative.' ],
 	[ 'sparsevec', sparse(20000, 16001, 0, [], []), '54000: sparsevec cannot have more than 16000 non-zero elements' ],
 	[ 'sparsevec', sparse(20000, 0x7fffffff, 0, [], []), '54000: sparsevec cannot have more than 16000 non-zero elements' ],
+	[ 'sparsevec', sparse(1, 2, 0, [ 0, 1 ], [ 1, 1 ]), '22P03: invalid binary representation of type sparsevec It must not have more non-zero elements than dimensions.' ],
 	[ 'sparsevec', sparse(5, 1, 3, [0], [1]), '22P03: invalid binary representation of type sparsevec Its reserved field must be 0.' ],
 	[ 'sparsevec', sparse(5, 2, 0, [ 4, 0 ], [ 1, 1 ]), '22P03: invalid binary representation of type sparsevec Its indices must be in ascending order.' ],
 	[ 'sparsevec', sparse(5, 2, 0, [ 1, 1 ], [ 1, 1 ]), '22000: sparsevec indices must not contain duplicates' ],

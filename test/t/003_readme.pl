@@ -16,7 +16,7 @@ my $node = PostgreSQL::Test::Cluster->new('readme');
 $node->init;
 $node->start;
 $node->safe_psql('postgres',
-	'CREATE ROLE owner LOGIN; GRANT pg_write_server_files, pg_read_server_files TO owner; CREATE DATABASE readme OWNER owner');
+	'CREATE ROLE owner LOGIN; CREATE DATABASE readme OWNER owner');
 
 # One session, so that blocks can build on each other; psql says where it fails.
 my $script = join '', map { "\\echo block $_\n$blocks[$_ - 1]\n" } 1 .. @blocks;

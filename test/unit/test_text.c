@@ -1286,7 +1286,7 @@ test_sparse_wire(void **state)
 	assert_int_equal(sparse_wire(10, (uint32_t) -1, 1, 4, index, value, 44), PARSE_NEGATIVE_COUNT);
 	assert_int_equal(sparse_wire(10, 0x80000000, 1, 4, index, value, 44), PARSE_NEGATIVE_COUNT);
 	assert_int_equal(sparse_wire(10, 5, 1, 4, index, value, 44), PARSE_TOO_MANY_NONZERO);
-	assert_int_equal(sparse_wire(3, 4, 1, 4, index, value, 44), PARSE_TOO_MANY_NONZERO);
+	assert_int_equal(sparse_wire(3, 4, 1, 4, index, value, 44), PARSE_MORE_THAN_DIMS);
 	assert_int_equal(sparse_wire(1000000000, 0x7FFFFFFF, 0, 4, index, value, 44), PARSE_TOO_MANY_NONZERO);
 	assert_int_equal(sparse_wire(10, 4, 1, 4, index, value, 12), PARSE_RESERVED);
 	assert_int_equal(sparse_wire(10, 4, 0x80000000, 4, index, value, 44), PARSE_RESERVED);

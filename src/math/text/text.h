@@ -34,6 +34,7 @@ typedef enum ParseStatus
 	PARSE_ZERO_VALUE,			/* sparse wire: a stored zero */
 	PARSE_RESERVED,				/* wire: the reserved field is not zero */
 	PARSE_NEGATIVE_COUNT,		/* wire: a negative number of non-zeros */
+	PARSE_MORE_THAN_DIMS,		/* wire: more non-zeros than dimensions */
 	PARSE_TRUNCATED				/* wire: the message ends too early */
 } ParseStatus;
 

@@ -211,8 +211,10 @@ sparse_wire_parse(const uint8_t *msg, size_t len, int max_dims, int max_nnz,
 		return PARSE_TOO_MANY_DIMS;
 	if (n < 0)
 		return PARSE_NEGATIVE_COUNT;
-	if (n > max_nnz || n > n_dims)
+	if (n > max_nnz)
 		return PARSE_TOO_MANY_NONZERO;
+	if (n > n_dims)
+		return PARSE_MORE_THAN_DIMS;
 	if (get_int32(msg + 8) != 0)
 		return PARSE_RESERVED;
 	if ((len - 12) / 8 < (size_t) n)
