@@ -26,6 +26,8 @@
 #include "access/table.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_class_d.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -36,6 +38,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/spccache.h"
 
@@ -111,6 +114,10 @@ distance_of_pathkey(RelOptInfo *rel, PathKey *pathkey, int *column)
 	EclassIterator members;
 	EquivalenceMember *member;
 
+	/* the order of numbers that everyone knows, not one that a user defined */
+	if (get_opfamily_member(pathkey->pk_opfamily, FLOAT8OID, FLOAT8OID,
+							BTLessStrategyNumber) != Float8LessOperator)
+		return NULL;
 	if (pathkey_is_descending(pathkey) || pathkey->pk_nulls_first ||
 		pathkey->pk_eclass->ec_has_volatile)
 		return NULL;

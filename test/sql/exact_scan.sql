@@ -92,6 +92,15 @@ SELECT plan('ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF', 'SELECT id FROM ite
 SELECT plan('VERBOSE', 'SELECT id FROM items ORDER BY v <-> (SELECT v FROM queries WHERE n = 7), id LIMIT 10');
 -- rows that will be locked or changed go by the plain plan
 EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <-> '[1,2,3,4,5,6]' LIMIT 10 FOR UPDATE;
+-- an order of numbers that a user defined
+CREATE FUNCTION by_fraction(float8, float8) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 - floor($1) < $2 - floor($2)';
+CREATE FUNCTION by_fraction_eq(float8, float8) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 - floor($1) = $2 - floor($2)';
+CREATE FUNCTION by_fraction_cmp(float8, float8) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT sign(($1 - floor($1)) - ($2 - floor($2)))::int';
+CREATE OPERATOR <% (LEFTARG = float8, RIGHTARG = float8, FUNCTION = by_fraction);
+CREATE OPERATOR =% (LEFTARG = float8, RIGHTARG = float8, FUNCTION = by_fraction_eq);
+CREATE OPERATOR CLASS fraction_ops FOR TYPE float8 USING btree AS
+	OPERATOR 1 <%, OPERATOR 3 =%, FUNCTION 1 by_fraction_cmp(float8, float8);
+SELECT (compare_plans('SELECT id FROM items WHERE v IS NOT NULL ORDER BY v <-> ''[1,2,3,4,5,6]'' USING <% LIMIT 10')).*;
 -- and so does everything where sequential scans are not wanted
 SET enable_seqscan = off;
 SELECT (compare_plans('SELECT id FROM items ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 10')).exact;
