@@ -27,6 +27,7 @@
  *
  * A level that this processor cannot run is reported as skipped.
  */
+#include "levels.h"
 #include "math/distance/distance.h"
 
 #include <setjmp.h>
@@ -946,17 +947,6 @@ test_detection(void **state)
 	skip();
 #endif
 }
-
-static DistanceLevel levels[] = {
-	DISTANCE_SCALAR, DISTANCE_NEON, DISTANCE_AVX2, DISTANCE_AVX512
-};
-
-/* One test at every level */
-#define AT_LEVEL(test, name, level) \
-	{#test " (" name ")", test, NULL, NULL, &levels[level]}
-#define AT_EVERY_LEVEL(test) \
-	AT_LEVEL(test, "scalar", 0), AT_LEVEL(test, "neon", 1), \
-	AT_LEVEL(test, "avx2", 2), AT_LEVEL(test, "avx512", 3)
 
 int
 main(void)

@@ -24,6 +24,7 @@
  * Arrays lie where reading past either end is caught: in malloc blocks of
  * their size, for the AddressSanitizer, and before pages that cannot be read.
  */
+#include "levels.h"
 #include "math/quantize/fastscan.h"
 #include "math/quantize/quantize.h"
 #include "math/quantize/rabitq.h"
@@ -1551,17 +1552,6 @@ test_dispatch(void **state)
 	assert_non_null(quantize_table(DISTANCE_NEON));
 #endif
 }
-
-static DistanceLevel levels[] = {
-	DISTANCE_SCALAR, DISTANCE_NEON, DISTANCE_AVX2, DISTANCE_AVX512
-};
-
-/* One test at every level */
-#define AT_LEVEL(test, name, level) \
-	{#test " (" name ")", test, NULL, NULL, &levels[level]}
-#define AT_EVERY_LEVEL(test) \
-	AT_LEVEL(test, "scalar", 0), AT_LEVEL(test, "neon", 1), \
-	AT_LEVEL(test, "avx2", 2), AT_LEVEL(test, "avx512", 3)
 
 int
 main(void)

@@ -14,49 +14,19 @@
 #define TARGET __attribute__((target("avx2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define LANES		8
 #define BYTES		32
 
-typedef __m256 Vec;
+#include "math/simd/vec_avx2.h"
+
 typedef __m256i Bytes;
 typedef __m256i Sums;			/* int32 */
 typedef __m256i Narrow;			/* int16 */
 typedef __m256i Words;
 
 INLINE Vec
-vec_zero(void)
-{
-	return _mm256_setzero_ps();
-}
-
-INLINE Vec
 vec_set(float x)
 {
 	return _mm256_set1_ps(x);
-}
-
-INLINE Vec
-vec_load(const float *p)
-{
-	return _mm256_loadu_ps(p);
-}
-
-INLINE void
-vec_store(float *p, Vec v)
-{
-	_mm256_storeu_ps(p, v);
-}
-
-INLINE Vec
-vec_add(Vec a, Vec b)
-{
-	return _mm256_add_ps(a, b);
-}
-
-INLINE Vec
-vec_sub(Vec a, Vec b)
-{
-	return _mm256_sub_ps(a, b);
 }
 
 INLINE Vec
@@ -81,12 +51,6 @@ INLINE Vec
 vec_min(Vec a, Vec b)
 {
 	return _mm256_min_ps(a, b);
-}
-
-INLINE Vec
-vec_abs(Vec a)
-{
-	return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
 
 INLINE Vec

@@ -13,49 +13,19 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,bmi2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define LANES		16
 #define BYTES		64
 
-typedef __m512 Vec;
+#include "math/simd/vec_avx512.h"
+
 typedef __m512i Bytes;
 typedef __m512i Sums;
 typedef __m512i Narrow;
 typedef __m512i Words;
 
 INLINE Vec
-vec_zero(void)
-{
-	return _mm512_setzero_ps();
-}
-
-INLINE Vec
 vec_set(float x)
 {
 	return _mm512_set1_ps(x);
-}
-
-INLINE Vec
-vec_load(const float *p)
-{
-	return _mm512_loadu_ps(p);
-}
-
-INLINE void
-vec_store(float *p, Vec v)
-{
-	_mm512_storeu_ps(p, v);
-}
-
-INLINE Vec
-vec_add(Vec a, Vec b)
-{
-	return _mm512_add_ps(a, b);
-}
-
-INLINE Vec
-vec_sub(Vec a, Vec b)
-{
-	return _mm512_sub_ps(a, b);
 }
 
 /* The empty instruction hides the product from a fusing compiler */
@@ -87,12 +57,6 @@ INLINE Vec
 vec_min(Vec a, Vec b)
 {
 	return _mm512_min_ps(a, b);
-}
-
-INLINE Vec
-vec_abs(Vec a)
-{
-	return _mm512_abs_ps(a);
 }
 
 INLINE Vec

@@ -9,7 +9,7 @@
  *	TARGET			attribute that lets a function use the instruction set
  *	INLINE			static inline, always, with TARGET
  *	LANES			floats in a Vec: 4, 8 or 16
- *	Vec				with vec_zero, vec_set, vec_load, vec_store, vec_add,
+ *	Vec				with vec_zero, vec_set, vec_load_f32, vec_store_f32, vec_add,
  *		vec_sub, vec_max, vec_min, vec_abs, and
  *		vec_mul, which the compiler cannot fuse with an addition
  *		vec_trunc (to whole numbers, toward zero; below 2^31)
@@ -104,11 +104,11 @@ hadamard_pass(float *x, size_t n, size_t h, int radix)
 
 			UNROLLED
 			for (int k = 0; k < radix; k++)
-				v[k] = vec_load(x + j + (size_t) k * h);
+				v[k] = vec_load_f32(x + j + (size_t) k * h);
 			butterflies(v, radix);
 			UNROLLED
 			for (int k = 0; k < radix; k++)
-				vec_store(x + j + (size_t) k * h, v[k]);
+				vec_store_f32(x + j + (size_t) k * h, v[k]);
 		}
 }
 
@@ -128,13 +128,13 @@ flip_and_hadamard(float *x, size_t n, const uint8_t *signs)
 		{
 			size_t		at = i + (size_t) k * LANES;
 
-			v[k] = vec_mul(vec_flip(vec_load(x + at), signs, at), scale);
+			v[k] = vec_mul(vec_flip(vec_load_f32(x + at), signs, at), scale);
 			v[k] = vec_hadamard(v[k]);
 		}
 		butterflies(v, FIRST_PASS / LANES);
 		UNROLLED
 		for (int k = 0; k < FIRST_PASS / LANES; k++)
-			vec_store(x + i + (size_t) k * LANES, v[k]);
+			vec_store_f32(x + i + (size_t) k * LANES, v[k]);
 	}
 	for (; 8 * h <= n; h *= 8)
 		hadamard_pass(x, n, h, 8);
@@ -148,7 +148,7 @@ INLINE void
 flip(float *x, size_t from, size_t to, const uint8_t *signs)
 {
 	for (size_t i = from; i < to; i += LANES)
-		vec_store(x + i, vec_flip(vec_load(x + i), signs, i));
+		vec_store_f32(x + i, vec_flip(vec_load_f32(x + i), signs, i));
 }
 
 INLINE void
@@ -158,11 +158,11 @@ turn_pairs(float *x, size_t n)
 
 	for (size_t i = 0; i < n / 2; i += LANES)
 	{
-		Vec			a = vec_load(x + i);
-		Vec			b = vec_load(x + i + n / 2);
+		Vec			a = vec_load_f32(x + i);
+		Vec			b = vec_load_f32(x + i + n / 2);
 
-		vec_store(x + i, vec_mul(vec_add(a, b), half_root));
-		vec_store(x + i + n / 2, vec_mul(vec_sub(a, b), half_root));
+		vec_store_f32(x + i, vec_mul(vec_add(a, b), half_root));
+		vec_store_f32(x + i + n / 2, vec_mul(vec_sub(a, b), half_root));
 	}
 }
 
@@ -195,7 +195,7 @@ total_lanes(const Vec *sums)
 
 	UNROLLED
 	for (int k = 0; k < SUM_VECS; k++)
-		vec_store(lanes + k * LANES, sums[k]);
+		vec_store_f32(lanes + k * LANES, sums[k]);
 	return sum_lanes(lanes);
 }
 
@@ -222,7 +222,7 @@ fit(const float *residual, size_t dims, float scale, const float *t, int count,
 		UNROLLED
 		for (int k = 0; k < SUM_VECS; k++)
 		{
-			Vec			r = vec_load(residual + i + (size_t) k * LANES);
+			Vec			r = vec_load_f32(residual + i + (size_t) k * LANES);
 
 			r = vec_mul(vec_abs(r), scales);
 			UNROLLED
@@ -251,8 +251,8 @@ largest_of(const float *residual, size_t dims)
 	float		lanes[LANES];
 
 	for (size_t i = 0; i < dims; i += LANES)
-		largest = vec_max(vec_abs(vec_load(residual + i)), largest);
-	vec_store(lanes, largest);
+		largest = vec_max(vec_abs(vec_load_f32(residual + i)), largest);
+	vec_store_f32(lanes, largest);
 	for (int k = 1; k < LANES; k++)
 		if (lanes[k] > lanes[0])
 			lanes[0] = lanes[k];
@@ -329,7 +329,7 @@ encode(const float *residual, size_t dims, int bits, uint8_t *levels,
 		UNROLLED
 		for (int k = 0; k < SUM_VECS; k++)
 		{
-			Vec			r = vec_load(residual + i + (size_t) k * LANES);
+			Vec			r = vec_load_f32(residual + i + (size_t) k * LANES);
 
 			r = vec_mul(vec_abs(r), scales);
 			rr[k] = vec_add(rr[k], vec_mul(r, r));
@@ -351,7 +351,7 @@ encode(const float *residual, size_t dims, int bits, uint8_t *levels,
 	steps = vec_set(vec_product(unit, best));
 	for (size_t i = 0; i < dims; i += LANES)
 	{
-		Vec			r = vec_load(residual + i);
+		Vec			r = vec_load_f32(residual + i);
 		Vec			x = vec_mul(vec_mul(vec_abs(r), scales), steps);
 
 		levels_store(levels + i, vec_trunc(vec_min(x, vec_set(last))), r,

@@ -14,10 +14,10 @@
 #define TARGET
 #define INLINE static inline __attribute__((always_inline))
 
-#define LANES		4
 #define BYTES		16
 
-typedef float32x4_t Vec;
+#include "math/simd/vec_neon.h"
+
 typedef uint8x16_t Bytes;
 typedef uint16x8_t Words;
 typedef int16x8_t Narrow;
@@ -30,39 +30,9 @@ typedef struct Sums
 } Sums;
 
 INLINE Vec
-vec_zero(void)
-{
-	return vdupq_n_f32(0);
-}
-
-INLINE Vec
 vec_set(float x)
 {
 	return vdupq_n_f32(x);
-}
-
-INLINE Vec
-vec_load(const float *p)
-{
-	return vld1q_f32(p);
-}
-
-INLINE void
-vec_store(float *p, Vec v)
-{
-	vst1q_f32(p, v);
-}
-
-INLINE Vec
-vec_add(Vec a, Vec b)
-{
-	return vaddq_f32(a, b);
-}
-
-INLINE Vec
-vec_sub(Vec a, Vec b)
-{
-	return vsubq_f32(a, b);
 }
 
 /* The empty instruction hides the product from a fusing compiler */
@@ -94,12 +64,6 @@ INLINE Vec
 vec_min(Vec a, Vec b)
 {
 	return vminq_f32(a, b);
-}
-
-INLINE Vec
-vec_abs(Vec a)
-{
-	return vabsq_f32(a);
 }
 
 INLINE Vec

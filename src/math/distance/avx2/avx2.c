@@ -16,11 +16,10 @@
 #define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define LANES		8
 #define PAIR_CHAINS 4
 #define ROW_CHAINS	2
 
-typedef __m256 Vec;
+#include "math/simd/vec_avx2.h"
 
 typedef struct Wide
 {
@@ -32,30 +31,6 @@ typedef struct Wide
 
 typedef __m256i Bits;
 typedef __m256i Counts;
-
-INLINE Vec
-vec_zero(void)
-{
-	return _mm256_setzero_ps();
-}
-
-INLINE Vec
-vec_add(Vec a, Vec b)
-{
-	return _mm256_add_ps(a, b);
-}
-
-INLINE Vec
-vec_sub(Vec a, Vec b)
-{
-	return _mm256_sub_ps(a, b);
-}
-
-INLINE Vec
-vec_abs(Vec a)
-{
-	return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
-}
 
 INLINE Vec
 vec_fma(Vec a, Vec b, Vec c)
@@ -71,12 +46,6 @@ vec_sum(Vec v)
 
 	sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
 	return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
-}
-
-INLINE Vec
-vec_load_f32(const float *p)
-{
-	return _mm256_loadu_ps(p);
 }
 
 INLINE Vec
@@ -136,12 +105,6 @@ vec_load_part_f16(const half *p, size_t left)
 	Bits		halves = bits_load_part((const uint8_t *) p, left * sizeof(half));
 
 	return _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
-}
-
-INLINE void
-vec_store_f32(float *p, Vec v)
-{
-	_mm256_storeu_ps(p, v);
 }
 
 INLINE void

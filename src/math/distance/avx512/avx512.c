@@ -19,11 +19,10 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,f16c,bmi2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define LANES		16
 #define PAIR_CHAINS 4
 #define ROW_CHAINS	2
 
-typedef __m512 Vec;
+#include "math/simd/vec_avx512.h"
 
 typedef struct Wide
 {
@@ -37,30 +36,6 @@ typedef __m512i Bits;
 typedef __m512i Counts;
 
 INLINE Vec
-vec_zero(void)
-{
-	return _mm512_setzero_ps();
-}
-
-INLINE Vec
-vec_add(Vec a, Vec b)
-{
-	return _mm512_add_ps(a, b);
-}
-
-INLINE Vec
-vec_sub(Vec a, Vec b)
-{
-	return _mm512_sub_ps(a, b);
-}
-
-INLINE Vec
-vec_abs(Vec a)
-{
-	return _mm512_abs_ps(a);
-}
-
-INLINE Vec
 vec_fma(Vec a, Vec b, Vec c)
 {
 	return _mm512_fmadd_ps(a, b, c);
@@ -70,12 +45,6 @@ INLINE float
 vec_sum(Vec v)
 {
 	return _mm512_reduce_add_ps(v);
-}
-
-INLINE Vec
-vec_load_f32(const float *p)
-{
-	return _mm512_loadu_ps(p);
 }
 
 INLINE Vec
@@ -100,12 +69,6 @@ INLINE Vec
 vec_load_part_f16(const half *p, size_t left)
 {
 	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(left), p));
-}
-
-INLINE void
-vec_store_f32(float *p, Vec v)
-{
-	_mm512_storeu_ps(p, v);
 }
 
 INLINE void

@@ -16,11 +16,10 @@
 #define TARGET
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define LANES		4
 #define PAIR_CHAINS 8
 #define ROW_CHAINS	2
 
-typedef float32x4_t Vec;
+#include "math/simd/vec_neon.h"
 
 typedef struct Wide
 {
@@ -34,30 +33,6 @@ typedef uint8x16_t Bits;
 typedef uint64x2_t Counts;
 
 INLINE Vec
-vec_zero(void)
-{
-	return vdupq_n_f32(0);
-}
-
-INLINE Vec
-vec_add(Vec a, Vec b)
-{
-	return vaddq_f32(a, b);
-}
-
-INLINE Vec
-vec_sub(Vec a, Vec b)
-{
-	return vsubq_f32(a, b);
-}
-
-INLINE Vec
-vec_abs(Vec a)
-{
-	return vabsq_f32(a);
-}
-
-INLINE Vec
 vec_fma(Vec a, Vec b, Vec c)
 {
 	return vfmaq_f32(c, a, b);
@@ -67,12 +42,6 @@ INLINE float
 vec_sum(Vec v)
 {
 	return vaddvq_f32(v);
-}
-
-INLINE Vec
-vec_load_f32(const float *p)
-{
-	return vld1q_f32(p);
 }
 
 INLINE Vec
@@ -99,12 +68,6 @@ vec_load_part_f16(const half *p, size_t left)
 	for (size_t i = 0; i < left; i++)
 		part[i] = p[i];
 	return vec_load_f16(part);
-}
-
-INLINE void
-vec_store_f32(float *p, Vec v)
-{
-	vst1q_f32(p, v);
 }
 
 INLINE void
