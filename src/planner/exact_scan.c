@@ -54,6 +54,7 @@
 
 #include "math/topk/topk.h"
 #include "types/distance_function.h"
+#include "types/page_tuple.h"
 #include "types/recent_buffer.h"
 #include "types/toast_reader.h"
 
@@ -106,7 +107,6 @@ static int
 visible_tuples(Relation relation, Snapshot snapshot, Buffer buffer,
 			   OffsetNumber *offsets)
 {
-	BlockNumber block = BufferGetBlockNumber(buffer);
 	Page		page = BufferGetPage(buffer);
 	bool		all_visible;
 	bool		check_serializable;
@@ -126,19 +126,13 @@ visible_tuples(Relation relation, Snapshot snapshot, Buffer buffer,
 	max = PageGetMaxOffsetNumber(page);
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= max; offset++)
 	{
-		ItemId		item = PageGetItemId(page, offset);
-
-		if (!ItemIdIsNormal(item))
+		if (!ItemIdIsNormal(PageGetItemId(page, offset)))
 			continue;
 		if (!all_visible || check_serializable)
 		{
-			HeapTupleData tuple;
+			HeapTupleData tuple = tuple_on_page(relation, buffer, offset);
 			bool		visible = true;
 
-			tuple.t_tableOid = RelationGetRelid(relation);
-			tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-			tuple.t_len = ItemIdGetLength(item);
-			ItemPointerSet(&tuple.t_self, block, offset);
 			if (!all_visible)
 				visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
 			if (check_serializable)
@@ -203,14 +197,9 @@ scan_block(ExactScanState *state, Buffer buffer)
 						   buffer, offsets);
 	for (int i = 0; i < count; i++)
 	{
-		ItemId		item = PageGetItemId(page, offsets[i]);
-		HeapTupleData tuple;
+		HeapTupleData tuple = tuple_on_page(relation, buffer, offsets[i]);
 		TopkEntry	entry;
 
-		tuple.t_tableOid = RelationGetRelid(relation);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		ItemPointerSet(&tuple.t_self, block, offsets[i]);
 		pgstat_count_heap_getnext(relation);
 
 		/* the next page is taken to be filled as this one is */

@@ -29,11 +29,7 @@ dense_new(const DenseType *type, int64 dim)
 	DenseVector *result;
 	Size		size;
 
-	if (dim < 1)
-		(void) text_parse_error(&type->limits, PARSE_NO_DIMS, "", NULL, NULL);
-	if (dim > DENSE_MAX_DIM)
-		(void) text_parse_error(&type->limits, PARSE_TOO_MANY_DIMS, "", NULL,
-								NULL);
+	check_dims(&type->limits, dim);
 
 	/* cannot overflow: dim is bounded */
 	size = offsetof(DenseVector, elements) + (Size) dim * type->elem_size;
@@ -66,22 +62,23 @@ dense_floats(const DenseType *type, const DenseVector *v)
 	return result;
 }
 
-/* Store checked values. */
-static void
-store_floats(const DenseType *type, DenseVector *v, const float *values)
+DenseVector *
+dense_pack(const DenseType *type, const float *values, int64 dim)
 {
+	DenseVector *result = dense_new(type, dim);
+
 	if (type == &vector_type)
-		memcpy(DENSE_FLOATS(v), values, sizeof(float) * v->dim);
+		memcpy(DENSE_FLOATS(result), values, sizeof(float) * dim);
 	else
-		distance_kernels->f32_to_f16(values, DENSE_HALVES(v), v->dim);
+		distance_kernels->f32_to_f16(values, DENSE_HALVES(result), dim);
+	return result;
 }
 
 DenseVector *
 dense_from_floats(const DenseType *type, const float *values, int64 dim)
 {
-	DenseVector *result = dense_new(type, dim);
-
-	for (int i = 0; i < result->dim; i++)
+	check_dims(&type->limits, dim);
+	for (int i = 0; i < dim; i++)
 	{
 		/* not less, rather than greater: NaN must come here too */
 		if (unlikely(!(fabsf(values[i]) < type->too_large)))
@@ -95,20 +92,16 @@ dense_from_floats(const DenseType *type, const float *values, int64 dim)
 			(void) text_parse_error(&type->limits, status, "", &token, NULL);
 		}
 	}
-	store_floats(type, result, values);
-	return result;
+	return dense_pack(type, values, dim);
 }
 
 DenseVector *
 dense_from_result(const DenseType *type, const float *values, int dim)
 {
-	DenseVector *result = dense_new(type, dim);
-
 	for (int i = 0; i < dim; i++)
 	{
 		if (unlikely(!(fabsf(values[i]) < type->too_large)))
 			float_overflow_error();
 	}
-	store_floats(type, result, values);
-	return result;
+	return dense_pack(type, values, dim);
 }

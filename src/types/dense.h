@@ -93,6 +93,13 @@ dense_element(const DenseType *type, const DenseVector *v, int i)
 }
 
 /*
+ * A new vector from dim float32 values that are known to be finite and in the
+ * type's range, rounded to the element type.
+ */
+extern DenseVector *dense_pack(const DenseType *type, const float *values,
+							   int64 dim);
+
+/*
  * A new vector from dim finite float32 values, rounded to the element type.
  * NaN and infinities are refused, and so are values too large for the element
  * type: as "out of range for type", with the number.  values may be shared

@@ -37,8 +37,7 @@ check_state(FunctionCallInfo fcinfo, const DenseType *type, ArrayType *state,
 
 	*dim = ARR_DIMS(state)[0] - 1;
 	if (*dim > DENSE_MAX_DIM)
-		(void) text_parse_error(&type->limits, PARSE_TOO_MANY_DIMS, "", NULL,
-								NULL);
+		value_error(&type->limits, PARSE_TOO_MANY_DIMS);
 
 	values = (float8 *) ARR_DATA_PTR(state);
 	if (!(values[0] >= 0) || isinf(values[0]) || (values[0] > 0 && *dim == 0))

@@ -58,8 +58,7 @@ array_to_dense(FunctionCallInfo fcinfo, const DenseType *type)
 
 	array_input_begin(&input, PG_GETARG_ARRAYTYPE_P(0));
 
-	if (input.count < 1 || input.count > DENSE_MAX_DIM)
-		(void) dense_new(type, input.count);	/* raises the error */
+	check_dims(&type->limits, input.count);
 	check_typmod(PG_GETARG_INT32(1), input.count, NULL);
 
 	values = (float *) palloc(sizeof(float) * input.count);

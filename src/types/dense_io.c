@@ -34,7 +34,8 @@ dense_in(FunctionCallInfo fcinfo, const DenseType *type)
 	if (!check_typmod(typmod, dim, fcinfo->context))
 		return (Datum) 0;
 
-	PG_RETURN_POINTER(dense_from_floats(type, scratch.floats, dim));
+	/* the parser has checked every value */
+	PG_RETURN_POINTER(dense_pack(type, scratch.floats, dim));
 }
 
 DENSE_SQL_FUNCTIONS(vector_in, halfvec_in, dense_in);

@@ -78,6 +78,22 @@ text_parse_error(const TypeLimits *type, ParseStatus status, const char *str,
 }
 
 void
+value_error(const TypeLimits *type, ParseStatus status)
+{
+	(void) text_parse_error(type, status, "", NULL, NULL);
+	pg_unreachable();
+}
+
+void
+check_dims(const TypeLimits *type, int64 dims)
+{
+	if (dims < 1)
+		value_error(type, PARSE_NO_DIMS);
+	if (dims > type->max_dims)
+		value_error(type, PARSE_TOO_MANY_DIMS);
+}
+
+void
 wire_parse_error(const TypeLimits *type, ParseStatus status)
 {
 	const char *problem;
@@ -106,8 +122,7 @@ wire_parse_error(const TypeLimits *type, ParseStatus status)
 			problem = "It must not contain zero values.";
 			break;
 		default:
-			(void) text_parse_error(type, status, "", NULL, NULL);
-			pg_unreachable();
+			value_error(type, status);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),

@@ -27,7 +27,13 @@ extern Datum text_parse_error(const TypeLimits *type, ParseStatus status,
 							  const char *str, const ParseToken *token,
 							  struct Node *context);
 
-/* The same for a binary message; never returns. */
+/* Raise what is wrong with a value that no text or message stands behind. */
+pg_noreturn extern void value_error(const TypeLimits *type, ParseStatus status);
+
+/* Error unless 1 <= dims <= type->max_dims. */
+extern void check_dims(const TypeLimits *type, int64 dims);
+
+/* Raise what a wire parser's status stands for. */
 pg_noreturn extern void wire_parse_error(const TypeLimits *type, ParseStatus status);
 
 #endif							/* VECTOR_TYPES_PARSE_ERROR_H */

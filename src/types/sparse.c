@@ -16,12 +16,6 @@ const TypeLimits sparse_limits = {
 int32		sparse_scratch_indices[SPARSE_MAX_NNZ];
 float		sparse_scratch_values[SPARSE_MAX_NNZ];
 
-static void
-refuse(ParseStatus status)
-{
-	(void) text_parse_error(&sparse_limits, status, "", NULL, NULL);
-}
-
 SparseVector *
 sparse_new(int64 dim, int64 nnz)
 {
@@ -29,12 +23,9 @@ sparse_new(int64 dim, int64 nnz)
 	Size		size;
 
 	Assert(nnz >= 0);
-	if (dim < 1)
-		refuse(PARSE_NO_DIMS);
-	if (dim > SPARSE_MAX_DIM)
-		refuse(PARSE_TOO_MANY_DIMS);
+	check_dims(&sparse_limits, dim);
 	if (nnz > SPARSE_MAX_NNZ)
-		refuse(PARSE_TOO_MANY_NONZERO);
+		value_error(&sparse_limits, PARSE_TOO_MANY_NONZERO);
 
 	/* cannot overflow: nnz is bounded */
 	size = offsetof(SparseVector, indices) +
@@ -61,10 +52,7 @@ sparse_from_elements(int dim, int nnz, const int32 *indices,
 void
 sparse_build_begin(SparseBuilder *builder, int64 dim)
 {
-	if (dim < 1)
-		refuse(PARSE_NO_DIMS);
-	if (dim > SPARSE_MAX_DIM)
-		refuse(PARSE_TOO_MANY_DIMS);
+	check_dims(&sparse_limits, dim);
 	builder->dim = (int) dim;
 	builder->nnz = 0;
 }
@@ -77,11 +65,11 @@ sparse_build_add(SparseBuilder *builder, int32 index, float value)
 	if (value == 0)
 		return;
 	if (isnan(value))
-		refuse(PARSE_NAN);
+		value_error(&sparse_limits, PARSE_NAN);
 	if (isinf(value))
-		refuse(PARSE_INFINITE);
+		value_error(&sparse_limits, PARSE_INFINITE);
 	if (builder->nnz == SPARSE_MAX_NNZ)
-		refuse(PARSE_TOO_MANY_NONZERO);
+		value_error(&sparse_limits, PARSE_TOO_MANY_NONZERO);
 	sparse_scratch_indices[builder->nnz] = index;
 	sparse_scratch_values[builder->nnz++] = value;
 }

@@ -48,9 +48,7 @@ sparse_to_dense(FunctionCallInfo fcinfo, const DenseType *type)
 	float	   *x;
 
 	check_typmod(PG_GETARG_INT32(1), v->dim, NULL);
-	if (v->dim > DENSE_MAX_DIM)
-		(void) text_parse_error(&type->limits, PARSE_TOO_MANY_DIMS, "", NULL,
-								NULL);
+	check_dims(&type->limits, v->dim);
 	x = (float *) palloc0(sizeof(float) * v->dim);
 	for (int i = 0; i < v->nnz; i++)
 		x[v->indices[i]] = values[i];

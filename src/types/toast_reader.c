@@ -44,6 +44,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "types/page_tuple.h"
 #include "types/recent_buffer.h"
 
 /* Line pointers that are looked at for the next chunk before the index is */
@@ -151,19 +152,14 @@ copy_from_page(ToastReader *reader, Oid id, int32 seq, char *destination,
 	last = Min(PageGetMaxOffsetNumber(page), reader->offset + LOOK_AHEAD);
 	for (OffsetNumber offset = reader->offset + 1; offset <= last; offset++)
 	{
-		ItemId		item = PageGetItemId(page, offset);
 		HeapTupleData tuple;
 		TupleDesc	desc = RelationGetDescr(reader->toast);
 		bool		isnull;
 		struct varlena *data;
 
-		if (!ItemIdIsNormal(item))
+		if (!ItemIdIsNormal(PageGetItemId(page, offset)))
 			continue;
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		tuple.t_tableOid = RelationGetRelid(reader->toast);
-		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(reader->buffer),
-					   offset);
+		tuple = tuple_on_page(reader->toast, reader->buffer, offset);
 		if (DatumGetObjectId(fastgetattr(&tuple, 1, desc, &isnull)) != id ||
 			DatumGetInt32(fastgetattr(&tuple, 2, desc, &isnull)) != seq)
 			continue;

@@ -28,6 +28,7 @@
  * A level that this processor cannot run is reported as skipped.
  */
 #include "levels.h"
+#include "random.h"
 #include "math/distance/distance.h"
 
 #include <setjmp.h>
@@ -59,20 +60,6 @@ typedef enum Type
 } Type;
 
 static const size_t long_n[] = {768, 1024, 1536, 3072, MAX_N};
-
-/*
- * Random numbers (xorshift64*), the same in every run.
- */
-static uint64_t random_state = 0x9e3779b97f4a7c15u;
-
-static uint32_t
-random_bits(void)
-{
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return (uint32_t) ((random_state * 0x2545f4914f6cdd1du) >> 32);
-}
 
 /* Uniform in [0, 1) */
 static double

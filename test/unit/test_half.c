@@ -6,6 +6,7 @@
  * Expected values come from arithmetic in double (ldexp), not from shifting
  * bits about as the functions do.
  */
+#include "bits.h"
 #include "math/distance/distance.h"
 
 #include <setjmp.h>
@@ -20,24 +21,6 @@
 #define HALF_SIGN		0x8000
 #define HALF_INFINITY	0x7c00
 #define FLOAT_SIGN		0x80000000u
-
-static uint32_t
-bits_of(float f)
-{
-	uint32_t	bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
-}
-
-static float
-float_of(uint32_t bits)
-{
-	float		f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
 
 /*
  * The value of a half without its sign; for the infinity, the value that the

@@ -25,6 +25,7 @@
  * their size, for the AddressSanitizer, and before pages that cannot be read.
  */
 #include "levels.h"
+#include "random.h"
 #include "math/quantize/fastscan.h"
 #include "math/quantize/quantize.h"
 #include "math/quantize/rabitq.h"
@@ -52,24 +53,13 @@
 static const int all_bits[] = {1, 2, 4, 8};
 
 /*
- * Random numbers (xorshift64*), the same in every run; seeded by each test, so
- * that none depends on the ones before it.
+ * Random numbers, seeded by each test, so that none depends on the ones before
+ * it.
  */
-static uint64_t random_state;
-
 static void
 seed_random(uint64_t seed)
 {
 	random_state = seed * 0x9e3779b97f4a7c15u + 1;
-}
-
-static uint32_t
-random_bits(void)
-{
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return (uint32_t) ((random_state * 0x2545f4914f6cdd1du) >> 32);
 }
 
 static double

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "bits.h"
 #include "math/text/text.h"
 
 static uint64_t random_state;
@@ -32,24 +33,6 @@ random_bits(void)
 	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
 	return z ^ (z >> 31);
-}
-
-static float
-float_of_bits(uint32_t bits)
-{
-	float		f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
-static uint32_t
-bits_of_float(float f)
-{
-	uint32_t	bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
 }
 
 /* Exactly len + 1 bytes, the last one '\0' */
@@ -92,7 +75,7 @@ check_decimal_len(const char *s, size_t len)
 				 s, next - s, stop - s);
 	if (stop == s)
 		return;
-	if (bits_of_float(value) != bits_of_float(expected) &&
+	if (bits_of(value) != bits_of(expected) &&
 		!(isnan(value) && isnan(expected)))
 		fail_msg("\"%.60s\": %a, strtof says %a", s, (double) value,
 				 (double) expected);
@@ -278,7 +261,7 @@ test_decimal_random_floats(void **state)
 	random_state = 2;
 	for (int i = 0; i < RANDOM_DECIMALS; i++)
 	{
-		float		f = float_of_bits((uint32_t) random_bits());
+		float		f = float_of((uint32_t) random_bits());
 		char		text[64];
 		int			len;
 		float		value;
@@ -290,7 +273,7 @@ test_decimal_random_floats(void **state)
 		if (!isnan(f))
 		{
 			decimal_to_float(text, text + len, &value, &overflow);
-			assert_int_equal(bits_of_float(value), bits_of_float(f));
+			assert_int_equal(bits_of(value), bits_of(f));
 		}
 
 		check_printed("%.*g", 6, (double) f);
@@ -341,9 +324,9 @@ test_decimal_random_embeddings(void **state)
 static void
 check_midpoint(uint32_t bits)
 {
-	double		f = (double) float_of_bits(bits);
+	double		f = (double) float_of(bits);
 	double		next = bits == 0x7F7FFFFF ? 0x1p128 :
-		(double) float_of_bits(bits + 1);
+		(double) float_of(bits + 1);
 	double		middle = f + (next - f) / 2;
 	char		text[600];
 	char	   *e;
@@ -468,7 +451,7 @@ test_decimal_boundaries(void **state)
 	random_state = 6;
 	for (int i = 0; i < 100000; i++)
 	{
-		float		f = float_of_bits((uint32_t) random_bits() & 0x807FFFFF);
+		float		f = float_of((uint32_t) random_bits() & 0x807FFFFF);
 
 		check_printed("%.*g", (int) (random_bits() % 25) + 1, (double) f);
 	}
@@ -551,7 +534,7 @@ check_dense(const DenseCase *c, float limit)
 	{
 		assert_int_equal(dims, c->dims);
 		for (int i = 0; i < dims; i++)
-			assert_int_equal(bits_of_float(out[i]), bits_of_float(c->elements[i]));
+			assert_int_equal(bits_of(out[i]), bits_of(c->elements[i]));
 	}
 	if (status == PARSE_OUT_OF_RANGE)
 	{
@@ -738,7 +721,7 @@ test_dense_text_round_trip(void **state)
 			uint64_t	r = random_bits();
 
 			do
-				in[i] = float_of_bits((uint32_t) random_bits());
+				in[i] = float_of((uint32_t) random_bits());
 			while (!isfinite(in[i]));
 			if (r & 256)
 				in[i] = (float) (((double) (r >> 11) * 0x1p-53 - 0.5) * 0.4);
@@ -816,7 +799,7 @@ check_sparse(const SparseCase *c, int max_dims)
 		for (int i = 0; i < nnz; i++)
 		{
 			assert_int_equal(index[i], c->index[i]);
-			assert_int_equal(bits_of_float(value[i]), bits_of_float(c->value[i]));
+			assert_int_equal(bits_of(value[i]), bits_of(c->value[i]));
 		}
 	}
 	if (status == PARSE_OUT_OF_RANGE)
@@ -1310,7 +1293,7 @@ test_sparse_wire(void **state)
 		for (size_t c = 0; c < sizeof(bad) / sizeof(bad[0]); c++)
 		{
 			memcpy(v, value, sizeof(v));
-			v[at] = float_of_bits(bad[c].bits);
+			v[at] = float_of(bad[c].bits);
 			assert_int_equal(sparse_wire(10, 4, 0, 4, index, v, 44), bad[c].status);
 		}
 
