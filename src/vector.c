@@ -9,6 +9,8 @@
 #include "compat/pg.h"
 
 #include "math/distance/distance.h"
+#include "hnsw/hnsw.h"
+#include "math/quantize/quantize.h"
 #include "planner/exact.h"
 
 PG_MODULE_MAGIC;
@@ -40,6 +42,9 @@ static void
 assign_simd_level(int newval, void *extra)
 {
 	(void) distance_set_level((DistanceLevel) newval);
+	/* where quantizers need more than the processor has, their next best */
+	if (quantize_set_level((DistanceLevel) newval) != 0)
+		(void) quantize_set_level(DISTANCE_SCALAR);
 }
 
 /* The setting shows what "auto" has chosen. */
@@ -61,5 +66,6 @@ _PG_init(void)
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
 	exact_scan_init();
+	hnsw_init();
 	MarkGUCPrefixReserved("vector");
 }

@@ -90,6 +90,17 @@ extern PGDLLEXPORT void _PG_init(void);
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
+/* Count a search of the index in EXPLAIN ANALYZE, which shows it from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define count_index_search(scan) \
+	do { \
+		if ((scan)->instrument) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define count_index_search(scan) ((void) 0)
+#endif
+
 /* "Snapshot too old" went with 17. */
 #if PG_VERSION_NUM >= 170000
 #define TestForOldSnapshot(snapshot, relation, page) ((void) 0)
@@ -157,6 +168,17 @@ analyze_delay_point(void)
 {
 #if PG_VERSION_NUM >= 180000
 	vacuum_delay_point(true);
+#else
+	vacuum_delay_point();
+#endif
+}
+
+/* Interrupts and the cost-based delay, in VACUUM */
+static inline void
+index_vacuum_delay_point(void)
+{
+#if PG_VERSION_NUM >= 180000
+	vacuum_delay_point(false);
 #else
 	vacuum_delay_point();
 #endif

@@ -1,0 +1,66 @@
+/*
+ * buffers.h
+ *	  The inside of buffer descriptors, as far as versions differ.
+ */
+#ifndef VECTOR_COMPAT_BUFFERS_H
+#define VECTOR_COMPAT_BUFFERS_H
+
+#include "compat/pg.h"
+
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+/* A buffer's tag without its block number */
+typedef BufferTag BlockTag;
+
+static inline BlockTag
+relation_block_tag(Relation relation)
+{
+	BlockTag	tag;
+
+	/* no byte between the fields may be undefined: tags are hash keys */
+	memset(&tag, 0, sizeof(tag));
+#if PG_VERSION_NUM >= 160000
+	InitBufferTag(&tag, &relation->rd_locator, MAIN_FORKNUM, 0);
+#else
+	INIT_BUFFERTAG(tag, relation->rd_node, MAIN_FORKNUM, 0);
+#endif
+	return tag;
+}
+
+static inline bool
+block_tags_equal(const BlockTag *a, const BlockTag *b)
+{
+#if PG_VERSION_NUM >= 160000
+	return BufferTagsEqual(a, b);
+#else
+	return BUFFERTAGS_EQUAL(*a, *b);
+#endif
+}
+
+/*
+ * Does the buffer, shared or local, hold the block with valid content?  Nothing
+ * is pinned or locked, so the answer is about a moment.
+ */
+static inline bool
+buffer_holds_block(Buffer buffer, const BlockTag *relation, BlockNumber block)
+{
+	BufferDesc *descriptor = BufferIsLocal(buffer)
+		? GetLocalBufferDescriptor(-buffer - 1)
+		: GetBufferDescriptor(buffer - 1);
+	BlockTag	tag = *relation;
+
+	tag.blockNum = block;
+	return block_tags_equal(&descriptor->tag, &tag) &&
+		(pg_atomic_read_u32(&descriptor->state) & BM_VALID) != 0;
+}
+
+/* The address of a buffer's descriptor, to be prefetched */
+static inline const void *
+buffer_descriptor_hint(Buffer buffer)
+{
+	return BufferIsLocal(buffer) ? NULL : GetBufferDescriptor(buffer - 1);
+}
+
+#endif							/* VECTOR_COMPAT_BUFFERS_H */

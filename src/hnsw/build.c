@@ -1,0 +1,1102 @@
+/*
+ * build.c
+ *	  CREATE INDEX: the graph in memory, then on pages.
+ *
+ * The graph is built in one piece of memory of at most maintenance_work_mem,
+ * shared by all processes that build.  It holds codes, not values: those go to
+ * their pages at once, where the index keeps them at all.  A node in memory is
+ * the same bytes as on its page; only numbers change when the graph is
+ * written, all by the same amount, since nodes lie in their pages in the order
+ * in which they lie in memory.
+ *
+ * If memory runs out, the graph is written, and what is left of the table is
+ * inserted as by INSERT, but without WAL.
+ *
+ * Nothing is logged before the end, when all pages are, as a whole.
+ *
+ * Concurrency.  A node's record is complete before anything refers to it; after
+ * that, only its neighbours change.  They are changed under one of a set of
+ * locks (node_lock), and read without: the number of neighbours is raised
+ * after the neighbour has been written, and a number read half way through a
+ * change is either an old neighbour or a new one.  An element that rises above
+ * the entry point keeps others from taking the entry point until it is done.
+ * To write the graph, a process waits until nobody is inside (build_enter,
+ * build_leave).
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/parallel.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "hnsw/progress.h"
+#include "types/dense.h"
+
+/* Keys of what a parallel build shares */
+#define KEY_SHARED		UINT64CONST(0xA500000000000001)
+#define KEY_GRAPH		UINT64CONST(0xA500000000000002)
+#define KEY_QUERY		UINT64CONST(0xA500000000000003)
+
+#define NODE_LOCKS		1024	/* a power of two */
+
+/* Ranges of blocks, and blocks in each, that are looked at beforehand */
+#define SAMPLE_RANGES	64
+#define SAMPLE_BLOCKS	2
+#define SAMPLE_MAX_SIZES	10000
+
+/* Slots kept free for processes that are inside when memory runs out */
+#define SPARE_NODES		1024
+
+/* How often progress is reported, in tuples */
+#define REPORT_TUPLES	64
+
+typedef enum BuildState
+{
+	BUILD_MEMORY,				/* the graph is in memory */
+	BUILD_WRITING,
+	BUILD_PAGES					/* it is on pages */
+} BuildState;
+
+/* One more heap TID of an element, in memory */
+typedef struct BuildTid
+{
+	uint32		next;			/* number in the array plus 1; 0: none */
+	ItemPointerData tid;
+} BuildTid;
+
+/* What the processes of a build share */
+typedef struct BuildShared
+{
+	Oid			heap;
+	Oid			index;
+	bool		concurrent;
+
+	/* the graph's memory: three arrays in one piece */
+	uint32		capacity;		/* elements */
+	uint32		upper_capacity; /* nodes of upper levels */
+	Size		upper_offset;
+	Size		tids_offset;
+	Size		graph_size;
+	pg_atomic_uint32 base_count;
+	pg_atomic_uint32 upper_count;
+	pg_atomic_uint32 tid_count;
+	Size		needed;			/* an estimate for the whole table */
+
+	pg_atomic_uint64 tuples;	/* indexed so far */
+
+	slock_t		mutex;			/* of what follows */
+	BuildState	state;
+	int			inside;			/* processes that are in the graph */
+	double		heap_tuples;
+	double		index_tuples;
+
+	ConditionVariable changed;	/* state or inside has */
+	LWLock		entry_lock;
+	GraphEntry	entry;
+	LWLockPadded node_locks[NODE_LOCKS];
+} BuildShared;
+
+/* The graph in memory, for graph.c */
+typedef struct MemoryStore
+{
+	GraphStore	store;			/* must be first */
+	const GraphShape *shape;
+	char	   *base;
+	char	   *upper;
+} MemoryStore;
+
+/* A process's part in a build */
+typedef struct Builder
+{
+	Relation	heap;
+	Relation	relation;
+	BuildShared *shared;
+	bool		alone;			/* no locks are needed */
+	HnswIndex  *index;
+	MemoryStore memory;
+	BuildTid   *tids;
+	GraphSearch *search;
+	GraphSelector *selector;
+	HnswInserter *inserter;		/* values' pages, and all when memory is full */
+	MemoryContext tuple_context;
+	double		index_tuples;
+	bool		report;
+} Builder;
+
+/* ------------------------------------------------------------------------
+ * A look at the table beforehand
+ */
+
+typedef struct Sample
+{
+	IndexColumn column;
+	double	   *sum;			/* of values, or of their directions for cosine */
+	float	   *floats;
+	int			count;			/* of values in sum */
+	double		rows;
+	Size	   *sizes;			/* of sparsevecs */
+	MemoryContext context;
+} Sample;
+
+static void
+sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+		   bool alive, void *state)
+{
+	Sample	   *sample = (Sample *) state;
+	MemoryContext caller;
+	const struct varlena *value;
+
+	sample->rows++;
+	if (isnull[0])
+		return;
+	caller = MemoryContextSwitchTo(sample->context);
+	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
+	if (sample->column.type->kind == COLUMN_SPARSEVEC)
+	{
+		if (sample->count < SAMPLE_MAX_SIZES)
+			sample->sizes[sample->count++] = VARSIZE(value);
+	}
+	else if (codec_quantizable(&sample->column) &&
+			 column_value_dims(&sample->column, value) == sample->column.dims)
+	{
+		const DenseVector *vector = (const DenseVector *) value;
+		int			dims = sample->column.dims;
+		double		scale = 1;
+
+		if (sample->column.type->kind == COLUMN_VECTOR)
+			memcpy(sample->floats, DENSE_FLOATS(vector), dims * sizeof(float));
+		else
+			distance_kernels->f16_to_f32(DENSE_HALVES(vector), sample->floats,
+										 dims);
+		if (sample->column.metric == METRIC_COSINE)
+			scale = sqrt(distance_kernels->f32_norm2(sample->floats, dims));
+		if (scale > 0)
+		{
+			for (int i = 0; i < dims; i++)
+				sample->sum[i] += sample->floats[i] / scale;
+			sample->count++;
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(sample->context);
+}
+
+static int
+compare_sizes(const void *a, const void *b)
+{
+	Size		x = *(const Size *) a;
+	Size		y = *(const Size *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/*
+ * Look at a few blocks all over the table.  Returns the index's description
+ * with the mean of the values; *rows is an estimate of the table's.
+ */
+static HnswIndex *
+sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
+	BlockNumber seen = 0;
+	int			ranges = SAMPLE_RANGES;
+	HnswIndex  *described = hnsw_describe(index, NULL, 0);
+	Sample		sample = {0};
+	float	   *mean = NULL;
+	Size		sparse_size = 0;
+
+	sample.column = described->codec.column;
+	if (sample.column.type->kind == COLUMN_SPARSEVEC)
+		sample.sizes = (Size *) palloc(SAMPLE_MAX_SIZES * sizeof(Size));
+	else if (codec_quantizable(&sample.column))
+	{
+		sample.sum = (double *) palloc0(mul_size(sample.column.dims, sizeof(double)));
+		sample.floats = (float *) palloc(mul_size(sample.column.dims, sizeof(float)));
+	}
+	sample.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw sample",
+										   ALLOCSET_DEFAULT_SIZES);
+	if (blocks < SAMPLE_RANGES * SAMPLE_BLOCKS)
+		ranges = 1;
+	for (int i = 0; i < ranges; i++)
+	{
+		BlockNumber first = (BlockNumber) ((uint64) blocks * i / ranges);
+		BlockNumber count = ranges == 1 ? blocks : SAMPLE_BLOCKS;
+
+		CHECK_FOR_INTERRUPTS();
+		if (count == 0)
+			break;
+		table_index_build_range_scan(heap, index, index_info, false, false,
+									 false, first, count, sample_row, &sample,
+									 NULL);
+		seen += count;
+	}
+	*rows = seen > 0 ? sample.rows * blocks / seen : 0;
+
+	if (sample.sizes != NULL && sample.count > 0)
+	{
+		/* nineteen of twenty fit their element */
+		qsort(sample.sizes, sample.count, sizeof(Size), compare_sizes);
+		sparse_size = sample.sizes[(Size) (sample.count - 1) * 19 / 20];
+	}
+	if (sample.sum != NULL && sample.count > 0)
+	{
+		mean = (float *) palloc(mul_size(sample.column.dims, sizeof(float)));
+		for (int i = 0; i < sample.column.dims; i++)
+			mean[i] = (float) (sample.sum[i] / sample.count);
+	}
+	MemoryContextDelete(sample.context);
+	return hnsw_describe(index, mean, sparse_size);
+}
+
+/* ------------------------------------------------------------------------
+ * The graph in memory.  Numbers begin with per_page, as if on block 1: so that
+ * 0 stands for none, and writing adds a constant.
+ */
+
+static inline GraphNode *
+memory_node(const MemoryStore *memory, int level, GraphId id)
+{
+	const SlotGeometry *geometry = graph_geometry(memory->shape, level);
+
+	return (GraphNode *) ((level == 0 ? memory->base : memory->upper) +
+						  (Size) (id - geometry->per_page) * geometry->slot_size);
+}
+
+static void
+memory_nodes(GraphStore *store, int level, const GraphId *ids, int count,
+			 const GraphNode **nodes)
+{
+	const MemoryStore *memory = (const MemoryStore *) store;
+	Size		bytes = sizeof(GraphNode) + memory->shape->payload_size;
+
+	for (int i = 0; i < count; i++)
+	{
+		nodes[i] = memory_node(memory, level, ids[i]);
+		if (count > 1)
+		{
+			for (Size at = 0; at < bytes; at += 64)
+				__builtin_prefetch((const char *) nodes[i] + at);
+		}
+	}
+}
+
+static bool
+memory_check(GraphStore *store, int i)
+{
+	return true;
+}
+
+static void
+memory_visit(GraphStore *store, int level, GraphId id,
+			 void (*visit) (const GraphNode *node, void *arg), void *arg)
+{
+	visit(memory_node((const MemoryStore *) store, level, id), arg);
+}
+
+static inline void
+build_lock(Builder *builder, LWLock *lock, LWLockMode mode)
+{
+	if (!builder->alone)
+		LWLockAcquire(lock, mode);
+}
+
+static inline void
+build_unlock(Builder *builder, LWLock *lock)
+{
+	if (!builder->alone)
+		LWLockRelease(lock);
+}
+
+static LWLock *
+node_lock(Builder *builder, GraphId id)
+{
+	return &builder->shared->node_locks[id % NODE_LOCKS].lock;
+}
+
+/* See the head of this file about the order of these stores. */
+static void
+memory_link(Builder *builder, int level, GraphId to, GraphId id)
+{
+	const GraphShape *shape = &builder->index->shape;
+	GraphNode  *node = memory_node(&builder->memory, level, to);
+	volatile GraphId *ids = node_neighbors(shape, node);
+	LWLock	   *lock = node_lock(builder, to);
+
+	build_lock(builder, lock, LW_EXCLUSIVE);
+	if (node->neighbors < graph_capacity(shape, level))
+	{
+		ids[node->neighbors] = id;
+		pg_write_barrier();
+		node->neighbors++;
+	}
+	else
+	{
+		GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
+		int			count = node->neighbors;
+
+		memcpy(after, (const GraphId *) ids, count * sizeof(GraphId));
+		after[count] = id;
+		count = graph_drop_one(builder->selector, level, node_payload(node),
+							   after, count + 1);
+		for (int i = 0; i < count; i++)
+			ids[i] = after[i];
+		pg_write_barrier();
+		node->neighbors = count;
+	}
+	build_unlock(builder, lock);
+}
+
+/* Another TID of an element that has the query's value, if one is there */
+static bool
+memory_duplicate(Builder *builder, int results, uint64 hash, ItemPointer tid)
+{
+	HnswInserter *inserter = builder->inserter;
+
+	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
+	{
+		GraphId		id = inserter->results[i]->id;
+		GraphNode  *node = memory_node(&builder->memory, 0, id);
+		LWLock	   *lock = node_lock(builder, id);
+		uint32		number;
+
+		if (node->hash != hash ||
+			!codec_same(inserter->query, inserter->payload, node_payload(node)))
+			continue;
+		number = pg_atomic_fetch_add_u32(&builder->shared->tid_count, 1);
+		builder->tids[number].tid = *tid;
+		build_lock(builder, lock, LW_EXCLUSIVE);
+		builder->tids[number].next = node->more_tids;
+		node->more_tids = number + 1;
+		build_unlock(builder, lock);
+		return true;
+	}
+	return false;
+}
+
+/* Is there room for one more element of level, besides what is under way? */
+static bool
+memory_has_room(const BuildShared *shared, int level)
+{
+	return pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->base_count)) < shared->capacity &&
+		pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->tid_count)) < shared->capacity &&
+		pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->upper_count)) + level < shared->upper_capacity;
+}
+
+/* Write a new element's node at one level. */
+static GraphId
+memory_write(Builder *builder, int level, const GraphNode *head,
+			 const GraphLinks *links)
+{
+	const GraphShape *shape = &builder->index->shape;
+	const SlotGeometry *geometry = graph_geometry(shape, level);
+	GraphId		id = geometry->per_page +
+		pg_atomic_fetch_add_u32(level == 0 ? &builder->shared->base_count
+								: &builder->shared->upper_count, 1);
+	GraphNode  *node = memory_node(&builder->memory, level, id);
+	GraphId    *ids = node_neighbors(shape, node);
+
+	*node = *head;
+	node->header.state = SLOT_USED;
+	node->level = level;
+	node->neighbors = links->count;
+	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
+	for (int i = 0; i < links->count; i++)
+		ids[i] = links->near[i].id;
+	memset(ids + links->count, 0,
+		   (graph_capacity(shape, level) - links->count) * sizeof(GraphId));
+	pg_write_barrier();
+	return id;
+}
+
+/* Insert into the graph in memory, which has room for it. */
+static void
+memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
+{
+	BuildShared *shared = builder->shared;
+	HnswInserter *inserter = builder->inserter;
+	GraphLinks *links = inserter->links;
+	GraphId		ids[GRAPH_MAX_LEVEL];
+	GraphNode	head;
+	GraphEntry	entry;
+	bool		rises;
+
+	build_lock(builder, &shared->entry_lock, LW_SHARED);
+	entry = shared->entry;
+	build_unlock(builder, &shared->entry_lock);
+	rises = level > entry.level;
+	if (rises)
+	{
+		build_lock(builder, &shared->entry_lock, LW_EXCLUSIVE);
+		entry = shared->entry;
+	}
+
+	for (int at = 0; at <= level; at++)
+		links[at].count = 0;
+	if (entry.level >= 0)
+	{
+		int			results = graph_find_links(builder->search,
+											   builder->selector, entry, level,
+											   builder->index->meta.ef_construction,
+											   inserter->results, links);
+
+		if (memory_duplicate(builder, results, hash, tid))
+		{
+			if (rises)
+				build_unlock(builder, &shared->entry_lock);
+			return;
+		}
+	}
+
+	memset(&head, 0, sizeof(head));
+	head.hash = hash;
+	head.tid = *tid;
+	head.value = hnsw_write_value(inserter);
+	ids[0] = memory_write(builder, 0, &head, &links[0]);
+	ItemPointerSetInvalid(&head.tid);
+	head.element = ids[0];
+	for (int at = 1; at <= level; at++)
+	{
+		head.below = ids[at - 1];
+		ids[at] = memory_write(builder, at, &head, &links[at]);
+	}
+	for (int at = 0; at <= level; at++)
+	{
+		for (int i = 0; i < links[at].count; i++)
+			memory_link(builder, at, links[at].near[i].id, ids[at]);
+	}
+	if (rises)
+	{
+		if (level > entry.level)
+		{
+			shared->entry.id = ids[level];
+			shared->entry.level = level;
+		}
+		build_unlock(builder, &shared->entry_lock);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Writing the graph
+ */
+
+/* Pages of one kind being filled in order */
+typedef struct PageWriter
+{
+	Builder    *builder;
+	const SlotGeometry *geometry;
+	Buffer		buffer;			/* locked; invalid before the first slot */
+	BlockNumber block;			/* the last one */
+	uint32		next;			/* slot */
+} PageWriter;
+
+static SlotHeader *
+writer_next(PageWriter *writer, SlotId *id)
+{
+	Page		page;
+
+	if (!BufferIsValid(writer->buffer) ||
+		writer->next == writer->geometry->per_page)
+	{
+		if (BufferIsValid(writer->buffer))
+			UnlockReleaseBuffer(writer->buffer);
+		writer->buffer = InvalidBuffer;
+		CHECK_FOR_INTERRUPTS();
+		writer->buffer = index_extend(writer->builder->relation, MAIN_FORKNUM);
+		writer->block = BufferGetBlockNumber(writer->buffer);
+		slot_page_init(BufferGetPage(writer->buffer), writer->geometry->kind);
+		MarkBufferDirty(writer->buffer);
+		writer->next = 0;
+	}
+	page = BufferGetPage(writer->buffer);
+	*id = slot_id(writer->geometry, writer->block, writer->next);
+	return slot_page_take(writer->geometry, page, writer->next++);
+}
+
+static void
+writer_end(PageWriter *writer)
+{
+	if (BufferIsValid(writer->buffer))
+		UnlockReleaseBuffer(writer->buffer);
+}
+
+/* Write an element's further TIDs; they begin at number, in memory. */
+static SlotId
+write_tids(Builder *builder, PageWriter *writer, uint32 number)
+{
+	SlotId		head = NO_SLOT;
+	HnswTids   *tids = NULL;
+
+	while (number != 0)
+	{
+		const BuildTid *tid = &builder->tids[number - 1];
+
+		if (tids == NULL || tids->count == HNSW_TIDS_PER_SLOT)
+		{
+			SlotId		id;
+
+			tids = (HnswTids *) writer_next(writer, &id);
+			tids->next = head;
+			head = id;
+		}
+		tids->tids[tids->count++] = tid->tid;
+		number = tid->next;
+	}
+	return head;
+}
+
+/* Write the nodes of level 0 or of all others. */
+static BlockNumber
+write_nodes(Builder *builder, PageKind kind, uint32 count, GraphId base_shift,
+			GraphId upper_shift)
+{
+	const GraphShape *shape = &builder->index->shape;
+	int			level = kind == PAGE_RECORD ? 0 : 1;
+	const SlotGeometry *geometry = graph_geometry(shape, level);
+	PageWriter	writer = {builder, geometry, InvalidBuffer, InvalidBlockNumber, 0};
+	GraphId		shift = level == 0 ? base_shift : upper_shift;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		GraphId		id = geometry->per_page + i;
+		const GraphNode *node = memory_node(&builder->memory, level, id);
+		GraphId		written;
+		GraphNode  *copy = (GraphNode *) writer_next(&writer, &written);
+		GraphId    *ids;
+
+		if (written != id + shift)
+			elog(ERROR, "hnsw node %u was to be written as %u", written, id + shift);
+		memcpy(copy, node, geometry->slot_size);
+		ids = node_neighbors(shape, copy);
+		for (int k = 0; k < copy->neighbors; k++)
+			ids[k] += shift;
+		if (level > 0)
+		{
+			copy->element += base_shift;
+			copy->below += copy->level == 1 ? base_shift : upper_shift;
+		}
+	}
+	writer_end(&writer);
+	return writer.block;
+}
+
+/*
+ * What is added to numbers: block 1 in memory is the next one to be written.
+ */
+static GraphId
+shift_to(const SlotGeometry *geometry, BlockNumber first, uint32 count)
+{
+	/* error if the last one is out of range */
+	(void) slot_id(geometry, first + count / geometry->per_page,
+				   geometry->per_page - 1);
+	return (GraphId) (first - 1) * geometry->per_page;
+}
+
+/* Move the graph from memory to pages.  Nobody else is in it. */
+static void
+write_graph(Builder *builder)
+{
+	BuildShared *shared = builder->shared;
+	const GraphShape *shape = &builder->index->shape;
+	uint32		base_count = pg_atomic_read_u32(&shared->base_count);
+	uint32		upper_count = pg_atomic_read_u32(&shared->upper_count);
+	PageWriter	tids = {builder, &builder->index->tids, InvalidBuffer, InvalidBlockNumber, 0};
+	BlockNumber first;
+	BlockNumber last[PAGE_KINDS];
+	GraphId		base_shift;
+	GraphId		upper_shift;
+	Buffer		buffer;
+	HnswMeta   *meta;
+
+	if (builder->report)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
+									 HNSW_PHASE_WRITE);
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		last[kind] = InvalidBlockNumber;
+
+	/* these numbers are final at once */
+	for (uint32 i = 0; i < base_count; i++)
+	{
+		GraphNode  *node = memory_node(&builder->memory, 0,
+									   shape->base.per_page + i);
+
+		node->more_tids = write_tids(builder, &tids, node->more_tids);
+	}
+	writer_end(&tids);
+	last[PAGE_TIDS] = tids.block;
+
+	first = RelationGetNumberOfBlocks(builder->relation);
+	base_shift = shift_to(&shape->base, first, base_count);
+	first += (base_count + shape->base.per_page - 1) / shape->base.per_page;
+	upper_shift = shift_to(&shape->upper, first, upper_count);
+	last[PAGE_RECORD] = write_nodes(builder, PAGE_RECORD, base_count,
+									base_shift, upper_shift);
+	last[PAGE_UPPER] = write_nodes(builder, PAGE_UPPER, upper_count,
+								   base_shift, upper_shift);
+
+	buffer = ReadBuffer(builder->relation, META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = hnsw_page_meta(BufferGetPage(buffer));
+	meta->entry_level = shared->entry.level;
+	meta->entry = shared->entry.level < 0 ? NO_SLOT : shared->entry.id +
+		(shared->entry.level == 0 ? base_shift : upper_shift);
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+	{
+		if (last[kind] != InvalidBlockNumber)
+			meta->common.space.filling[kind] = last[kind];
+	}
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+	if (builder->report)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
+									 HNSW_PHASE_LOAD);
+}
+
+/* ------------------------------------------------------------------------
+ * Processes together
+ */
+
+/* Wait for the graph to be in memory or on pages; go inside if in memory. */
+static bool
+build_enter(Builder *builder)
+{
+	BuildShared *shared = builder->shared;
+	BuildState	state;
+
+	if (builder->alone)
+		return shared->state == BUILD_MEMORY;
+	for (;;)
+	{
+		SpinLockAcquire(&shared->mutex);
+		state = shared->state;
+		if (state == BUILD_MEMORY)
+			shared->inside++;
+		SpinLockRelease(&shared->mutex);
+		if (state != BUILD_WRITING)
+			break;
+		ConditionVariableSleep(&shared->changed, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return state == BUILD_MEMORY;
+}
+
+static void
+build_leave(Builder *builder)
+{
+	BuildShared *shared = builder->shared;
+	bool		wake;
+
+	if (builder->alone)
+		return;
+	SpinLockAcquire(&shared->mutex);
+	wake = --shared->inside == 0 && shared->state == BUILD_WRITING;
+	SpinLockRelease(&shared->mutex);
+	if (wake)
+		ConditionVariableBroadcast(&shared->changed);
+}
+
+/* Memory is full: the first process to say so writes the graph. */
+static void
+build_to_pages(Builder *builder)
+{
+	BuildShared *shared = builder->shared;
+	bool		mine;
+	int			inside;
+
+	SpinLockAcquire(&shared->mutex);
+	mine = shared->state == BUILD_MEMORY;
+	if (mine)
+		shared->state = BUILD_WRITING;
+	SpinLockRelease(&shared->mutex);
+	if (!mine)
+		return;
+
+	for (;;)
+	{
+		SpinLockAcquire(&shared->mutex);
+		inside = shared->inside;
+		SpinLockRelease(&shared->mutex);
+		if (inside == 0)
+			break;
+		ConditionVariableSleep(&shared->changed, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+
+	ereport(NOTICE,
+			(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT " tuples",
+					pg_atomic_read_u64(&shared->tuples)),
+			 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
+			 errhint("Set maintenance_work_mem to %zu MB or more.",
+					 shared->needed / (1024 * 1024) + 1)));
+	write_graph(builder);
+
+	SpinLockAcquire(&shared->mutex);
+	shared->state = BUILD_PAGES;
+	SpinLockRelease(&shared->mutex);
+	ConditionVariableBroadcast(&shared->changed);
+}
+
+static void
+build_value(Builder *builder, const struct varlena *value, ItemPointer tid)
+{
+	HnswInserter *inserter = builder->inserter;
+
+	while (build_enter(builder))
+	{
+		uint64		hash = codec_hash(&builder->index->codec, value);
+		int			level = hnsw_level(builder->index, hash);
+		bool		room = memory_has_room(builder->shared, level);
+
+		if (room)
+		{
+			hnsw_set_value(inserter, value);
+			memory_insert(builder, tid, hash, level);
+		}
+		build_leave(builder);
+		if (room)
+			return;
+		build_to_pages(builder);
+	}
+	hnsw_insert_value(inserter, value, tid);
+}
+
+static void
+build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+		  bool alive, void *state)
+{
+	Builder    *builder = (Builder *) state;
+	MemoryContext caller = MemoryContextSwitchTo(builder->tuple_context);
+	const struct varlena *value = hnsw_indexed_value(&builder->index->codec,
+													 values[0], isnull[0]);
+
+	if (value != NULL)
+	{
+		uint64		tuples;
+
+		build_value(builder, value, tid);
+		builder->index_tuples++;
+		tuples = pg_atomic_add_fetch_u64(&builder->shared->tuples, 1);
+		if (builder->report && tuples % REPORT_TUPLES == 0)
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, tuples);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(builder->tuple_context);
+}
+
+/* ------------------------------------------------------------------------
+ * A process's part
+ */
+
+static Builder *
+builder_create(Relation heap, Relation relation, BuildShared *shared,
+			   char *graph, bool alone)
+{
+	Builder    *builder = (Builder *) palloc0(sizeof(Builder));
+	HnswIndex  *index = hnsw_open(relation);
+	MemoryStore *memory = &builder->memory;
+	HnswInserter *inserter = hnsw_inserter_create(relation, index, false);
+
+	builder->heap = heap;
+	builder->relation = relation;
+	builder->shared = shared;
+	builder->alone = alone;
+	builder->index = index;
+	builder->inserter = inserter;
+	memory->store.nodes = memory_nodes;
+	memory->store.check = memory_check;
+	memory->store.visit = memory_visit;
+	memory->store.careful = false;
+	memory->store.stable = true;
+	memory->shape = &index->shape;
+	memory->base = graph;
+	memory->upper = graph + shared->upper_offset;
+	builder->tids = (BuildTid *) (graph + shared->tids_offset);
+	builder->search = graph_search_create(&index->shape, &memory->store,
+										  inserter->query);
+	builder->selector = graph_selector_create(&index->shape, &memory->store,
+											  &index->codec,
+											  &inserter->store.values,
+											  index->meta.ef_construction);
+	builder->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
+												   "hnsw build tuple",
+												   ALLOCSET_DEFAULT_SIZES);
+	return builder;
+}
+
+/* Scan (a part of) the table, and add up what has been done. */
+static void
+builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan)
+{
+	double		heap_tuples = table_index_build_scan(builder->heap,
+													 builder->relation,
+													 index_info, true,
+													 builder->report, build_row,
+													 builder, scan);
+
+	SpinLockAcquire(&builder->shared->mutex);
+	builder->shared->heap_tuples += heap_tuples;
+	builder->shared->index_tuples += builder->index_tuples;
+	SpinLockRelease(&builder->shared->mutex);
+}
+
+/* ------------------------------------------------------------------------
+ * The build
+ */
+
+/* How much memory, for how many nodes; all of it is checked arithmetic. */
+static void
+plan_memory(BuildShared *shared, const HnswIndex *index, double rows)
+{
+	const GraphShape *shape = &index->shape;
+	Size		limit = mul_size(maintenance_work_mem, 1024);
+	double		upper_share = 1.2 / (shape->m - 1);
+	double		per_element = shape->base.slot_size +
+		upper_share * shape->upper.slot_size + sizeof(BuildTid);
+	double		wanted = Min(rows * 1.2 + SPARE_NODES,
+							 (double) (PG_UINT32_MAX / 2));
+	double		possible = limit / per_element;
+	uint32		capacity = (uint32) Max(Min(wanted, possible), 1);
+	uint32		upper = (uint32) (capacity * upper_share) + SPARE_NODES;
+
+	shared->capacity = capacity;
+	shared->upper_capacity = upper;
+	shared->needed = (Size) (per_element * (rows * 1.2 + SPARE_NODES));
+	shared->upper_offset = mul_size(add_size(capacity, SPARE_NODES),
+									shape->base.slot_size);
+	shared->tids_offset =
+		add_size(shared->upper_offset,
+				 mul_size(add_size(upper, SPARE_NODES), shape->upper.slot_size));
+	shared->graph_size =
+		add_size(shared->tids_offset,
+				 mul_size(add_size(capacity, SPARE_NODES), sizeof(BuildTid)));
+	shared->tids_offset = MAXALIGN(shared->tids_offset);
+	shared->graph_size = MAXALIGN(add_size(shared->graph_size, MAXIMUM_ALIGNOF));
+}
+
+static void
+init_shared(BuildShared *shared, Relation heap, Relation index,
+			bool concurrent)
+{
+	int			tranche = LWLockNewTrancheId();
+
+	LWLockRegisterTranche(tranche, "hnsw_build");
+	shared->heap = RelationGetRelid(heap);
+	shared->index = RelationGetRelid(index);
+	shared->concurrent = concurrent;
+	pg_atomic_init_u32(&shared->base_count, 0);
+	pg_atomic_init_u32(&shared->upper_count, 0);
+	pg_atomic_init_u32(&shared->tid_count, 0);
+	pg_atomic_init_u64(&shared->tuples, 0);
+	SpinLockInit(&shared->mutex);
+	shared->state = BUILD_MEMORY;
+	shared->inside = 0;
+	shared->heap_tuples = 0;
+	shared->index_tuples = 0;
+	ConditionVariableInit(&shared->changed);
+	LWLockInitialize(&shared->entry_lock, tranche);
+	shared->entry.id = NO_SLOT;
+	shared->entry.level = -1;
+	for (int i = 0; i < NODE_LOCKS; i++)
+		LWLockInitialize(&shared->node_locks[i].lock, tranche);
+}
+
+extern PGDLLEXPORT void hnsw_parallel_build_main(dsm_segment *segment,
+												 shm_toc *toc);
+
+static ParallelTableScanDesc
+parallel_scan_of(BuildShared *shared)
+{
+	return (ParallelTableScanDesc) ((char *) shared +
+									BUFFERALIGN(sizeof(BuildShared)));
+}
+
+/* What a worker runs */
+void
+hnsw_parallel_build_main(dsm_segment *segment, shm_toc *toc)
+{
+	BuildShared *shared = (BuildShared *) shm_toc_lookup(toc, KEY_SHARED, false);
+	char	   *graph = (char *) shm_toc_lookup(toc, KEY_GRAPH, false);
+	LOCKMODE	heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
+	LOCKMODE	index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
+	Relation	heap;
+	Relation	index;
+	IndexInfo  *index_info;
+	Builder    *builder;
+
+	debug_query_string = (const char *) shm_toc_lookup(toc, KEY_QUERY, true);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	LWLockRegisterTranche(shared->entry_lock.tranche, "hnsw_build");
+
+	heap = table_open(shared->heap, heap_lock);
+	index = index_open(shared->index, index_lock);
+	index_info = BuildIndexInfo(index);
+	index_info->ii_Concurrent = shared->concurrent;
+	builder = builder_create(heap, index, shared, graph, false);
+	builder_run(builder, index_info,
+				table_beginscan_parallel(heap, parallel_scan_of(shared)));
+	index_close(index, index_lock);
+	table_close(heap, heap_lock);
+}
+
+/*
+ * Build with workers and this process; false if there are none to be had.
+ * *result has the totals.
+ */
+static bool
+build_parallel(Relation heap, Relation index, IndexInfo *index_info,
+			   const BuildShared *plan, int workers, BuildShared *result)
+{
+	ParallelContext *context;
+	Snapshot	snapshot;
+	Size		shared_size;
+	BuildShared *shared;
+	char	   *graph;
+	char	   *query;
+	Builder    *builder;
+	bool		launched;
+
+	EnterParallelMode();
+	context = CreateParallelContext("vector", "hnsw_parallel_build_main", workers);
+	snapshot = index_info->ii_Concurrent
+		? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
+	shared_size = add_size(BUFFERALIGN(sizeof(BuildShared)),
+						   table_parallelscan_estimate(heap, snapshot));
+	shm_toc_estimate_chunk(&context->estimator, shared_size);
+	shm_toc_estimate_chunk(&context->estimator, plan->graph_size);
+	if (debug_query_string != NULL)
+		shm_toc_estimate_chunk(&context->estimator,
+							   strlen(debug_query_string) + 1);
+	shm_toc_estimate_keys(&context->estimator, 3);
+	InitializeParallelDSM(context);
+
+	/* no segment to be had: PostgreSQL goes on with private memory */
+	launched = context->seg != NULL;
+	if (launched)
+	{
+		shared = (BuildShared *) shm_toc_allocate(context->toc, shared_size);
+		*shared = *plan;
+		init_shared(shared, heap, index, index_info->ii_Concurrent);
+		table_parallelscan_initialize(heap, parallel_scan_of(shared), snapshot);
+		graph = (char *) shm_toc_allocate(context->toc, plan->graph_size);
+		shm_toc_insert(context->toc, KEY_SHARED, shared);
+		shm_toc_insert(context->toc, KEY_GRAPH, graph);
+		if (debug_query_string != NULL)
+		{
+			query = (char *) shm_toc_allocate(context->toc,
+											  strlen(debug_query_string) + 1);
+			strcpy(query, debug_query_string);
+			shm_toc_insert(context->toc, KEY_QUERY, query);
+		}
+		LaunchParallelWorkers(context);
+		launched = context->nworkers_launched > 0;
+	}
+	if (launched)
+	{
+		builder = builder_create(heap, index, shared, graph, false);
+		builder->report = true;
+		builder_run(builder, index_info,
+					table_beginscan_parallel(heap, parallel_scan_of(shared)));
+		WaitForParallelWorkersToFinish(context);
+		if (shared->state == BUILD_MEMORY)
+			write_graph(builder);
+		result->heap_tuples = shared->heap_tuples;
+		result->index_tuples = shared->index_tuples;
+	}
+	else if (context->seg != NULL)
+		WaitForParallelWorkersToFinish(context);
+	if (IsMVCCSnapshot(snapshot))
+		UnregisterSnapshot(snapshot);
+	DestroyParallelContext(context);
+	ExitParallelMode();
+	return launched;
+}
+
+static void
+build_alone(Relation heap, Relation index, IndexInfo *index_info,
+			BuildShared *shared)
+{
+	char	   *graph = (char *)
+		MemoryContextAllocHuge(CurrentMemoryContext, shared->graph_size);
+	Builder    *builder;
+
+	init_shared(shared, heap, index, index_info->ii_Concurrent);
+	builder = builder_create(heap, index, shared, graph, true);
+	builder->report = true;
+	builder_run(builder, index_info, NULL);
+	if (shared->state == BUILD_MEMORY)
+		write_graph(builder);
+	pfree(graph);
+}
+
+IndexBuildResult *
+hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
+{
+	IndexBuildResult *result = (IndexBuildResult *) palloc0(sizeof(IndexBuildResult));
+	BuildShared *shared = (BuildShared *) palloc0(sizeof(BuildShared));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "hnsw build",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	HnswIndex  *described;
+	double		rows;
+	int			workers;
+
+	if (RelationGetNumberOfBlocks(index) != 0)
+		elog(ERROR, "index \"%s\" already contains data",
+			 RelationGetRelationName(index));
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_SAMPLE);
+	described = sample_table(heap, index, index_info, &rows);
+	hnsw_create_pages(index, MAIN_FORKNUM, described);
+	plan_memory(shared, described, rows);
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_LOAD);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
+	workers = plan_create_index_workers(RelationGetRelid(heap),
+										RelationGetRelid(index));
+	if (workers == 0 ||
+		!build_parallel(heap, index, index_info, shared, workers, shared))
+		build_alone(heap, index, index_info, shared);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 (int64) shared->index_tuples);
+
+	if (RelationNeedsWAL(index))
+	{
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
+									 HNSW_PHASE_WAL);
+		log_newpage_range(index, MAIN_FORKNUM, 0,
+						  RelationGetNumberOfBlocks(index), true);
+	}
+
+	result->heap_tuples = shared->heap_tuples;
+	result->index_tuples = shared->index_tuples;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	pfree(shared);
+	return result;
+}
+
+void
+hnsw_build_empty(Relation index)
+{
+	HnswIndex  *described = hnsw_describe(index, NULL, 0);
+
+	hnsw_create_pages(index, INIT_FORKNUM, described);
+	pfree(described);
+}

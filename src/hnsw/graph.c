@@ -1,0 +1,773 @@
+/*
+ * graph.c
+ *	  The graph of HNSW: searching it, choosing neighbours.
+ *
+ * The inner loop is flat arrays only: every node whose distance is known has an
+ * entry in found; two binary heaps hold indexes into it, one of candidates to
+ * expand and one of the ef best; visited nodes are in an open-addressing
+ * table.  Nothing is allocated per candidate, and because found forgets
+ * nothing, a search can be resumed for further results without computing a
+ * distance twice.
+ */
+#include "hnsw/graph.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "index/buffer_map.h"
+
+#define FIRST_FOUND			1024
+#define FIRST_VISITED		2048	/* powers of two */
+#define FIRST_VISITED_UPPER	256
+
+/* ------------------------------------------------------------------------
+ * Heaps: nearest on top; negated distances make it farthest on top.
+ */
+
+static inline bool
+heap_less(GraphHeapEntry a, GraphHeapEntry b)
+{
+	return a.distance < b.distance ||
+		(a.distance == b.distance && a.index < b.index);
+}
+
+static void
+heap_sift_down(GraphHeap *heap, uint32 at)
+{
+	GraphHeapEntry *entries = heap->entries;
+	GraphHeapEntry moved = entries[at];
+
+	for (;;)
+	{
+		uint32		child = 2 * at + 1;
+
+		if (child >= heap->count)
+			break;
+		if (child + 1 < heap->count &&
+			heap_less(entries[child + 1], entries[child]))
+			child++;
+		if (!heap_less(entries[child], moved))
+			break;
+		entries[at] = entries[child];
+		at = child;
+	}
+	entries[at] = moved;
+}
+
+static void
+heap_make_room(GraphHeap *heap, MemoryContext context, uint32 count)
+{
+	uint32		room = Max(heap->room, 256);
+	Size		size;
+
+	if (count <= heap->room)
+		return;
+	while (room < count)
+		room *= 2;
+	size = mul_size(room, sizeof(GraphHeapEntry));
+	if (heap->entries == NULL)
+		heap->entries = (GraphHeapEntry *) MemoryContextAllocHuge(context, size);
+	else
+		heap->entries = (GraphHeapEntry *) repalloc_huge(heap->entries, size);
+	heap->room = room;
+}
+
+static inline void
+heap_push(GraphHeap *heap, MemoryContext context, GraphHeapEntry entry)
+{
+	uint32		at = heap->count;
+
+	if (unlikely(at == heap->room))
+		heap_make_room(heap, context, at + 1);
+	heap->count++;
+	while (at > 0)
+	{
+		uint32		parent = (at - 1) / 2;
+
+		if (!heap_less(entry, heap->entries[parent]))
+			break;
+		heap->entries[at] = heap->entries[parent];
+		at = parent;
+	}
+	heap->entries[at] = entry;
+}
+
+static inline GraphHeapEntry
+heap_pop(GraphHeap *heap)
+{
+	GraphHeapEntry top = heap->entries[0];
+
+	heap->entries[0] = heap->entries[--heap->count];
+	if (heap->count > 0)
+		heap_sift_down(heap, 0);
+	return top;
+}
+
+/* ------------------------------------------------------------------------
+ * Visited nodes
+ */
+
+static void
+visited_reset(GraphSearch *search, uint32 slots)
+{
+	if (search->visited == NULL || search->visited_mask + 1 < slots)
+	{
+		if (search->visited != NULL)
+			pfree(search->visited);
+		search->visited = NULL;
+		search->visited = (GraphId *)
+			MemoryContextAllocHuge(search->context,
+								   mul_size(slots, sizeof(GraphId)));
+	}
+	search->visited_mask = slots - 1;
+	search->visited_count = 0;
+	memset(search->visited, 0, slots * sizeof(GraphId));
+}
+
+static inline uint32
+visited_slot(const GraphSearch *search, GraphId id)
+{
+	return (id * 0x9E3779B1u) >> 7 & search->visited_mask;
+}
+
+static void
+visited_grow(GraphSearch *search)
+{
+	uint32		old_slots = search->visited_mask + 1;
+	GraphId    *old = search->visited;
+
+	search->visited = NULL;
+	visited_reset(search, old_slots * 2);
+	for (uint32 i = 0; i < old_slots; i++)
+	{
+		uint32		slot;
+
+		if (old[i] == NO_SLOT)
+			continue;
+		slot = visited_slot(search, old[i]);
+		while (search->visited[slot] != NO_SLOT)
+			slot = (slot + 1) & search->visited_mask;
+		search->visited[slot] = old[i];
+		search->visited_count++;
+	}
+	pfree(old);
+}
+
+/* Remember a node; false if it was known. */
+static inline bool
+visited_add(GraphSearch *search, GraphId id)
+{
+	uint32		slot = visited_slot(search, id);
+
+	while (search->visited[slot] != NO_SLOT)
+	{
+		if (search->visited[slot] == id)
+			return false;
+		slot = (slot + 1) & search->visited_mask;
+	}
+	search->visited[slot] = id;
+	if (unlikely(++search->visited_count * 2 > search->visited_mask))
+		visited_grow(search);
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Search
+ */
+
+GraphSearch *
+graph_search_create(const GraphShape *shape, GraphStore *store,
+					CodecQuery *query)
+{
+	GraphSearch *search = (GraphSearch *) palloc0(sizeof(GraphSearch));
+
+	search->shape = shape;
+	search->store = store;
+	search->query = query;
+	search->context = CurrentMemoryContext;
+	search->found_room = FIRST_FOUND;
+	search->found = (GraphFound *) palloc(FIRST_FOUND * sizeof(GraphFound));
+	return search;
+}
+
+Size
+graph_search_memory(const GraphSearch *search)
+{
+	return search->found_room * sizeof(GraphFound) +
+		((Size) search->visited_mask + 1) * sizeof(GraphId) +
+		(search->candidates.room + search->best.room) * sizeof(GraphHeapEntry);
+}
+
+/* A number that can be compared */
+static inline float
+comparable(float distance)
+{
+	return distance <= FLT_MAX ? Max(distance, -FLT_MAX) : FLT_MAX;
+}
+
+static inline void
+note_node(GraphSearch *search, GraphFound *found, const GraphNode *node)
+{
+	found->version = node->header.version;
+	found->flags = node->header.flags;
+	found->state = 0;
+	if (node->header.state != SLOT_USED ||
+		(search->skip_dead && (node->header.flags & NODE_DEAD)))
+		found->state = GRAPH_SKIP;
+}
+
+typedef struct VisitArg
+{
+	GraphSearch *search;
+	GraphFound *found;
+} VisitArg;
+
+static void
+visit_distance(const GraphNode *node, void *arg)
+{
+	VisitArg   *visit = (VisitArg *) arg;
+	const void *payload = node_payload(node);
+
+	note_node(visit->search, visit->found, node);
+	if (node->header.state == SLOT_FREE)
+		visit->found->distance = FLT_MAX;
+	else
+		codec_distances(visit->search->query, &payload, 1,
+						&visit->found->distance);
+}
+
+/* Add up to GRAPH_BATCH nodes to found, with their distances. */
+static void
+evaluate(GraphSearch *search, const GraphId *ids, int count)
+{
+	GraphStore *store = search->store;
+	GraphFound *found;
+	const GraphNode *nodes[GRAPH_BATCH];
+	const void *payloads[GRAPH_BATCH];
+	float		distances[GRAPH_BATCH];
+
+	if (search->found_count + count > search->found_room)
+	{
+		search->found_room *= 2;
+		search->found = (GraphFound *)
+			repalloc_huge(search->found,
+						  mul_size(search->found_room, sizeof(GraphFound)));
+	}
+	found = search->found + search->found_count;
+	search->found_count += count;
+	search->distances += count;
+
+	if (!store->careful)
+	{
+		store->nodes(store, search->level, ids, count, nodes);
+		for (int i = 0; i < count; i++)
+		{
+			note_node(search, &found[i], nodes[i]);
+			payloads[i] = node_payload(nodes[i]);
+		}
+		codec_distances(search->query, payloads, count, distances);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		VisitArg	arg = {search, &found[i]};
+
+		found[i].id = ids[i];
+		if (store->careful || !store->check(store, i))
+			store->visit(store, search->level, ids[i], visit_distance, &arg);
+		else
+			found[i].distance = distances[i];
+		found[i].distance = comparable(found[i].distance);
+	}
+}
+
+/* Let a node with its distance take part. */
+static inline void
+offer(GraphSearch *search, uint32 index, uint32 ef)
+{
+	const GraphFound *found = &search->found[index];
+	GraphHeapEntry entry = {found->distance, index};
+	GraphHeapEntry negated = {-found->distance, index};
+	GraphHeap  *best = &search->best;
+
+	if (best->count >= ef && entry.distance >= -best->entries[0].distance)
+		return;
+	if (!(found->state & GRAPH_EXPANDED))
+		heap_push(&search->candidates, search->context, entry);
+	if (found->state & (GRAPH_SKIP | GRAPH_RETURNED))
+		return;
+	if (best->count >= ef)
+	{
+		best->entries[0] = negated;
+		heap_sift_down(best, 0);
+	}
+	else
+		heap_push(best, search->context, negated);
+}
+
+void
+graph_search_begin(GraphSearch *search, int level, const GraphId *ids,
+				   int count)
+{
+	search->level = level;
+	search->found_count = 0;
+	search->candidates.count = 0;
+	search->best.count = 0;
+	visited_reset(search, level == 0 ? FIRST_VISITED : FIRST_VISITED_UPPER);
+	for (int i = 0; i < count; i++)
+	{
+		if (!visited_add(search, ids[i]))
+			continue;
+		evaluate(search, &ids[i], 1);
+		offer(search, search->found_count - 1, UINT32_MAX);
+	}
+}
+
+typedef struct NeighborsArg
+{
+	const GraphShape *shape;
+	int			capacity;
+	int			count;
+	GraphId		ids[GRAPH_MAX_NEIGHBORS];
+} NeighborsArg;
+
+static void
+visit_neighbors(const GraphNode *node, void *arg)
+{
+	NeighborsArg *neighbors = (NeighborsArg *) arg;
+
+	neighbors->count = Min(node->neighbors, neighbors->capacity);
+	memcpy(neighbors->ids, node_neighbors(neighbors->shape, node),
+		   neighbors->count * sizeof(GraphId));
+}
+
+/* The neighbours of a node, in any state */
+static void
+read_neighbors(GraphSearch *search, GraphId id, NeighborsArg *neighbors)
+{
+	GraphStore *store = search->store;
+	const GraphNode *node;
+
+	neighbors->shape = search->shape;
+	neighbors->capacity = graph_capacity(search->shape, search->level);
+	store->nodes(store, search->level, &id, 1, &node);
+	visit_neighbors(node, neighbors);
+	if (!store->check(store, 0))
+		store->visit(store, search->level, id, visit_neighbors, neighbors);
+}
+
+static void
+expand(GraphSearch *search, uint32 index, uint32 ef)
+{
+	NeighborsArg neighbors;
+	int			fresh = 0;
+
+	read_neighbors(search, search->found[index].id, &neighbors);
+	for (int i = 0; i < neighbors.count; i++)
+	{
+		GraphId		id = neighbors.ids[i];
+
+		if (id != NO_SLOT && visited_add(search, id))
+			neighbors.ids[fresh++] = id;
+	}
+	for (int done = 0; done < fresh; done += GRAPH_BATCH)
+	{
+		int			count = Min(fresh - done, GRAPH_BATCH);
+		uint32		first = search->found_count;
+
+		evaluate(search, neighbors.ids + done, count);
+		for (int i = 0; i < count; i++)
+			offer(search, first + i, ef);
+	}
+}
+
+void
+graph_search_run(GraphSearch *search, int ef)
+{
+	while (search->candidates.count > 0)
+	{
+		uint32		index;
+
+		if (search->best.count >= (uint32) ef &&
+			search->candidates.entries[0].distance >
+			-search->best.entries[0].distance)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		index = heap_pop(&search->candidates).index;
+		search->found[index].state |= GRAPH_EXPANDED;
+		expand(search, index, ef);
+	}
+}
+
+void
+graph_search_resume(GraphSearch *search, int ef)
+{
+	search->candidates.count = 0;
+	search->best.count = 0;
+
+	/* results first, so that few candidates are offered in vain */
+	for (uint32 i = 0; i < search->found_count; i++)
+	{
+		if (!(search->found[i].state & (GRAPH_SKIP | GRAPH_RETURNED)))
+		{
+			GraphHeapEntry entry = {-search->found[i].distance, i};
+
+			if (search->best.count < (uint32) ef)
+				heap_push(&search->best, search->context, entry);
+			else if (entry.distance > search->best.entries[0].distance)
+			{
+				search->best.entries[0] = entry;
+				heap_sift_down(&search->best, 0);
+			}
+		}
+	}
+	for (uint32 i = 0; i < search->found_count; i++)
+	{
+		GraphHeapEntry entry = {search->found[i].distance, i};
+
+		if (!(search->found[i].state & GRAPH_EXPANDED))
+			heap_push(&search->candidates, search->context, entry);
+	}
+	graph_search_run(search, ef);
+}
+
+static int
+compare_heap_entries(const void *a, const void *b)
+{
+	GraphHeapEntry x = *(const GraphHeapEntry *) a;
+	GraphHeapEntry y = *(const GraphHeapEntry *) b;
+
+	/* entries are negated: farthest on top */
+	return heap_less(y, x) ? -1 : heap_less(x, y) ? 1 : 0;
+}
+
+int
+graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
+{
+	GraphHeap  *best = &search->best;
+	int			taken;
+
+	best->count = 0;
+	for (uint32 i = 0; i < search->found_count; i++)
+	{
+		GraphFound *found = &search->found[i];
+		GraphHeapEntry entry = {-found->distance, i};
+
+		if (best->count >= (uint32) count &&
+			entry.distance <= best->entries[0].distance)
+			continue;
+		if (found->state & (GRAPH_SKIP | GRAPH_RETURNED))
+			continue;
+		if (best->count < (uint32) count)
+			heap_push(best, search->context, entry);
+		else
+		{
+			best->entries[0] = entry;
+			heap_sift_down(best, 0);
+		}
+	}
+	taken = best->count;
+	qsort(best->entries, taken, sizeof(GraphHeapEntry), compare_heap_entries);
+	for (int i = 0; i < taken; i++)
+	{
+		out[i] = &search->found[best->entries[i].index];
+		if (mark)
+			out[i]->state |= GRAPH_RETURNED;
+	}
+	best->count = 0;
+	return taken;
+}
+
+static void
+visit_below(const GraphNode *node, void *arg)
+{
+	*(GraphId *) arg = node->below;
+}
+
+/* From the nearest node of a search at an upper level to the one below it */
+static GraphId
+go_down(GraphSearch *search)
+{
+	const GraphFound *nearest = &search->found[0];
+	GraphId		below = NO_SLOT;
+
+	for (uint32 i = 1; i < search->found_count; i++)
+	{
+		if (search->found[i].distance < nearest->distance)
+			nearest = &search->found[i];
+	}
+	search->store->visit(search->store, search->level, nearest->id,
+						 visit_below, &below);
+	return below;
+}
+
+GraphId
+graph_descend(GraphSearch *search, GraphEntry entry, int level)
+{
+	GraphId		id = entry.id;
+
+	for (int at = entry.level; at > level; at--)
+	{
+		graph_search_begin(search, at, &id, 1);
+		graph_search_run(search, 1);
+		id = go_down(search);
+	}
+	return id;
+}
+
+/* ------------------------------------------------------------------------
+ * Neighbours
+ */
+
+GraphSelector *
+graph_selector_create(const GraphShape *shape, GraphStore *store,
+					  const Codec *codec, ValueStore *outer, int room)
+{
+	GraphSelector *selector = (GraphSelector *) palloc0(sizeof(GraphSelector));
+
+	room = Max(room, GRAPH_MAX_NEIGHBORS + 1);
+	selector->shape = shape;
+	selector->store = store;
+	selector->codec = codec;
+	selector->outer = outer;
+	selector->context = CurrentMemoryContext;
+	selector->room = room;
+	selector->candidates = (GraphNear *) palloc(mul_size(room, sizeof(GraphNear)));
+	selector->payload = (char *) palloc(shape->payload_size);
+	if (!store->stable)
+		selector->payloads = (char *)
+			palloc(mul_size(GRAPH_MAX_NEIGHBORS + 1, shape->payload_size));
+	selector->base = codec_query_create(codec, outer, false);
+	return selector;
+}
+
+typedef struct CopyArg
+{
+	const GraphShape *shape;
+	char	   *payload;
+	bool		alive;
+} CopyArg;
+
+static void
+visit_copy(const GraphNode *node, void *arg)
+{
+	CopyArg    *copy = (CopyArg *) arg;
+
+	copy->alive = node->header.state == SLOT_USED;
+	memcpy(copy->payload, node_payload(node), copy->shape->payload_size);
+}
+
+/*
+ * A node's payload: where it is, if it stays there, or a copy.  NULL if the
+ * node is not in use.
+ */
+static const void *
+get_payload(GraphSelector *selector, int level, GraphId id, char *copy)
+{
+	CopyArg		arg = {selector->shape, copy, false};
+	GraphStore *store = selector->store;
+	const GraphNode *node;
+
+	if (!store->careful)
+	{
+		store->nodes(store, level, &id, 1, &node);
+		if (store->stable)
+			return node_payload(node);
+		visit_copy(node, &arg);
+		if (store->check(store, 0))
+			return arg.alive ? copy : NULL;
+	}
+	store->visit(store, level, id, visit_copy, &arg);
+	return arg.alive ? copy : NULL;
+}
+
+/* The query that stands for the i-th chosen neighbour */
+static CodecQuery *
+chosen_query(GraphSelector *selector, int i)
+{
+	if (selector->chosen[i].query == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(selector->context);
+
+		selector->chosen[i].query =
+			codec_query_create(selector->codec, selector->outer, false);
+		selector->chosen[i].payload = (char *) palloc(selector->shape->payload_size);
+		MemoryContextSwitchTo(caller);
+	}
+	return selector->chosen[i].query;
+}
+
+int
+graph_select(GraphSelector *selector, int level, GraphNear *candidates,
+			 int count, int limit, int fill)
+{
+	int			chosen = 0;
+	int			passed = 0;
+	int			kept;
+
+	Assert(limit <= GRAPH_MAX_NEIGHBORS);
+	for (int i = 0; i < count && chosen < limit; i++)
+	{
+		GraphNear	candidate = candidates[i];
+		const void *payload = get_payload(selector, level, candidate.id,
+										  selector->payload);
+		bool		diverse = true;
+
+		if (payload == NULL)
+			continue;
+		for (int k = 0; k < chosen && diverse; k++)
+		{
+			float		distance;
+
+			codec_distances(selector->chosen[k].query, &payload, 1, &distance);
+			diverse = !(distance < candidate.distance);
+		}
+		if (diverse)
+		{
+			CodecQuery *query = chosen_query(selector, chosen);
+
+			if (!selector->store->stable)
+				payload = memcpy(selector->chosen[chosen].payload, payload,
+								 selector->shape->payload_size);
+			codec_query_set_payload(query, payload);
+			selector->picked[chosen++] = candidate;
+		}
+		else if (passed < fill)
+			selector->passed[passed++] = candidate;
+	}
+
+	/* merge, in ascending order */
+	passed = Max(0, Min(passed, fill - chosen));
+	kept = chosen + passed;
+	for (int at = kept - 1, p = passed - 1, c = chosen - 1; at >= 0; at--)
+	{
+		if (p >= 0 && (c < 0 || selector->passed[p].distance > selector->picked[c].distance))
+			candidates[at] = selector->passed[p--];
+		else
+			candidates[at] = selector->picked[c--];
+	}
+	return kept;
+}
+
+/* The neighbours of a node in ascending order of distance */
+typedef struct Ranking
+{
+	GraphSelector *selector;
+	const void *payloads[GRAPH_MAX_NEIGHBORS + 1];
+	float		distances[GRAPH_MAX_NEIGHBORS + 1];
+	int8		diverse[GRAPH_MAX_NEIGHBORS + 1];	/* -1: not known yet */
+} Ranking;
+
+/*
+ * Would graph_select choose the neighbour of rank i?  If no diverse one before
+ * it is nearer to it than the node is; found out for as few as possible.
+ */
+static bool
+is_diverse(Ranking *ranking, int i)
+{
+	float		others[GRAPH_MAX_NEIGHBORS];
+
+	if (ranking->diverse[i] < 0)
+	{
+		ranking->diverse[i] = true;
+		codec_query_set_payload(ranking->selector->base, ranking->payloads[i]);
+		codec_distances(ranking->selector->base, ranking->payloads, i, others);
+		for (int k = 0; k < i && ranking->diverse[i]; k++)
+		{
+			if (others[k] < ranking->distances[i] && is_diverse(ranking, k))
+				ranking->diverse[i] = false;
+		}
+	}
+	return ranking->diverse[i];
+}
+
+int
+graph_drop_one(GraphSelector *selector, int level, const void *payload,
+			   GraphId *ids, int count)
+{
+	Ranking		ranking;
+	Size		size = selector->shape->payload_size;
+	int			alive = 0;
+	int			dropped = count - 1;
+
+	Assert(count <= GRAPH_MAX_NEIGHBORS + 1);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *copy = selector->payloads + alive * size;
+
+		ranking.payloads[alive] = get_payload(selector, level, ids[i], copy);
+		ids[alive] = ids[i];
+		if (ranking.payloads[alive] != NULL)
+			alive++;
+	}
+	if (alive < count)
+		return alive;
+
+	codec_query_set_payload(selector->base, payload);
+	codec_distances(selector->base, ranking.payloads, count, ranking.distances);
+
+	/* most of them are in order since the last time */
+	for (int i = 1; i < count; i++)
+	{
+		GraphId		id = ids[i];
+		const void *moved = ranking.payloads[i];
+		float		distance = comparable(ranking.distances[i]);
+		int			at = i;
+
+		for (; at > 0 && ranking.distances[at - 1] > distance; at--)
+		{
+			ids[at] = ids[at - 1];
+			ranking.payloads[at] = ranking.payloads[at - 1];
+			ranking.distances[at] = ranking.distances[at - 1];
+		}
+		ids[at] = id;
+		ranking.payloads[at] = moved;
+		ranking.distances[at] = distance;
+	}
+
+	ranking.selector = selector;
+	memset(ranking.diverse, -1, count);
+	ranking.diverse[0] = true;
+	for (int i = count - 1; i > 0; i--)
+	{
+		if (!is_diverse(&ranking, i))
+		{
+			dropped = i;
+			break;
+		}
+	}
+	memmove(ids + dropped, ids + dropped + 1,
+			(count - 1 - dropped) * sizeof(GraphId));
+	return count - 1;
+}
+
+int
+graph_find_links(GraphSearch *search, GraphSelector *selector, GraphEntry entry,
+				 int level, int ef, GraphFound **results, GraphLinks *links)
+{
+	int			top = Min(level, entry.level);
+	GraphId		start = graph_descend(search, entry, top);
+	int			count = 0;
+
+	for (int at = top; at >= 0; at--)
+	{
+		graph_search_begin(search, at, &start, 1);
+		graph_search_run(search, ef);
+		count = graph_search_take(search, ef, false, results);
+		for (int i = 0; i < count; i++)
+		{
+			selector->candidates[i].id = results[i]->id;
+			selector->candidates[i].distance = results[i]->distance;
+		}
+		links[at].count = graph_select(selector, at, selector->candidates, count,
+									   graph_capacity(search->shape, at),
+									   graph_fill(search->shape, at));
+		memcpy(links[at].near, selector->candidates,
+			   links[at].count * sizeof(GraphNear));
+		if (at > 0)
+			start = go_down(search);
+	}
+	return count;
+}

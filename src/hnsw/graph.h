@@ -1,0 +1,322 @@
+/*
+ * graph.h
+ *	  The graph of HNSW: its elements, searching it, choosing neighbours.
+ *
+ * Malkov and Yashunin, "Efficient and robust approximate nearest neighbor
+ * search using Hierarchical Navigable Small World graphs", 2018.
+ *
+ * Where elements are (in memory while an index is built, on its pages later)
+ * is a GraphStore's business.
+ *
+ * An element has a node at level 0 and one at each level up to its own.  A
+ * node of an upper level is a record of its own, with a copy of the payload,
+ * so that the way down touches nothing but upper nodes; it refers to the node
+ * below it.  Numbers count apart at level 0 and above.
+ */
+#ifndef VECTOR_HNSW_GRAPH_H
+#define VECTOR_HNSW_GRAPH_H
+
+#include "compat/pg.h"
+
+#include "storage/itemptr.h"
+
+#include "index/codec.h"
+#include "index/slot_page.h"
+
+typedef SlotId GraphId;
+
+/* Levels are below this: m >= 2, so a level more is 2^-1 as likely or less */
+#define GRAPH_MAX_LEVEL	32
+
+/* The most neighbours a node can have: 2 m at level 0 */
+#define GRAPH_MAX_NEIGHBORS	200
+
+/* Nodes that a store is asked for at a time */
+#define GRAPH_BATCH		32
+
+/* Flags of a node (SlotHeader.flags) */
+#define NODE_DEAD		1		/* its only heap TID is dead to everybody: a
+								 * hint that scans leave */
+
+/*
+ * A node, in memory and on pages.  payload (of the codec's payload_size) and
+ * neighbours (of the level's capacity) follow.
+ */
+typedef struct GraphNode
+{
+	SlotHeader	header;
+	uint16		neighbors;		/* how many */
+	ItemPointerData tid;		/* level 0: the first heap TID, or invalid */
+	union
+	{
+		GraphId		more_tids;	/* level 0: HnswTids (see build.c for memory) */
+		GraphId		element;	/* above: the node at level 0 */
+	};
+	union
+	{
+		SlotId		value;		/* level 0: its value in the ValueStore */
+		GraphId		below;		/* above: the node one level down */
+	};
+	uint32		level;			/* of this node */
+	uint64		hash;			/* of the value, all bits */
+} GraphNode;
+
+typedef struct GraphShape
+{
+	int			m;
+	Size		payload_size;	/* MAXALIGNed */
+	SlotGeometry base;			/* level 0 */
+	SlotGeometry upper;
+} GraphShape;
+
+static inline int
+graph_capacity(const GraphShape *shape, int level)
+{
+	return level == 0 ? 2 * shape->m : shape->m;
+}
+
+static inline const SlotGeometry *
+graph_geometry(const GraphShape *shape, int level)
+{
+	return level == 0 ? &shape->base : &shape->upper;
+}
+
+static inline Size
+graph_node_size(int capacity, Size payload_size)
+{
+	return MAXALIGN(sizeof(GraphNode) + MAXALIGN(payload_size) +
+					capacity * sizeof(GraphId));
+}
+
+static inline void *
+node_payload(const GraphNode *node)
+{
+	return (char *) node + sizeof(GraphNode);
+}
+
+static inline GraphId *
+node_neighbors(const GraphShape *shape, const GraphNode *node)
+{
+	return (GraphId *) ((char *) node + sizeof(GraphNode) + shape->payload_size);
+}
+
+typedef struct GraphEntry
+{
+	GraphId		id;				/* at its level */
+	int			level;			/* -1: the graph is empty */
+} GraphEntry;
+
+/* A node with its distance to something */
+typedef struct GraphNear
+{
+	float		distance;
+	GraphId		id;
+} GraphNear;
+
+typedef struct GraphStore GraphStore;
+
+struct GraphStore
+{
+	/*
+	 * The addresses of up to GRAPH_BATCH nodes of a level.  They are hints
+	 * until check (and may then be found to have been wrong).
+	 */
+	void		(*nodes) (GraphStore *store, int level, const GraphId *ids,
+						  int count, const GraphNode **nodes);
+
+	/* Was the i-th address right until now? */
+	bool		(*check) (GraphStore *store, int i);
+
+	/*
+	 * Call visit with a node that does not change meanwhile.
+	 */
+	void		(*visit) (GraphStore *store, int level, GraphId id,
+						  void (*visit) (const GraphNode *node, void *arg),
+						  void *arg);
+
+	/* Payloads may only be read by visit: they are not hints */
+	bool		careful;
+
+	/* Addresses from nodes stay good for ever: payloads need no copies */
+	bool		stable;
+};
+
+/* ------------------------------------------------------------------------
+ * Search
+ */
+
+/* What a search has found out about a node */
+typedef struct GraphFound
+{
+	float		distance;
+	GraphId		id;
+	uint16		version;
+	uint8		state;			/* GRAPH_* below */
+	uint8		flags;			/* the node's */
+} GraphFound;
+
+#define GRAPH_EXPANDED	1		/* its neighbours have been looked at */
+#define GRAPH_RETURNED	2		/* graph_search_take has returned it */
+#define GRAPH_SKIP		4		/* deleted or dead: leads on, is no result */
+
+/* (distance, index into found) in a heap */
+typedef struct GraphHeapEntry
+{
+	float		distance;
+	uint32		index;
+} GraphHeapEntry;
+
+typedef struct GraphHeap
+{
+	GraphHeapEntry *entries;
+	uint32		count;
+	uint32		room;
+} GraphHeap;
+
+/*
+ * The state of a search at one level, and its memory, which is used again for
+ * the next search.
+ */
+typedef struct GraphSearch
+{
+	const GraphShape *shape;
+	GraphStore *store;
+	CodecQuery *query;
+	MemoryContext context;
+	int			level;
+	bool		skip_dead;		/* NODE_DEAD is no result */
+
+	GraphFound *found;			/* every node whose distance is known */
+	uint32		found_count;
+	uint32		found_room;
+
+	GraphId    *visited;		/* open addressing; NO_SLOT is empty */
+	uint32		visited_count;
+	uint32		visited_mask;	/* slots less 1 */
+
+	GraphHeap	candidates;		/* to be expanded, nearest on top */
+	GraphHeap	best;			/* ef nearest, farthest on top */
+
+	uint64		distances;		/* computed since creation */
+} GraphSearch;
+
+extern GraphSearch *graph_search_create(const GraphShape *shape,
+										GraphStore *store, CodecQuery *query);
+
+/*
+ * Begin at a level from count nodes of that level.  query, which
+ * graph_search_create got, must be set.
+ */
+extern void graph_search_begin(GraphSearch *search, int level,
+							   const GraphId *ids, int count);
+
+/* Walk until no candidate is nearer than the ef-th best. */
+extern void graph_search_run(GraphSearch *search, int ef);
+
+/*
+ * Walk on as if what was taken had never been there: for the next ef after
+ * those that graph_search_take returned.
+ */
+extern void graph_search_resume(GraphSearch *search, int ef);
+
+/*
+ * The count nearest results not taken before, in ascending order, into out.
+ * Returns how many there are.  They point into the search until it is run
+ * again.  mark: they count as taken.
+ */
+extern int	graph_search_take(GraphSearch *search, int count, bool mark,
+							  GraphFound **out);
+
+/* Bytes of memory that a search holds */
+extern Size graph_search_memory(const GraphSearch *search);
+
+/*
+ * From the entry point down to level: the nearest node there, by greedy walks.
+ * The graph must not be empty and level at most the entry's.
+ */
+extern GraphId graph_descend(GraphSearch *search, GraphEntry entry, int level);
+
+/* ------------------------------------------------------------------------
+ * Neighbours
+ */
+
+/* A neighbour chosen, as something to compare the next ones with */
+typedef struct GraphChosen
+{
+	CodecQuery *query;
+	char	   *payload;
+} GraphChosen;
+
+/* Memory for graph_select, of at most room candidates */
+typedef struct GraphSelector
+{
+	const GraphShape *shape;
+	GraphStore *store;
+	const Codec *codec;
+	ValueStore *outer;
+	MemoryContext context;
+	int			room;
+	GraphNear  *candidates;
+	char	   *payload;		/* room for one */
+	char	   *payloads;		/* for a node's neighbours and one more */
+	CodecQuery *base;			/* of the node whose neighbours are chosen */
+	GraphChosen chosen[GRAPH_MAX_NEIGHBORS];
+	GraphNear	picked[GRAPH_MAX_NEIGHBORS];
+	GraphNear	passed[GRAPH_MAX_NEIGHBORS];
+} GraphSelector;
+
+extern GraphSelector *graph_selector_create(const GraphShape *shape,
+											GraphStore *store,
+											const Codec *codec,
+											ValueStore *outer, int room);
+
+/*
+ * Of count candidates (in ascending order of distance to a node), the
+ * neighbours of that node, at most limit, in ascending order: those that are
+ * nearer to it than to any neighbour chosen before (algorithm 4).  Candidates
+ * that are no longer there, or deleted, are left out.  fill: while there are
+ * fewer than fill, the nearest of those passed over are taken as well.
+ * Returns their number; in place.
+ */
+extern int	graph_select(GraphSelector *selector, int level,
+						 GraphNear *candidates, int count, int limit, int fill);
+
+/*
+ * How many of the neighbours of a node graph_select fills up with candidates
+ * that are not diverse (0: none).
+ */
+static inline int
+graph_fill(const GraphShape *shape, int level)
+{
+	return graph_capacity(shape, level);
+}
+
+/* The neighbours that a new element is to have at one level, nearest first */
+typedef struct GraphLinks
+{
+	int			count;
+	GraphNear	near[GRAPH_MAX_NEIGHBORS];
+} GraphLinks;
+
+/*
+ * The neighbours of a new element, whose value search's query is set to, at
+ * each level from the lower of level and the entry's down to 0; links has
+ * GRAPH_MAX_LEVEL members.  The graph must not be empty.  Returns the number
+ * of elements found at level 0, nearest first in results, which has room for
+ * ef.
+ */
+extern int	graph_find_links(GraphSearch *search, GraphSelector *selector,
+							 GraphEntry entry, int level, int ef,
+							 GraphFound **results, GraphLinks *links);
+
+/*
+ * A node of level, whose payload is given, has one neighbour too many: take one
+ * of the count in ids away, the one that graph_select would leave out if it
+ * chose and filled up among all of them: the farthest one that is not diverse,
+ * or else the farthest.  Nodes that are no longer there go first, all of them.
+ * Returns the number left, in ascending order of distance.
+ */
+extern int	graph_drop_one(GraphSelector *selector, int level,
+						   const void *payload, GraphId *ids, int count);
+
+#endif							/* VECTOR_HNSW_GRAPH_H */

@@ -1,0 +1,283 @@
+/*
+ * hnsw.h
+ *	  The hnsw access method: what its files share.
+ *
+ * README.md tells how the index works; in which order its files are read:
+ * handler, options, page, graph, build, insert, scan, vacuum, cost, check.
+ */
+#ifndef VECTOR_HNSW_H
+#define VECTOR_HNSW_H
+
+#include "compat/pg.h"
+
+#include "access/amapi.h"
+#include "nodes/pathnodes.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+#include "hnsw/graph.h"
+#include "index/codec.h"
+#include "index/page_edit.h"
+#include "index/slot_page.h"
+#include "index/value_store.h"
+
+/* ------------------------------------------------------------------------
+ * Options (options.c)
+ */
+
+#define HNSW_MIN_M			2
+#define HNSW_MAX_M			100
+#define HNSW_DEFAULT_M		16
+#define HNSW_MIN_EF_CONSTRUCTION	4
+#define HNSW_MAX_EF_CONSTRUCTION	1000
+#define HNSW_DEFAULT_EF_CONSTRUCTION	64
+#define HNSW_MIN_EF_SEARCH	1
+#define HNSW_MAX_EF_SEARCH	1000
+#define HNSW_DEFAULT_EF_SEARCH	40
+
+typedef enum HnswQuantizer
+{
+	HNSW_QUANTIZER_AUTO,
+	HNSW_QUANTIZER_NONE,
+	HNSW_QUANTIZER_RABITQ1,
+	HNSW_QUANTIZER_RABITQ2,
+	HNSW_QUANTIZER_RABITQ4,
+	HNSW_QUANTIZER_RABITQ8
+} HnswQuantizer;
+
+typedef enum HnswRerank
+{
+	HNSW_RERANK_INDEX,
+	HNSW_RERANK_HEAP
+} HnswRerank;
+
+typedef enum HnswIterativeScan
+{
+	HNSW_ITERATIVE_OFF,
+	HNSW_ITERATIVE_RELAXED,
+	HNSW_ITERATIVE_STRICT
+} HnswIterativeScan;
+
+typedef struct HnswOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+	int			ef_search;		/* 0: the setting's */
+	HnswQuantizer quantizer;
+	HnswRerank	rerank;
+} HnswOptions;
+
+extern int	hnsw_ef_search;
+extern int	hnsw_iterative_scan;
+extern int	hnsw_max_scan_tuples;
+extern double hnsw_scan_mem_multiplier;
+extern int	hnsw_seed;
+
+/* Define settings and options; called at load. */
+extern void hnsw_init(void);
+
+/* An index's options, defaults filled in; never NULL */
+extern const HnswOptions *hnsw_options(Relation index);
+
+/* The ef_search of a scan: the index's, unless the session has set one */
+extern int	hnsw_scan_ef(Relation index);
+
+extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
+
+/* ------------------------------------------------------------------------
+ * Pages (page.c)
+ */
+
+#define HNSW_MAGIC		0x57534E48	/* "HNSW" */
+#define HNSW_VERSION	1
+
+/* On the metapage, block 0 */
+typedef struct HnswMeta
+{
+	IndexMeta	common;
+	uint32		dims;
+	uint16		m;
+	uint16		ef_construction;
+	uint8		column_kind;	/* ColumnKind */
+	uint8		metric;			/* Metric */
+	uint8		bits;			/* of the quantizer; 0: none */
+	uint8		rerank;			/* HnswRerank */
+	uint32		payload_size;
+	uint32		value_slot_size;	/* 0: no values are kept */
+	uint32		raw_blocks;		/* blocks 1 .. raw_blocks hold the mean */
+	uint64		seed;
+	uint32		entry;			/* SlotId of the entry point, at its level */
+	int32		entry_level;	/* -1: the graph is empty */
+} HnswMeta;
+
+/* Heap TIDs of an element beyond its first, in a slot of their own */
+#define HNSW_TIDS_PER_SLOT	20
+
+typedef struct HnswTids
+{
+	SlotHeader	header;
+	uint16		count;
+	uint16		unused;
+	SlotId		next;
+	ItemPointerData tids[HNSW_TIDS_PER_SLOT];
+} HnswTids;
+
+/*
+ * An open index: what of its metapage never changes, ready to be used.  One
+ * chunk of memory, with the codec's constants at its end.
+ */
+typedef struct HnswIndex
+{
+	Size		size;			/* of this chunk */
+	HnswMeta	meta;			/* entry and space: not kept up to date */
+	Codec		codec;
+	GraphShape	shape;
+	SlotGeometry values;		/* where meta.value_slot_size > 0 */
+	SlotGeometry tids;
+} HnswIndex;
+
+static inline HnswMeta *
+hnsw_page_meta(Page page)
+{
+	return (HnswMeta *) PageGetContents(page);
+}
+
+/*
+ * An index's description, in the current memory context.  Errors where the
+ * metapage is another extension's, a newer version's or broken.
+ */
+extern HnswIndex *hnsw_open(Relation index);
+
+/*
+ * The description of an index that is about to be built: column and options
+ * checked, sizes computed; mean may be NULL.  payload_size: for sparsevec,
+ * the bytes of a value that is kept in its element; 0 for a default.
+ */
+extern HnswIndex *hnsw_describe(Relation index, const float *mean,
+								Size sparse_size);
+
+/* Write the metapage and the mean of an empty index. */
+extern void hnsw_create_pages(Relation index, ForkNumber fork,
+							  const HnswIndex *described);
+
+/* Read or set the entry point.  Locks the metapage. */
+extern void hnsw_get_entry(Relation index, GraphEntry *entry);
+
+/*
+ * Set the entry point if entry's level is above the present one's (or force).
+ * Locks the metapage exclusively.  Returns whether it did.
+ */
+extern bool hnsw_set_entry(Relation index, GraphEntry entry, bool force,
+						   bool log);
+
+/* A store of an index's pages, for graph.c */
+typedef struct PageStore
+{
+	GraphStore	store;			/* must be first */
+	HnswIndex  *index;
+	Relation	relation;
+	BufferMap  *map;
+	ValueStore	values;			/* where the index has any */
+	bool		log;			/* changes go to WAL */
+	BlockNumber blocks[GRAPH_BATCH];
+	Buffer		buffers[GRAPH_BATCH];
+} PageStore;
+
+extern void page_store_init(PageStore *store, Relation relation,
+							HnswIndex *index, bool log);
+
+/* Pin a node's page and lock it in mode; *node is on it. */
+extern Buffer page_store_lock(PageStore *store, int level, GraphId id,
+							  int mode, GraphNode **node);
+
+/* The same node on the page of an edit, to be changed */
+static inline GraphNode *
+page_store_edit(PageStore *store, int level, GraphId id, PageEdit *edit,
+				Buffer buffer)
+{
+	return (GraphNode *) slot_of(graph_geometry(&store->index->shape, level),
+								 page_edit_page(edit, buffer, false), id);
+}
+
+/* ------------------------------------------------------------------------
+ * Build, insert, vacuum, scan, cost, check
+ */
+extern IndexBuildResult *hnsw_build(Relation heap, Relation index,
+									IndexInfo *index_info);
+extern void hnsw_build_empty(Relation index);
+
+extern bool hnsw_insert(Relation index, Datum *values, bool *isnull,
+						ItemPointer heap_tid, Relation heap,
+						IndexUniqueCheck check_unique, bool index_unchanged,
+						IndexInfo *index_info);
+
+/* What an insertion needs; made once for many */
+typedef struct HnswInserter
+{
+	Relation	relation;
+	HnswIndex  *index;
+	PageStore	store;
+	GraphSearch *search;
+	GraphSelector *selector;
+	CodecQuery *query;
+	char	   *payload;
+	char	   *link_payload;	/* of a node that gets a new neighbour */
+	char	   *bounded;
+	GraphFound **results;
+	GraphLinks *links;
+	BlockNumber targets[PAGE_KINDS];	/* see slot_page_find */
+} HnswInserter;
+
+extern HnswInserter *hnsw_inserter_create(Relation relation, HnswIndex *index,
+										  bool log);
+
+/* Nearest elements that are looked at for the value of a new one */
+#define HNSW_DUPLICATE_CANDIDATES	16
+
+/* Prepare the query and the payload (but that of an outer value). */
+extern void hnsw_set_value(HnswInserter *inserter,
+						   const struct varlena *value);
+
+/*
+ * Write what is kept of the value outside of its node, if anything, and
+ * complete the payload.
+ */
+extern SlotId hnsw_write_value(HnswInserter *inserter);
+
+/* Insert a value that codec_indexes and that has the right dimensions. */
+extern void hnsw_insert_value(HnswInserter *inserter,
+							  const struct varlena *value,
+							  ItemPointer heap_tid);
+
+/*
+ * The plain form of a value to be indexed, in the current context; NULL where
+ * it is not indexed.  Error where its dimensions are wrong.
+ */
+extern const struct varlena *hnsw_indexed_value(const Codec *codec,
+												Datum value, bool isnull);
+
+/* A pseudorandom level for an element, from its hash */
+extern int	hnsw_level(const HnswIndex *index, uint64 hash);
+
+extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info,
+											   IndexBulkDeleteResult *stats,
+											   IndexBulkDeleteCallback callback,
+											   void *callback_state);
+extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
+												  IndexBulkDeleteResult *stats);
+
+extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
+extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+						ScanKey orderbys, int norderbys);
+extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
+extern void hnsw_end_scan(IndexScanDesc scan);
+
+extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path,
+							   double loop_count, Cost *startup_cost,
+							   Cost *total_cost, Selectivity *selectivity,
+							   double *correlation, double *pages);
+
+extern bool hnsw_validate(Oid opclass);
+
+#endif							/* VECTOR_HNSW_H */

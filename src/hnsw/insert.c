@@ -1,0 +1,526 @@
+/*
+ * insert.c
+ *	  One more element in the graph on pages.
+ *
+ * An insertion walks the graph for its neighbours without a lock, writes the
+ * element's records, and then adds itself to its neighbours one by one.  Each
+ * of these changes is one WAL record of one page (two where a TID goes to a
+ * slot of its own), and after each the graph is a valid one: an element that
+ * nothing leads to yet, or one that only some neighbours know.
+ *
+ * Locks: a share lock on the metapage as a heavyweight page lock for as long as
+ * an insertion takes, which lets vacuum wait for all insertions that may have
+ * seen what it is about to free (see README.md); buffers one at a time, but for
+ * a node's page and then the page of its TIDs.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "types/detoast.h"
+
+/* How often a neighbour that others change meanwhile is tried */
+#define LINK_ATTEMPTS	8
+
+int
+hnsw_level(const HnswIndex *index, uint64 hash)
+{
+	uint64		z = hash ^ (index->meta.seed + UINT64CONST(0x9e3779b97f4a7c15));
+	double		uniform;
+
+	/* SplitMix64's finisher: the hash is used for other things, too */
+	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
+	z ^= z >> 31;
+	uniform = ((double) (z >> 11) + 1) * 0x1p-53;	/* in (0, 1] */
+	return Min((int) (-log(uniform) / log(index->meta.m)), GRAPH_MAX_LEVEL - 1);
+}
+
+const struct varlena *
+hnsw_indexed_value(const Codec *codec, Datum value, bool isnull)
+{
+	const struct varlena *plain;
+
+	if (isnull)
+		return NULL;
+	plain = (const struct varlena *) PG_DETOAST_DATUM(value);
+	column_check_dims(&codec->column, plain);
+	return codec_indexes(codec, plain) ? plain : NULL;
+}
+
+HnswInserter *
+hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
+{
+	HnswInserter *inserter = (HnswInserter *) palloc0(sizeof(HnswInserter));
+	int			ef = index->meta.ef_construction;
+
+	inserter->relation = relation;
+	inserter->index = index;
+	page_store_init(&inserter->store, relation, index, log);
+	inserter->query = codec_query_create(&index->codec, &inserter->store.values,
+										 true);
+	inserter->search = graph_search_create(&index->shape, &inserter->store.store,
+										   inserter->query);
+	inserter->selector = graph_selector_create(&index->shape,
+											   &inserter->store.store,
+											   &index->codec,
+											   &inserter->store.values, ef);
+	inserter->payload = (char *) palloc0(index->shape.payload_size);
+	inserter->link_payload = (char *) palloc(index->shape.payload_size);
+	inserter->links = (GraphLinks *) palloc(GRAPH_MAX_LEVEL * sizeof(GraphLinks));
+	inserter->bounded = (char *) palloc(codec_bounded_size(&index->codec.column));
+	inserter->results = (GraphFound **) palloc(mul_size(ef, sizeof(GraphFound *)));
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		inserter->targets[kind] = InvalidBlockNumber;
+	return inserter;
+}
+
+/* Lock a page with a free slot of a kind. */
+static Buffer
+lock_free_slot(HnswInserter *inserter, const SlotGeometry *geometry, int *slot)
+{
+	bool		full = false;
+
+	for (;;)
+	{
+		BlockNumber block = slot_page_find(inserter->relation, geometry->kind,
+										   &inserter->targets[geometry->kind],
+										   full, inserter->store.log);
+		Buffer		buffer = map_read(inserter->store.map, block);
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		*slot = slot_page_free_slot(geometry, BufferGetPage(buffer));
+		if (*slot >= 0)
+			return buffer;
+		UnlockReleaseBuffer(buffer);
+		full = true;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * The same value again
+ */
+
+typedef struct SameArg
+{
+	HnswInserter *inserter;
+	uint64		hash;
+	bool		same;
+} SameArg;
+
+static void
+visit_same(const GraphNode *node, void *arg)
+{
+	SameArg    *same = (SameArg *) arg;
+
+	same->same = node->hash == same->hash &&
+		node->header.state == SLOT_USED &&
+		!(node->header.flags & NODE_DEAD) &&
+		codec_same(same->inserter->query, same->inserter->payload,
+				   node_payload(node));
+}
+
+/* Put a TID into the first slot of an element's TIDs; false if it is full. */
+static bool
+append_tid(HnswInserter *inserter, SlotId head, ItemPointer tid)
+{
+	const SlotGeometry *geometry = &inserter->index->tids;
+	Buffer		buffer = map_read(inserter->store.map, slot_block(geometry, head));
+	bool		room;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	room = ((HnswTids *) slot_of(geometry, BufferGetPage(buffer), head))->count <
+		HNSW_TIDS_PER_SLOT;
+	if (room)
+	{
+		PageEdit	edit;
+		HnswTids   *tids;
+
+		page_edit_begin(&edit, inserter->relation, inserter->store.log);
+		tids = (HnswTids *) slot_of(geometry,
+									page_edit_page(&edit, buffer, false), head);
+		tids->tids[tids->count++] = *tid;
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+	return room;
+}
+
+/*
+ * Give an element of the same value one more TID.  False if it is not there any
+ * more.
+ */
+static bool
+add_tid(HnswInserter *inserter, GraphId id, uint64 hash, ItemPointer tid)
+{
+	PageStore  *store = &inserter->store;
+	const SlotGeometry *geometry = &inserter->index->tids;
+	bool		full = false;
+
+	for (;;)
+	{
+		/* before any page is locked */
+		BlockNumber block = slot_page_find(inserter->relation, PAGE_TIDS,
+										   &inserter->targets[PAGE_TIDS], full,
+										   store->log);
+		SameArg		same = {inserter, hash, false};
+		GraphNode  *node;
+		Buffer		buffer = page_store_lock(store, 0, id,
+											 BUFFER_LOCK_EXCLUSIVE, &node);
+		Buffer		tids_buffer;
+		PageEdit	edit;
+		int			slot;
+
+		visit_same(node, &same);
+		if (!same.same ||
+			(node->more_tids != NO_SLOT &&
+			 append_tid(inserter, node->more_tids, tid)))
+		{
+			UnlockReleaseBuffer(buffer);
+			return same.same;
+		}
+
+		tids_buffer = map_read(store->map, block);
+		LockBuffer(tids_buffer, BUFFER_LOCK_EXCLUSIVE);
+		slot = slot_page_free_slot(geometry, BufferGetPage(tids_buffer));
+		full = slot < 0;
+		if (!full)
+		{
+			SlotId		tids_id = slot_id(geometry, block, slot);
+			HnswTids   *tids;
+
+			page_edit_begin(&edit, inserter->relation, store->log);
+			node = page_store_edit(store, 0, id, &edit, buffer);
+			tids = (HnswTids *)
+				slot_page_take(geometry, page_edit_page(&edit, tids_buffer, false),
+							   slot);
+			tids->next = node->more_tids;
+			tids->tids[tids->count++] = *tid;
+			node->more_tids = tids_id;
+			page_edit_end(&edit);
+		}
+		UnlockReleaseBuffer(tids_buffer);
+		UnlockReleaseBuffer(buffer);
+		if (!full)
+			return true;
+	}
+}
+
+/* Add the TID to an element of the same value among the results, if any. */
+static bool
+insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
+				 ItemPointer tid)
+{
+	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
+	{
+		SameArg		same = {inserter, hash, false};
+		GraphId		id = inserter->results[i]->id;
+
+		inserter->store.store.visit(&inserter->store.store, 0, id, visit_same,
+									&same);
+		if (same.same && add_tid(inserter, id, hash, tid))
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------------------
+ * Records
+ */
+
+/* Write a new element's node at one level. */
+static GraphId
+write_node(HnswInserter *inserter, int level, const GraphNode *head,
+		   const GraphLinks *links)
+{
+	const GraphShape *shape = &inserter->index->shape;
+	const SlotGeometry *geometry = graph_geometry(shape, level);
+	int			slot;
+	Buffer		buffer = lock_free_slot(inserter, geometry, &slot);
+	GraphId		id = slot_id(geometry, BufferGetBlockNumber(buffer), slot);
+	PageEdit	edit;
+	GraphNode  *node;
+	SlotHeader	header;
+	GraphId    *ids;
+
+	page_edit_begin(&edit, inserter->relation, inserter->store.log);
+	node = (GraphNode *) slot_page_take(geometry,
+										page_edit_page(&edit, buffer, false),
+										slot);
+	header = node->header;
+	*node = *head;
+	node->header = header;
+	node->level = level;
+	node->neighbors = links->count;
+	memcpy(node_payload(node), inserter->payload, shape->payload_size);
+	ids = node_neighbors(shape, node);
+	for (int i = 0; i < links->count; i++)
+		ids[i] = links->near[i].id;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+	return id;
+}
+
+/* Give an existing node its neighbours. */
+static void
+set_links(HnswInserter *inserter, int level, GraphId id, const GraphLinks *links)
+{
+	PageStore  *store = &inserter->store;
+	GraphNode  *node;
+	Buffer		buffer = page_store_lock(store, level, id,
+										 BUFFER_LOCK_EXCLUSIVE, &node);
+	PageEdit	edit;
+	GraphId    *ids;
+
+	page_edit_begin(&edit, inserter->relation, store->log);
+	node = page_store_edit(store, level, id, &edit, buffer);
+	ids = node_neighbors(&inserter->index->shape, node);
+	for (int i = 0; i < links->count; i++)
+		ids[i] = links->near[i].id;
+	node->neighbors = links->count;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* ------------------------------------------------------------------------
+ * Links to the new element
+ */
+
+static bool
+contains(const GraphId *ids, int count, GraphId id)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Make id a neighbour of a node, whose choice of neighbours may turn it down.
+ * What is computed is computed without a lock, from a copy; if somebody has
+ * changed the node meanwhile, again.
+ */
+static void
+link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
+{
+	PageStore  *store = &inserter->store;
+	const GraphShape *shape = &inserter->index->shape;
+	int			capacity = graph_capacity(shape, level);
+	GraphId		before[GRAPH_MAX_NEIGHBORS];
+	GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
+	int			count_before = -1;
+	int			count_after = 0;
+
+	for (int attempt = 0; attempt < LINK_ATTEMPTS; attempt++)
+	{
+		GraphNode  *node;
+		Buffer		buffer = page_store_lock(store, level, to,
+											 BUFFER_LOCK_EXCLUSIVE, &node);
+		GraphId    *ids = node_neighbors(shape, node);
+		int			count = node->neighbors;
+		PageEdit	edit;
+
+		if (node->header.state != SLOT_USED || contains(ids, count, id))
+		{
+			UnlockReleaseBuffer(buffer);
+			return;
+		}
+		if (count < capacity)
+		{
+			memcpy(after, ids, count * sizeof(GraphId));
+			after[count] = id;
+			count_after = count + 1;
+		}
+		else if (count != count_before ||
+				 memcmp(before, ids, count * sizeof(GraphId)) != 0)
+		{
+			count_before = count;
+			memcpy(before, ids, count * sizeof(GraphId));
+			memcpy(after, ids, count * sizeof(GraphId));
+			memcpy(inserter->link_payload, node_payload(node),
+				   shape->payload_size);
+			UnlockReleaseBuffer(buffer);
+			after[count] = id;
+			count_after = graph_drop_one(inserter->selector, level,
+										 inserter->link_payload, after,
+										 count + 1);
+			if (!contains(after, count_after, id))
+				return;
+			continue;
+		}
+
+		page_edit_begin(&edit, inserter->relation, store->log);
+		node = page_store_edit(store, level, to, &edit, buffer);
+		memcpy(node_neighbors(shape, node), after, count_after * sizeof(GraphId));
+		node->neighbors = count_after;
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+		return;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Insertion
+ */
+
+static int
+find_links(HnswInserter *inserter, GraphEntry entry, int level)
+{
+	return graph_find_links(inserter->search, inserter->selector, entry, level,
+							inserter->index->meta.ef_construction,
+							inserter->results, inserter->links);
+}
+
+void
+hnsw_set_value(HnswInserter *inserter, const struct varlena *value)
+{
+	const Codec *codec = &inserter->index->codec;
+
+	codec_query_set(inserter->query, value);
+	memset(inserter->payload, 0, inserter->index->shape.payload_size);
+	if (!codec_is_outer(codec, value))
+		codec_encode(inserter->query, inserter->payload);
+}
+
+SlotId
+hnsw_write_value(HnswInserter *inserter)
+{
+	const HnswIndex *index = inserter->index;
+	const struct varlena *value = inserter->query->value;
+	const void *data = value;
+	Size		size = VARSIZE(value);
+	SlotId		id;
+
+	if (index->codec.bits > 0)
+	{
+		if (index->meta.rerank == HNSW_RERANK_HEAP)
+			return NO_SLOT;
+		codec_bounded_make(inserter->query, inserter->bounded);
+		data = inserter->bounded;
+		size = codec_bounded_size(&index->codec.column);
+	}
+	else if (!codec_is_outer(&index->codec, value))
+		return NO_SLOT;
+
+	id = value_store_write(&inserter->store.values,
+						   &inserter->targets[PAGE_VALUE], data, size,
+						   inserter->store.log);
+	if (index->codec.bits == 0)
+	{
+		OuterValue *outer = (OuterValue *) inserter->payload;
+
+		outer->value = id;
+		outer->size = size;
+	}
+	return id;
+}
+
+void
+hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
+				  ItemPointer heap_tid)
+{
+	HnswIndex  *index = inserter->index;
+	GraphLinks *links = inserter->links;
+	bool		log = inserter->store.log;
+	GraphId		ids[GRAPH_MAX_LEVEL];
+	GraphNode	head;
+	GraphEntry	entry;
+	int			top;
+
+	hnsw_set_value(inserter, value);
+	memset(&head, 0, sizeof(head));
+	head.hash = codec_hash(&index->codec, value);
+	head.tid = *heap_tid;
+	top = hnsw_level(index, head.hash);
+	for (int level = 0; level <= top; level++)
+		links[level].count = 0;
+
+	hnsw_get_entry(inserter->relation, &entry);
+	if (entry.level >= 0)
+	{
+		int			results = find_links(inserter, entry, top);
+
+		if (insert_duplicate(inserter, results, head.hash, heap_tid))
+			return;
+	}
+
+	head.value = hnsw_write_value(inserter);
+	ids[0] = write_node(inserter, 0, &head, &links[0]);
+	ItemPointerSetInvalid(&head.tid);
+	head.element = ids[0];
+	for (int level = 1; level <= top; level++)
+	{
+		head.below = ids[level - 1];
+		ids[level] = write_node(inserter, level, &head, &links[level]);
+	}
+
+	if (entry.level < top || links[0].count == 0)
+	{
+		GraphEntry	own = {ids[top], top};
+
+		/* everything there is has been deleted: begin anew */
+		if (entry.level >= 0 && links[0].count == 0)
+			hnsw_set_entry(inserter->relation, own, true, log);
+		else if (!hnsw_set_entry(inserter->relation, own, false, log) &&
+			entry.level < 0)
+		{
+			/* two first elements at the same time, and the other was quicker */
+			hnsw_get_entry(inserter->relation, &entry);
+			(void) find_links(inserter, entry, top);
+			for (int level = 0; level <= Min(top, entry.level); level++)
+				set_links(inserter, level, ids[level], &links[level]);
+		}
+	}
+
+	for (int level = 0; level <= top; level++)
+	{
+		for (int i = 0; i < links[level].count; i++)
+			link_back(inserter, level, links[level].near[i].id, ids[level]);
+	}
+}
+
+bool
+hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
+			Relation heap, IndexUniqueCheck check_unique,
+			bool index_unchanged, IndexInfo *index_info)
+{
+	HnswInserter *inserter = (HnswInserter *) index_info->ii_AmCache;
+	MemoryContext context;
+	MemoryContext caller;
+	const struct varlena *value;
+
+	if (isnull[0])
+		return false;
+
+	/* kept for the statement */
+	if (inserter == NULL)
+	{
+		caller = MemoryContextSwitchTo(index_info->ii_Context);
+		inserter = hnsw_inserter_create(index, hnsw_open(index),
+										RelationNeedsWAL(index));
+		index_info->ii_AmCache = inserter;
+		MemoryContextSwitchTo(caller);
+	}
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	value = hnsw_indexed_value(&inserter->index->codec, values[0], isnull[0]);
+	if (value != NULL)
+	{
+		LockPage(index, META_BLOCK, ShareLock);
+		hnsw_insert_value(inserter, value, heap_tid);
+		UnlockPage(index, META_BLOCK, ShareLock);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return false;
+}

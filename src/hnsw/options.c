@@ -1,0 +1,134 @@
+/*
+ * options.c
+ *	  Storage parameters and settings.
+ */
+#include "hnsw/hnsw.h"
+
+#include <limits.h>
+
+#include "access/reloptions.h"
+#include "storage/lock.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+
+int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
+int			hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
+int			hnsw_max_scan_tuples = 20000;
+double		hnsw_scan_mem_multiplier = 1;
+int			hnsw_seed = 0;
+
+static relopt_kind option_kind;
+
+static relopt_enum_elt_def quantizers[] = {
+	{"auto", HNSW_QUANTIZER_AUTO},
+	{"none", HNSW_QUANTIZER_NONE},
+	{"rabitq1", HNSW_QUANTIZER_RABITQ1},
+	{"rabitq2", HNSW_QUANTIZER_RABITQ2},
+	{"rabitq4", HNSW_QUANTIZER_RABITQ4},
+	{"rabitq8", HNSW_QUANTIZER_RABITQ8},
+	{(const char *) NULL}
+};
+
+static relopt_enum_elt_def reranks[] = {
+	{"index", HNSW_RERANK_INDEX},
+	{"heap", HNSW_RERANK_HEAP},
+	{(const char *) NULL}
+};
+
+static const struct config_enum_entry iterative_scans[] = {
+	{"off", HNSW_ITERATIVE_OFF, false},
+	{"relaxed_order", HNSW_ITERATIVE_RELAXED, false},
+	{"strict_order", HNSW_ITERATIVE_STRICT, false},
+	{NULL, 0, false}
+};
+
+void
+hnsw_init(void)
+{
+	option_kind = add_reloption_kind();
+	add_int_reloption(option_kind, "m",
+					  "Most neighbors of an element at an upper level; twice as many at level 0",
+					  HNSW_DEFAULT_M, HNSW_MIN_M, HNSW_MAX_M,
+					  AccessExclusiveLock);
+	add_int_reloption(option_kind, "ef_construction",
+					  "Candidates considered for the neighbors of a new element",
+					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION,
+					  HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_int_reloption(option_kind, "ef_search",
+					  "hnsw.ef_search for this index, unless the session sets it; 0: none",
+					  0, 0, HNSW_MAX_EF_SEARCH, ShareUpdateExclusiveLock);
+	add_enum_reloption(option_kind, "quantizer",
+					   "Code that stands for a value in the graph", quantizers,
+					   HNSW_QUANTIZER_AUTO,
+					   "Valid values are \"auto\", \"none\", \"rabitq1\", \"rabitq2\", \"rabitq4\" and \"rabitq8\".",
+					   AccessExclusiveLock);
+	add_enum_reloption(option_kind, "rerank",
+					   "Where true distances come from", reranks,
+					   HNSW_RERANK_INDEX,
+					   "Valid values are \"index\" and \"heap\".",
+					   AccessExclusiveLock);
+
+	DefineCustomIntVariable("hnsw.ef_search",
+							"Sets the size of the dynamic candidate list for search.",
+							NULL, &hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH,
+							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("hnsw.iterative_scan",
+							 "Sets how a scan goes on when the first ef_search rows were not enough.",
+							 NULL, &hnsw_iterative_scan, HNSW_ITERATIVE_STRICT,
+							 iterative_scans, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("hnsw.max_scan_tuples",
+							"Sets the number of tuples after which an iterative scan ends.",
+							NULL, &hnsw_max_scan_tuples, 20000, 1, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("hnsw.scan_mem_multiplier",
+							 "Sets the multiple of work_mem that an iterative scan may use.",
+							 NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("hnsw.seed",
+							"Sets the seed of the random choices in indexes built from now on.",
+							"Builds by one process with the same seed, of the same rows in the same order, give the same graph.",
+							&hnsw_seed, 0, 0, INT_MAX, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("hnsw");
+}
+
+bytea *
+hnsw_reloptions(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt table[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
+		{"ef_search", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_search)},
+		{"quantizer", RELOPT_TYPE_ENUM, offsetof(HnswOptions, quantizer)},
+		{"rerank", RELOPT_TYPE_ENUM, offsetof(HnswOptions, rerank)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, option_kind,
+									  sizeof(HnswOptions), table,
+									  lengthof(table));
+}
+
+const HnswOptions *
+hnsw_options(Relation index)
+{
+	static const HnswOptions defaults = {
+		.m = HNSW_DEFAULT_M,
+		.ef_construction = HNSW_DEFAULT_EF_CONSTRUCTION,
+		.quantizer = HNSW_QUANTIZER_AUTO,
+		.rerank = HNSW_RERANK_INDEX
+	};
+
+	return index->rd_options != NULL
+		? (const HnswOptions *) index->rd_options : &defaults;
+}
+
+/* A setting that still has its default gives way to the index's own. */
+int
+hnsw_scan_ef(Relation index)
+{
+	int			own = hnsw_options(index)->ef_search;
+
+	return own > 0 && hnsw_ef_search == HNSW_DEFAULT_EF_SEARCH
+		? own : hnsw_ef_search;
+}

@@ -1,0 +1,514 @@
+/*
+ * page.c
+ *	  The metapage, and the graph as it lies on pages.
+ *
+ * Block 0 is the metapage.  Blocks 1 .. raw_blocks hold the mean of the data,
+ * float by float.  Then come, in any order, pages of slots (index/slot_page.h):
+ * PAGE_RECORD with nodes of level 0, PAGE_UPPER with nodes of upper levels,
+ * PAGE_VALUE with half precision values (or values too long for a node), and
+ * PAGE_TIDS with further heap TIDs of elements that have many.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/varbit.h"
+
+#include "index/buffer_map.h"
+#include "types/dense.h"
+#include "types/sparse.h"
+
+/* pgvector's indexes begin with these numbers (its documentation of pages) */
+#define PGVECTOR_HNSW_MAGIC		0xA953A953
+#define PGVECTOR_IVFFLAT_MAGIC	0x14FF1A7
+
+/* Floats on a page of the mean */
+#define RAW_FLOATS		((int) (SLOT_PAGE_ROOM / sizeof(float)))
+
+/* How much of a sparsevec is kept in its element where nobody says */
+#define SPARSE_DEFAULT_SIZE	512
+
+/* Bytes of a cache line */
+#define LINE	64
+
+/* ------------------------------------------------------------------------
+ * Description
+ */
+
+/* Bytes of a column's values as varlenas; sparsevec's vary */
+static Size
+plain_size(const IndexColumn *column)
+{
+	switch (column->type->kind)
+	{
+		case COLUMN_VECTOR:
+			return offsetof(DenseVector, elements) + column->dims * sizeof(float);
+		case COLUMN_HALFVEC:
+			return offsetof(DenseVector, elements) + column->dims * sizeof(half);
+		case COLUMN_BIT:
+			return VARBITTOTALLEN(column->dims);
+		default:
+			return 0;
+	}
+}
+
+static bool
+fits_page(int m, Size payload_size)
+{
+	return graph_node_size(2 * m, payload_size) <= SLOT_PAGE_ROOM;
+}
+
+/* The bits of the quantizer that an index is to have */
+static int
+choose_bits(Relation index, const IndexColumn *column, const HnswOptions *options)
+{
+	int			bits;
+
+	switch (options->quantizer)
+	{
+		case HNSW_QUANTIZER_NONE:
+			return 0;
+		case HNSW_QUANTIZER_RABITQ1:
+			bits = 1;
+			break;
+		case HNSW_QUANTIZER_RABITQ2:
+			bits = 2;
+			break;
+		case HNSW_QUANTIZER_RABITQ4:
+			bits = 4;
+			break;
+		case HNSW_QUANTIZER_RABITQ8:
+			bits = 8;
+			break;
+		default:
+			if (!codec_quantizable(column))
+				return 0;
+			bits = column->dims < 256 ? 8 : 4;
+
+			/* the longer the vector, the more accurate a code of fewer bits */
+			while (bits > 1 &&
+				   !fits_page(options->m, codec_code_size(column, bits)))
+				bits /= 2;
+	}
+	if (!codec_quantizable(column))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("quantizer is not supported for this operator class"),
+				 errdetail("Quantizers work with vector and halfvec, by L2 distance, inner product or cosine distance."),
+				 errhint("Use quantizer = 'auto' or 'none'.")));
+	if (!fits_page(options->m, codec_code_size(column, bits)))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("hnsw element of %zu bytes does not fit a page",
+						graph_node_size(2 * options->m, codec_code_size(column, bits))),
+				 errhint("Use a smaller m, or a quantizer of fewer bits.")));
+	return bits;
+}
+
+/* The column, checked */
+static IndexColumn
+checked_column(Relation index)
+{
+	IndexColumn column = index_column(index);
+
+	if (column.dims < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column does not have dimensions"),
+				 errhint("Declare the column as %s(n), or index an expression with a cast to it.",
+						 column.type->name)));
+	if (column.dims > column.type->max_dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column cannot have more than %d dimensions for hnsw index",
+						column.type->max_dims)));
+	return column;
+}
+
+/* Everything else, from a metapage's content */
+static HnswIndex *
+describe_meta(const HnswMeta *meta, IndexColumn column, const float *mean)
+{
+	Size		constants = codec_constants_size(&column, meta->bits);
+	Size		size = add_size(MAXALIGN(sizeof(HnswIndex)), constants);
+	HnswIndex  *described = (HnswIndex *) palloc0(size);
+
+	described->size = size;
+	described->meta = *meta;
+	codec_init(&described->codec, column, meta->bits, meta->payload_size,
+			   meta->seed, mean,
+			   (char *) described + MAXALIGN(sizeof(HnswIndex)));
+	described->shape.m = meta->m;
+	described->shape.payload_size = MAXALIGN(meta->payload_size);
+	described->shape.base =
+		slot_geometry(PAGE_RECORD, graph_node_size(2 * meta->m, meta->payload_size));
+	described->shape.upper =
+		slot_geometry(PAGE_UPPER, graph_node_size(meta->m, meta->payload_size));
+	if (meta->value_slot_size > 0)
+		described->values = slot_geometry(PAGE_VALUE, meta->value_slot_size);
+	described->tids = slot_geometry(PAGE_TIDS, sizeof(HnswTids));
+	return described;
+}
+
+HnswIndex *
+hnsw_describe(Relation index, const float *mean, Size sparse_size)
+{
+	IndexColumn column = checked_column(index);
+	const HnswOptions *options = hnsw_options(index);
+	HnswMeta	meta;
+	Size		size;
+
+	if (options->ef_construction < 2 * options->m)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ef_construction must be greater than or equal to 2 * m")));
+
+	memset(&meta, 0, sizeof(meta));
+	meta.common.magic = HNSW_MAGIC;
+	meta.common.version = HNSW_VERSION;
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+	{
+		meta.common.space.list[kind] = InvalidBlockNumber;
+		meta.common.space.filling[kind] = InvalidBlockNumber;
+	}
+	meta.dims = column.dims;
+	meta.m = options->m;
+	meta.ef_construction = options->ef_construction;
+	meta.column_kind = column.type->kind;
+	meta.metric = column.metric;
+	meta.bits = choose_bits(index, &column, options);
+	meta.rerank = options->rerank;
+	meta.seed = (uint64) hnsw_seed;
+	meta.entry = NO_SLOT;
+	meta.entry_level = -1;
+	if (meta.bits > 0)
+	{
+		meta.payload_size = codec_code_size(&column, meta.bits);
+		if (meta.rerank == HNSW_RERANK_INDEX)
+			meta.value_slot_size = value_slot_size(codec_bounded_size(&column));
+		if (mean != NULL)
+			meta.raw_blocks = (column.dims + RAW_FLOATS - 1) / RAW_FLOATS;
+	}
+	else if (column.type->kind == COLUMN_SPARSEVEC)
+	{
+		/* as much as most values need, but a few on a page at least */
+		Size		most = SLOT_PAGE_ROOM / 3 - graph_node_size(2 * options->m, 0);
+
+		size = sparse_size > 0 ? sparse_size : SPARSE_DEFAULT_SIZE;
+		meta.payload_size = Max(sizeof(OuterValue), MAXALIGN(Min(size, most)));
+		meta.value_slot_size = MAXALIGN_DOWN(SLOT_PAGE_ROOM / 4);
+	}
+	else
+	{
+		size = plain_size(&column);
+		meta.payload_size = Max(size, sizeof(OuterValue));
+		if (!fits_page(options->m, size))
+		{
+			meta.payload_size = sizeof(OuterValue);
+			meta.value_slot_size = value_slot_size(size);
+		}
+	}
+	return describe_meta(&meta, column, mean);
+}
+
+/* Error where block 0 is no metapage that we understand. */
+static void
+check_meta(Relation index, const HnswMeta *meta)
+{
+	if (meta->common.magic == PGVECTOR_HNSW_MAGIC ||
+		meta->common.magic == PGVECTOR_IVFFLAT_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" was built by pgvector",
+						RelationGetRelationName(index)),
+				 errdetail("Its tables and values can be used as they are; its indexes cannot."),
+				 errhint("Use REINDEX to rebuild the index.")));
+	if (meta->common.magic != HNSW_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is not an hnsw index",
+						RelationGetRelationName(index)),
+				 errhint("Use REINDEX to rebuild the index.")));
+	if (meta->common.version != HNSW_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has format version %u, but this version of the extension reads version %d",
+						RelationGetRelationName(index), meta->common.version,
+						HNSW_VERSION),
+				 errhint("Use REINDEX to rebuild the index.")));
+}
+
+/* Read the mean; floats has room for dims rounded up to whole pages. */
+static float *
+read_mean(Relation index, const HnswMeta *meta)
+{
+	float	   *mean = (float *) palloc(mul_size(meta->raw_blocks,
+												 RAW_FLOATS * sizeof(float)));
+
+	for (uint32 i = 0; i < meta->raw_blocks; i++)
+	{
+		Buffer		buffer = ReadBuffer(index, 1 + i);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		memcpy(mean + i * RAW_FLOATS, PageGetContents(BufferGetPage(buffer)),
+			   RAW_FLOATS * sizeof(float));
+		UnlockReleaseBuffer(buffer);
+	}
+	return mean;
+}
+
+/* Describe an index and keep that in rd_amcache, for the next statements. */
+static void
+fill_cache(Relation index)
+{
+	Buffer		buffer = ReadBuffer(index, META_BLOCK);
+	IndexColumn column = index_column(index);
+	HnswMeta	meta;
+	float	   *mean = NULL;
+	HnswIndex  *described;
+	HnswIndex  *cached;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	meta = *hnsw_page_meta(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	check_meta(index, &meta);
+	if (column.type->kind != meta.column_kind || column.metric != meta.metric ||
+		column.dims != (int) meta.dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" was built for another column type or operator class",
+						RelationGetRelationName(index)),
+				 errhint("Use REINDEX to rebuild the index.")));
+
+	if (meta.raw_blocks > 0)
+		mean = read_mean(index, &meta);
+	described = describe_meta(&meta, column, mean);
+	cached = (HnswIndex *) MemoryContextAlloc(index->rd_indexcxt,
+											  described->size);
+	memcpy(cached, described, described->size);
+	index->rd_amcache = cached;
+	pfree(described);
+	if (mean != NULL)
+		pfree(mean);
+}
+
+/*
+ * The cache may vanish whenever the catalogs are looked at, so what callers
+ * get is a copy.
+ */
+HnswIndex *
+hnsw_open(Relation index)
+{
+	HnswIndex  *cached;
+	HnswIndex  *copy;
+
+	if (index->rd_amcache == NULL)
+		fill_cache(index);
+	cached = (HnswIndex *) index->rd_amcache;
+	copy = (HnswIndex *) palloc(cached->size);
+	memcpy(copy, cached, cached->size);
+	if (copy->codec.bits > 0)
+	{
+		/* the constants moved along */
+		copy->codec.signs = (const uint8 *) copy + MAXALIGN(sizeof(HnswIndex));
+		copy->codec.mean = (const float *)
+			(copy->codec.signs +
+			 MAXALIGN(rotation_sign_bytes(&copy->codec.rotation)));
+	}
+	return copy;
+}
+
+/* ------------------------------------------------------------------------
+ * Metapage
+ */
+
+void
+hnsw_create_pages(Relation index, ForkNumber fork, const HnswIndex *described)
+{
+	const HnswMeta *meta = &described->meta;
+	Buffer		buffer = index_extend(index, fork);
+	Page		page = BufferGetPage(buffer);
+
+	if (BufferGetBlockNumber(buffer) != META_BLOCK)
+		elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(index));
+	START_CRIT_SECTION();
+	slot_page_init(page, PAGE_META);
+	*hnsw_page_meta(page) = *meta;
+	((PageHeader) page)->pd_lower =
+		(char *) (hnsw_page_meta(page) + 1) - (char *) page;
+	MarkBufferDirty(buffer);
+	/* an init fork is logged at once, whatever the relation's own files need */
+	if (fork == INIT_FORKNUM)
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+
+	for (uint32 i = 0; i < meta->raw_blocks; i++)
+	{
+		int			first = i * RAW_FLOATS;
+		int			count = Min(RAW_FLOATS, (int) meta->dims - first);
+
+		buffer = index_extend(index, fork);
+		page = BufferGetPage(buffer);
+		START_CRIT_SECTION();
+		slot_page_init(page, PAGE_RAW);
+		memcpy(PageGetContents(page), described->codec.mean + first,
+			   count * sizeof(float));
+		((PageHeader) page)->pd_lower += count * sizeof(float);
+		MarkBufferDirty(buffer);
+		if (fork == INIT_FORKNUM)
+			log_newpage_buffer(buffer, true);
+		END_CRIT_SECTION();
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+void
+hnsw_get_entry(Relation index, GraphEntry *entry)
+{
+	Buffer		buffer = ReadBuffer(index, META_BLOCK);
+	const HnswMeta *meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	meta = hnsw_page_meta(BufferGetPage(buffer));
+	entry->id = meta->entry;
+	entry->level = meta->entry_level;
+	UnlockReleaseBuffer(buffer);
+}
+
+bool
+hnsw_set_entry(Relation index, GraphEntry entry, bool force, bool log)
+{
+	Buffer		buffer = ReadBuffer(index, META_BLOCK);
+	bool		set;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	set = force ||
+		entry.level > hnsw_page_meta(BufferGetPage(buffer))->entry_level;
+	if (set)
+	{
+		PageEdit	edit;
+		HnswMeta   *meta;
+
+		page_edit_begin(&edit, index, log);
+		meta = hnsw_page_meta(page_edit_page(&edit, buffer, false));
+		meta->entry = entry.id;
+		meta->entry_level = entry.level;
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+	return set;
+}
+
+/* ------------------------------------------------------------------------
+ * The graph on pages
+ */
+
+/* Start reading those blocks of a batch that are not where the map says. */
+static void
+prefetch_missing(PageStore *store, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (store->buffers[i] == InvalidBuffer)
+			map_prefetch(store->map, store->blocks[i]);
+	}
+}
+
+static void
+page_nodes(GraphStore *graph_store, int level, const GraphId *ids, int count,
+		   const GraphNode **nodes)
+{
+	PageStore  *store = (PageStore *) graph_store;
+	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
+	Size		bytes = sizeof(GraphNode) + store->index->shape.payload_size;
+	uint32		slots[GRAPH_BATCH];
+	int			missing = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		store->blocks[i] = ids[i] / geometry->per_page;
+		slots[i] = ids[i] - store->blocks[i] * geometry->per_page;
+		store->buffers[i] = map_guess(store->map, store->blocks[i]);
+		if (store->buffers[i] > 0)
+			__builtin_prefetch(buffer_descriptor_hint(store->buffers[i]));
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (store->buffers[i] == InvalidBuffer ||
+			!buffer_holds_block(store->buffers[i], &store->map->tag,
+								store->blocks[i]))
+		{
+			store->buffers[i] = InvalidBuffer;
+			missing++;
+		}
+	}
+	if (missing > 1)
+		prefetch_missing(store, count);
+	for (int i = 0; i < count; i++)
+	{
+		const char *page = map_peek(store->map, store->blocks[i],
+									&store->buffers[i]);
+		const char *node = page + slot_offset(geometry, slots[i]);
+
+		nodes[i] = (const GraphNode *) node;
+		if (count > 1)
+		{
+			for (Size at = 0; at < bytes; at += LINE)
+				__builtin_prefetch(node + at);
+		}
+	}
+}
+
+static bool
+page_check(GraphStore *graph_store, int i)
+{
+	PageStore  *store = (PageStore *) graph_store;
+
+	return map_still(store->map, store->blocks[i], store->buffers[i]);
+}
+
+Buffer
+page_store_lock(PageStore *store, int level, GraphId id, int mode,
+				GraphNode **node)
+{
+	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
+	Buffer		buffer = map_read(store->map, slot_block(geometry, id));
+
+	LockBuffer(buffer, mode);
+	*node = (GraphNode *) slot_of(geometry, BufferGetPage(buffer), id);
+	return buffer;
+}
+
+static void
+page_visit(GraphStore *graph_store, int level, GraphId id,
+		   void (*visit) (const GraphNode *node, void *arg), void *arg)
+{
+	PageStore  *store = (PageStore *) graph_store;
+	GraphNode  *node;
+	Buffer		buffer = page_store_lock(store, level, id, BUFFER_LOCK_SHARE,
+										 &node);
+
+	visit(node, arg);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+page_store_init(PageStore *store, Relation relation, HnswIndex *index, bool log)
+{
+	store->store.nodes = page_nodes;
+	store->store.check = page_check;
+	store->store.visit = page_visit;
+	store->store.careful = index->codec.bits == 0;
+	store->index = index;
+	store->relation = relation;
+	store->map = buffer_map(relation);
+	store->values.index = relation;
+	store->values.map = store->map;
+	store->values.geometry = index->values;
+	store->log = log;
+}

@@ -1,0 +1,645 @@
+/*
+ * scan.c
+ *	  Ordered scans: walk, find out true distances, return rows.
+ *
+ * A scan works in batches.  Each walks the graph on codes until ef_search
+ * elements are known to be the nearest ones (by estimate), takes them and some
+ * more, and reads for each the interval in which its true distance lies (from
+ * its half precision value; a point, where the index has the value as it is;
+ * all numbers, where true distances come from the table).  Rows are returned
+ * in the order of their true distances: an element whose interval overlaps no
+ * other's is in its place already; only for the others the table is asked.
+ *
+ * When ef_search elements have been returned, the next batch walks on from
+ * where the last one stopped (hnsw.iterative_scan).
+ *
+ * Nothing stays pinned or locked between calls but a page of the table.  That
+ * a row's TID may be removed and used again meanwhile does no harm, because the
+ * snapshot, an MVCC one, does not see the new row.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "index/heap_value.h"
+#include "math/topk/topk.h"
+
+/*
+ * Elements beyond ef whose true distances are looked at: estimates put some in
+ * the wrong order.
+ */
+#define EXTRA_CANDIDATES(ef)	((ef) / 4 + 12)
+
+/* Values asked for ahead of their turn */
+#define VALUES_AHEAD	6
+
+/* A candidate whose true distance is at least low, and at most high */
+typedef struct Candidate
+{
+	uint64		low;			/* topk_key; equal ones are exact */
+	uint64		high;
+	GraphId		id;
+	uint16		version;
+	ItemPointerData tid;		/* its first */
+	SlotId		more_tids;
+} Candidate;
+
+typedef struct HnswScan
+{
+	HnswIndex  *index;
+	PageStore	store;
+	CodecQuery *query;
+	GraphSearch *search;
+	HeapValues *heap_values;	/* made when first needed */
+	MemoryContext query_context;
+	char	   *bounded;		/* a value kept in the index */
+
+	bool		started;
+	int			ef;
+	int			batch;			/* how many there have been */
+	int			quota;			/* elements still to return from this one */
+	uint64		returned;
+
+	GraphFound **taken;
+	int			taken_room;
+	SlotId	   *values;			/* of taken, to be asked for ahead */
+
+	Candidate	   *results;		/* a heap, lowest on top */
+	int			result_count;
+	int			result_room;
+	Candidate		last;			/* the one returned last */
+
+	ItemPointerData *tids;		/* of last, not yet returned */
+	int			tid_count;
+	int			tid_next;
+	int			tid_room;
+} HnswScan;
+
+/* ------------------------------------------------------------------------
+ * Results
+ */
+
+static void
+sift_down(Candidate *results, int count, int at)
+{
+	Candidate		moved = results[at];
+
+	for (;;)
+	{
+		int			child = 2 * at + 1;
+
+		if (child >= count)
+			break;
+		if (child + 1 < count && results[child + 1].low < results[child].low)
+			child++;
+		if (results[child].low >= moved.low)
+			break;
+		results[at] = results[child];
+		at = child;
+	}
+	results[at] = moved;
+}
+
+static void
+push_result(HnswScan *scan, Candidate result)
+{
+	int			at = scan->result_count;
+
+	if (at == scan->result_room)
+	{
+		scan->result_room *= 2;
+		scan->results = (Candidate *)
+			repalloc_huge(scan->results,
+						  mul_size(scan->result_room, sizeof(Candidate)));
+	}
+	scan->result_count++;
+	while (at > 0 && scan->results[(at - 1) / 2].low > result.low)
+	{
+		scan->results[at] = scan->results[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	scan->results[at] = result;
+}
+
+static void
+pop_result(HnswScan *scan)
+{
+	scan->results[0] = scan->results[--scan->result_count];
+	if (scan->result_count > 0)
+		sift_down(scan->results, scan->result_count, 0);
+}
+
+/* The lowest low of all results but the first */
+static uint64
+second_low(const HnswScan *scan)
+{
+	uint64		low = PG_UINT64_MAX;
+
+	if (scan->result_count > 1)
+		low = scan->results[1].low;
+	if (scan->result_count > 2)
+		low = Min(low, scan->results[2].low);
+	return low;
+}
+
+/* ------------------------------------------------------------------------
+ * Elements
+ */
+
+/* Lock an element in share mode if it is still the same; else InvalidBuffer. */
+static Buffer
+lock_element(HnswScan *scan, GraphId id, uint16 version, GraphNode **node)
+{
+	Buffer		buffer = page_store_lock(&scan->store, 0, id,
+										 BUFFER_LOCK_SHARE, node);
+
+	if ((*node)->header.state == SLOT_USED &&
+		(*node)->header.version == version)
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+/*
+ * Say that an element's only TID is dead to everybody: a hint, not logged.
+ */
+static void
+mark_dead(HnswScan *scan, const Candidate *result)
+{
+	GraphNode  *node;
+	Buffer		buffer = lock_element(scan, result->id, result->version, &node);
+
+	if (!BufferIsValid(buffer))
+		return;
+	if (ItemPointerEquals(&node->tid, unconstify(ItemPointerData *, &result->tid)) &&
+		node->more_tids == NO_SLOT && !(node->header.flags & NODE_DEAD))
+	{
+		node->header.flags |= NODE_DEAD;
+		MarkBufferDirtyHint(buffer, true);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * All TIDs of an element, into scan->tids.  The node stays locked, so that
+ * vacuum frees none of their slots.
+ */
+static void
+load_tids(HnswScan *scan, const Candidate *result)
+{
+	const SlotGeometry *geometry = &scan->index->tids;
+	GraphNode  *node;
+	Buffer		buffer;
+	SlotId		id;
+
+	scan->tids[0] = result->tid;
+	scan->tid_count = 1;
+	scan->tid_next = 0;
+	if (result->more_tids == NO_SLOT)
+		return;
+
+	scan->tid_count = 0;
+	buffer = lock_element(scan, result->id, result->version, &node);
+	if (!BufferIsValid(buffer))
+		return;
+	if (ItemPointerIsValid(&node->tid))
+		scan->tids[scan->tid_count++] = node->tid;
+	for (id = node->more_tids; id != NO_SLOT;)
+	{
+		Buffer		tids_buffer = map_read(scan->store.map,
+										   slot_block(geometry, id));
+		const HnswTids *tids;
+
+		LockBuffer(tids_buffer, BUFFER_LOCK_SHARE);
+		tids = (const HnswTids *) slot_of(geometry, BufferGetPage(tids_buffer), id);
+		if (scan->tid_count + HNSW_TIDS_PER_SLOT > scan->tid_room)
+		{
+			scan->tid_room = 2 * scan->tid_room + HNSW_TIDS_PER_SLOT;
+			scan->tids = (ItemPointerData *)
+				repalloc_huge(scan->tids,
+							  mul_size(scan->tid_room, sizeof(ItemPointerData)));
+		}
+		memcpy(scan->tids + scan->tid_count, tids->tids,
+			   tids->count * sizeof(ItemPointerData));
+		scan->tid_count += tids->count;
+		id = tids->next;
+		UnlockReleaseBuffer(tids_buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * The true distance of a result, from the table.  False if the snapshot sees
+ * none of its rows.
+ */
+static bool
+make_exact(IndexScanDesc desc, Candidate *result)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	const struct varlena *value = NULL;
+	bool		all_dead = false;
+
+	if (scan->heap_values == NULL)
+	{
+		MemoryContext caller =
+			MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+
+		scan->heap_values = heap_values_begin(desc->heapRelation,
+											  desc->indexRelation,
+											  desc->xs_snapshot);
+		MemoryContextSwitchTo(caller);
+	}
+
+	if (result->more_tids == NO_SLOT)
+	{
+		value = heap_values_get(scan->heap_values, &result->tid, &all_dead);
+		if (value == NULL && all_dead && desc->ignore_killed_tuples)
+			mark_dead(scan, result);
+	}
+	else
+	{
+		load_tids(scan, result);
+		for (int i = 0; i < scan->tid_count && value == NULL; i++)
+			value = heap_values_get(scan->heap_values, &scan->tids[i], &all_dead);
+		scan->tid_count = 0;
+	}
+	if (value == NULL)
+		return false;
+	result->low = result->high =
+		topk_key(scan->index->codec.column.distance(value, scan->query->value));
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Batches
+ */
+
+/* Find out what is known of an element's true distance. */
+static void
+read_element(HnswScan *scan, const GraphFound *found)
+{
+	const HnswIndex *index = scan->index;
+	GraphNode  *node;
+	Buffer		buffer = lock_element(scan, found->id, found->version, &node);
+	Candidate		result;
+	double		low = -INFINITY;
+	double		high = INFINITY;
+
+	if (!BufferIsValid(buffer))
+		return;
+	result.id = found->id;
+	result.version = found->version;
+	result.tid = node->tid;
+	result.more_tids = node->more_tids;
+
+	/* what a crash in the middle of a vacuum may leave */
+	if (!ItemPointerIsValid(&result.tid) && result.more_tids == NO_SLOT)
+	{
+		UnlockReleaseBuffer(buffer);
+		return;
+	}
+
+	/* a locked node's value is not freed */
+	if (scan->query->constant)
+		low = high = 0;
+	else if (index->codec.bits == 0)
+		low = high = codec_plain_distance(scan->query, node_payload(node));
+	else if (index->meta.rerank == HNSW_RERANK_INDEX)
+	{
+		Buffer		value_buffer;
+		const void *value =
+			value_store_get(&scan->store.values, node->value, scan->bounded,
+							codec_bounded_size(&index->codec.column),
+							&value_buffer);
+
+		if (value != NULL)
+			codec_bounds(scan->query, value, &low, &high);
+		if (BufferIsValid(value_buffer))
+			UnlockReleaseBuffer(value_buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+
+	result.low = topk_key(low);
+	result.high = topk_key(high);
+	push_result(scan, result);
+}
+
+/* Ask for the memory, or the block, of a value. */
+static void
+ask_for_value(HnswScan *scan, SlotId id)
+{
+	const SlotGeometry *geometry = &scan->index->values;
+	BlockNumber block = slot_block(geometry, id);
+	Buffer		guess = map_guess(scan->store.map, block);
+
+	if (guess > 0)
+	{
+		const char *value = (const char *) BufferGetBlock(guess) +
+			slot_offset(geometry, id % geometry->per_page);
+
+		for (Size at = 0; at < geometry->slot_size; at += 64)
+			__builtin_prefetch(value + at);
+	}
+}
+
+/* The values of what was taken, as far as hints tell; read from disk ahead */
+static void
+foresee_values(HnswScan *scan, int count)
+{
+	GraphStore *store = &scan->store.store;
+
+	for (int done = 0; done < count; done += GRAPH_BATCH)
+	{
+		int			part = Min(count - done, GRAPH_BATCH);
+		GraphId		ids[GRAPH_BATCH];
+		const GraphNode *nodes[GRAPH_BATCH];
+
+		for (int i = 0; i < part; i++)
+			ids[i] = scan->taken[done + i]->id;
+		store->nodes(store, 0, ids, part, nodes);
+		for (int i = 0; i < part; i++)
+		{
+			scan->values[done + i] = nodes[i]->value;
+			if (scan->values[done + i] != NO_SLOT)
+				map_prefetch(scan->store.map,
+							 slot_block(&scan->index->values,
+										scan->values[done + i]));
+		}
+	}
+}
+
+/* Take what the search has found; returns how many elements. */
+static int
+collect(HnswScan *scan, IndexScanDesc desc, int ef)
+{
+	bool		has_values = scan->index->codec.bits > 0 &&
+		scan->index->meta.rerank == HNSW_RERANK_INDEX;
+	int			wanted = ef;
+	int			count;
+
+	if (scan->index->codec.bits > 0)
+		wanted += EXTRA_CANDIDATES(ef);
+	if (wanted > scan->taken_room)
+	{
+		scan->taken_room = wanted;
+		scan->taken = (GraphFound **)
+			repalloc_huge(scan->taken, mul_size(wanted, sizeof(GraphFound *)));
+		scan->values = (SlotId *)
+			repalloc_huge(scan->values, mul_size(wanted, sizeof(SlotId)));
+	}
+	count = graph_search_take(scan->search, wanted, true, scan->taken);
+	if (has_values)
+	{
+		foresee_values(scan, count);
+		for (int i = 0; i < Min(count, VALUES_AHEAD); i++)
+			ask_for_value(scan, scan->values[i]);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (has_values && i + VALUES_AHEAD < count)
+			ask_for_value(scan, scan->values[i + VALUES_AHEAD]);
+		read_element(scan, scan->taken[i]);
+	}
+
+	/* rows that are going to be read, for their values or just to be returned */
+	if (!has_values && scan->index->codec.bits > 0)
+	{
+		for (int i = 0; i < scan->result_count; i++)
+			PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
+						   ItemPointerGetBlockNumber(&scan->results[i].tid));
+	}
+	scan->quota = ef;
+	scan->batch++;
+	return count;
+}
+
+static void
+first_batch(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	ScanKey		order = desc->orderByData;
+	MemoryContext caller;
+	const struct varlena *value = NULL;
+	GraphEntry	entry;
+	GraphId		id;
+
+	if (desc->numberOfOrderBys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot scan hnsw index without order")));
+	if (!IsMVCCSnapshot(desc->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("non-MVCC snapshots are not supported with hnsw")));
+
+	pgstat_count_index_scan(desc->indexRelation);
+	count_index_search(desc);
+	MemoryContextReset(scan->query_context);
+	caller = MemoryContextSwitchTo(scan->query_context);
+	if (!(order->sk_flags & SK_ISNULL))
+	{
+		value = (const struct varlena *) PG_DETOAST_DATUM(order->sk_argument);
+		column_check_dims(&scan->index->codec.column, value);
+	}
+	MemoryContextSwitchTo(caller);
+	codec_query_set(scan->query, value);
+
+	scan->ef = hnsw_scan_ef(desc->indexRelation);
+	hnsw_get_entry(desc->indexRelation, &entry);
+	if (entry.level < 0)
+		return;
+	scan->search->skip_dead = desc->ignore_killed_tuples;
+	id = graph_descend(scan->search, entry, 0);
+	graph_search_begin(scan->search, 0, &id, 1);
+	graph_search_run(scan->search, scan->ef);
+	(void) collect(scan, desc, scan->ef);
+}
+
+/* Walk on; false if that is not wanted, or no use. */
+static bool
+next_batch(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	int			ef = scan->ef;
+
+	if (scan->batch == 0 || hnsw_iterative_scan == HNSW_ITERATIVE_OFF ||
+		scan->search->found_count >= (uint32) hnsw_max_scan_tuples ||
+		graph_search_memory(scan->search) >
+		(Size) work_mem * 1024 * hnsw_scan_mem_multiplier)
+		return false;
+
+	/* larger steps the farther out, so that their number is small */
+	ef = Max(ef, (int) Min(scan->returned / 2, HNSW_MAX_EF_SEARCH));
+	graph_search_resume(scan->search, ef);
+	return collect(scan, desc, ef) > 0 || scan->result_count > 0;
+}
+
+/* ------------------------------------------------------------------------
+ * The next row
+ */
+
+/*
+ * In strict order, nothing may come that is nearer than what came before.
+ * Returns false if the first result has changed or gone.
+ */
+static bool
+first_in_order(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	Candidate	   *first = &scan->results[0];
+	Candidate	   *last = &scan->last;
+
+	if (scan->batch < 2 || hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED ||
+		scan->returned == 0 || first->low >= last->high)
+		return true;
+	if (first->low != first->high)
+	{
+		if (make_exact(desc, first))
+			sift_down(scan->results, scan->result_count, 0);
+		else
+			pop_result(scan);
+		return false;
+	}
+
+	/*
+	 * A row that the snapshot does not see was not returned after all; what
+	 * came before it was below its low.
+	 */
+	if (last->low != last->high && !make_exact(desc, last))
+		last->high = last->low;
+	if (first->low >= last->low)
+		return true;
+	pop_result(scan);
+	return false;
+}
+
+/* Make the next result scan->last; false if there is none in this batch. */
+static bool
+next_result(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	while (scan->result_count > 0 && scan->quota > 0)
+	{
+		Candidate	   *first = &scan->results[0];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!first_in_order(desc))
+			continue;
+		if (first->low != first->high && first->high > second_low(scan))
+		{
+			if (make_exact(desc, first))
+				sift_down(scan->results, scan->result_count, 0);
+			else
+				pop_result(scan);
+			continue;
+		}
+		scan->last = *first;
+		pop_result(scan);
+		scan->quota--;
+		scan->returned++;
+		return true;
+	}
+	return false;
+}
+
+bool
+hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	/* the planner knows that there is no backward scan */
+	Assert(ScanDirectionIsForward(direction));
+
+	if (!scan->started)
+	{
+		scan->started = true;
+		first_batch(desc);
+	}
+	else if (desc->kill_prior_tuple && scan->last.more_tids == NO_SLOT)
+		mark_dead(scan, &scan->last);
+
+	while (scan->tid_next >= scan->tid_count)
+	{
+		if (next_result(desc))
+			load_tids(scan, &scan->last);
+		else if (!next_batch(desc))
+			return false;
+	}
+	desc->xs_heaptid = scan->tids[scan->tid_next++];
+	desc->xs_recheck = false;
+	desc->xs_recheckorderby = false;
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Begin and end
+ */
+
+IndexScanDesc
+hnsw_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
+	HnswScan   *scan = (HnswScan *) palloc0(sizeof(HnswScan));
+
+	scan->index = hnsw_open(index);
+	page_store_init(&scan->store, index, scan->index, false);
+	scan->query = codec_query_create(&scan->index->codec, &scan->store.values,
+									 true);
+	scan->search = graph_search_create(&scan->index->shape, &scan->store.store,
+									   scan->query);
+	scan->query_context = AllocSetContextCreate(CurrentMemoryContext,
+												"hnsw scan query",
+												ALLOCSET_SMALL_SIZES);
+	scan->bounded = (char *) palloc(codec_bounded_size(&scan->index->codec.column));
+	scan->taken_room = 64;
+	scan->taken = (GraphFound **) palloc(scan->taken_room * sizeof(GraphFound *));
+	scan->values = (SlotId *) palloc(scan->taken_room * sizeof(SlotId));
+	scan->result_room = 64;
+	scan->results = (Candidate *) palloc(scan->result_room * sizeof(Candidate));
+	scan->tid_room = 2;
+	scan->tids = (ItemPointerData *) palloc(scan->tid_room * sizeof(ItemPointerData));
+	desc->opaque = scan;
+	return desc;
+}
+
+void
+hnsw_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
+			int norderbys)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	if (keys != NULL && desc->numberOfKeys > 0)
+		memmove(desc->keyData, keys, desc->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && desc->numberOfOrderBys > 0)
+		memmove(desc->orderByData, orderbys,
+				desc->numberOfOrderBys * sizeof(ScanKeyData));
+	if (scan->heap_values != NULL)
+		heap_values_pause(scan->heap_values);
+	scan->started = false;
+	scan->batch = 0;
+	scan->quota = 0;
+	scan->returned = 0;
+	scan->result_count = 0;
+	scan->tid_count = 0;
+	scan->tid_next = 0;
+}
+
+void
+hnsw_end_scan(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	if (scan->heap_values != NULL)
+		heap_values_end(scan->heap_values);
+	MemoryContextDelete(scan->query_context);
+	pfree(scan);
+}

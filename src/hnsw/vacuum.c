@@ -1,0 +1,881 @@
+/*
+ * vacuum.c
+ *	  Removing what the table has lost.
+ *
+ * In rounds, each for as many deleted elements as fit maintenance_work_mem:
+ *
+ * 1. mark: heap TIDs are removed; an element without any is marked deleted,
+ *	  and so are its nodes above.  From here on nobody chooses it as a
+ *	  neighbour.  Then wait for insertions that may have chosen it before.
+ * 2. mend: every node that leads to a deleted one gets new neighbours, chosen
+ *	  from its own and from those of the deleted ones; the entry point moves if
+ *	  it must.  After this nothing leads to the deleted elements.
+ * 3. free: their slots, and those of their values and TIDs.
+ *
+ * The first two read the index once each in the order of its pages, the third
+ * only touches pages with deleted elements.  Insertions and scans go on all the
+ * time.  An interrupted vacuum leaves deleted elements behind, which the next
+ * one treats as its own.
+ *
+ * Locks: one page at a time, but for a node's page and then those of its TIDs.
+ * README.md says why nobody can meet a freed slot.
+ */
+#include "hnsw/hnsw.h"
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "postmaster/autovacuum.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Deleted nodes that are passed through in search of others for one node */
+#define MEND_EXPANSIONS	64
+
+/* Candidates for the neighbours of a node that is mended */
+#define MEND_CANDIDATES	512
+
+/* With fewer neighbours left, a node is searched new ones from the entry point */
+#define MEND_LEAST		4
+
+/* A set of nodes of one level, or of all upper ones; added in order */
+typedef struct NodeSet
+{
+	GraphId    *ids;
+	Size		count;
+	Size		room;			/* never more: memory is bounded */
+	uint8	   *bits;			/* one for each number; NULL: too many */
+	GraphId		end;			/* numbers from here on are not in bits */
+} NodeSet;
+
+typedef struct Vacuum
+{
+	IndexVacuumInfo *info;
+	Relation	relation;
+	HnswIndex  *index;
+	PageStore	store;
+	IndexBulkDeleteResult *stats;
+	IndexBulkDeleteCallback callback;
+	void	   *callback_state;
+	Size		memory;			/* bytes for the sets */
+	NodeSet		base;
+	NodeSet		upper;
+	GraphEntry	survivor;		/* of the highest level */
+
+	/* for mending */
+	GraphSearch *search;
+	GraphSelector *selector;
+	CodecQuery *query;
+	GraphFound **results;
+	GraphNear  *candidates;
+	PGAlignedBlock page;		/* a copy of the page being mended */
+	GraphId   **lists;			/* new neighbours by slot */
+	int		   *counts;			/* how many; -1: nothing to change */
+} Vacuum;
+
+/* ------------------------------------------------------------------------
+ * Sets
+ */
+
+static void
+set_init(NodeSet *set, Size memory)
+{
+	/* half for the numbers, half for the bits */
+	memset(set, 0, sizeof(*set));
+	set->room = Max(memory / 2 / sizeof(GraphId), 1024);
+	set->ids = (GraphId *) palloc_extended(mul_size(set->room, sizeof(GraphId)),
+										   MCXT_ALLOC_HUGE);
+}
+
+static void
+set_clear(NodeSet *set)
+{
+	if (set->bits != NULL)
+		pfree(set->bits);
+	set->bits = NULL;
+	set->count = 0;
+	set->end = 0;
+}
+
+static inline bool
+set_full(const NodeSet *set, Size more)
+{
+	return set->count + more > set->room;
+}
+
+/* After the last addition */
+static void
+set_finish(NodeSet *set)
+{
+	Size		bytes;
+
+	if (set->count == 0)
+		return;
+	set->end = set->ids[set->count - 1] + 1;
+	bytes = set->end / 8 + 1;
+	if (bytes > mul_size(set->room, sizeof(GraphId)))
+		return;
+	set->bits = (uint8 *) palloc_extended(bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (Size i = 0; i < set->count; i++)
+		set->bits[set->ids[i] / 8] |= 1 << (set->ids[i] % 8);
+}
+
+static bool
+set_search(const NodeSet *set, GraphId id)
+{
+	Size		low = 0;
+	Size		high = set->count;
+
+	while (low < high)
+	{
+		Size		middle = low + (high - low) / 2;
+
+		if (set->ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < set->count && set->ids[low] == id;
+}
+
+static inline bool
+set_has(const NodeSet *set, GraphId id)
+{
+	if (id >= set->end)
+		return false;
+	if (set->bits != NULL)
+		return (set->bits[id / 8] >> (id % 8) & 1) != 0;
+	return set_search(set, id);
+}
+
+static inline const NodeSet *
+set_of(const Vacuum *vacuum, int level)
+{
+	return level == 0 ? &vacuum->base : &vacuum->upper;
+}
+
+/* ------------------------------------------------------------------------
+ * Pages
+ */
+
+/* Pin and lock a block if it is a page of a kind; else InvalidBuffer. */
+static Buffer
+lock_page_of(Vacuum *vacuum, BlockNumber block, PageKind kind, int mode)
+{
+	Buffer		buffer;
+	Page		page;
+
+	index_vacuum_delay_point();
+	buffer = ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
+								RBM_NORMAL, vacuum->info->strategy);
+	LockBuffer(buffer, mode);
+	page = BufferGetPage(buffer);
+	if (!PageIsNew(page) && page_opaque(page)->kind == kind)
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+static inline bool
+is_dead(Vacuum *vacuum, ItemPointer tid)
+{
+	return vacuum->callback(tid, vacuum->callback_state);
+}
+
+/* ------------------------------------------------------------------------
+ * 1. Mark
+ */
+
+/* Remove dead TIDs from one slot; its page is locked.  Returns what is left. */
+static int
+prune_slot(Vacuum *vacuum, Buffer buffer, SlotId id)
+{
+	const SlotGeometry *geometry = &vacuum->index->tids;
+	const HnswTids *tids = (const HnswTids *)
+		slot_of(geometry, BufferGetPage(buffer), id);
+	ItemPointerData kept[HNSW_TIDS_PER_SLOT];
+	int			count = 0;
+
+	for (int i = 0; i < tids->count; i++)
+	{
+		ItemPointerData tid = tids->tids[i];
+
+		if (!is_dead(vacuum, &tid))
+			kept[count++] = tid;
+	}
+	if (count < tids->count)
+	{
+		PageEdit	edit;
+		HnswTids   *changed;
+
+		vacuum->stats->tuples_removed += tids->count - count;
+		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+		changed = (HnswTids *) slot_of(geometry,
+									   page_edit_page(&edit, buffer, false), id);
+		memcpy(changed->tids, kept, count * sizeof(ItemPointerData));
+		changed->count = count;
+		page_edit_end(&edit);
+	}
+	vacuum->stats->num_index_tuples += count;
+	return count;
+}
+
+/*
+ * Remove dead TIDs from an element's slots, and slots that are empty then.  The
+ * element's page is locked exclusively.  A slot before the one looked at stays
+ * locked, to be linked to the one behind.
+ */
+static void
+prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
+{
+	const SlotGeometry *geometry = &vacuum->index->tids;
+	const SlotGeometry *base = &vacuum->index->shape.base;
+	GraphNode  *node = (GraphNode *) slot_of(base, BufferGetPage(node_buffer),
+											 node_id);
+	SlotId		before = NO_SLOT;
+	Buffer		before_buffer = InvalidBuffer;
+	SlotId		id = node->more_tids;
+
+	while (id != NO_SLOT)
+	{
+		BlockNumber block = slot_block(geometry, id);
+		bool		same = before != NO_SLOT && slot_block(geometry, before) == block;
+		Buffer		buffer = same ? before_buffer
+			: ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
+								 RBM_NORMAL, vacuum->info->strategy);
+		SlotId		next;
+		bool		empty;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!same)
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		empty = prune_slot(vacuum, buffer, id) == 0;
+		next = ((HnswTids *) slot_of(geometry, BufferGetPage(buffer), id))->next;
+		if (empty)
+		{
+			PageEdit	edit;
+
+			page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+			slot_page_release(slot_of(geometry,
+									  page_edit_page(&edit, buffer, false), id));
+			if (before == NO_SLOT)
+				((GraphNode *) slot_of(base,
+									   page_edit_page(&edit, node_buffer, false),
+									   node_id))->more_tids = next;
+			else
+				((HnswTids *) slot_of(geometry,
+									  page_edit_page(&edit, before_buffer, false),
+									  before))->next = next;
+			page_edit_end(&edit);
+			if (!same)
+				UnlockReleaseBuffer(buffer);
+		}
+		else
+		{
+			if (BufferIsValid(before_buffer) && !same)
+				UnlockReleaseBuffer(before_buffer);
+			before = id;
+			before_buffer = buffer;
+		}
+		id = next;
+	}
+	if (BufferIsValid(before_buffer))
+		UnlockReleaseBuffer(before_buffer);
+}
+
+/* Mark what is dead on a page of level 0. */
+static void
+mark_page(Vacuum *vacuum, Buffer buffer)
+{
+	const SlotGeometry *geometry = &vacuum->index->shape.base;
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	Page		page = BufferGetPage(buffer);
+	uint32		slots = slots_in_use(geometry, page);
+	bool		tid_dead[BLCKSZ / sizeof(GraphNode)];
+	bool		any = false;
+
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		GraphNode  *node = (GraphNode *) slot_at(geometry, page, slot);
+
+		tid_dead[slot] = false;
+		if (node->header.state != SLOT_USED)
+			continue;
+		if (node->more_tids != NO_SLOT)
+			prune_tids(vacuum, buffer, slot_id(geometry, block, slot));
+		if (!ItemPointerIsValid(&node->tid))
+			any |= node->more_tids == NO_SLOT;
+		else if (is_dead(vacuum, &node->tid))
+		{
+			tid_dead[slot] = true;
+			any = true;
+			vacuum->stats->tuples_removed++;
+		}
+		else
+			vacuum->stats->num_index_tuples++;
+	}
+
+	if (any)
+	{
+		PageEdit	edit;
+
+		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+		page = page_edit_page(&edit, buffer, false);
+		for (uint32 slot = 0; slot < slots; slot++)
+		{
+			GraphNode  *node = (GraphNode *) slot_at(geometry, page, slot);
+
+			if (node->header.state != SLOT_USED)
+				continue;
+			if (tid_dead[slot])
+			{
+				ItemPointerSetInvalid(&node->tid);
+				node->header.flags &= ~NODE_DEAD;
+			}
+			if (!ItemPointerIsValid(&node->tid) && node->more_tids == NO_SLOT)
+				node->header.state = SLOT_DELETED;
+		}
+		page_edit_end(&edit);
+		page = BufferGetPage(buffer);
+	}
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		if (slot_at(geometry, page, slot)->state == SLOT_DELETED)
+			vacuum->base.ids[vacuum->base.count++] =
+				slot_id(geometry, block, slot);
+	}
+}
+
+/* Mark the nodes above deleted elements on a page. */
+static void
+mark_upper_page(Vacuum *vacuum, Buffer buffer)
+{
+	const SlotGeometry *geometry = &vacuum->index->shape.upper;
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	Page		page = BufferGetPage(buffer);
+	uint32		slots = slots_in_use(geometry, page);
+	PageEdit	edit;
+	bool		editing = false;
+
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		GraphNode  *node = (GraphNode *) slot_at(geometry, page, slot);
+
+		if (node->header.state == SLOT_FREE)
+			continue;
+		if (node->header.state == SLOT_USED &&
+			set_has(&vacuum->base, node->element))
+		{
+			if (!editing)
+			{
+				page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+				page = page_edit_page(&edit, buffer, false);
+				node = (GraphNode *) slot_at(geometry, page, slot);
+				editing = true;
+			}
+			node->header.state = SLOT_DELETED;
+		}
+		if (node->header.state == SLOT_DELETED && !set_full(&vacuum->upper, 1))
+			vacuum->upper.ids[vacuum->upper.count++] =
+				slot_id(geometry, block, slot);
+	}
+	if (editing)
+		page_edit_end(&edit);
+}
+
+/*
+ * From block on, until the index ends or memory does.  Returns where to go on,
+ * in the next round.
+ */
+static BlockNumber
+mark(Vacuum *vacuum, BlockNumber block, BlockNumber blocks)
+{
+	uint32		per_page = vacuum->index->shape.base.per_page;
+
+	for (; block < blocks && !set_full(&vacuum->base, per_page); block++)
+	{
+		Buffer		buffer = lock_page_of(vacuum, block, PAGE_RECORD,
+										  BUFFER_LOCK_EXCLUSIVE);
+
+		if (!BufferIsValid(buffer))
+			continue;
+		mark_page(vacuum, buffer);
+		UnlockReleaseBuffer(buffer);
+	}
+	set_finish(&vacuum->base);
+	if (vacuum->base.count == 0)
+		return block;
+
+	/*
+	 * Nodes above elements of pages up to here; those of deleted elements
+	 * behind (which an interrupted vacuum has left) may be marked as well.
+	 * Memory suffices: an upper level has fewer nodes than the one below, and
+	 * the set as much room; what should not fit is left for the next vacuum.
+	 */
+	blocks = RelationGetNumberOfBlocks(vacuum->relation);
+	for (BlockNumber at = META_BLOCK + 1; at < blocks; at++)
+	{
+		Buffer		buffer = lock_page_of(vacuum, at, PAGE_UPPER,
+										  BUFFER_LOCK_EXCLUSIVE);
+
+		if (!BufferIsValid(buffer))
+			continue;
+		mark_upper_page(vacuum, buffer);
+		UnlockReleaseBuffer(buffer);
+	}
+	set_finish(&vacuum->upper);
+	return block;
+}
+
+/* ------------------------------------------------------------------------
+ * 2. Mend
+ */
+
+typedef struct ReadArg
+{
+	const GraphShape *shape;
+	int			level;
+	bool		alive;
+	int			count;
+	GraphId		ids[GRAPH_MAX_NEIGHBORS];
+	char	   *payload;		/* a copy goes here */
+} ReadArg;
+
+static void
+visit_read(const GraphNode *node, void *arg)
+{
+	ReadArg    *read = (ReadArg *) arg;
+
+	read->alive = node->header.state == SLOT_USED;
+	read->count = Min(node->neighbors, graph_capacity(read->shape, read->level));
+	memcpy(read->ids, node_neighbors(read->shape, node),
+		   read->count * sizeof(GraphId));
+	memcpy(read->payload, node_payload(node), read->shape->payload_size);
+}
+
+static bool
+list_has(const GraphId *ids, int count, GraphId id)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static int
+compare_near(const void *a, const void *b)
+{
+	const GraphNear *x = (const GraphNear *) a;
+	const GraphNear *y = (const GraphNear *) b;
+
+	return x->distance < y->distance ? -1 : x->distance > y->distance ? 1 : 0;
+}
+
+/*
+ * New neighbours for a node, whose copy is given, into list.  Candidates are
+ * its neighbours; in the place of a deleted one those of that one, and so on.
+ */
+static int
+mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
+		  GraphId *list)
+{
+	const GraphShape *shape = &vacuum->index->shape;
+	const NodeSet *deleted = set_of(vacuum, level);
+	GraphStore *store = &vacuum->store.store;
+	GraphNear  *candidates = vacuum->candidates;
+	GraphId		queue[MEND_EXPANSIONS];
+	int			queued = 0;
+	int			count = 0;
+	ReadArg		read = {shape, level, false, 0};
+	const GraphId *ids = node_neighbors(shape, node);
+	int			ids_count = node->neighbors;
+	const void *payload;
+	int			alive = 0;
+
+	read.payload = vacuum->selector->payload;
+	payload = read.payload;
+	codec_query_set_payload(vacuum->query, node_payload(node));
+	for (int next = 0;; next++)
+	{
+		for (int i = 0; i < ids_count; i++)
+		{
+			if (!set_has(deleted, ids[i]))
+			{
+				bool		known = ids[i] == id;
+
+				for (int k = 0; k < count && !known; k++)
+					known = candidates[k].id == ids[i];
+				if (!known && count < MEND_CANDIDATES)
+					candidates[count++].id = ids[i];
+			}
+			else if (queued < MEND_EXPANSIONS && !list_has(queue, queued, ids[i]))
+				queue[queued++] = ids[i];
+		}
+		if (next == queued || count == MEND_CANDIDATES)
+			break;
+		store->visit(store, level, queue[next], visit_read, &read);
+		ids = read.ids;
+		ids_count = read.count;
+	}
+
+	for (int i = 0; i < count; i++)
+	{
+		float		distance;
+
+		read.payload = vacuum->selector->payload;
+		store->visit(store, level, candidates[i].id, visit_read, &read);
+		if (!read.alive)
+			continue;
+		codec_distances(vacuum->query, &payload, 1, &distance);
+		candidates[alive].id = candidates[i].id;
+		candidates[alive++].distance = distance;
+	}
+
+	if (alive < MEND_LEAST)
+	{
+		GraphEntry	entry;
+		int			ef = vacuum->index->meta.ef_construction;
+
+		hnsw_get_entry(vacuum->relation, &entry);
+		if (entry.level >= level)
+		{
+			GraphId		start = graph_descend(vacuum->search, entry, level);
+			int			found;
+
+			graph_search_begin(vacuum->search, level, &start, 1);
+			graph_search_run(vacuum->search, ef);
+			found = graph_search_take(vacuum->search,
+									  Min(ef, MEND_CANDIDATES), false,
+									  vacuum->results);
+			alive = 0;
+			for (int i = 0; i < found; i++)
+			{
+				if (vacuum->results[i]->id == id)
+					continue;
+				candidates[alive].id = vacuum->results[i]->id;
+				candidates[alive++].distance = vacuum->results[i]->distance;
+			}
+		}
+	}
+
+	qsort(candidates, alive, sizeof(GraphNear), compare_near);
+	alive = graph_select(vacuum->selector, level, candidates, alive,
+						 graph_capacity(shape, level), graph_fill(shape, level));
+	for (int i = 0; i < alive; i++)
+		list[i] = candidates[i].id;
+	return alive;
+}
+
+/* Does a node lead to a deleted one? */
+static bool
+needs_mending(const Vacuum *vacuum, int level, const GraphNode *node)
+{
+	const NodeSet *deleted = set_of(vacuum, level);
+	const GraphId *ids = node_neighbors(&vacuum->index->shape, node);
+
+	if (node->header.state != SLOT_USED)
+		return false;
+	for (int i = 0; i < node->neighbors; i++)
+	{
+		if (set_has(deleted, ids[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Mend the nodes of a page: what is computed is computed from a copy, without a
+ * lock.  Returns false if a node was changed by others meanwhile; then again.
+ */
+static bool
+mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
+{
+	const GraphShape *shape = &vacuum->index->shape;
+	int			any_level = kind == PAGE_RECORD ? 0 : 1;
+	const SlotGeometry *geometry = graph_geometry(shape, any_level);
+	Page		copy = (Page) vacuum->page.data;
+	Buffer		buffer = lock_page_of(vacuum, block, kind, BUFFER_LOCK_SHARE);
+	Page		page;
+	uint32		slots;
+	bool		any = false;
+	bool		done = true;
+	PageEdit	edit;
+
+	if (!BufferIsValid(buffer))
+		return true;
+	memcpy(copy, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+
+	slots = slots_in_use(geometry, copy);
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		GraphNode  *node = (GraphNode *) slot_at(geometry, copy, slot);
+		GraphId		id = slot_id(geometry, block, slot);
+
+		vacuum->counts[slot] = -1;
+		if (node->header.state == SLOT_USED &&
+			((int) node->level > vacuum->survivor.level))
+		{
+			vacuum->survivor.level = node->level;
+			vacuum->survivor.id = id;
+		}
+		if (!needs_mending(vacuum, node->level, node))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		vacuum->counts[slot] = mend_node(vacuum, node->level, id, node,
+										 vacuum->lists[slot]);
+		any = true;
+	}
+	if (!any)
+		return true;
+
+	buffer = ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
+								RBM_NORMAL, vacuum->info->strategy);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+	page = page_edit_page(&edit, buffer, false);
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		const GraphNode *before = (const GraphNode *) slot_at(geometry, copy, slot);
+		GraphNode  *node = (GraphNode *) slot_at(geometry, page, slot);
+		int			count = vacuum->counts[slot];
+
+		if (count < 0)
+			continue;
+		if (node->neighbors != before->neighbors ||
+			memcmp(node_neighbors(shape, node), node_neighbors(shape, before),
+				   before->neighbors * sizeof(GraphId)) != 0)
+		{
+			done = false;
+			continue;
+		}
+		memcpy(node_neighbors(shape, node), vacuum->lists[slot],
+			   count * sizeof(GraphId));
+		node->neighbors = count;
+	}
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+	return done;
+}
+
+/* Move the entry point if it is deleted. */
+static void
+mend_entry(Vacuum *vacuum)
+{
+	Buffer		buffer = ReadBuffer(vacuum->relation, META_BLOCK);
+	HnswMeta   *meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = hnsw_page_meta(BufferGetPage(buffer));
+	if (meta->entry_level >= 0 &&
+		set_has(set_of(vacuum, meta->entry_level), meta->entry))
+	{
+		PageEdit	edit;
+
+		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+		meta = hnsw_page_meta(page_edit_page(&edit, buffer, false));
+		meta->entry = vacuum->survivor.id;
+		meta->entry_level = vacuum->survivor.level;
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+static void
+mend(Vacuum *vacuum)
+{
+	BlockNumber blocks;
+
+	/*
+	 * Whoever began to insert before the elements were marked may yet write
+	 * their numbers; whoever begins now will not.
+	 */
+	LockPage(vacuum->relation, META_BLOCK, ExclusiveLock);
+	UnlockPage(vacuum->relation, META_BLOCK, ExclusiveLock);
+
+	vacuum->survivor.id = NO_SLOT;
+	vacuum->survivor.level = -1;
+	blocks = RelationGetNumberOfBlocks(vacuum->relation);
+	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
+	{
+		while (!mend_page(vacuum, block, PAGE_UPPER))
+			;
+	}
+	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
+	{
+		while (!mend_page(vacuum, block, PAGE_RECORD))
+			;
+	}
+	mend_entry(vacuum);
+}
+
+/* ------------------------------------------------------------------------
+ * 3. Free
+ */
+
+/* Free an element's slots of TIDs; they are empty but for a crash's sake. */
+static void
+free_tids(Vacuum *vacuum, SlotId id)
+{
+	const SlotGeometry *geometry = &vacuum->index->tids;
+
+	while (id != NO_SLOT)
+	{
+		Buffer		buffer = map_read(vacuum->store.map, slot_block(geometry, id));
+		PageEdit	edit;
+		HnswTids   *tids;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+		tids = (HnswTids *) slot_of(geometry, page_edit_page(&edit, buffer, false),
+									id);
+		id = tids->next;
+		slot_page_release(&tids->header);
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* Free the nodes of a set, page by page. */
+static void
+free_nodes(Vacuum *vacuum, const NodeSet *set, PageKind kind)
+{
+	const SlotGeometry *geometry =
+		graph_geometry(&vacuum->index->shape, kind == PAGE_RECORD ? 0 : 1);
+	SlotId	   *values = (SlotId *) palloc(geometry->per_page * sizeof(SlotId));
+	SlotId	   *tids = (SlotId *) palloc(geometry->per_page * sizeof(SlotId));
+
+	for (Size i = 0; i < set->count;)
+	{
+		BlockNumber block = slot_block(geometry, set->ids[i]);
+		Buffer		buffer = lock_page_of(vacuum, block, kind,
+										  BUFFER_LOCK_EXCLUSIVE);
+		int			count = 0;
+		PageEdit	edit;
+		Page		page;
+
+		if (!BufferIsValid(buffer))
+			elog(ERROR, "page %u of index \"%s\" has changed its kind", block,
+				 RelationGetRelationName(vacuum->relation));
+		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+		page = page_edit_page(&edit, buffer, false);
+		for (; i < set->count && slot_block(geometry, set->ids[i]) == block; i++)
+		{
+			GraphNode  *node = (GraphNode *) slot_of(geometry, page, set->ids[i]);
+
+			if (kind == PAGE_RECORD)
+			{
+				values[count] = node->value;
+				tids[count++] = node->more_tids;
+			}
+			node->neighbors = 0;
+			node->value = NO_SLOT;
+			node->more_tids = NO_SLOT;
+			slot_page_release(&node->header);
+		}
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+
+		/* only now that no scan can read them any more */
+		for (int k = 0; k < count; k++)
+		{
+			value_store_free(&vacuum->store.values, values[k]);
+			free_tids(vacuum, tids[k]);
+		}
+		slot_page_offer(vacuum->relation, kind, block);
+	}
+	pfree(values);
+	pfree(tids);
+}
+
+/* ------------------------------------------------------------------------
+ * All together
+ */
+
+static void
+vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
+{
+	HnswIndex  *index = hnsw_open(info->index);
+	PageStore  *store = &vacuum->store;
+	const GraphShape *shape = &index->shape;
+	Size		kilobytes = maintenance_work_mem;
+	uint32		slots = Max(shape->base.per_page, shape->upper.per_page);
+
+	if (IsAutoVacuumWorkerProcess() && autovacuum_work_mem != -1)
+		kilobytes = autovacuum_work_mem;
+	vacuum->info = info;
+	vacuum->relation = info->index;
+	vacuum->index = index;
+	page_store_init(store, info->index, index, RelationNeedsWAL(info->index));
+	vacuum->memory = mul_size(kilobytes, 1024);
+	set_init(&vacuum->base, vacuum->memory / 2);
+	set_init(&vacuum->upper, vacuum->memory / 2);
+	vacuum->query = codec_query_create(&index->codec, &store->values, false);
+	vacuum->search = graph_search_create(shape, &store->store, vacuum->query);
+	vacuum->selector = graph_selector_create(shape, &store->store, &index->codec,
+											 &store->values, MEND_CANDIDATES);
+	vacuum->results = (GraphFound **) palloc(MEND_CANDIDATES * sizeof(GraphFound *));
+	vacuum->candidates = (GraphNear *) palloc(MEND_CANDIDATES * sizeof(GraphNear));
+	vacuum->lists = (GraphId **) palloc(slots * sizeof(GraphId *));
+	for (uint32 i = 0; i < slots; i++)
+		vacuum->lists[i] = (GraphId *) palloc(GRAPH_MAX_NEIGHBORS * sizeof(GraphId));
+	vacuum->counts = (int *) palloc(slots * sizeof(int));
+}
+
+IndexBulkDeleteResult *
+hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+				 IndexBulkDeleteCallback callback, void *callback_state)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "hnsw vacuum",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller;
+	Vacuum	   *vacuum;
+	BlockNumber blocks = RelationGetNumberOfBlocks(info->index);
+	BlockNumber block = META_BLOCK + 1;
+
+	if (stats == NULL)
+		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
+	stats->num_index_tuples = 0;
+
+	caller = MemoryContextSwitchTo(context);
+	vacuum = (Vacuum *) palloc0(sizeof(Vacuum));
+	vacuum_init(vacuum, info);
+	vacuum->stats = stats;
+	vacuum->callback = callback;
+	vacuum->callback_state = callback_state;
+	while (block < blocks)
+	{
+		block = mark(vacuum, block, blocks);
+		if (vacuum->base.count > 0)
+		{
+			mend(vacuum);
+			free_nodes(vacuum, &vacuum->upper, PAGE_UPPER);
+			free_nodes(vacuum, &vacuum->base, PAGE_RECORD);
+		}
+		set_clear(&vacuum->base);
+		set_clear(&vacuum->upper);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return stats;
+}
+
+IndexBulkDeleteResult *
+hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+
+	/* nothing was deleted: the table knows better than a look at every page */
+	if (stats == NULL)
+	{
+		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = info->num_heap_tuples;
+		stats->estimated_count = true;
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
+}

@@ -1,0 +1,97 @@
+/*
+ * buffer_map.h
+ *	  The recent-buffer map: which buffer a block of an index was in when this
+ *	  backend last met it.
+ *
+ * Walking a graph visits a thousand pages a query, each for a few hundred
+ * bytes.  Asking the buffer mapping table, pinning and locking takes longer
+ * than reading them.  Here the buffer is looked up in an array and its tag
+ * compared; then there are two ways on:
+ *
+ * - map_read pins it (ReadRecentBuffer) for who needs a pin.
+ * - map_peek gives the page's address without a pin.  What is read there is a
+ *	 hint: the buffer may be given to another block, or the page be changed,
+ *	 at any moment.  The memory stays readable, since shared buffers are never
+ *	 unmapped.  map_still says afterwards whether the buffer had the block all
+ *	 the time (or lost it and got it back, which takes a read from the system
+ *	 between two instructions of ours).  Whoever peeks must be able to live
+ *	 with a wrong number that slips through, and does: estimates are checked
+ *	 by reading what matters again, under a lock.
+ *
+ * Peeking leaves no trace in the buffer's usage count, so that a page visited
+ * by nothing else would be evicted first.  Therefore every PEEKS_PER_PIN-th
+ * peek pins.
+ */
+#ifndef VECTOR_INDEX_BUFFER_MAP_H
+#define VECTOR_INDEX_BUFFER_MAP_H
+
+#include "compat/pg.h"
+
+#include "compat/buffers.h"
+#include "port/atomics.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+#define PEEKS_PER_PIN	16
+
+/* Blocks beyond are not remembered: 64 MB of map, 128 GB of index */
+#define MAP_MAX_BLOCKS	(16 * 1024 * 1024)
+
+typedef struct BufferMap
+{
+	Relation	index;			/* of the last user; see buffer_map */
+	BlockTag	tag;			/* all but the block number filled in */
+	Buffer	   *buffers;		/* by block; 0 where unknown */
+	uint32		blocks;			/* room in buffers */
+	uint32		peeks;
+} BufferMap;
+
+/*
+ * The backend's map of an index, which stays open while the map is used, at
+ * most until the transaction ends.  The memory belongs to this module and is
+ * kept for the next user.
+ */
+extern BufferMap *buffer_map(Relation index);
+
+static inline Buffer
+map_guess(const BufferMap *map, BlockNumber block)
+{
+	return block < map->blocks ? map->buffers[block] : InvalidBuffer;
+}
+
+/* Pin a block. */
+extern Buffer map_read(BufferMap *map, BlockNumber block);
+
+/* Start reading a block that will be needed, unless it is in its buffer. */
+extern void map_prefetch(BufferMap *map, BlockNumber block);
+
+/*
+ * The page of a block, not pinned; reads it in if it must.  *buffer is what
+ * map_still wants.
+ */
+static inline const char *
+map_peek(BufferMap *map, BlockNumber block, Buffer *buffer)
+{
+	Buffer		guess = map_guess(map, block);
+
+	if (likely(guess != InvalidBuffer) &&
+		likely(++map->peeks % PEEKS_PER_PIN != 0) &&
+		likely(buffer_holds_block(guess, &map->tag, block)))
+	{
+		*buffer = guess;
+		pg_read_barrier();
+		return (const char *) BufferGetBlock(guess);
+	}
+	*buffer = map_read(map, block);
+	ReleaseBuffer(*buffer);
+	return (const char *) BufferGetBlock(*buffer);
+}
+
+static inline bool
+map_still(const BufferMap *map, BlockNumber block, Buffer buffer)
+{
+	pg_read_barrier();
+	return buffer_holds_block(buffer, &map->tag, block);
+}
+
+#endif							/* VECTOR_INDEX_BUFFER_MAP_H */

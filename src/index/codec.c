@@ -1,0 +1,410 @@
+/*
+ * codec.c
+ *	  How an index keeps the value of an element, and what distances it
+ *	  computes from that.
+ *
+ * Bounds.  A sum of n products or squares in float32, in whatever order, is
+ * off by at most a factor 1 +- (n + 2) 2^-24 of the sum of absolute values
+ * (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); differences
+ * and roundings to float of the inputs add a few units.  rounding() is a bound
+ * for all of them.  It is applied to both the sum computed here and the one
+ * that the operator computes.
+ */
+#include "index/codec.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "common/hashfn.h"
+
+#include "math/distance/distance.h"
+#include "types/dense.h"
+
+bool
+codec_quantizable(const IndexColumn *column)
+{
+	return (column->type->kind == COLUMN_VECTOR ||
+			column->type->kind == COLUMN_HALFVEC) &&
+		(column->metric == METRIC_L2 || column->metric == METRIC_IP ||
+		 column->metric == METRIC_COSINE);
+}
+
+Size
+codec_code_size(const IndexColumn *column, int bits)
+{
+	return rabitq_code_bytes(rotation_padded(column->dims), bits);
+}
+
+Size
+codec_constants_size(const IndexColumn *column, int bits)
+{
+	Size		padded = rotation_padded(column->dims);
+
+	if (bits == 0)
+		return 0;
+	return MAXALIGN(padded / 2) + MAXALIGN(mul_size(column->dims, sizeof(float)));
+}
+
+void
+codec_init(Codec *codec, IndexColumn column, int bits, Size payload_size,
+		   uint64 seed, const float *mean, void *constants)
+{
+	uint8	   *signs = (uint8 *) constants;
+	float	   *own_mean;
+
+	memset(codec, 0, sizeof(*codec));
+	codec->column = column;
+	codec->bits = bits;
+	codec->payload_size = payload_size;
+	codec->seed = seed;
+	if (bits == 0)
+		return;
+
+	if (rotation_init(&codec->rotation, column.dims, seed) != 0)
+		elog(ERROR, "cannot rotate %d dimensions", column.dims);
+	rotation_signs(&codec->rotation, signs);
+	codec->signs = signs;
+	own_mean = (float *) (signs + MAXALIGN(rotation_sign_bytes(&codec->rotation)));
+	if (mean != NULL)
+		memcpy(own_mean, mean, column.dims * sizeof(float));
+	else
+		memset(own_mean, 0, column.dims * sizeof(float));
+	codec->mean = own_mean;
+	codec->mean_norm2 = distance_kernels->f32_norm2(own_mean, column.dims);
+}
+
+bool
+codec_indexes(const Codec *codec, const struct varlena *value)
+{
+	if (codec->column.metric != METRIC_COSINE)
+		return true;
+
+	/* the distance from itself: NaN where the norm is 0 (or not finite) */
+	return !isnan(codec->column.distance(value, value));
+}
+
+uint64
+codec_hash(const Codec *codec, const struct varlena *value)
+{
+	return hash_bytes_extended((const unsigned char *) VARDATA(value),
+							   VARSIZE(value) - VARHDRSZ, codec->seed);
+}
+
+CodecQuery *
+codec_query_create(const Codec *codec, ValueStore *outer, bool from_values)
+{
+	CodecQuery *query = (CodecQuery *) palloc0(sizeof(CodecQuery));
+
+	query->codec = codec;
+	query->outer = outer;
+	if (codec->bits > 0)
+	{
+		Size		padded = codec->rotation.padded;
+
+		query->rabitq = (RabitqQuery *)
+			palloc0(rabitq_query_bytes(padded, codec->bits));
+		if (!from_values)
+			return query;
+		query->floats = (float *) palloc(mul_size(padded, sizeof(float)));
+		query->residual = (float *) palloc(mul_size(padded, sizeof(float)));
+	}
+	return query;
+}
+
+/* The value's elements as float32, of norm 1 for cosine; false if that fails */
+static bool
+set_floats(CodecQuery *query, const DenseVector *value)
+{
+	const Codec *codec = query->codec;
+	int			dims = codec->column.dims;
+	double		norm2;
+
+	if (codec->column.type->kind == COLUMN_VECTOR)
+		memcpy(query->floats, DENSE_FLOATS(value), dims * sizeof(float));
+	else
+		distance_kernels->f16_to_f32(DENSE_HALVES(value), query->floats, dims);
+
+	norm2 = distance_kernels->f32_norm2(query->floats, dims);
+	query->norm = sqrt(norm2);
+	if (codec->column.metric == METRIC_COSINE)
+	{
+		if (norm2 == 0)
+			return false;
+		for (int i = 0; i < dims; i++)
+			query->floats[i] = (float) (query->floats[i] / query->norm);
+		query->norm = 1;
+	}
+	return true;
+}
+
+void
+codec_query_set(CodecQuery *query, const struct varlena *value)
+{
+	const Codec *codec = query->codec;
+	int			dims = codec->column.dims;
+	double		base = 0;
+	double		residual_mean = 0;
+
+	query->value = value;
+	query->constant = value == NULL || !codec_indexes(codec, value);
+	if (query->constant || codec->bits == 0)
+		return;
+
+	if (!set_floats(query, (const DenseVector *) value))
+	{
+		query->constant = true;
+		return;
+	}
+	for (int i = 0; i < dims; i++)
+	{
+		float		residual = query->floats[i] - codec->mean[i];
+
+		residual_mean += (double) residual * codec->mean[i];
+		base += (double) residual * residual;
+		/* beyond float's range no estimate is any good, but it is a number */
+		query->residual[i] = Max(Min(residual, FLT_MAX), -FLT_MAX);
+	}
+	rotation_apply(&codec->rotation, codec->signs, query->residual);
+	query->residual_mean = residual_mean;
+
+	/* - <c, q> = - <c, c> - <c, q - c> */
+	if (codec->column.metric == METRIC_IP)
+		base = -codec->mean_norm2 - residual_mean;
+	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
+						 codec->bits, (float) Min(base, FLT_MAX));
+}
+
+/* The varlena behind a plain payload; outer ones are read into scratch. */
+static const struct varlena *
+plain_value(CodecQuery *query, const void *payload, int scratch)
+{
+	const OuterValue *outer = (const OuterValue *) payload;
+
+	if (!PAYLOAD_IS_OUTER(payload))
+		return (const struct varlena *) payload;
+
+	Assert(query->outer != NULL);
+	if (query->scratch_size[scratch] < outer->size)
+	{
+		if (query->scratch[scratch] != NULL)
+			pfree(query->scratch[scratch]);
+		query->scratch[scratch] = NULL;
+		query->scratch_size[scratch] = 0;
+		query->scratch[scratch] = (char *)
+			MemoryContextAlloc(GetMemoryChunkContext(query), outer->size);
+		query->scratch_size[scratch] = outer->size;
+	}
+	if (!value_store_read(query->outer, outer->value, query->scratch[scratch],
+						  outer->size))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("value %u of index \"%s\" is missing", outer->value,
+						RelationGetRelationName(query->outer->index)),
+				 errhint("Use REINDEX to rebuild the index.")));
+	return (const struct varlena *) query->scratch[scratch];
+}
+
+void
+codec_query_set_payload(CodecQuery *query, const void *payload)
+{
+	const Codec *codec = query->codec;
+	const RabitqCode *code = (const RabitqCode *) payload;
+	bool		ip = codec->column.metric == METRIC_IP;
+
+	query->constant = false;
+	if (codec->bits == 0)
+	{
+		query->value = plain_value(query, payload, 0);
+		return;
+	}
+	query->value = NULL;
+	rabitq_query_from_code(query->rabitq, code->levels, codec->rotation.padded,
+						   codec->bits, ip ? -code->k : -code->k / 2,
+						   ip ? code->add - (float) codec->mean_norm2 : code->add);
+}
+
+void
+codec_encode(const CodecQuery *query, void *payload)
+{
+	const Codec *codec = query->codec;
+	RabitqCode *code = (RabitqCode *) payload;
+	RabitqFit	fit;
+
+	if (codec->bits == 0)
+	{
+		memcpy(payload, query->value, VARSIZE(query->value));
+		return;
+	}
+	fit = rabitq_encode(query->residual, codec->rotation.padded, codec->bits,
+						code->levels);
+	rabitq_factors(code,
+				   codec->column.metric == METRIC_IP ? RABITQ_NEGATIVE_IP : RABITQ_L2SQ,
+				   fit, 0, query->residual_mean);
+}
+
+bool
+codec_is_outer(const Codec *codec, const struct varlena *value)
+{
+	return codec->bits == 0 && VARSIZE(value) > codec->payload_size;
+}
+
+bool
+codec_same(CodecQuery *query, const void *encoded, const void *payload)
+{
+	const struct varlena *value;
+
+	if (query->codec->bits > 0)
+		return memcmp(encoded, payload, query->codec->payload_size) == 0;
+	value = plain_value(query, payload, 1);
+	return VARSIZE(value) == VARSIZE(query->value) &&
+		memcmp(value, query->value, VARSIZE(value)) == 0;
+}
+
+double
+codec_plain_distance(CodecQuery *query, const void *payload)
+{
+	const struct varlena *value;
+
+	if (query->constant)
+		return 0;
+	value = plain_value(query, payload, 1);
+	return query->codec->column.distance(value, query->value);
+}
+
+void
+codec_distances(CodecQuery *query, const void *const *payloads, int count,
+				float *out)
+{
+	if (query->constant)
+		memset(out, 0, count * sizeof(float));
+	else if (query->codec->bits > 0)
+		rabitq_estimate_many(query->rabitq,
+							 (const RabitqCode *const *) payloads, count, out);
+	else
+	{
+		for (int i = 0; i < count; i++)
+			out[i] = (float) codec_plain_distance(query, payloads[i]);
+	}
+}
+
+/*
+ * Bounds.
+ */
+
+/* See the head of this file */
+static inline double
+rounding(int dims)
+{
+	return (dims + 32) * 0x1p-24;
+}
+
+/* A float that is not below x */
+static inline float
+float_above(double x)
+{
+	return nextafterf((float) x, INFINITY);
+}
+
+Size
+codec_bounded_size(const IndexColumn *column)
+{
+	Size		halves = mul_size(column->dims, sizeof(half));
+
+	if (column->type->kind == COLUMN_HALFVEC)
+		return add_size(offsetof(DenseVector, elements), halves);
+	return add_size(offsetof(BoundedValue, halves), halves);
+}
+
+void
+codec_bounded_make(const CodecQuery *query, void *bounded)
+{
+	BoundedValue *value = (BoundedValue *) bounded;
+	int			dims = query->codec->column.dims;
+	double		error2 = 0;
+	double		norm2 = 0;
+
+	if (query->codec->column.type->kind == COLUMN_HALFVEC)
+	{
+		memcpy(bounded, query->value, VARSIZE(query->value));
+		return;
+	}
+	distance_kernels->f32_to_f16(query->floats, value->halves, dims);
+	for (int i = 0; i < dims; i++)
+	{
+		double		h = half_to_float(value->halves[i]);
+		double		error = query->floats[i] - h;
+
+		error2 += error * error;
+		norm2 += h * h;
+	}
+	/* sums of doubles are off by less than one part in 2^30 */
+	value->error = float_above(sqrt(error2) * (1 + 1e-9));
+	value->norm = float_above((sqrt(norm2) + sqrt(error2)) * (1 + 1e-9));
+}
+
+bool
+codec_bounds(CodecQuery *query, const void *bounded, double *low, double *high)
+{
+	const IndexColumn *column = &query->codec->column;
+	const BoundedValue *value = (const BoundedValue *) bounded;
+	int			dims = column->dims;
+	double		relative = rounding(dims);
+	float		sum;
+	double		middle;
+	double		slack;
+
+	if (query->constant)
+	{
+		*low = *high = 0;
+		return true;
+	}
+	if (column->type->kind == COLUMN_HALFVEC)
+	{
+		*low = *high = column->distance((const struct varlena *) bounded,
+										query->value);
+		return true;
+	}
+
+	if (column->metric == METRIC_L2)
+	{
+		distance_kernels->f16_l2sq_many(query->floats, value->halves, dims,
+										dims, 1, &sum);
+		middle = sqrt((double) sum);
+		*low = (middle * (1 - relative) - value->error) * (1 - relative) - 1e-18;
+		*high = (middle * (1 + relative) + value->error) * (1 + relative) + 1e-18;
+		*low = Max(*low, 0);
+		/* where the operator's sum may overflow, it may be infinite */
+		if (!(*high < 1e19))
+			*high = INFINITY;
+		if (!isfinite(middle) || !isfinite(value->error))
+			*low = 0;
+		return false;
+	}
+
+	distance_kernels->f16_ip_many(query->floats, value->halves, dims, dims, 1,
+								  &sum);
+	if (column->metric == METRIC_IP)
+	{
+		middle = -(double) sum;
+		slack = query->norm * (value->error + 2 * relative * value->norm) + 1e-30;
+	}
+	else
+	{
+		middle = 1 - (double) sum;
+		slack = value->error + 8 * relative + 1e-6;
+	}
+	*low = middle - slack;
+	*high = middle + slack;
+	if (column->metric == METRIC_COSINE)
+	{
+		/* the operator's result is within 0 and 2 */
+		*low = Min(*low, 2);
+		*high = Max(*high, 0);
+	}
+	if (!isfinite(middle) || !isfinite(slack) || query->norm * value->norm > 1e37)
+	{
+		*low = -INFINITY;
+		*high = INFINITY;
+	}
+	return false;
+}

@@ -1,0 +1,156 @@
+/*
+ * codec.h
+ *	  How an index keeps the value of an element, and what distances it
+ *	  computes from that.
+ *
+ * With a quantizer, an element has a RaBitQ code (math/quantize/rabitq.h) of
+ * the value less the mean of the data, rotated.  Distances from codes are
+ * estimates; the walk through an index runs on them.  Then the candidates'
+ * true distances are needed: from half precision values, which give bounds
+ * (BoundedValue), or from the table.
+ *
+ * Without one ("plain"), an element has the value itself, as a varlena with a
+ * 4-byte header, in place if it fits or else in a ValueStore.  Distances are
+ * what the operator gives.
+ *
+ * Metrics of codes: L2 and cosine walk by the squared distance (of values of
+ * norm 1 for cosine), inner product by its negative.
+ */
+#ifndef VECTOR_INDEX_CODEC_H
+#define VECTOR_INDEX_CODEC_H
+
+#include "compat/pg.h"
+
+#include "index/column.h"
+#include "index/value_store.h"
+#include "math/quantize/rabitq.h"
+#include "math/quantize/rotation.h"
+
+typedef struct Codec
+{
+	IndexColumn column;
+	int			bits;			/* of a code's dimension; 0: plain */
+	Size		payload_size;	/* bytes of an element's payload */
+	uint64		seed;
+	Rotation	rotation;		/* these, only where bits > 0 */
+	const uint8 *signs;
+	const float *mean;			/* column.dims floats, before rotation */
+	double		mean_norm2;
+} Codec;
+
+/* Can codes stand for this column's values? */
+extern bool codec_quantizable(const IndexColumn *column);
+
+/* Bytes of the payload of a column's codes */
+extern Size codec_code_size(const IndexColumn *column, int bits);
+
+/* Bytes that signs and mean need, and filling them in; mean may be NULL: 0 */
+extern Size codec_constants_size(const IndexColumn *column, int bits);
+extern void codec_init(Codec *codec, IndexColumn column, int bits,
+					   Size payload_size, uint64 seed, const float *mean,
+					   void *constants);
+
+/* A payload that refers to a value elsewhere: its first word is 0. */
+typedef struct OuterValue
+{
+	uint32		zero;
+	SlotId		value;
+	uint32		size;
+} OuterValue;
+
+#define PAYLOAD_IS_OUTER(payload)	(((const OuterValue *) (payload))->zero == 0)
+
+/* False for what is not indexed: a value of norm 0 under cosine distance */
+extern bool codec_indexes(const Codec *codec, const struct varlena *value);
+
+/* A hash of a value's bits; equal values have equal ones. */
+extern uint64 codec_hash(const Codec *codec, const struct varlena *value);
+
+/*
+ * What distances are computed from: a value, or an element's payload.
+ */
+typedef struct CodecQuery
+{
+	const Codec *codec;
+	ValueStore *outer;			/* where outer payloads are, or NULL */
+	bool		constant;		/* all distances are 0: there is no order */
+	const struct varlena *value;	/* plain, or the value it was set to */
+	RabitqQuery *rabitq;		/* with a quantizer */
+	float	   *floats;			/* the value as float32, of norm 1 for cosine */
+	float	   *residual;		/* less the mean, rotated; padded */
+	double		residual_mean;	/* <value - mean, mean> */
+	double		norm;			/* of floats */
+	char	   *scratch[2];		/* outer values, read in */
+	Size		scratch_size[2];
+} CodecQuery;
+
+/*
+ * A query in the current context.  from_values: it will be set to values, not
+ * only to payloads.
+ */
+extern CodecQuery *codec_query_create(const Codec *codec, ValueStore *outer,
+									  bool from_values);
+
+/*
+ * Prepare for a plain varlena of the column's type and dimensions, which stays
+ * where it is.  NULL, or a value that has no distances (of norm 0 under
+ * cosine), makes the query constant.
+ */
+extern void codec_query_set(CodecQuery *query, const struct varlena *value);
+
+/*
+ * Prepare for the value that a payload stands for; the payload stays where it
+ * is.
+ */
+extern void codec_query_set_payload(CodecQuery *query, const void *payload);
+
+/* Is a value too long for a payload?  It goes to a ValueStore then. */
+extern bool codec_is_outer(const Codec *codec, const struct varlena *value);
+
+/*
+ * The payload of the query's value, which codec_query_set has set and which is
+ * not outer.  Bytes behind its end are left alone.
+ */
+extern void codec_encode(const CodecQuery *query, void *payload);
+
+/*
+ * Does an element's payload stand for the query's value?  encoded is the
+ * query's own payload, its rest zeroed.  With a quantizer, the same code may
+ * stand for several values; equal hashes must come on top.
+ */
+extern bool codec_same(CodecQuery *query, const void *encoded,
+					   const void *payload);
+
+/*
+ * Distances to count payloads.  With a quantizer, any bytes may stand there:
+ * the result is a number, or NaN.  Plain payloads must be valid ones.
+ */
+extern void codec_distances(CodecQuery *query, const void *const *payloads,
+							int count, float *out);
+
+/* The true distance to a plain payload, as the operator gives it */
+extern double codec_plain_distance(CodecQuery *query, const void *payload);
+
+/*
+ * A value kept beside the code: for vector in half precision, with what is
+ * needed to bound the true distance; for halfvec as it is.
+ */
+typedef struct BoundedValue
+{
+	float		error;			/* at least |value - halves| */
+	float		norm;			/* at least |value| and |halves| */
+	half		halves[FLEXIBLE_ARRAY_MEMBER];
+} BoundedValue;
+
+/* Bytes of it, and making one of the query's value */
+extern Size codec_bounded_size(const IndexColumn *column);
+extern void codec_bounded_make(const CodecQuery *query, void *bounded);
+
+/*
+ * The interval in which the operator's result for the query and the value must
+ * lie, all rounding included; may be infinite.  Returns true if it is a point.
+ */
+extern bool codec_bounds(CodecQuery *query, const void *bounded, double *low,
+						 double *high);
+
+#endif							/* VECTOR_INDEX_CODEC_H */

@@ -1,0 +1,124 @@
+/*
+ * column.c
+ *	  What an index is on: a type, a metric, a number of dimensions.
+ */
+#include "index/column.h"
+
+#include "access/genam.h"
+#include "utils/varbit.h"
+
+#include "types/dense.h"
+#include "types/sparse.h"
+
+/* By ColumnKind */
+const ColumnType column_types[] = {
+	{COLUMN_VECTOR, "vector", DENSE_MAX_DIM},
+	{COLUMN_HALFVEC, "halfvec", DENSE_MAX_DIM},
+	{COLUMN_SPARSEVEC, "sparsevec", SPARSE_MAX_DIM},
+	{COLUMN_BIT, "bit", 64000},
+};
+
+SQL_FUNCTION(hnsw_halfvec_support)
+{
+	PG_RETURN_POINTER(&column_types[COLUMN_HALFVEC]);
+}
+
+SQL_FUNCTION(hnsw_sparsevec_support)
+{
+	PG_RETURN_POINTER(&column_types[COLUMN_SPARSEVEC]);
+}
+
+SQL_FUNCTION(hnsw_bit_support)
+{
+	PG_RETURN_POINTER(&column_types[COLUMN_BIT]);
+}
+
+/* A DISTANCE_PROC, and what it means without and with a NORM_PROC */
+typedef struct MetricEntry
+{
+	DistanceValue support;
+	ColumnKind	kind;
+	bool		has_norm;
+	Metric		metric;
+	DistanceValue distance;
+} MetricEntry;
+
+static const MetricEntry metrics[] = {
+	{vector_l2_squared_distance_value, COLUMN_VECTOR, false, METRIC_L2, l2_distance_value},
+	{vector_negative_inner_product_value, COLUMN_VECTOR, false, METRIC_IP, vector_negative_inner_product_value},
+	{vector_negative_inner_product_value, COLUMN_VECTOR, true, METRIC_COSINE, cosine_distance_value},
+	{l1_distance_value, COLUMN_VECTOR, false, METRIC_L1, l1_distance_value},
+	{halfvec_l2_squared_distance_value, COLUMN_HALFVEC, false, METRIC_L2, halfvec_l2_distance_value},
+	{halfvec_negative_inner_product_value, COLUMN_HALFVEC, false, METRIC_IP, halfvec_negative_inner_product_value},
+	{halfvec_negative_inner_product_value, COLUMN_HALFVEC, true, METRIC_COSINE, halfvec_cosine_distance_value},
+	{halfvec_l1_distance_value, COLUMN_HALFVEC, false, METRIC_L1, halfvec_l1_distance_value},
+	{sparsevec_l2_squared_distance_value, COLUMN_SPARSEVEC, false, METRIC_L2, sparsevec_l2_distance_value},
+	{sparsevec_negative_inner_product_value, COLUMN_SPARSEVEC, false, METRIC_IP, sparsevec_negative_inner_product_value},
+	{sparsevec_negative_inner_product_value, COLUMN_SPARSEVEC, true, METRIC_COSINE, sparsevec_cosine_distance_value},
+	{sparsevec_l1_distance_value, COLUMN_SPARSEVEC, false, METRIC_L1, sparsevec_l1_distance_value},
+	{hamming_distance_value, COLUMN_BIT, false, METRIC_HAMMING, hamming_distance_value},
+	{jaccard_distance_value, COLUMN_BIT, false, METRIC_JACCARD, jaccard_distance_value},
+};
+
+IndexColumn
+index_column(Relation index)
+{
+	IndexColumn column;
+	DistanceValue support =
+		distance_value_of(index_getprocid(index, 1, DISTANCE_PROC));
+	bool		has_norm = OidIsValid(index_getprocid(index, 1, NORM_PROC));
+
+	column.type = &column_types[COLUMN_VECTOR];
+	if (OidIsValid(index_getprocid(index, 1, TYPE_PROC)))
+		column.type = (const ColumnType *)
+			DatumGetPointer(FunctionCall1(index_getprocinfo(index, 1, TYPE_PROC),
+										  PointerGetDatum(NULL)));
+	column.dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	for (int i = 0; support != NULL && i < (int) lengthof(metrics); i++)
+	{
+		if (metrics[i].support == support &&
+			metrics[i].kind == column.type->kind &&
+			metrics[i].has_norm == has_norm)
+		{
+			column.metric = metrics[i].metric;
+			column.distance = metrics[i].distance;
+			return column;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("operator class of index \"%s\" does not use the distance functions of this extension",
+					RelationGetRelationName(index)),
+			 errhint("Use one of the operator classes that come with the extension.")));
+}
+
+int
+column_value_dims(const IndexColumn *column, const struct varlena *value)
+{
+	switch (column->type->kind)
+	{
+		case COLUMN_SPARSEVEC:
+			return ((const SparseVector *) value)->dim;
+		case COLUMN_BIT:
+			return VARBITLEN(value);
+		default:
+			return ((const DenseVector *) value)->dim;
+	}
+}
+
+void
+column_check_dims(const IndexColumn *column, const struct varlena *value)
+{
+	int			dims = column_value_dims(column, value);
+
+	if (likely(dims == column->dims))
+		return;
+	if (column->type->kind == COLUMN_BIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different bit lengths %d and %d", column->dims, dims)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("different %s dimensions %d and %d", column->type->name,
+					column->dims, dims)));
+}

@@ -1,0 +1,74 @@
+/*
+ * column.h
+ *	  What an index is on: a type, a metric, a number of dimensions.
+ */
+#ifndef VECTOR_INDEX_COLUMN_H
+#define VECTOR_INDEX_COLUMN_H
+
+#include "compat/pg.h"
+
+#include "utils/rel.h"
+
+#include "types/distance_function.h"
+
+typedef enum ColumnKind
+{
+	COLUMN_VECTOR,
+	COLUMN_HALFVEC,
+	COLUMN_SPARSEVEC,
+	COLUMN_BIT
+} ColumnKind;
+
+typedef enum Metric
+{
+	METRIC_L2,
+	METRIC_IP,					/* negative inner product */
+	METRIC_COSINE,
+	METRIC_L1,
+	METRIC_HAMMING,
+	METRIC_JACCARD
+} Metric;
+
+/* A type as an index sees it; what an operator class's support function gives */
+typedef struct ColumnType
+{
+	ColumnKind	kind;
+	const char *name;
+	int			max_dims;		/* that can be indexed; INT_MAX: any */
+} ColumnType;
+
+extern const ColumnType column_types[];
+
+typedef struct IndexColumn
+{
+	const ColumnType *type;
+	Metric		metric;
+	int			dims;			/* or -1, where the column does not say */
+	DistanceValue distance;		/* what the operator gives */
+} IndexColumn;
+
+/* Numbers of the support functions */
+#define DISTANCE_PROC	1		/* orders as the operator does, of normalised
+								 * values where there is a NORM_PROC */
+#define NORM_PROC		2
+#define TYPE_PROC		3		/* gives a ColumnType; without it, vector's */
+#define INDEX_PROCS		3
+
+/*
+ * The column of an index.  Errors (feature not supported) where its operator
+ * class is not built on functions of this extension.
+ */
+extern IndexColumn index_column(Relation index);
+
+/* Dimensions of a value of the column's type */
+extern int	column_value_dims(const IndexColumn *column,
+							  const struct varlena *value);
+
+/*
+ * Error unless a value to be stored, or to be searched for, has the column's
+ * dimensions.
+ */
+extern void column_check_dims(const IndexColumn *column,
+							  const struct varlena *value);
+
+#endif							/* VECTOR_INDEX_COLUMN_H */

@@ -1,0 +1,192 @@
+/*
+ * slot_page.c
+ *	  Pages of slots, and where free ones are.
+ *
+ * Locks: the metapage before any other page; so nobody asks for a free page
+ * while he holds a page locked.
+ */
+#include "index/slot_page.h"
+
+#include "storage/lmgr.h"
+
+#include "index/page_edit.h"
+
+SlotGeometry
+slot_geometry(PageKind kind, Size size)
+{
+	SlotGeometry geometry;
+
+	geometry.kind = kind;
+	geometry.slot_size = MAXALIGN(size);
+	geometry.per_page = SLOT_PAGE_ROOM / geometry.slot_size;
+	if (geometry.per_page == 0)
+		elog(ERROR, "index record of %zu bytes does not fit a page", size);
+	return geometry;
+}
+
+SlotId
+slot_id(const SlotGeometry *geometry, BlockNumber block, uint32 slot)
+{
+	uint64		id = (uint64) block * geometry->per_page + slot;
+
+	if (id > PG_UINT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index has too many pages"),
+				 errhint("Use several partitions, each with an index of its own.")));
+	return (SlotId) id;
+}
+
+void
+slot_page_init(Page page, PageKind kind)
+{
+	PageOpaque *opaque;
+
+	PageInit(page, BLCKSZ, sizeof(PageOpaque));
+	((PageHeader) page)->pd_lower = MAXALIGN(SizeOfPageHeaderData);
+	opaque = page_opaque(page);
+	opaque->next_free = InvalidBlockNumber;
+	opaque->kind = kind;
+	opaque->in_free_list = false;
+	opaque->page_id = INDEX_PAGE_ID;
+}
+
+int
+slot_page_free_slot(const SlotGeometry *geometry, Page page)
+{
+	uint32		used = slots_in_use(geometry, page);
+
+	for (uint32 slot = 0; slot < used; slot++)
+	{
+		if (slot_at(geometry, page, slot)->state == SLOT_FREE)
+			return slot;
+	}
+	return used < geometry->per_page ? (int) used : -1;
+}
+
+SlotHeader *
+slot_page_take(const SlotGeometry *geometry, Page page, uint32 slot)
+{
+	PageHeader	header = (PageHeader) page;
+	SlotHeader *record = slot_at(geometry, page, slot);
+	Size		end = slot_offset(geometry, slot + 1);
+	uint16		version = 0;
+
+	if (slot < slots_in_use(geometry, page))
+		version = record->version;
+	else
+		header->pd_lower = end;
+	memset(record, 0, geometry->slot_size);
+	record->version = version;
+	record->state = SLOT_USED;
+	return record;
+}
+
+void
+slot_page_release(SlotHeader *slot)
+{
+	slot->state = SLOT_FREE;
+	slot->flags = 0;
+	slot->version++;
+}
+
+Buffer
+index_extend(Relation index, ForkNumber fork)
+{
+	Buffer		buffer;
+
+	/* also where the index is new: the workers that build it extend it, too */
+	LockRelationForExtension(index, ExclusiveLock);
+	buffer = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	UnlockRelationForExtension(index, ExclusiveLock);
+	return buffer;
+}
+
+/* Take the first page off a free list; the caller holds the metapage. */
+static BlockNumber
+pop_free_page(PageEdit *edit, Relation index, FreeSpace *space, PageKind kind)
+{
+	BlockNumber block = space->list[kind];
+	Buffer		buffer = ReadBuffer(index, block);
+	PageOpaque *opaque;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	opaque = page_opaque(page_edit_page(edit, buffer, false));
+	space->list[kind] = opaque->next_free;
+	opaque->next_free = InvalidBlockNumber;
+	opaque->in_free_list = false;
+	space->filling[kind] = block;
+	page_edit_end(edit);
+	UnlockReleaseBuffer(buffer);
+	return block;
+}
+
+BlockNumber
+slot_page_find(Relation index, PageKind kind, BlockNumber *target, bool full,
+			   bool log)
+{
+	BlockNumber old = *target;
+	BlockNumber block;
+	Buffer		meta;
+	Buffer		buffer;
+	FreeSpace  *space;
+	PageEdit	edit;
+
+	if (old != InvalidBlockNumber && !full)
+		return old;
+
+	/* the page that others fill, before one of our own */
+	meta = ReadBuffer(index, META_BLOCK);
+	LockBuffer(meta, BUFFER_LOCK_SHARE);
+	space = &page_meta(BufferGetPage(meta))->space;
+	block = space->filling[kind];
+	LockBuffer(meta, BUFFER_LOCK_UNLOCK);
+	if (block != InvalidBlockNumber && block != old)
+	{
+		ReleaseBuffer(meta);
+		return *target = block;
+	}
+
+	LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&edit, index, log);
+	space = &page_meta(page_edit_page(&edit, meta, false))->space;
+	if (space->list[kind] != InvalidBlockNumber)
+		block = pop_free_page(&edit, index, space, kind);
+	else
+	{
+		buffer = index_extend(index, MAIN_FORKNUM);
+		block = BufferGetBlockNumber(buffer);
+		slot_page_init(page_edit_page(&edit, buffer, true), kind);
+		space->filling[kind] = block;
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+	}
+	UnlockReleaseBuffer(meta);
+	return *target = block;
+}
+
+void
+slot_page_offer(Relation index, PageKind kind, BlockNumber block)
+{
+	Buffer		meta = ReadBuffer(index, META_BLOCK);
+	Buffer		buffer = ReadBuffer(index, block);
+	PageOpaque *opaque;
+	FreeSpace  *space;
+	PageEdit	edit;
+
+	LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (!page_opaque(BufferGetPage(buffer))->in_free_list)
+	{
+		page_edit_begin(&edit, index, RelationNeedsWAL(index));
+		space = &page_meta(page_edit_page(&edit, meta, false))->space;
+		opaque = page_opaque(page_edit_page(&edit, buffer, false));
+		opaque->next_free = space->list[kind];
+		opaque->in_free_list = true;
+		space->list[kind] = block;
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+	UnlockReleaseBuffer(meta);
+}
