@@ -12,6 +12,7 @@
 #include "hnsw/hnsw.h"
 #include "math/quantize/quantize.h"
 #include "planner/exact.h"
+#include "planner/junk_distance.h"
 
 PG_MODULE_MAGIC;
 
@@ -66,6 +67,7 @@ _PG_init(void)
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
 	exact_scan_init();
+	junk_distance_init();
 	hnsw_init();
 	MarkGUCPrefixReserved("vector");
 }

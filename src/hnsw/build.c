@@ -88,10 +88,12 @@ typedef struct BuildShared
 	Oid			index;
 	bool		concurrent;
 
-	/* the graph's memory: three arrays in one piece */
+	/* the graph's memory: five arrays in one piece */
 	uint32		capacity;		/* elements */
 	uint32		upper_capacity; /* nodes of upper levels */
 	Size		upper_offset;
+	Size		base_edges_offset;
+	Size		upper_edges_offset;
 	Size		tids_offset;
 	Size		graph_size;
 	pg_atomic_uint32 base_count;
@@ -113,6 +115,17 @@ typedef struct BuildShared
 	LWLockPadded node_locks[NODE_LOCKS];
 } BuildShared;
 
+/*
+ * What is known of a node's neighbours, in their order.  It makes room for a
+ * new one without computing again what the others are to each other, and is
+ * forgotten when the graph is written.
+ */
+typedef struct BuildEdge
+{
+	float		distance;
+	bool		diverse;
+} BuildEdge;
+
 /* The graph in memory, for graph.c */
 typedef struct MemoryStore
 {
@@ -120,6 +133,8 @@ typedef struct MemoryStore
 	const GraphShape *shape;
 	char	   *base;
 	char	   *upper;
+	BuildEdge  *base_edges;
+	BuildEdge  *upper_edges;
 } MemoryStore;
 
 /* A process's part in a build */
@@ -297,6 +312,15 @@ memory_nodes(GraphStore *store, int level, const GraphId *ids, int count,
 	}
 }
 
+static void
+memory_foresee(GraphStore *store, int level, GraphId id)
+{
+	const MemoryStore *memory = (const MemoryStore *) store;
+
+	prefetch_neighbors(memory->shape,
+					   (const char *) memory_node(memory, level, id), level);
+}
+
 static bool
 memory_check(GraphStore *store, int i)
 {
@@ -330,35 +354,106 @@ node_lock(Builder *builder, GraphId id)
 	return &builder->shared->node_locks[id % NODE_LOCKS].lock;
 }
 
-/* See the head of this file about the order of these stores. */
+static inline BuildEdge *
+memory_edges(const MemoryStore *memory, int level, GraphId id)
+{
+	uint32		number = id - graph_geometry(memory->shape, level)->per_page;
+
+	return (level == 0 ? memory->base_edges : memory->upper_edges) +
+		(Size) number * graph_capacity(memory->shape, level);
+}
+
+/*
+ * Make a new element, whose value the query is set to, a neighbour of a node.
+ * Neighbours stay in ascending order of distance.  If there is one too many,
+ * the farthest one that is not diverse goes, or else the farthest: as
+ * graph_drop_one does, but that a neighbour that was not diverse because of
+ * one that has gone is not looked at again.
+ *
+ * See the head of this file about the order of these stores.
+ */
 static void
-memory_link(Builder *builder, int level, GraphId to, GraphId id)
+memory_link(Builder *builder, int level, const GraphNear *to, GraphId id)
 {
 	const GraphShape *shape = &builder->index->shape;
-	GraphNode  *node = memory_node(&builder->memory, level, to);
+	GraphNode  *node = memory_node(&builder->memory, level, to->id);
+	BuildEdge  *edges = memory_edges(&builder->memory, level, to->id);
 	volatile GraphId *ids = node_neighbors(shape, node);
-	LWLock	   *lock = node_lock(builder, to);
+	const void *payloads[GRAPH_MAX_NEIGHBORS];
+	float		distances[GRAPH_MAX_NEIGHBORS];
+	BuildEdge	edge = {to->distance, true};
+	LWLock	   *lock = node_lock(builder, to->id);
+	int			count;
+	int			place;
+	int			dropped;
 
 	build_lock(builder, lock, LW_EXCLUSIVE);
-	if (node->neighbors < graph_capacity(shape, level))
+	count = node->neighbors;
+	for (int i = 0; i < count; i++)
+		payloads[i] = node_payload(memory_node(&builder->memory, level, ids[i]));
+	codec_distances(builder->inserter->query, payloads, count, distances);
+
+	for (place = 0; place < count && edges[place].distance <= edge.distance; place++)
 	{
-		ids[node->neighbors] = id;
-		pg_write_barrier();
-		node->neighbors++;
+		if (edges[place].diverse && distances[place] < edge.distance)
+			edge.diverse = false;
+	}
+
+	dropped = count;
+	if (count == graph_capacity(shape, level))
+	{
+		/* from the far end: its place is where the new one comes to stand */
+		for (dropped = count - 1; dropped >= 0; dropped--)
+		{
+			if (dropped + 1 == place && !edge.diverse)
+				break;
+			if (!edges[dropped].diverse ||
+				(edge.diverse && dropped >= place &&
+				 distances[dropped] < edges[dropped].distance))
+				break;
+		}
+		if (!edge.diverse && dropped + 1 <= place)
+			dropped = -1;		/* the new one itself */
+		else if (dropped < 0)
+			dropped = place < count ? count - 1 : -1;
+		if (dropped < 0)
+		{
+			build_unlock(builder, lock);
+			return;
+		}
+	}
+
+	if (edge.diverse)
+	{
+		for (int i = place; i < count; i++)
+		{
+			if (distances[i] < edges[i].distance)
+				edges[i].diverse = false;
+		}
+	}
+	if (dropped >= place)
+	{
+		for (int i = dropped; i > place; i--)
+		{
+			ids[i] = ids[i - 1];
+			edges[i] = edges[i - 1];
+		}
 	}
 	else
 	{
-		GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
-		int			count = node->neighbors;
-
-		memcpy(after, (const GraphId *) ids, count * sizeof(GraphId));
-		after[count] = id;
-		count = graph_drop_one(builder->selector, level, node_payload(node),
-							   after, count + 1);
-		for (int i = 0; i < count; i++)
-			ids[i] = after[i];
+		place--;
+		for (int i = dropped; i < place; i++)
+		{
+			ids[i] = ids[i + 1];
+			edges[i] = edges[i + 1];
+		}
+	}
+	ids[place] = id;
+	edges[place] = edge;
+	if (dropped == count)
+	{
 		pg_write_barrier();
-		node->neighbors = count;
+		node->neighbors = count + 1;
 	}
 	build_unlock(builder, lock);
 }
@@ -411,6 +506,7 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 								: &builder->shared->upper_count, 1);
 	GraphNode  *node = memory_node(&builder->memory, level, id);
 	GraphId    *ids = node_neighbors(shape, node);
+	BuildEdge  *edges = memory_edges(&builder->memory, level, id);
 
 	*node = *head;
 	node->header.state = SLOT_USED;
@@ -418,7 +514,11 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 	node->neighbors = links->count;
 	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
 	for (int i = 0; i < links->count; i++)
+	{
 		ids[i] = links->near[i].id;
+		edges[i].distance = links->near[i].distance;
+		edges[i].diverse = links->near[i].diverse;
+	}
 	memset(ids + links->count, 0,
 		   (graph_capacity(shape, level) - links->count) * sizeof(GraphId));
 	pg_write_barrier();
@@ -479,7 +579,10 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	for (int at = 0; at <= level; at++)
 	{
 		for (int i = 0; i < links[at].count; i++)
-			memory_link(builder, at, links[at].near[i].id, ids[at]);
+		{
+			if (graph_links_back(&builder->index->shape, &links[at], i))
+				memory_link(builder, at, &links[at].near[i], ids[at]);
+		}
 	}
 	if (rises)
 	{
@@ -819,6 +922,7 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	builder->index = index;
 	builder->inserter = inserter;
 	memory->store.nodes = memory_nodes;
+	memory->store.foresee = memory_foresee;
 	memory->store.check = memory_check;
 	memory->store.visit = memory_visit;
 	memory->store.careful = false;
@@ -826,6 +930,8 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	memory->shape = &index->shape;
 	memory->base = graph;
 	memory->upper = graph + shared->upper_offset;
+	memory->base_edges = (BuildEdge *) (graph + shared->base_edges_offset);
+	memory->upper_edges = (BuildEdge *) (graph + shared->upper_edges_offset);
 	builder->tids = (BuildTid *) (graph + shared->tids_offset);
 	builder->search = graph_search_create(&index->shape, &memory->store,
 										  inserter->query);
@@ -859,34 +965,49 @@ builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan)
  * The build
  */
 
+/* The next array of the graph's memory: count members of size; its offset */
+static Size
+add_array(BuildShared *shared, Size count, Size size)
+{
+	Size		offset = shared->graph_size;
+
+	shared->graph_size = add_size(offset, MAXALIGN(mul_size(count, size)));
+	return offset;
+}
+
 /* How much memory, for how many nodes; all of it is checked arithmetic. */
 static void
 plan_memory(BuildShared *shared, const HnswIndex *index, double rows)
 {
 	const GraphShape *shape = &index->shape;
-	Size		limit = mul_size(maintenance_work_mem, 1024);
+	double		limit = maintenance_work_mem * 1024.0;
 	double		upper_share = 1.2 / (shape->m - 1);
-	double		per_element = shape->base.slot_size +
-		upper_share * shape->upper.slot_size + sizeof(BuildTid);
-	double		wanted = Min(rows * 1.2 + SPARE_NODES,
-							 (double) (PG_UINT32_MAX / 2));
-	double		possible = limit / per_element;
-	uint32		capacity = (uint32) Max(Min(wanted, possible), 1);
-	uint32		upper = (uint32) (capacity * upper_share) + SPARE_NODES;
+	Size		base_size = shape->base.slot_size +
+		graph_capacity(shape, 0) * sizeof(BuildEdge);
+	Size		upper_size = shape->upper.slot_size +
+		graph_capacity(shape, 1) * sizeof(BuildEdge);
+	double		per_element = base_size + upper_share * upper_size + sizeof(BuildTid);
+	double		wanted = Min(rows * 1.2 + SPARE_NODES, PG_UINT32_MAX / 4);
+	double		capacity = Max(Min(wanted, limit / per_element), 1);
+	Size		base_room;
+	Size		upper_room;
 
-	shared->capacity = capacity;
-	shared->upper_capacity = upper;
-	shared->needed = (Size) (per_element * (rows * 1.2 + SPARE_NODES));
-	shared->upper_offset = mul_size(add_size(capacity, SPARE_NODES),
-									shape->base.slot_size);
-	shared->tids_offset =
-		add_size(shared->upper_offset,
-				 mul_size(add_size(upper, SPARE_NODES), shape->upper.slot_size));
-	shared->graph_size =
-		add_size(shared->tids_offset,
-				 mul_size(add_size(capacity, SPARE_NODES), sizeof(BuildTid)));
-	shared->tids_offset = MAXALIGN(shared->tids_offset);
-	shared->graph_size = MAXALIGN(add_size(shared->graph_size, MAXIMUM_ALIGNOF));
+	shared->capacity = (uint32) capacity;
+	shared->upper_capacity = (uint32) (capacity * upper_share) + SPARE_NODES;
+	shared->needed = (Size) (per_element * wanted);
+	base_room = add_size(shared->capacity, SPARE_NODES);
+	upper_room = add_size(shared->upper_capacity, SPARE_NODES);
+
+	shared->graph_size = 0;
+	(void) add_array(shared, base_room, shape->base.slot_size);
+	shared->upper_offset = add_array(shared, upper_room, shape->upper.slot_size);
+	shared->base_edges_offset =
+		add_array(shared, base_room,
+				  mul_size(graph_capacity(shape, 0), sizeof(BuildEdge)));
+	shared->upper_edges_offset =
+		add_array(shared, upper_room,
+				  mul_size(graph_capacity(shape, 1), sizeof(BuildEdge)));
+	shared->tids_offset = add_array(shared, base_room, sizeof(BuildTid));
 }
 
 static void

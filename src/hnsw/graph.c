@@ -364,6 +364,9 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 	NeighborsArg neighbors;
 	int			fresh = 0;
 
+	if (search->candidates.count > 0)
+		search->store->foresee(search->store, search->level,
+							   search->found[search->candidates.entries[0].index].id);
 	read_neighbors(search, search->found[index].id, &neighbors);
 	for (int i = 0; i < neighbors.count; i++)
 	{
@@ -433,50 +436,44 @@ graph_search_resume(GraphSearch *search, int ef)
 	graph_search_run(search, ef);
 }
 
-static int
-compare_heap_entries(const void *a, const void *b)
-{
-	GraphHeapEntry x = *(const GraphHeapEntry *) a;
-	GraphHeapEntry y = *(const GraphHeapEntry *) b;
-
-	/* entries are negated: farthest on top */
-	return heap_less(y, x) ? -1 : heap_less(x, y) ? 1 : 0;
-}
-
 int
 graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 {
 	GraphHeap  *best = &search->best;
 	int			taken;
 
-	best->count = 0;
-	for (uint32 i = 0; i < search->found_count; i++)
+	/* what the search has kept may be just what is asked for */
+	if (best->count != (uint32) count)
 	{
-		GraphFound *found = &search->found[i];
-		GraphHeapEntry entry = {-found->distance, i};
-
-		if (best->count >= (uint32) count &&
-			entry.distance <= best->entries[0].distance)
-			continue;
-		if (found->state & (GRAPH_SKIP | GRAPH_RETURNED))
-			continue;
-		if (best->count < (uint32) count)
-			heap_push(best, search->context, entry);
-		else
+		best->count = 0;
+		for (uint32 i = 0; i < search->found_count; i++)
 		{
-			best->entries[0] = entry;
-			heap_sift_down(best, 0);
+			GraphFound *found = &search->found[i];
+			GraphHeapEntry entry = {-found->distance, i};
+
+			if (best->count >= (uint32) count &&
+				entry.distance <= best->entries[0].distance)
+				continue;
+			if (found->state & (GRAPH_SKIP | GRAPH_RETURNED))
+				continue;
+			if (best->count < (uint32) count)
+				heap_push(best, search->context, entry);
+			else
+			{
+				best->entries[0] = entry;
+				heap_sift_down(best, 0);
+			}
 		}
 	}
 	taken = best->count;
-	qsort(best->entries, taken, sizeof(GraphHeapEntry), compare_heap_entries);
-	for (int i = 0; i < taken; i++)
+	while (best->count > 0)
 	{
-		out[i] = &search->found[best->entries[i].index];
+		GraphFound *found = &search->found[heap_pop(best).index];
+
 		if (mark)
-			out[i]->state |= GRAPH_RETURNED;
+			found->state |= GRAPH_RETURNED;
+		out[best->count] = found;
 	}
-	best->count = 0;
 	return taken;
 }
 
@@ -632,10 +629,14 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 				payload = memcpy(selector->chosen[chosen].payload, payload,
 								 selector->shape->payload_size);
 			codec_query_set_payload(query, payload);
+			candidate.diverse = true;
 			selector->picked[chosen++] = candidate;
 		}
 		else if (passed < fill)
+		{
+			candidate.diverse = false;
 			selector->passed[passed++] = candidate;
+		}
 	}
 
 	/* merge, in ascending order */

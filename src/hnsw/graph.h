@@ -88,6 +88,18 @@ graph_node_size(int capacity, Size payload_size)
 					capacity * sizeof(GraphId));
 }
 
+/* Ask for the memory of the neighbours that a node at an address has. */
+static inline void
+prefetch_neighbors(const GraphShape *shape, const char *node, int level)
+{
+	const char *at = node + sizeof(GraphNode) + shape->payload_size;
+	int			bytes = graph_capacity(shape, level) * sizeof(GraphId);
+
+	for (int i = 0; i < bytes; i += 64)
+		__builtin_prefetch(at + i);
+	__builtin_prefetch(at + bytes - 1);
+}
+
 static inline void *
 node_payload(const GraphNode *node)
 {
@@ -111,6 +123,7 @@ typedef struct GraphNear
 {
 	float		distance;
 	GraphId		id;
+	bool		diverse;		/* of neighbours: chosen, not filled up with */
 } GraphNear;
 
 typedef struct GraphStore GraphStore;
@@ -126,6 +139,9 @@ struct GraphStore
 
 	/* Was the i-th address right until now? */
 	bool		(*check) (GraphStore *store, int i);
+
+	/* Ask for the memory of a node's neighbours, which will be read soon. */
+	void		(*foresee) (GraphStore *store, int level, GraphId id);
 
 	/*
 	 * Call visit with a node that does not change meanwhile.
@@ -297,6 +313,17 @@ typedef struct GraphLinks
 	int			count;
 	GraphNear	near[GRAPH_MAX_NEIGHBORS];
 } GraphLinks;
+
+/*
+ * Is the i-th neighbour of a new element to lead back to it?  Those filled up
+ * with, beyond the nearest, would hardly keep it, or need it: without them an
+ * insertion changes a third fewer pages, and recall stays (bench/RESULTS.md).
+ */
+static inline bool
+graph_links_back(const GraphShape *shape, const GraphLinks *links, int i)
+{
+	return links->near[i].diverse || i < shape->m * 3 / 4;
+}
 
 /*
  * The neighbours of a new element, whose value search's query is set to, at

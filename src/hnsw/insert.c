@@ -304,9 +304,33 @@ contains(const GraphId *ids, int count, GraphId id)
 }
 
 /*
+ * Which neighbour of a node is to make room for a new one: its place in ids, of
+ * which there are count, or count: none, the new one is turned down.
+ */
+static int
+find_place(HnswInserter *inserter, int level, const GraphId *ids, int count,
+		   GraphId id)
+{
+	GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
+	int			left;
+
+	memcpy(after, ids, count * sizeof(GraphId));
+	after[count] = id;
+	left = graph_drop_one(inserter->selector, level, inserter->link_payload,
+						  after, count + 1);
+	for (int i = 0; i < count; i++)
+	{
+		if (!contains(after, left, ids[i]))
+			return i;
+	}
+	return count;
+}
+
+/*
  * Make id a neighbour of a node, whose choice of neighbours may turn it down.
  * What is computed is computed without a lock, from a copy; if somebody has
- * changed the node meanwhile, again.
+ * changed the node meanwhile, again.  Only one number on the page changes, so
+ * the WAL record is short.
  */
 static void
 link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
@@ -315,9 +339,8 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
 	const GraphShape *shape = &inserter->index->shape;
 	int			capacity = graph_capacity(shape, level);
 	GraphId		before[GRAPH_MAX_NEIGHBORS];
-	GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
 	int			count_before = -1;
-	int			count_after = 0;
+	int			place = 0;
 
 	for (int attempt = 0; attempt < LINK_ATTEMPTS; attempt++)
 	{
@@ -334,33 +357,26 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
 			return;
 		}
 		if (count < capacity)
-		{
-			memcpy(after, ids, count * sizeof(GraphId));
-			after[count] = id;
-			count_after = count + 1;
-		}
+			place = count;
 		else if (count != count_before ||
 				 memcmp(before, ids, count * sizeof(GraphId)) != 0)
 		{
 			count_before = count;
 			memcpy(before, ids, count * sizeof(GraphId));
-			memcpy(after, ids, count * sizeof(GraphId));
 			memcpy(inserter->link_payload, node_payload(node),
 				   shape->payload_size);
 			UnlockReleaseBuffer(buffer);
-			after[count] = id;
-			count_after = graph_drop_one(inserter->selector, level,
-										 inserter->link_payload, after,
-										 count + 1);
-			if (!contains(after, count_after, id))
+			place = find_place(inserter, level, before, count, id);
+			if (place == count)
 				return;
 			continue;
 		}
 
 		page_edit_begin(&edit, inserter->relation, store->log);
 		node = page_store_edit(store, level, to, &edit, buffer);
-		memcpy(node_neighbors(shape, node), after, count_after * sizeof(GraphId));
-		node->neighbors = count_after;
+		node_neighbors(shape, node)[place] = id;
+		if (place == node->neighbors)
+			node->neighbors++;
 		page_edit_end(&edit);
 		UnlockReleaseBuffer(buffer);
 		return;
@@ -483,7 +499,10 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	for (int level = 0; level <= top; level++)
 	{
 		for (int i = 0; i < links[level].count; i++)
-			link_back(inserter, level, links[level].near[i].id, ids[level]);
+		{
+			if (graph_links_back(&index->shape, &links[level], i))
+				link_back(inserter, level, links[level].near[i].id, ids[level]);
+		}
 	}
 }
 

@@ -464,6 +464,19 @@ page_nodes(GraphStore *graph_store, int level, const GraphId *ids, int count,
 	}
 }
 
+static void
+page_foresee(GraphStore *graph_store, int level, GraphId id)
+{
+	PageStore  *store = (PageStore *) graph_store;
+	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
+	Buffer		guess = map_guess(store->map, slot_block(geometry, id));
+
+	if (guess > 0)
+		prefetch_neighbors(&store->index->shape,
+						   (const char *) BufferGetBlock(guess) +
+						   slot_offset(geometry, id % geometry->per_page), level);
+}
+
 static bool
 page_check(GraphStore *graph_store, int i)
 {
@@ -501,6 +514,7 @@ void
 page_store_init(PageStore *store, Relation relation, HnswIndex *index, bool log)
 {
 	store->store.nodes = page_nodes;
+	store->store.foresee = page_foresee;
 	store->store.check = page_check;
 	store->store.visit = page_visit;
 	store->store.careful = index->codec.bits == 0;

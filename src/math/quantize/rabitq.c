@@ -270,6 +270,19 @@ rabitq_query_prepare(RabitqQuery *query, const float *q, size_t dims, int bits,
 	query->sum = sum;
 }
 
+/* A query of ones, for sums of levels: int8 and int16 */
+static const void *
+ones(int bits)
+{
+	static int8_t narrow[QUANTIZE_MAX_DIMS + QUANTIZE_READ_PAD];
+	static int16_t wide[QUANTIZE_MAX_DIMS + QUANTIZE_READ_PAD];
+
+	if (wide[0] == 0)
+		for (size_t i = 0; i < QUANTIZE_MAX_DIMS; i++)
+			narrow[i] = wide[i] = 1;
+	return bits < 8 ? (const void *) narrow : (const void *) wide;
+}
+
 /*
  * See rabitq.h.  The values are 2 u, odd integers: within 15 for 4 bits and
  * within 255 for 8.
@@ -281,13 +294,20 @@ rabitq_query_from_code(RabitqQuery *query, const uint8_t *levels, size_t dims,
 	uint8_t		unpacked[QUANTIZE_MAX_DIMS];
 	int8_t	   *narrow = (int8_t *) query->values;
 	int32_t		odd = (1 << bits) - 1;
-	int32_t		sum = 0;
+	size_t		half = dims / 2;
 
 	query_begin(query, dims, bits, scale / 2, base);
+	query->sum = 2 * quantize_kernels->dot[width(bits)] (ones(bits), levels, dims) -
+		(int64_t) odd * (int64_t) dims;
+	if (bits == 4)
+	{
+		for (size_t i = 0; i < half; i++)
+			narrow[i] = (int8_t) ((levels[i] & 15) * 2 - 15);
+		for (size_t i = 0; i < half; i++)
+			narrow[half + i] = (int8_t) ((levels[i] >> 4) * 2 - 15);
+		return;
+	}
 	unpack(levels, dims, bits, unpacked);
-	for (size_t i = 0; i < dims; i++)
-		sum += 2 * unpacked[i] - odd;
-	query->sum = sum;
 	if (bits < 8)
 		for (size_t i = 0; i < dims; i++)
 			narrow[i] = (int8_t) (2 * unpacked[i] - odd);
