@@ -173,6 +173,11 @@ analyze_delay_point(void)
 #endif
 }
 
+/* Whether this is an autovacuum worker got another name with 17. */
+#if PG_VERSION_NUM < 170000
+#define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
+#endif
+
 /* Interrupts and the cost-based delay, in VACUUM */
 static inline void
 index_vacuum_delay_point(void)

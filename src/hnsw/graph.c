@@ -652,6 +652,83 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 	return kept;
 }
 
+typedef struct RankArg
+{
+	CodecQuery *query;
+	float		distance;
+	bool		alive;
+} RankArg;
+
+static void
+visit_rank(const GraphNode *node, void *arg)
+{
+	RankArg    *rank = (RankArg *) arg;
+	const void *payload = node_payload(node);
+
+	rank->alive = node->header.state == SLOT_USED;
+	if (rank->alive)
+		codec_distances(rank->query, &payload, 1, &rank->distance);
+}
+
+static int
+compare_near(const void *a, const void *b)
+{
+	const GraphNear *x = (const GraphNear *) a;
+	const GraphNear *y = (const GraphNear *) b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
+}
+
+int
+graph_rank(GraphSelector *selector, int level, CodecQuery *query,
+		   GraphNear *candidates, int count)
+{
+	GraphStore *store = selector->store;
+	int			alive = 0;
+
+	for (int done = 0; done < count; done += GRAPH_BATCH)
+	{
+		int			part = Min(count - done, GRAPH_BATCH);
+		GraphId		ids[GRAPH_BATCH];
+		const GraphNode *nodes[GRAPH_BATCH];
+		const void *payloads[GRAPH_BATCH];
+		float		distances[GRAPH_BATCH];
+		bool		used[GRAPH_BATCH];
+
+		for (int i = 0; i < part; i++)
+			ids[i] = candidates[done + i].id;
+		if (!store->careful)
+		{
+			store->nodes(store, level, ids, part, nodes);
+			for (int i = 0; i < part; i++)
+			{
+				used[i] = nodes[i]->header.state == SLOT_USED;
+				payloads[i] = node_payload(nodes[i]);
+			}
+			codec_distances(query, payloads, part, distances);
+		}
+		for (int i = 0; i < part; i++)
+		{
+			if (store->careful || !store->check(store, i))
+			{
+				RankArg		arg = {query, 0, false};
+
+				store->visit(store, level, ids[i], visit_rank, &arg);
+				used[i] = arg.alive;
+				distances[i] = arg.distance;
+			}
+			if (!used[i])
+				continue;
+			candidates[alive].id = ids[i];
+			candidates[alive++].distance = comparable(distances[i]);
+		}
+	}
+	qsort(candidates, alive, sizeof(GraphNear), compare_near);
+	return alive;
+}
+
 /* The neighbours of a node in ascending order of distance */
 typedef struct Ranking
 {
@@ -729,7 +806,7 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 	}
 
 	ranking.selector = selector;
-	memset(ranking.diverse, -1, count);
+	memset(ranking.diverse, -1, sizeof(ranking.diverse));
 	ranking.diverse[0] = true;
 	for (int i = count - 1; i > 0; i--)
 	{

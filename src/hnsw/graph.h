@@ -337,6 +337,14 @@ extern int	graph_find_links(GraphSearch *search, GraphSelector *selector,
 							 GraphFound **results, GraphLinks *links);
 
 /*
+ * The distances of count candidates, by id, from what query is set to, and in
+ * ascending order; those that are no longer there go.  Returns how many are
+ * left.
+ */
+extern int	graph_rank(GraphSelector *selector, int level, CodecQuery *query,
+					   GraphNear *candidates, int count);
+
+/*
  * A node of level, whose payload is given, has one neighbour too many: take one
  * of the count in ids away, the one that graph_select would leave out if it
  * chose and filled up among all of them: the farthest one that is not diverse,

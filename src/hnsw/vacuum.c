@@ -35,6 +35,9 @@
 /* Candidates for the neighbours of a node that is mended */
 #define MEND_CANDIDATES	512
 
+/* Slots of the table that tells candidates apart; a power of two */
+#define MEND_TABLE		2048
+
 /* With fewer neighbours left, a node is searched new ones from the entry point */
 #define MEND_LEAST		4
 
@@ -435,10 +438,8 @@ typedef struct ReadArg
 {
 	const GraphShape *shape;
 	int			level;
-	bool		alive;
 	int			count;
 	GraphId		ids[GRAPH_MAX_NEIGHBORS];
-	char	   *payload;		/* a copy goes here */
 } ReadArg;
 
 static void
@@ -446,126 +447,124 @@ visit_read(const GraphNode *node, void *arg)
 {
 	ReadArg    *read = (ReadArg *) arg;
 
-	read->alive = node->header.state == SLOT_USED;
 	read->count = Min(node->neighbors, graph_capacity(read->shape, read->level));
 	memcpy(read->ids, node_neighbors(read->shape, node),
 		   read->count * sizeof(GraphId));
-	memcpy(read->payload, node_payload(node), read->shape->payload_size);
 }
 
+/* Note a number in a table; false if it is there. */
 static bool
-list_has(const GraphId *ids, int count, GraphId id)
+table_add(GraphId *table, GraphId id)
 {
-	for (int i = 0; i < count; i++)
+	uint32		slot = (id * 0x9E3779B1u) >> 16 & (MEND_TABLE - 1);
+
+	while (table[slot] != NO_SLOT)
 	{
-		if (ids[i] == id)
-			return true;
+		if (table[slot] == id)
+			return false;
+		slot = (slot + 1) & (MEND_TABLE - 1);
 	}
-	return false;
-}
-
-static int
-compare_near(const void *a, const void *b)
-{
-	const GraphNear *x = (const GraphNear *) a;
-	const GraphNear *y = (const GraphNear *) b;
-
-	return x->distance < y->distance ? -1 : x->distance > y->distance ? 1 : 0;
+	table[slot] = id;
+	return true;
 }
 
 /*
- * New neighbours for a node, whose copy is given, into list.  Candidates are
- * its neighbours; in the place of a deleted one those of that one, and so on.
+ * Candidates for the neighbours of a node, whose copy is given, into
+ * vacuum->candidates: its own; in the place of a deleted one those of that one;
+ * and so on through deleted ones, as long as there are fewer than it has room
+ * for.
  */
 static int
-mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
-		  GraphId *list)
+find_candidates(Vacuum *vacuum, int level, GraphId id, const GraphNode *node)
 {
 	const GraphShape *shape = &vacuum->index->shape;
 	const NodeSet *deleted = set_of(vacuum, level);
 	GraphStore *store = &vacuum->store.store;
-	GraphNear  *candidates = vacuum->candidates;
+	GraphId		table[MEND_TABLE];
 	GraphId		queue[MEND_EXPANSIONS];
 	int			queued = 0;
+	int			direct = -1;	/* deleted ones among its own */
 	int			count = 0;
-	ReadArg		read = {shape, level, false, 0};
+	ReadArg		read = {shape, level, 0};
 	const GraphId *ids = node_neighbors(shape, node);
 	int			ids_count = node->neighbors;
-	const void *payload;
-	int			alive = 0;
 
-	read.payload = vacuum->selector->payload;
-	payload = read.payload;
-	codec_query_set_payload(vacuum->query, node_payload(node));
+	memset(table, 0, sizeof(table));
+	(void) table_add(table, id);
 	for (int next = 0;; next++)
 	{
 		for (int i = 0; i < ids_count; i++)
 		{
-			if (!set_has(deleted, ids[i]))
-			{
-				bool		known = ids[i] == id;
+			bool		gone = set_has(deleted, ids[i]);
 
-				for (int k = 0; k < count && !known; k++)
-					known = candidates[k].id == ids[i];
-				if (!known && count < MEND_CANDIDATES)
-					candidates[count++].id = ids[i];
-			}
-			else if (queued < MEND_EXPANSIONS && !list_has(queue, queued, ids[i]))
+			if ((gone ? queued == MEND_EXPANSIONS : count == MEND_CANDIDATES) ||
+				!table_add(table, ids[i]))
+				continue;
+			if (gone)
 				queue[queued++] = ids[i];
+			else
+				vacuum->candidates[count++].id = ids[i];
 		}
-		if (next == queued || count == MEND_CANDIDATES)
+		if (direct < 0)
+			direct = queued;
+		if (next == queued ||
+			(next >= direct && count >= graph_capacity(shape, level)))
 			break;
 		store->visit(store, level, queue[next], visit_read, &read);
 		ids = read.ids;
 		ids_count = read.count;
 	}
+	return count;
+}
 
-	for (int i = 0; i < count; i++)
+/* The same by a search from the entry point, for a node that is cut off */
+static int
+search_candidates(Vacuum *vacuum, int level, GraphId id)
+{
+	int			ef = vacuum->index->meta.ef_construction;
+	GraphEntry	entry;
+	GraphId		start;
+	int			found;
+	int			count = 0;
+
+	hnsw_get_entry(vacuum->relation, &entry);
+	if (entry.level < level)
+		return 0;
+	start = graph_descend(vacuum->search, entry, level);
+	graph_search_begin(vacuum->search, level, &start, 1);
+	graph_search_run(vacuum->search, ef);
+	found = graph_search_take(vacuum->search, Min(ef, MEND_CANDIDATES), false,
+							  vacuum->results);
+	for (int i = 0; i < found; i++)
 	{
-		float		distance;
-
-		read.payload = vacuum->selector->payload;
-		store->visit(store, level, candidates[i].id, visit_read, &read);
-		if (!read.alive)
+		if (vacuum->results[i]->id == id)
 			continue;
-		codec_distances(vacuum->query, &payload, 1, &distance);
-		candidates[alive].id = candidates[i].id;
-		candidates[alive++].distance = distance;
+		vacuum->candidates[count].id = vacuum->results[i]->id;
+		vacuum->candidates[count++].distance = vacuum->results[i]->distance;
 	}
+	return count;
+}
 
-	if (alive < MEND_LEAST)
-	{
-		GraphEntry	entry;
-		int			ef = vacuum->index->meta.ef_construction;
+/* New neighbours for a node, whose copy is given, into list */
+static int
+mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
+		  GraphId *list)
+{
+	const GraphShape *shape = &vacuum->index->shape;
+	GraphNear  *candidates = vacuum->candidates;
+	int			count;
 
-		hnsw_get_entry(vacuum->relation, &entry);
-		if (entry.level >= level)
-		{
-			GraphId		start = graph_descend(vacuum->search, entry, level);
-			int			found;
-
-			graph_search_begin(vacuum->search, level, &start, 1);
-			graph_search_run(vacuum->search, ef);
-			found = graph_search_take(vacuum->search,
-									  Min(ef, MEND_CANDIDATES), false,
-									  vacuum->results);
-			alive = 0;
-			for (int i = 0; i < found; i++)
-			{
-				if (vacuum->results[i]->id == id)
-					continue;
-				candidates[alive].id = vacuum->results[i]->id;
-				candidates[alive++].distance = vacuum->results[i]->distance;
-			}
-		}
-	}
-
-	qsort(candidates, alive, sizeof(GraphNear), compare_near);
-	alive = graph_select(vacuum->selector, level, candidates, alive,
-						 graph_capacity(shape, level), graph_fill(shape, level));
-	for (int i = 0; i < alive; i++)
+	codec_query_set_payload(vacuum->query, node_payload(node));
+	count = find_candidates(vacuum, level, id, node);
+	count = graph_rank(vacuum->selector, level, vacuum->query, candidates, count);
+	if (count < MEND_LEAST)
+		count = search_candidates(vacuum, level, id);
+	count = graph_select(vacuum->selector, level, candidates, count,
+						 graph_capacity(shape, level),
+						 graph_fill(shape, level));
+	for (int i = 0; i < count; i++)
 		list[i] = candidates[i].id;
-	return alive;
+	return count;
 }
 
 /* Does a node lead to a deleted one? */
@@ -803,7 +802,7 @@ vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
 	Size		kilobytes = maintenance_work_mem;
 	uint32		slots = Max(shape->base.per_page, shape->upper.per_page);
 
-	if (IsAutoVacuumWorkerProcess() && autovacuum_work_mem != -1)
+	if (AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1)
 		kilobytes = autovacuum_work_mem;
 	vacuum->info = info;
 	vacuum->relation = info->index;
