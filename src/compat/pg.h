@@ -101,6 +101,13 @@ extern PGDLLEXPORT void _PG_init(void);
 #define count_index_search(scan) ((void) 0)
 #endif
 
+/* From 18 on, what no cost can rule out is counted. */
+#if PG_VERSION_NUM >= 180000
+#define disable_path(path) ((path)->disabled_nodes = 2)
+#else
+#define disable_path(path) ((void) (path))
+#endif
+
 /* "Snapshot too old" went with 17. */
 #if PG_VERSION_NUM >= 170000
 #define TestForOldSnapshot(snapshot, relation, page) ((void) 0)

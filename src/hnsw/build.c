@@ -62,7 +62,7 @@
 #define SAMPLE_MAX_SIZES	10000
 
 /* Slots kept free for processes that are inside when memory runs out */
-#define SPARE_NODES		1024
+#define SPARE_NODES		256
 
 /* How often progress is reported, in tuples */
 #define REPORT_TUPLES	64
@@ -99,7 +99,8 @@ typedef struct BuildShared
 	pg_atomic_uint32 base_count;
 	pg_atomic_uint32 upper_count;
 	pg_atomic_uint32 tid_count;
-	Size		needed;			/* an estimate for the whole table */
+	double		per_element;	/* bytes */
+	double		rows;			/* to be indexed: an estimate */
 
 	pg_atomic_uint64 tuples;	/* indexed so far */
 
@@ -819,6 +820,7 @@ static void
 build_to_pages(Builder *builder)
 {
 	BuildShared *shared = builder->shared;
+	double		rows;
 	bool		mine;
 	int			inside;
 
@@ -841,12 +843,13 @@ build_to_pages(Builder *builder)
 	}
 	ConditionVariableCancelSleep();
 
+	rows = Max(shared->rows, pg_atomic_read_u64(&shared->tuples) * 2.0);
 	ereport(NOTICE,
 			(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT " tuples",
 					pg_atomic_read_u64(&shared->tuples)),
 			 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
-			 errhint("Set maintenance_work_mem to %zu MB or more.",
-					 shared->needed / (1024 * 1024) + 1)));
+			 errhint("Set maintenance_work_mem to %.0f MB or more.",
+					 ceil(rows * 1.25 * shared->per_element / (1024 * 1024)))));
 	write_graph(builder);
 
 	SpinLockAcquire(&shared->mutex);
@@ -951,7 +954,7 @@ builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan)
 {
 	double		heap_tuples = table_index_build_scan(builder->heap,
 													 builder->relation,
-													 index_info, true,
+													 index_info, !builder->alone,
 													 builder->report, build_row,
 													 builder, scan);
 
@@ -977,7 +980,8 @@ add_array(BuildShared *shared, Size count, Size size)
 
 /* How much memory, for how many nodes; all of it is checked arithmetic. */
 static void
-plan_memory(BuildShared *shared, const HnswIndex *index, double rows)
+plan_memory(BuildShared *shared, const HnswIndex *index, double rows,
+			double margin)
 {
 	const GraphShape *shape = &index->shape;
 	double		limit = maintenance_work_mem * 1024.0;
@@ -987,14 +991,15 @@ plan_memory(BuildShared *shared, const HnswIndex *index, double rows)
 	Size		upper_size = shape->upper.slot_size +
 		graph_capacity(shape, 1) * sizeof(BuildEdge);
 	double		per_element = base_size + upper_share * upper_size + sizeof(BuildTid);
-	double		wanted = Min(rows * 1.2 + SPARE_NODES, PG_UINT32_MAX / 4);
+	double		wanted = Min(rows * margin + SPARE_NODES, PG_UINT32_MAX / 4);
 	double		capacity = Max(Min(wanted, limit / per_element), 1);
 	Size		base_room;
 	Size		upper_room;
 
 	shared->capacity = (uint32) capacity;
 	shared->upper_capacity = (uint32) (capacity * upper_share) + SPARE_NODES;
-	shared->needed = (Size) (per_element * wanted);
+	shared->per_element = per_element;
+	shared->rows = rows;
 	base_room = add_size(shared->capacity, SPARE_NODES);
 	upper_room = add_size(shared->upper_capacity, SPARE_NODES);
 
@@ -1012,11 +1017,16 @@ plan_memory(BuildShared *shared, const HnswIndex *index, double rows)
 
 static void
 init_shared(BuildShared *shared, Relation heap, Relation index,
-			bool concurrent)
+			bool concurrent, bool alone)
 {
-	int			tranche = LWLockNewTrancheId();
+	int			tranche = 0;
 
-	LWLockRegisterTranche(tranche, "hnsw_build");
+	/* there are not many numbers: none for who takes no locks */
+	if (!alone)
+	{
+		tranche = LWLockNewTrancheId();
+		LWLockRegisterTranche(tranche, "hnsw_build");
+	}
 	shared->heap = RelationGetRelid(heap);
 	shared->index = RelationGetRelid(index);
 	shared->concurrent = concurrent;
@@ -1030,9 +1040,11 @@ init_shared(BuildShared *shared, Relation heap, Relation index,
 	shared->heap_tuples = 0;
 	shared->index_tuples = 0;
 	ConditionVariableInit(&shared->changed);
-	LWLockInitialize(&shared->entry_lock, tranche);
 	shared->entry.id = NO_SLOT;
 	shared->entry.level = -1;
+	if (alone)
+		return;
+	LWLockInitialize(&shared->entry_lock, tranche);
 	for (int i = 0; i < NODE_LOCKS; i++)
 		LWLockInitialize(&shared->node_locks[i].lock, tranche);
 }
@@ -1112,7 +1124,7 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	{
 		shared = (BuildShared *) shm_toc_allocate(context->toc, shared_size);
 		*shared = *plan;
-		init_shared(shared, heap, index, index_info->ii_Concurrent);
+		init_shared(shared, heap, index, index_info->ii_Concurrent, false);
 		table_parallelscan_initialize(heap, parallel_scan_of(shared), snapshot);
 		graph = (char *) shm_toc_allocate(context->toc, plan->graph_size);
 		shm_toc_insert(context->toc, KEY_SHARED, shared);
@@ -1156,7 +1168,7 @@ build_alone(Relation heap, Relation index, IndexInfo *index_info,
 		MemoryContextAllocHuge(CurrentMemoryContext, shared->graph_size);
 	Builder    *builder;
 
-	init_shared(shared, heap, index, index_info->ii_Concurrent);
+	init_shared(shared, heap, index, index_info->ii_Concurrent, true);
 	builder = builder_create(heap, index, shared, graph, true);
 	builder->report = true;
 	builder_run(builder, index_info, NULL);
@@ -1185,12 +1197,21 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_SAMPLE);
 	described = sample_table(heap, index, index_info, &rows);
 	hnsw_create_pages(index, MAIN_FORKNUM, described);
-	plan_memory(shared, described, rows);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_LOAD);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
 	workers = plan_create_index_workers(RelationGetRelid(heap),
 										RelationGetRelid(index));
+
+	/*
+	 * Rows that a sample has missed must fit, too.  Private memory costs
+	 * nothing until it is used; shared memory is there from the beginning.
+	 * With a predicate, a sample says little.
+	 */
+	rows = Max(rows, heap->rd_rel->reltuples);
+	plan_memory(shared, described, rows,
+				index_info->ii_Predicate != NIL ? INFINITY
+				: workers == 0 ? 4 : 1.3);
 	if (workers == 0 ||
 		!build_parallel(heap, index, index_info, shared, workers, shared))
 		build_alone(heap, index, index_info, shared);

@@ -44,6 +44,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	/* no order asked for: a scan would be an error */
 	if (path->indexorderbys == NIL)
 	{
+		disable_path(&path->path);
 		*startup_cost = *total_cost = get_float8_infinity();
 		*selectivity = 0;
 		*correlation = 0;

@@ -217,6 +217,10 @@ note_node(GraphSearch *search, GraphFound *found, const GraphNode *node)
 	if (node->header.state != SLOT_USED ||
 		(search->skip_dead && (node->header.flags & NODE_DEAD)))
 		found->state = GRAPH_SKIP;
+
+	/* freed, perhaps used again at another level, since its number was read */
+	if (node->header.state == SLOT_FREE || (int) node->level != search->level)
+		found->state = GRAPH_SKIP | GRAPH_EXPANDED;
 }
 
 typedef struct VisitArg
@@ -338,7 +342,10 @@ visit_neighbors(const GraphNode *node, void *arg)
 {
 	NeighborsArg *neighbors = (NeighborsArg *) arg;
 
-	neighbors->count = Min(node->neighbors, neighbors->capacity);
+	/* read once: the page may change under a peek */
+	int			count = *(const volatile uint16 *) &node->neighbors;
+
+	neighbors->count = Min(count, neighbors->capacity);
 	memcpy(neighbors->ids, node_neighbors(neighbors->shape, node),
 		   neighbors->count * sizeof(GraphId));
 }
@@ -477,27 +484,56 @@ graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 	return taken;
 }
 
+typedef struct BelowArg
+{
+	int			level;
+	uint16		version;
+	GraphId		below;
+} BelowArg;
+
 static void
 visit_below(const GraphNode *node, void *arg)
 {
-	*(GraphId *) arg = node->below;
+	BelowArg   *below = (BelowArg *) arg;
+
+	if (node->header.state != SLOT_FREE &&
+		node->header.version == below->version &&
+		(int) node->level == below->level)
+		below->below = node->below;
 }
 
-/* From the nearest node of a search at an upper level to the one below it */
+/*
+ * From the nearest node of a search at an upper level, which is still the one
+ * that was found, to the one below it; NO_SLOT if there is none
+ */
 static GraphId
 go_down(GraphSearch *search)
 {
-	const GraphFound *nearest = &search->found[0];
-	GraphId		below = NO_SLOT;
-
-	for (uint32 i = 1; i < search->found_count; i++)
+	for (;;)
 	{
-		if (search->found[i].distance < nearest->distance)
-			nearest = &search->found[i];
+		GraphFound *nearest = NULL;
+		BelowArg	arg = {search->level, 0, NO_SLOT};
+
+		for (uint32 i = 0; i < search->found_count; i++)
+		{
+			GraphFound *found = &search->found[i];
+
+			/* what was freed when it was found, or turned out to be */
+			if ((found->state & (GRAPH_SKIP | GRAPH_EXPANDED | GRAPH_RETURNED)) ==
+				(GRAPH_SKIP | GRAPH_EXPANDED | GRAPH_RETURNED))
+				continue;
+			if (nearest == NULL || found->distance < nearest->distance)
+				nearest = found;
+		}
+		if (nearest == NULL)
+			return NO_SLOT;
+		arg.version = nearest->version;
+		search->store->visit(search->store, search->level, nearest->id,
+							 visit_below, &arg);
+		if (arg.below != NO_SLOT)
+			return arg.below;
+		nearest->state = GRAPH_SKIP | GRAPH_EXPANDED | GRAPH_RETURNED;
 	}
-	search->store->visit(search->store, search->level, nearest->id,
-						 visit_below, &below);
-	return below;
 }
 
 GraphId
@@ -505,7 +541,7 @@ graph_descend(GraphSearch *search, GraphEntry entry, int level)
 {
 	GraphId		id = entry.id;
 
-	for (int at = entry.level; at > level; at--)
+	for (int at = entry.level; at > level && id != NO_SLOT; at--)
 	{
 		graph_search_begin(search, at, &id, 1);
 		graph_search_run(search, 1);
@@ -821,31 +857,51 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 	return count - 1;
 }
 
+/* The neighbours of a new element among what a search has found */
+static int
+choose_links(GraphSearch *search, GraphSelector *selector, int ef,
+			 GraphFound **results, GraphLinks *links)
+{
+	int			level = search->level;
+	int			count = graph_search_take(search, ef, false, results);
+
+	for (int i = 0; i < count; i++)
+	{
+		selector->candidates[i].id = results[i]->id;
+		selector->candidates[i].distance = results[i]->distance;
+	}
+	links->count = graph_select(selector, level, selector->candidates, count,
+								graph_capacity(search->shape, level),
+								graph_fill(search->shape, level));
+	memcpy(links->near, selector->candidates, links->count * sizeof(GraphNear));
+	return count;
+}
+
+int
+graph_find_base_links(GraphSearch *search, GraphSelector *selector,
+					  GraphId start, int ef, GraphFound **results,
+					  GraphLinks *links)
+{
+	graph_search_begin(search, 0, &start, 1);
+	graph_search_run(search, ef);
+	return choose_links(search, selector, ef, results, links);
+}
+
 int
 graph_find_links(GraphSearch *search, GraphSelector *selector, GraphEntry entry,
 				 int level, int ef, GraphFound **results, GraphLinks *links)
 {
 	int			top = Min(level, entry.level);
 	GraphId		start = graph_descend(search, entry, top);
-	int			count = 0;
 
-	for (int at = top; at >= 0; at--)
+	for (int at = top; at > 0 && start != NO_SLOT; at--)
 	{
 		graph_search_begin(search, at, &start, 1);
 		graph_search_run(search, ef);
-		count = graph_search_take(search, ef, false, results);
-		for (int i = 0; i < count; i++)
-		{
-			selector->candidates[i].id = results[i]->id;
-			selector->candidates[i].distance = results[i]->distance;
-		}
-		links[at].count = graph_select(selector, at, selector->candidates, count,
-									   graph_capacity(search->shape, at),
-									   graph_fill(search->shape, at));
-		memcpy(links[at].near, selector->candidates,
-			   links[at].count * sizeof(GraphNear));
-		if (at > 0)
-			start = go_down(search);
+		(void) choose_links(search, selector, ef, results, &links[at]);
+		start = go_down(search);
 	}
-	return count;
+	if (start == NO_SLOT)
+		return -1;
+	return graph_find_base_links(search, selector, start, ef, results, &links[0]);
 }

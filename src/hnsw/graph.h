@@ -248,7 +248,9 @@ extern Size graph_search_memory(const GraphSearch *search);
 
 /*
  * From the entry point down to level: the nearest node there, by greedy walks.
- * The graph must not be empty and level at most the entry's.
+ * The graph must not be empty and level at most the entry's.  NO_SLOT if the
+ * nodes met have been freed meanwhile, as an entry point that was read too
+ * early may be: then read the entry point again.
  */
 extern GraphId graph_descend(GraphSearch *search, GraphEntry entry, int level);
 
@@ -330,11 +332,16 @@ graph_links_back(const GraphShape *shape, const GraphLinks *links, int i)
  * each level from the lower of level and the entry's down to 0; links has
  * GRAPH_MAX_LEVEL members.  The graph must not be empty.  Returns the number
  * of elements found at level 0, nearest first in results, which has room for
- * ef.
+ * ef; or -1, if graph_descend gives NO_SLOT.
  */
 extern int	graph_find_links(GraphSearch *search, GraphSelector *selector,
 							 GraphEntry entry, int level, int ef,
 							 GraphFound **results, GraphLinks *links);
+
+/* The same at level 0 only, from a node there */
+extern int	graph_find_base_links(GraphSearch *search, GraphSelector *selector,
+								  GraphId start, int ef, GraphFound **results,
+								  GraphLinks *links);
 
 /*
  * The distances of count candidates, by id, from what query is set to, and in

@@ -131,6 +131,7 @@ SQL_FUNCTION(hnswhandler)
 	routine->amsupport = INDEX_PROCS;
 	routine->amcanorderbyop = true;
 	routine->amoptionalkey = true;
+	routine->amusemaintenanceworkmem = true;
 	routine->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	routine->amkeytype = InvalidOid;
 

@@ -137,6 +137,13 @@ typedef struct HnswIndex
 	SlotGeometry tids;
 } HnswIndex;
 
+/* Are half precision values kept beside the codes? */
+static inline bool
+hnsw_keeps_bounded(const HnswIndex *index)
+{
+	return index->codec.bits > 0 && index->meta.rerank == HNSW_RERANK_INDEX;
+}
+
 static inline HnswMeta *
 hnsw_page_meta(Page page)
 {
@@ -165,10 +172,10 @@ extern void hnsw_create_pages(Relation index, ForkNumber fork,
 extern void hnsw_get_entry(Relation index, GraphEntry *entry);
 
 /*
- * Set the entry point if entry's level is above the present one's (or force).
- * Locks the metapage exclusively.  Returns whether it did.
+ * Set the entry point if it is still the one that the caller knows.  Locks the
+ * metapage exclusively.  Returns whether it did.
  */
-extern bool hnsw_set_entry(Relation index, GraphEntry entry, bool force,
+extern bool hnsw_set_entry(Relation index, GraphEntry known, GraphEntry entry,
 						   bool log);
 
 /* A store of an index's pages, for graph.c */

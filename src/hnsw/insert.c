@@ -74,7 +74,9 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 	inserter->payload = (char *) palloc0(index->shape.payload_size);
 	inserter->link_payload = (char *) palloc(index->shape.payload_size);
 	inserter->links = (GraphLinks *) palloc(GRAPH_MAX_LEVEL * sizeof(GraphLinks));
-	inserter->bounded = (char *) palloc(codec_bounded_size(&index->codec.column));
+	if (hnsw_keeps_bounded(index))
+		inserter->bounded = (char *)
+			palloc(codec_bounded_size(&index->codec.column));
 	inserter->results = (GraphFound **) palloc(mul_size(ef, sizeof(GraphFound *)));
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 		inserter->targets[kind] = InvalidBlockNumber;
@@ -387,12 +389,77 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
  * Insertion
  */
 
-static int
-find_links(HnswInserter *inserter, GraphEntry entry, int level)
+/*
+ * Any element in use but own, for who has found none by walking: all that the
+ * entry point leads to may be deleted, and not mended yet.  Reads the index
+ * until there is one.
+ */
+static GraphId
+find_any(HnswInserter *inserter, GraphId own)
 {
-	return graph_find_links(inserter->search, inserter->selector, entry, level,
-							inserter->index->meta.ef_construction,
-							inserter->results, inserter->links);
+	const SlotGeometry *geometry = &inserter->index->shape.base;
+	BlockNumber blocks = RelationGetNumberOfBlocks(inserter->relation);
+
+	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
+	{
+		Buffer		buffer = map_read(inserter->store.map, block);
+		Page		page;
+		GraphId		found = NO_SLOT;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		if (!PageIsNew(page) && page_opaque(page)->kind == PAGE_RECORD)
+		{
+			uint32		slots = slots_in_use(geometry, page);
+
+			for (uint32 slot = 0; slot < slots && found == NO_SLOT; slot++)
+			{
+				GraphId		id = slot_id(geometry, block, slot);
+
+				if (id != own &&
+					slot_at(geometry, page, slot)->state == SLOT_USED)
+					found = id;
+			}
+		}
+		UnlockReleaseBuffer(buffer);
+		if (found != NO_SLOT)
+			return found;
+	}
+	return NO_SLOT;
+}
+
+/*
+ * The neighbours of the new element, whose node at level 0 may be there already
+ * (own).  *entry is the entry point that was used, as it is now.  Returns the
+ * number of elements found.
+ */
+static int
+find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
+{
+	int			ef = inserter->index->meta.ef_construction;
+	int			found = -1;
+
+	while (found < 0)
+	{
+		for (int at = 0; at <= level; at++)
+			inserter->links[at].count = 0;
+		hnsw_get_entry(inserter->relation, entry);
+		if (entry->level < 0)
+			return 0;
+		found = graph_find_links(inserter->search, inserter->selector, *entry,
+								 level, ef, inserter->results, inserter->links);
+	}
+	if (inserter->links[0].count == 0)
+	{
+		GraphId		start = find_any(inserter, own);
+
+		if (start != NO_SLOT)
+			found = graph_find_base_links(inserter->search, inserter->selector,
+										  start, ef, inserter->results,
+										  &inserter->links[0]);
+	}
+	return found;
 }
 
 void
@@ -449,6 +516,8 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	GraphId		ids[GRAPH_MAX_LEVEL];
 	GraphNode	head;
 	GraphEntry	entry;
+	GraphEntry	own;
+	int			results;
 	int			top;
 
 	hnsw_set_value(inserter, value);
@@ -456,17 +525,10 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	head.hash = codec_hash(&index->codec, value);
 	head.tid = *heap_tid;
 	top = hnsw_level(index, head.hash);
-	for (int level = 0; level <= top; level++)
-		links[level].count = 0;
 
-	hnsw_get_entry(inserter->relation, &entry);
-	if (entry.level >= 0)
-	{
-		int			results = find_links(inserter, entry, top);
-
-		if (insert_duplicate(inserter, results, head.hash, heap_tid))
-			return;
-	}
+	results = find_links(inserter, top, NO_SLOT, &entry);
+	if (insert_duplicate(inserter, results, head.hash, heap_tid))
+		return;
 
 	head.value = hnsw_write_value(inserter);
 	ids[0] = write_node(inserter, 0, &head, &links[0]);
@@ -478,20 +540,23 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 		ids[level] = write_node(inserter, level, &head, &links[level]);
 	}
 
-	if (entry.level < top || links[0].count == 0)
+	/*
+	 * It becomes the entry point if it rises above it, or if there is nothing
+	 * else; unless somebody has been quicker.  Then, whoever knows no neighbour
+	 * looks again.
+	 */
+	own.id = ids[top];
+	own.level = top;
+	while (entry.level < top || links[0].count == 0)
 	{
-		GraphEntry	own = {ids[top], top};
-
-		/* everything there is has been deleted: begin anew */
-		if (entry.level >= 0 && links[0].count == 0)
-			hnsw_set_entry(inserter->relation, own, true, log);
-		else if (!hnsw_set_entry(inserter->relation, own, false, log) &&
-			entry.level < 0)
-		{
-			/* two first elements at the same time, and the other was quicker */
+		if (hnsw_set_entry(inserter->relation, entry, own, log))
+			break;
+		if (links[0].count > 0)
 			hnsw_get_entry(inserter->relation, &entry);
-			(void) find_links(inserter, entry, top);
-			for (int level = 0; level <= Min(top, entry.level); level++)
+		else
+		{
+			(void) find_links(inserter, top, ids[0], &entry);
+			for (int level = 0; level <= top; level++)
 				set_links(inserter, level, ids[level], &links[level]);
 		}
 	}

@@ -233,6 +233,17 @@ check_meta(Relation index, const HnswMeta *meta)
 				 errmsg("index \"%s\" is not an hnsw index",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
+	if (meta->common.version == HNSW_VERSION &&
+		(meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
+		 (meta->bits != 0 && !rabitq_bits_valid(meta->bits)) ||
+		 !fits_page(meta->m, meta->payload_size) ||
+		 meta->value_slot_size > SLOT_PAGE_ROOM ||
+		 meta->raw_blocks > DENSE_MAX_DIM / RAW_FLOATS + 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("metapage of index \"%s\" is damaged",
+						RelationGetRelationName(index)),
+				 errhint("Use REINDEX to rebuild the index.")));
 	if (meta->common.version != HNSW_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -276,6 +287,10 @@ fill_cache(Relation index)
 	meta = *hnsw_page_meta(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	check_meta(index, &meta);
+
+	/* ALTER TABLE may take the number away without rebuilding the index */
+	if (column.dims < 0)
+		column.dims = meta.dims;
 	if (column.type->kind != meta.column_kind || column.metric != meta.metric ||
 		column.dims != (int) meta.dims)
 		ereport(ERROR,
@@ -381,18 +396,18 @@ hnsw_get_entry(Relation index, GraphEntry *entry)
 }
 
 bool
-hnsw_set_entry(Relation index, GraphEntry entry, bool force, bool log)
+hnsw_set_entry(Relation index, GraphEntry known, GraphEntry entry, bool log)
 {
 	Buffer		buffer = ReadBuffer(index, META_BLOCK);
+	HnswMeta   *meta;
 	bool		set;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	set = force ||
-		entry.level > hnsw_page_meta(BufferGetPage(buffer))->entry_level;
+	meta = hnsw_page_meta(BufferGetPage(buffer));
+	set = meta->entry == known.id && meta->entry_level == known.level;
 	if (set)
 	{
 		PageEdit	edit;
-		HnswMeta   *meta;
 
 		page_edit_begin(&edit, index, log);
 		meta = hnsw_page_meta(page_edit_page(&edit, buffer, false));

@@ -268,7 +268,10 @@ make_exact(IndexScanDesc desc, Candidate *result)
 	{
 		load_tids(scan, result);
 		for (int i = 0; i < scan->tid_count && value == NULL; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			value = heap_values_get(scan->heap_values, &scan->tids[i], &all_dead);
+		}
 		scan->tid_count = 0;
 	}
 	if (value == NULL)
@@ -312,7 +315,7 @@ read_element(HnswScan *scan, const GraphFound *found)
 		low = high = 0;
 	else if (index->codec.bits == 0)
 		low = high = codec_plain_distance(scan->query, node_payload(node));
-	else if (index->meta.rerank == HNSW_RERANK_INDEX)
+	else if (hnsw_keeps_bounded(index))
 	{
 		Buffer		value_buffer;
 		const void *value =
@@ -327,8 +330,9 @@ read_element(HnswScan *scan, const GraphFound *found)
 	}
 	UnlockReleaseBuffer(buffer);
 
+	/* what is not bounded may be no number at all */
 	result.low = topk_key(low);
-	result.high = topk_key(high);
+	result.high = high == INFINITY ? TOPK_NAN : topk_key(high);
 	push_result(scan, result);
 }
 
@@ -338,7 +342,8 @@ ask_for_value(HnswScan *scan, SlotId id)
 {
 	const SlotGeometry *geometry = &scan->index->values;
 	BlockNumber block = slot_block(geometry, id);
-	Buffer		guess = map_guess(scan->store.map, block);
+	Buffer		guess = id == NO_SLOT ? InvalidBuffer
+		: map_guess(scan->store.map, block);
 
 	if (guess > 0)
 	{
@@ -368,6 +373,8 @@ foresee_values(HnswScan *scan, int count)
 		for (int i = 0; i < part; i++)
 		{
 			scan->values[done + i] = nodes[i]->value;
+			if (!store->check(store, i))
+				scan->values[done + i] = NO_SLOT;
 			if (scan->values[done + i] != NO_SLOT)
 				map_prefetch(scan->store.map,
 							 slot_block(&scan->index->values,
@@ -380,8 +387,7 @@ foresee_values(HnswScan *scan, int count)
 static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef)
 {
-	bool		has_values = scan->index->codec.bits > 0 &&
-		scan->index->meta.rerank == HNSW_RERANK_INDEX;
+	bool		has_values = hnsw_keeps_bounded(scan->index);
 	int			wanted = ef;
 	int			count;
 
@@ -413,8 +419,12 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 	if (!has_values && scan->index->codec.bits > 0)
 	{
 		for (int i = 0; i < scan->result_count; i++)
+		{
+			if (!ItemPointerIsValid(&scan->results[i].tid))
+				continue;
 			PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
 						   ItemPointerGetBlockNumber(&scan->results[i].tid));
+		}
 	}
 	scan->quota = ef;
 	scan->batch++;
@@ -453,11 +463,14 @@ first_batch(IndexScanDesc desc)
 	codec_query_set(scan->query, value);
 
 	scan->ef = hnsw_scan_ef(desc->indexRelation);
-	hnsw_get_entry(desc->indexRelation, &entry);
-	if (entry.level < 0)
-		return;
 	scan->search->skip_dead = desc->ignore_killed_tuples;
-	id = graph_descend(scan->search, entry, 0);
+	do
+	{
+		hnsw_get_entry(desc->indexRelation, &entry);
+		if (entry.level < 0)
+			return;
+		id = graph_descend(scan->search, entry, 0);
+	} while (id == NO_SLOT);
 	graph_search_begin(scan->search, 0, &id, 1);
 	graph_search_run(scan->search, scan->ef);
 	(void) collect(scan, desc, scan->ef);
@@ -470,11 +483,17 @@ next_batch(IndexScanDesc desc)
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 	int			ef = scan->ef;
 
-	if (scan->batch == 0 || hnsw_iterative_scan == HNSW_ITERATIVE_OFF ||
-		scan->search->found_count >= (uint32) hnsw_max_scan_tuples ||
-		graph_search_memory(scan->search) >
-		(Size) work_mem * 1024 * hnsw_scan_mem_multiplier)
+	if (scan->batch == 0 || hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		return false;
+
+	/* at the limit, what is known already is all there is */
+	if (scan->search->found_count >= (uint32) hnsw_max_scan_tuples ||
+		graph_search_memory(scan->search) >
+		work_mem * 1024.0 * hnsw_scan_mem_multiplier)
+	{
+		scan->quota = scan->result_count;
+		return scan->quota > 0;
+	}
 
 	/* larger steps the farther out, so that their number is small */
 	ef = Max(ef, (int) Min(scan->returned / 2, HNSW_MAX_EF_SEARCH));
@@ -599,7 +618,9 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->query_context = AllocSetContextCreate(CurrentMemoryContext,
 												"hnsw scan query",
 												ALLOCSET_SMALL_SIZES);
-	scan->bounded = (char *) palloc(codec_bounded_size(&scan->index->codec.column));
+	if (hnsw_keeps_bounded(scan->index))
+		scan->bounded = (char *)
+			palloc(codec_bounded_size(&scan->index->codec.column));
 	scan->taken_room = 64;
 	scan->taken = (GraphFound **) palloc(scan->taken_room * sizeof(GraphFound *));
 	scan->values = (SlotId *) palloc(scan->taken_room * sizeof(SlotId));

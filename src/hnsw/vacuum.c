@@ -46,7 +46,7 @@ typedef struct NodeSet
 {
 	GraphId    *ids;
 	Size		count;
-	Size		room;			/* never more: memory is bounded */
+	Size		room;
 	uint8	   *bits;			/* one for each number; NULL: too many */
 	GraphId		end;			/* numbers from here on are not in bits */
 } NodeSet;
@@ -60,10 +60,12 @@ typedef struct Vacuum
 	IndexBulkDeleteResult *stats;
 	IndexBulkDeleteCallback callback;
 	void	   *callback_state;
-	Size		memory;			/* bytes for the sets */
 	NodeSet		base;
 	NodeSet		upper;
-	GraphEntry	survivor;		/* of the highest level */
+	GraphEntry	survivor;		/* of the highest level; with neighbours, if any is */
+	bool		survivor_linked;
+	BlockNumber free_tids[1024];	/* see note_free_tids */
+	int			free_tids_count;
 
 	/* for mending */
 	GraphSearch *search;
@@ -81,12 +83,11 @@ typedef struct Vacuum
  */
 
 static void
-set_init(NodeSet *set, Size memory)
+set_init(NodeSet *set, Size room)
 {
-	/* half for the numbers, half for the bits */
 	memset(set, 0, sizeof(*set));
-	set->room = Max(memory / 2 / sizeof(GraphId), 1024);
-	set->ids = (GraphId *) palloc_extended(mul_size(set->room, sizeof(GraphId)),
+	set->room = room;
+	set->ids = (GraphId *) palloc_extended(mul_size(room, sizeof(GraphId)),
 										   MCXT_ALLOC_HUGE);
 }
 
@@ -104,6 +105,18 @@ static inline bool
 set_full(const NodeSet *set, Size more)
 {
 	return set->count + more > set->room;
+}
+
+static void
+set_add(NodeSet *set, GraphId id)
+{
+	if (set->count == set->room)
+	{
+		set->room = mul_size(set->room, 2);
+		set->ids = (GraphId *) repalloc_huge(set->ids,
+											 mul_size(set->room, sizeof(GraphId)));
+	}
+	set->ids[set->count++] = id;
 }
 
 /* After the last addition */
@@ -189,6 +202,29 @@ is_dead(Vacuum *vacuum, ItemPointer tid)
  * 1. Mark
  */
 
+/*
+ * Pages of TIDs with new free slots, to be offered when nothing is locked; if
+ * they are too many to remember, the next vacuum finds them.
+ */
+static void
+note_free_tids(Vacuum *vacuum, BlockNumber block)
+{
+	int			count = vacuum->free_tids_count;
+
+	if (count > 0 && vacuum->free_tids[count - 1] == block)
+		return;
+	if (count < (int) lengthof(vacuum->free_tids))
+		vacuum->free_tids[vacuum->free_tids_count++] = block;
+}
+
+static void
+offer_free_tids(Vacuum *vacuum)
+{
+	for (int i = 0; i < vacuum->free_tids_count; i++)
+		slot_page_offer(vacuum->relation, PAGE_TIDS, vacuum->free_tids[i]);
+	vacuum->free_tids_count = 0;
+}
+
 /* Remove dead TIDs from one slot; its page is locked.  Returns what is left. */
 static int
 prune_slot(Vacuum *vacuum, Buffer buffer, SlotId id)
@@ -258,9 +294,8 @@ prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
 		{
 			PageEdit	edit;
 
+			/* the node first, then its slots from the first to the last */
 			page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
-			slot_page_release(slot_of(geometry,
-									  page_edit_page(&edit, buffer, false), id));
 			if (before == NO_SLOT)
 				((GraphNode *) slot_of(base,
 									   page_edit_page(&edit, node_buffer, false),
@@ -269,7 +304,10 @@ prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
 				((HnswTids *) slot_of(geometry,
 									  page_edit_page(&edit, before_buffer, false),
 									  before))->next = next;
+			slot_page_release(slot_of(geometry,
+									  page_edit_page(&edit, buffer, false), id));
 			page_edit_end(&edit);
+			note_free_tids(vacuum, block);
 			if (!same)
 				UnlockReleaseBuffer(buffer);
 		}
@@ -344,8 +382,7 @@ mark_page(Vacuum *vacuum, Buffer buffer)
 	for (uint32 slot = 0; slot < slots; slot++)
 	{
 		if (slot_at(geometry, page, slot)->state == SLOT_DELETED)
-			vacuum->base.ids[vacuum->base.count++] =
-				slot_id(geometry, block, slot);
+			set_add(&vacuum->base, slot_id(geometry, block, slot));
 	}
 }
 
@@ -378,12 +415,27 @@ mark_upper_page(Vacuum *vacuum, Buffer buffer)
 			}
 			node->header.state = SLOT_DELETED;
 		}
-		if (node->header.state == SLOT_DELETED && !set_full(&vacuum->upper, 1))
-			vacuum->upper.ids[vacuum->upper.count++] =
-				slot_id(geometry, block, slot);
+		if (node->header.state == SLOT_DELETED)
+			set_add(&vacuum->upper, slot_id(geometry, block, slot));
 	}
 	if (editing)
 		page_edit_end(&edit);
+}
+
+/* Has a page a slot that was freed, without being on the list? */
+static bool
+has_unlisted_space(const SlotGeometry *geometry, Page page)
+{
+	uint32		slots = slots_in_use(geometry, page);
+
+	if (page_opaque(page)->in_free_list)
+		return false;
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		if (slot_at(geometry, page, slot)->state == SLOT_FREE)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -400,10 +452,18 @@ mark(Vacuum *vacuum, BlockNumber block, BlockNumber blocks)
 		Buffer		buffer = lock_page_of(vacuum, block, PAGE_RECORD,
 										  BUFFER_LOCK_EXCLUSIVE);
 
+		bool		offer;
+
 		if (!BufferIsValid(buffer))
 			continue;
 		mark_page(vacuum, buffer);
+		/* freed by a vacuum that did not come to say so */
+		offer = has_unlisted_space(&vacuum->index->shape.base,
+								   BufferGetPage(buffer));
 		UnlockReleaseBuffer(buffer);
+		if (offer)
+			slot_page_offer(vacuum->relation, PAGE_RECORD, block);
+		offer_free_tids(vacuum);
 	}
 	set_finish(&vacuum->base);
 	if (vacuum->base.count == 0)
@@ -412,8 +472,6 @@ mark(Vacuum *vacuum, BlockNumber block, BlockNumber blocks)
 	/*
 	 * Nodes above elements of pages up to here; those of deleted elements
 	 * behind (which an interrupted vacuum has left) may be marked as well.
-	 * Memory suffices: an upper level has fewer nodes than the one below, and
-	 * the set as much room; what should not fit is left for the next vacuum.
 	 */
 	blocks = RelationGetNumberOfBlocks(vacuum->relation);
 	for (BlockNumber at = META_BLOCK + 1; at < blocks; at++)
@@ -527,10 +585,13 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 	int			found;
 	int			count = 0;
 
-	hnsw_get_entry(vacuum->relation, &entry);
-	if (entry.level < level)
-		return 0;
-	start = graph_descend(vacuum->search, entry, level);
+	do
+	{
+		hnsw_get_entry(vacuum->relation, &entry);
+		if (entry.level < level)
+			return 0;
+		start = graph_descend(vacuum->search, entry, level);
+	} while (start == NO_SLOT);
 	graph_search_begin(vacuum->search, level, &start, 1);
 	graph_search_run(vacuum->search, ef);
 	found = graph_search_take(vacuum->search, Min(ef, MEND_CANDIDATES), false,
@@ -558,7 +619,19 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 	count = find_candidates(vacuum, level, id, node);
 	count = graph_rank(vacuum->selector, level, vacuum->query, candidates, count);
 	if (count < MEND_LEAST)
-		count = search_candidates(vacuum, level, id);
+	{
+		int			found = search_candidates(vacuum, level, id);
+
+		if (found > count)
+			count = found;
+		else
+		{
+			/* that has overwritten what there was */
+			count = find_candidates(vacuum, level, id, node);
+			count = graph_rank(vacuum->selector, level, vacuum->query,
+							   candidates, count);
+		}
+	}
 	count = graph_select(vacuum->selector, level, candidates, count,
 						 graph_capacity(shape, level),
 						 graph_fill(shape, level));
@@ -582,6 +655,21 @@ needs_mending(const Vacuum *vacuum, int level, const GraphNode *node)
 			return true;
 	}
 	return false;
+}
+
+/* Remember the best one to be the entry point, if that must move. */
+static void
+consider_survivor(Vacuum *vacuum, const GraphNode *node, GraphId id)
+{
+	bool		linked = node->neighbors > 0;
+
+	if (linked < vacuum->survivor_linked ||
+		(linked == vacuum->survivor_linked &&
+		 (int) node->level <= vacuum->survivor.level))
+		return;
+	vacuum->survivor.id = id;
+	vacuum->survivor.level = node->level;
+	vacuum->survivor_linked = linked;
 }
 
 /*
@@ -614,12 +702,8 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 		GraphId		id = slot_id(geometry, block, slot);
 
 		vacuum->counts[slot] = -1;
-		if (node->header.state == SLOT_USED &&
-			((int) node->level > vacuum->survivor.level))
-		{
-			vacuum->survivor.level = node->level;
-			vacuum->survivor.id = id;
-		}
+		if (node->header.state == SLOT_USED)
+			consider_survivor(vacuum, node, id);
 		if (!needs_mending(vacuum, node->level, node))
 			continue;
 		CHECK_FOR_INTERRUPTS();
@@ -683,6 +767,13 @@ mend_entry(Vacuum *vacuum)
 }
 
 static void
+wait_for_inserts(Vacuum *vacuum)
+{
+	LockPage(vacuum->relation, META_BLOCK, ExclusiveLock);
+	UnlockPage(vacuum->relation, META_BLOCK, ExclusiveLock);
+}
+
+static void
 mend(Vacuum *vacuum)
 {
 	BlockNumber blocks;
@@ -691,11 +782,11 @@ mend(Vacuum *vacuum)
 	 * Whoever began to insert before the elements were marked may yet write
 	 * their numbers; whoever begins now will not.
 	 */
-	LockPage(vacuum->relation, META_BLOCK, ExclusiveLock);
-	UnlockPage(vacuum->relation, META_BLOCK, ExclusiveLock);
+	wait_for_inserts(vacuum);
 
 	vacuum->survivor.id = NO_SLOT;
 	vacuum->survivor.level = -1;
+	vacuum->survivor_linked = false;
 	blocks = RelationGetNumberOfBlocks(vacuum->relation);
 	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
 	{
@@ -708,6 +799,9 @@ mend(Vacuum *vacuum)
 			;
 	}
 	mend_entry(vacuum);
+
+	/* whoever read a number before it was replaced may yet go there */
+	wait_for_inserts(vacuum);
 }
 
 /* ------------------------------------------------------------------------
@@ -733,8 +827,10 @@ free_tids(Vacuum *vacuum, SlotId id)
 		id = tids->next;
 		slot_page_release(&tids->header);
 		page_edit_end(&edit);
+		note_free_tids(vacuum, BufferGetBlockNumber(buffer));
 		UnlockReleaseBuffer(buffer);
 	}
+	offer_free_tids(vacuum);
 }
 
 /* Free the nodes of a set, page by page. */
@@ -800,6 +896,7 @@ vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
 	PageStore  *store = &vacuum->store;
 	const GraphShape *shape = &index->shape;
 	Size		kilobytes = maintenance_work_mem;
+	Size		room;
 	uint32		slots = Max(shape->base.per_page, shape->upper.per_page);
 
 	if (AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1)
@@ -808,9 +905,16 @@ vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
 	vacuum->relation = info->index;
 	vacuum->index = index;
 	page_store_init(store, info->index, index, RelationNeedsWAL(info->index));
-	vacuum->memory = mul_size(kilobytes, 1024);
-	set_init(&vacuum->base, vacuum->memory / 2);
-	set_init(&vacuum->upper, vacuum->memory / 2);
+
+	/*
+	 * Half for the sets, and in these half for the numbers and half for the
+	 * bits; one in m or so has a node above.
+	 */
+	room = mul_size(kilobytes, 1024) / 4 / sizeof(GraphId);
+	room = Min(room, mul_size(RelationGetNumberOfBlocks(info->index), slots));
+	room = Max(room, mul_size(2, slots));
+	set_init(&vacuum->base, room);
+	set_init(&vacuum->upper, Max(room / 8, 64));
 	vacuum->query = codec_query_create(&index->codec, &store->values, false);
 	vacuum->search = graph_search_create(shape, &store->store, vacuum->query);
 	vacuum->selector = graph_selector_create(shape, &store->store, &index->codec,

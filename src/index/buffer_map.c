@@ -108,7 +108,8 @@ map_read(BufferMap *map, BlockNumber block)
 	Buffer		guess = map_guess(map, block);
 	Buffer		buffer;
 
-	if (guess != InvalidBuffer &&
+	/* local buffers: PostgreSQL 14 looks in the wrong place for them */
+	if (guess > 0 &&
 		ReadRecentBuffer(relation_locator(map->index), MAIN_FORKNUM, block,
 						 guess))
 		return guess;

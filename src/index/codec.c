@@ -20,6 +20,12 @@
 #include "math/distance/distance.h"
 #include "types/dense.h"
 
+/*
+ * Below this, some terms of the sum of squares that a cosine distance divides
+ * by are float's denormal numbers, and the bounds do not hold.
+ */
+#define TINY_NORM2	1e-24
+
 bool
 codec_quantizable(const IndexColumn *column)
 {
@@ -126,10 +132,12 @@ set_floats(CodecQuery *query, const DenseVector *value)
 
 	norm2 = distance_kernels->f32_norm2(query->floats, dims);
 	query->norm = sqrt(norm2);
+	query->tiny = false;
 	if (codec->column.metric == METRIC_COSINE)
 	{
 		if (norm2 == 0)
 			return false;
+		query->tiny = norm2 < TINY_NORM2;
 		for (int i = 0; i < dims; i++)
 			query->floats[i] = (float) (query->floats[i] / query->norm);
 		query->norm = 1;
@@ -152,7 +160,10 @@ codec_query_set(CodecQuery *query, const struct varlena *value)
 
 	if (!set_floats(query, (const DenseVector *) value))
 	{
+		/* the norm of what codec_indexes is not 0, in double precision */
+		Assert(false);
 		query->constant = true;
+		memset(query->residual, 0, codec->rotation.padded * sizeof(float));
 		return;
 	}
 	for (int i = 0; i < dims; i++)
@@ -340,6 +351,8 @@ codec_bounded_make(const CodecQuery *query, void *bounded)
 	/* sums of doubles are off by less than one part in 2^30 */
 	value->error = float_above(sqrt(error2) * (1 + 1e-9));
 	value->norm = float_above((sqrt(norm2) + sqrt(error2)) * (1 + 1e-9));
+	if (query->tiny)
+		value->error = INFINITY;
 }
 
 bool
@@ -401,7 +414,8 @@ codec_bounds(CodecQuery *query, const void *bounded, double *low, double *high)
 		*low = Min(*low, 2);
 		*high = Max(*high, 0);
 	}
-	if (!isfinite(middle) || !isfinite(slack) || query->norm * value->norm > 1e37)
+	if (!isfinite(middle) || !isfinite(slack) || query->tiny ||
+		query->norm * value->norm > 1e37)
 	{
 		*low = -INFINITY;
 		*high = INFINITY;

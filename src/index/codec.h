@@ -80,6 +80,7 @@ typedef struct CodecQuery
 	float	   *residual;		/* less the mean, rotated; padded */
 	double		residual_mean;	/* <value - mean, mean> */
 	double		norm;			/* of floats */
+	bool		tiny;			/* cosine: float sums of squares are inexact */
 	char	   *scratch[2];		/* outer values, read in */
 	Size		scratch_size[2];
 } CodecQuery;

@@ -12,6 +12,8 @@
  *		page_edit_end(&edit);
  *
  * Buffers are pinned and exclusively locked, by the caller, all the while.
+ * Pages are registered in the order in which scans lock them (README.md of the
+ * access method): a standby takes their locks in that order when it replays.
  */
 #ifndef VECTOR_INDEX_PAGE_EDIT_H
 #define VECTOR_INDEX_PAGE_EDIT_H

@@ -149,6 +149,13 @@ slot_page_find(Relation index, PageKind kind, BlockNumber *target, bool full,
 	}
 
 	LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
+	block = page_meta(BufferGetPage(meta))->space.filling[kind];
+	if (block != InvalidBlockNumber && block != old)
+	{
+		/* somebody else has just provided one */
+		UnlockReleaseBuffer(meta);
+		return *target = block;
+	}
 	page_edit_begin(&edit, index, log);
 	space = &page_meta(page_edit_page(&edit, meta, false))->space;
 	if (space->list[kind] != InvalidBlockNumber)

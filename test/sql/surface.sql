@@ -26,18 +26,25 @@ SELECT 'opclass', a.amname||' '||o.opcname,
 	'for='||format_type(o.opcintype, NULL)||' default='||o.opcdefault
 	||' operators='||(SELECT string_agg(amopopr::regoperator::text||'@'||amopstrategy||CASE amoppurpose WHEN 'o' THEN ' order by' ELSE '' END, ', ' ORDER BY amopstrategy) FROM pg_amop WHERE amopfamily = o.opcfamily)
 	||' support='||(SELECT string_agg(amprocnum||'='||amproc::regprocedure::text, ', ' ORDER BY amprocnum) FROM pg_amproc WHERE amprocfamily = o.opcfamily)
-FROM member JOIN pg_opclass o ON o.oid = objid AND classid = 'pg_opclass'::regclass JOIN pg_am a ON a.oid = o.opcmethod;
+FROM member JOIN pg_opclass o ON o.oid = objid AND classid = 'pg_opclass'::regclass JOIN pg_am a ON a.oid = o.opcmethod
+UNION ALL
+SELECT 'access method', amname, amhandler::text
+FROM member JOIN pg_am a ON a.oid = objid AND classid = 'pg_am'::regclass;
 
--- Rows of access methods that do not exist yet
+-- Settings are there once the library has been loaded
+SELECT '[1,2]'::vector;
+INSERT INTO installed
+SELECT 'setting', name, format('type=%s default=%s min=%s max=%s values=%s context=%s', vartype, boot_val, coalesce(min_val, '-'), coalesce(max_val, '-'), coalesce(array_to_string(enumvals, '|'), '-'), context)
+FROM pg_settings WHERE name ~ '^(vector|hnsw|ivfflat)\.';
+
+-- Rows of an access method that does not exist yet
 CREATE VIEW expected AS
 SELECT * FROM surface
-WHERE kind NOT IN ('access method', 'setting')
-	AND NOT (kind = 'opclass' AND name ~ '^(hnsw|ivfflat) ')
-	AND NOT (kind = 'function' AND name ~ '^(hnsw|ivfflat)');
+WHERE NOT (kind IN ('access method', 'opclass', 'function', 'setting') AND name ~ '^ivfflat');
 
 SELECT kind, count(*) FROM expected GROUP BY kind ORDER BY kind;
 
--- Missing or different: none
+-- Missing or different, on purpose: scans go on where a filter leaves too few rows
 SELECT e.kind, e.name, e.properties AS expected, i.properties AS installed
 FROM expected e LEFT JOIN installed i ON i.kind = e.kind AND i.name = e.name
 WHERE i.properties IS DISTINCT FROM e.properties ORDER BY 1, 2;

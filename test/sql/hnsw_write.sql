@@ -1,0 +1,148 @@
+-- hnsw: insert, update, delete, vacuum
+CREATE SCHEMA hnsw_write;
+SET search_path = hnsw_write, public;
+\set ECHO none
+\i test/sql/hnsw.inc
+\set ECHO all
+-- temporary tables: what is dead here is dead to every other session
+SET enable_seqscan = off;
+SET vector.enable_exact_scan = off;
+SET hnsw.ef_search = 1000;
+CREATE TEMP TABLE items (LIKE sample_type, n int DEFAULT 0) WITH (fillfactor = 50);
+INSERT INTO items SELECT * FROM sample(1, 300);
+CREATE INDEX items_index ON items USING hnsw (v vector_l2_ops);
+CREATE FUNCTION check_items(OUT index boolean, OUT rows bigint, OUT differences bigint, OUT disorder bigint, OUT twice bigint) LANGUAGE sql AS
+	'SELECT * FROM nearest(''items'', ''v'', ''<->'', ''SELECT v FROM sample(21, 21)'')';
+
+-- rows of a transaction that fails, or of a part of it
+BEGIN;
+INSERT INTO items SELECT * FROM sample(301, 310);
+SELECT * FROM check_items();
+SAVEPOINT s;
+INSERT INTO items SELECT * FROM sample(311, 320);
+SELECT * FROM check_items();
+ROLLBACK TO s;
+SELECT * FROM check_items();
+INSERT INTO items SELECT * FROM sample(321, 325);
+RELEASE s;
+COMMIT;
+SELECT * FROM check_items();
+BEGIN;
+INSERT INTO items SELECT * FROM sample(331, 340);
+DELETE FROM items WHERE id < 20;
+UPDATE items SET v = '[1,2,3,4,5,6,7,8,9,10,11,12]' WHERE id < 40;
+ROLLBACK;
+SELECT * FROM check_items();
+-- the rows that an older snapshot sees
+BEGIN;
+DECLARE before CURSOR FOR SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 21);
+DELETE FROM items WHERE id % 2 = 0;
+SELECT * FROM check_items();
+MOVE 300 IN before;
+FETCH ALL FROM before;
+ROLLBACK;
+
+-- updates that leave the value as it is cost the index nothing
+SELECT pg_relation_size('items_index') AS size \gset
+BEGIN;
+UPDATE items SET n = n + 1;
+UPDATE items SET n = n + 1 WHERE id < 50;
+SELECT pg_stat_get_xact_tuples_hot_updated('items'::regclass) > 250 AS hot;
+COMMIT;
+SELECT pg_relation_size('items_index') = :size AS same_size;
+SELECT * FROM check_items();
+-- those that change it do
+UPDATE items SET v = v + '[1,0,0,0,0,0,0,0,0,0,0,0]' WHERE id % 3 = 0;
+SELECT * FROM check_items();
+UPDATE items SET v = NULL WHERE id % 10 = 4;
+UPDATE items SET v = '[1,2,3,4,5,6,7,8,9,10,11,12]' WHERE v IS NULL AND id % 20 <> 4;
+SELECT * FROM check_items();
+-- the same value in a new row
+CREATE INDEX items_n ON items (n);
+UPDATE items SET n = n + 1;
+SELECT * FROM check_items();
+DROP INDEX items_n;
+
+-- dead rows never shrink the result, whether a scan has marked them or not
+SET hnsw.ef_search = 10;
+SET hnsw.iterative_scan = off;
+DELETE FROM items WHERE id IN (SELECT id FROM items ORDER BY v <-> (SELECT v FROM sample(21, 21)) LIMIT 8);
+SET hnsw.iterative_scan = strict_order;
+SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM sample(21, 21)) LIMIT 10) x;
+SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM sample(21, 21)) LIMIT 10) x;
+SET hnsw.iterative_scan = off;
+SELECT count(*) >= 10 AS enough FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM sample(21, 21)) LIMIT 10) x;
+RESET hnsw.iterative_scan;
+SET hnsw.ef_search = 1000;
+SELECT * FROM check_items();
+VACUUM items;
+SELECT * FROM check_items();
+
+-- space is used again
+DELETE FROM items WHERE id % 2 = 0;
+VACUUM items;
+SELECT * FROM check_items();
+DELETE FROM items;
+SELECT * FROM check_items();
+VACUUM items;
+SELECT * FROM check_items();
+INSERT INTO items SELECT * FROM sample(1, 300);
+SELECT * FROM check_items();
+SELECT pg_relation_size('items_index') AS size \gset
+DELETE FROM items;
+VACUUM items;
+INSERT INTO items SELECT * FROM sample(1, 300);
+DELETE FROM items WHERE id % 3 > 0;
+VACUUM items;
+INSERT INTO items SELECT * FROM sample(1, 300) WHERE id % 3 > 0;
+SELECT * FROM check_items();
+SELECT pg_relation_size('items_index') - :size AS growth;
+-- also that of values outside of their elements
+CREATE TEMP TABLE sparse (id int, s sparsevec(20000)) WITH (autovacuum_enabled = off);
+CREATE INDEX sparse_index ON sparse USING hnsw (s sparsevec_l2_ops);
+CREATE TEMP VIEW sparse_source AS SELECT i AS id, (SELECT array_agg(sin(i * 0.37 + j) + i * 0.01) FROM generate_series(1, i * 50) j)::vector::sparsevec::text AS s FROM generate_series(1, 100) i;
+CREATE FUNCTION fill_sparse() RETURNS void LANGUAGE sql AS 'INSERT INTO sparse SELECT id, regexp_replace(s, ''/.*'', ''/20000'')::sparsevec FROM sparse_source';
+SELECT fill_sparse();
+SELECT * FROM nearest('sparse', 's', '<->', 'SELECT s FROM sparse WHERE id = 7');
+SELECT pg_relation_size('sparse_index') AS size \gset
+DELETE FROM sparse;
+VACUUM sparse;
+SELECT fill_sparse();
+SELECT * FROM nearest('sparse', 's', '<->', 'SELECT s FROM sparse WHERE id = 7');
+SELECT pg_relation_size('sparse_index') - :size AS growth;
+
+-- thousands of equal values share an element
+CREATE TEMP TABLE equal (id int, v vector(12)) WITH (autovacuum_enabled = off);
+INSERT INTO equal SELECT i, '[1,2,3,4,5,6,7,8,9,10,11,12]' FROM generate_series(1, 3000) i;
+INSERT INTO equal SELECT id + 3000, v FROM sample(1, 40) WHERE v IS NOT NULL;
+CREATE INDEX equal_index ON equal USING hnsw (v vector_l2_ops);
+CREATE FUNCTION check_equal(most int, OUT rows bigint, OUT different bigint, OUT equal bigint) LANGUAGE sql AS
+	'SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE d = 0) FROM (SELECT id, v <-> ''[1,2,3,4,5,6,7,8,9,10,11,12]'' AS d FROM equal ORDER BY v <-> ''[1,2,3,4,5,6,7,8,9,10,11,12]'' LIMIT most) x';
+SET hnsw.ef_search = 40;
+SELECT pg_relation_size('equal_index') < pg_relation_size('equal') / 2 AS small;
+SELECT most, r.* FROM unnest('{1,40,41,2000,3000,4000}'::int[]) most, check_equal(most) r;
+SET hnsw.iterative_scan = off;
+SELECT * FROM check_equal(2000);
+RESET hnsw.iterative_scan;
+INSERT INTO equal SELECT i, '[1,2,3,4,5,6,7,8,9,10,11,12]' FROM generate_series(4001, 5000) i;
+SELECT * FROM check_equal(5000);
+DELETE FROM equal WHERE id % 2 = 0;
+SELECT * FROM check_equal(5000);
+VACUUM equal;
+SELECT * FROM check_equal(5000);
+INSERT INTO equal SELECT i, '[1,2,3,4,5,6,7,8,9,10,11,12]' FROM generate_series(6001, 8000) i;
+SELECT * FROM check_equal(5000);
+DELETE FROM equal WHERE v = '[1,2,3,4,5,6,7,8,9,10,11,12]';
+VACUUM equal;
+SELECT * FROM check_equal(5000);
+-- all null, all zero
+CREATE TEMP TABLE none (v vector(3));
+CREATE INDEX none_index ON none USING hnsw (v vector_cosine_ops);
+INSERT INTO none SELECT NULL::vector FROM generate_series(1, 50) UNION ALL SELECT '[0,0,0]' FROM generate_series(1, 50);
+SELECT * FROM nearest('none', 'v', '<=>', 'SELECT ''[1,2,3]''::vector');
+REINDEX INDEX none_index;
+SELECT * FROM nearest('none', 'v', '<=>', 'SELECT ''[1,2,3]''::vector');
+UPDATE none SET v = '[1,2,3]';
+SELECT * FROM nearest('none', 'v', '<=>', 'SELECT ''[1,2,3]''::vector');
+
+DROP SCHEMA hnsw_write CASCADE;
