@@ -25,6 +25,7 @@
  */
 #include "hnsw/hnsw.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "access/genam.h"
@@ -125,6 +126,7 @@ typedef struct BuildEdge
 {
 	float		distance;
 	bool		diverse;
+	bool		tree;			/* EDGE_TREE */
 } BuildEdge;
 
 /* The graph in memory, for graph.c */
@@ -365,16 +367,62 @@ memory_edges(const MemoryStore *memory, int level, GraphId id)
 }
 
 /*
- * Make a new element, whose value the query is set to, a neighbour of a node.
- * Neighbours stay in ascending order of distance.  If there is one too many,
- * the farthest one that is not diverse goes, or else the farthest: as
- * graph_drop_one does, but that a neighbour that was not diverse because of
- * one that has gone is not looked at again.
+ * Does a new neighbour at a distance come before one that is there?  Equal
+ * distances are in a different order at every node, so that among many equal
+ * ones not all nodes keep the same.
+ */
+static inline bool
+comes_before(GraphId to, float distance, GraphId id, float other_distance,
+			 GraphId other)
+{
+	if (distance != other_distance)
+		return distance < other_distance;
+	return (id ^ to) * 0x9E3779B1u < (edge_id(other) ^ to) * 0x9E3779B1u;
+}
+
+/*
+ * Which of a full node's neighbours makes room for a new one: the farthest that
+ * is not diverse, or else the farthest, and none that the tree needs.  edge is
+ * the new one, to be put in at place; distances are those of the others from
+ * it.  -1: none, the new one is turned down.
+ */
+static int
+choose_victim(const BuildEdge *edges, int count, const BuildEdge *edge,
+			  int place, const float *distances)
+{
+	int			farthest = -1;
+
+	for (int i = count - 1; i >= 0; i--)
+	{
+		if (i + 1 == place && !edge->tree)
+		{
+			if (!edge->diverse)
+				return -1;
+			if (farthest < 0)
+				farthest = INT_MAX; /* the new one, if all are diverse */
+		}
+		if (edges[i].tree)
+			continue;
+		if (!edges[i].diverse ||
+			(edge->diverse && i >= place && distances[i] < edges[i].distance))
+			return i;
+		if (farthest < 0)
+			farthest = i;
+	}
+	return farthest == INT_MAX ? -1 : farthest;
+}
+
+/*
+ * Make a new element, whose value the query is set to, a neighbour of a node;
+ * tree: its child.  Neighbours stay in ascending order of distance.  If there is
+ * one too many, one goes: as graph_drop_one does, but that a neighbour that was
+ * not diverse because of one that has gone is not looked at again.
  *
  * See the head of this file about the order of these stores.
  */
 static void
-memory_link(Builder *builder, int level, const GraphNear *to, GraphId id)
+memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
+			bool tree)
 {
 	const GraphShape *shape = &builder->index->shape;
 	GraphNode  *node = memory_node(&builder->memory, level, to->id);
@@ -382,7 +430,7 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id)
 	volatile GraphId *ids = node_neighbors(shape, node);
 	const void *payloads[GRAPH_MAX_NEIGHBORS];
 	float		distances[GRAPH_MAX_NEIGHBORS];
-	BuildEdge	edge = {to->distance, true};
+	BuildEdge	edge = {to->distance, true, tree};
 	LWLock	   *lock = node_lock(builder, to->id);
 	int			count;
 	int			place;
@@ -391,11 +439,14 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id)
 	build_lock(builder, lock, LW_EXCLUSIVE);
 	count = node->neighbors;
 	for (int i = 0; i < count; i++)
-		payloads[i] = node_payload(memory_node(&builder->memory, level, ids[i]));
+		payloads[i] = node_payload(memory_node(&builder->memory, level,
+											   edge_id(ids[i])));
 	codec_distances(builder->inserter->query, payloads, count, distances);
 
-	for (place = 0; place < count && edges[place].distance <= edge.distance; place++)
+	for (place = 0; place < count; place++)
 	{
+		if (comes_before(to->id, edge.distance, id, edges[place].distance, ids[place]))
+			break;
 		if (edges[place].diverse && distances[place] < edge.distance)
 			edge.diverse = false;
 	}
@@ -403,20 +454,7 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id)
 	dropped = count;
 	if (count == graph_capacity(shape, level))
 	{
-		/* from the far end: its place is where the new one comes to stand */
-		for (dropped = count - 1; dropped >= 0; dropped--)
-		{
-			if (dropped + 1 == place && !edge.diverse)
-				break;
-			if (!edges[dropped].diverse ||
-				(edge.diverse && dropped >= place &&
-				 distances[dropped] < edges[dropped].distance))
-				break;
-		}
-		if (!edge.diverse && dropped + 1 <= place)
-			dropped = -1;		/* the new one itself */
-		else if (dropped < 0)
-			dropped = place < count ? count - 1 : -1;
+		dropped = choose_victim(edges, count, &edge, place, distances);
 		if (dropped < 0)
 		{
 			build_unlock(builder, lock);
@@ -449,7 +487,7 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id)
 			edges[i] = edges[i + 1];
 		}
 	}
-	ids[place] = id;
+	ids[place] = id | (tree ? EDGE_TREE : 0);
 	edges[place] = edge;
 	if (dropped == count)
 	{
@@ -516,7 +554,8 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
 	for (int i = 0; i < links->count; i++)
 	{
-		ids[i] = links->near[i].id;
+		ids[i] = graph_edge(links, i);
+		edges[i].tree = edge_in_tree(ids[i]);
 		edges[i].distance = links->near[i].distance;
 		edges[i].diverse = links->near[i].diverse;
 	}
@@ -549,7 +588,10 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	}
 
 	for (int at = 0; at <= level; at++)
+	{
 		links[at].count = 0;
+		links[at].parent = -1;
+	}
 	if (entry.level >= 0)
 	{
 		int			results = graph_find_links(builder->search,
@@ -582,7 +624,8 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 		for (int i = 0; i < links[at].count; i++)
 		{
 			if (graph_links_back(&builder->index->shape, &links[at], i))
-				memory_link(builder, at, &links[at].near[i], ids[at]);
+				memory_link(builder, at, &links[at].near[i], ids[at],
+							i == links[at].parent);
 		}
 	}
 	if (rises)

@@ -12,6 +12,7 @@
 #include "hnsw/graph.h"
 
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -348,6 +349,8 @@ visit_neighbors(const GraphNode *node, void *arg)
 	neighbors->count = Min(count, neighbors->capacity);
 	memcpy(neighbors->ids, node_neighbors(neighbors->shape, node),
 		   neighbors->count * sizeof(GraphId));
+	for (int i = 0; i < neighbors->count; i++)
+		neighbors->ids[i] = edge_id(neighbors->ids[i]);
 }
 
 /* The neighbours of a node, in any state */
@@ -804,14 +807,15 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 	Ranking		ranking;
 	Size		size = selector->shape->payload_size;
 	int			alive = 0;
-	int			dropped = count - 1;
+	int			dropped = -1;
 
 	Assert(count <= GRAPH_MAX_NEIGHBORS + 1);
 	for (int i = 0; i < count; i++)
 	{
 		char	   *copy = selector->payloads + alive * size;
 
-		ranking.payloads[alive] = get_payload(selector, level, ids[i], copy);
+		ranking.payloads[alive] = get_payload(selector, level, edge_id(ids[i]),
+											  copy);
 		ids[alive] = ids[i];
 		if (ranking.payloads[alive] != NULL)
 			alive++;
@@ -846,15 +850,64 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 	ranking.diverse[0] = true;
 	for (int i = count - 1; i > 0; i--)
 	{
+		if (edge_in_tree(ids[i]))
+			continue;
+		if (dropped < 0)
+			dropped = i;		/* the farthest, if all are diverse */
 		if (!is_diverse(&ranking, i))
 		{
 			dropped = i;
 			break;
 		}
 	}
+	if (dropped < 0)
+		return count;
 	memmove(ids + dropped, ids + dropped + 1,
 			(count - 1 - dropped) * sizeof(GraphId));
 	return count - 1;
+}
+
+typedef struct TreeArg
+{
+	const GraphShape *shape;
+	int			edges;
+} TreeArg;
+
+static void
+visit_tree_edges(const GraphNode *node, void *arg)
+{
+	TreeArg    *tree = (TreeArg *) arg;
+
+	tree->edges = count_tree_edges(node_neighbors(tree->shape, node),
+								   Min(node->neighbors, graph_capacity(tree->shape, 0)));
+}
+
+/*
+ * Which of the neighbours of a new element is to be its parent in the tree: the
+ * nearest one that has not too many edges of the tree yet, or else the one that
+ * has the fewest.
+ */
+static int
+choose_parent(GraphSearch *search, const GraphLinks *links)
+{
+	int			fewest = INT_MAX;
+	int			parent = -1;
+
+	for (int i = 0; i < links->count; i++)
+	{
+		TreeArg		tree = {search->shape, 0};
+
+		search->store->visit(search->store, 0, links->near[i].id,
+							 visit_tree_edges, &tree);
+		if (tree.edges < graph_tree_limit(search->shape))
+			return i;
+		if (tree.edges < fewest)
+		{
+			fewest = tree.edges;
+			parent = i;
+		}
+	}
+	return parent;
 }
 
 /* The neighbours of a new element among what a search has found */
@@ -874,6 +927,7 @@ choose_links(GraphSearch *search, GraphSelector *selector, int ef,
 								graph_capacity(search->shape, level),
 								graph_fill(search->shape, level));
 	memcpy(links->near, selector->candidates, links->count * sizeof(GraphNear));
+	links->parent = level == 0 ? choose_parent(search, links) : -1;
 	return count;
 }
 

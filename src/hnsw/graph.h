@@ -112,6 +112,55 @@ node_neighbors(const GraphShape *shape, const GraphNode *node)
 	return (GraphId *) ((char *) node + sizeof(GraphNode) + shape->payload_size);
 }
 
+/*
+ * A neighbour as a node of level 0 has it: the number, and whether the edge
+ * belongs to the tree that keeps all elements together.  Each new element
+ * becomes the child of a neighbour; both keep the edge, whatever better ones
+ * come, until one of them is deleted (README.md).
+ */
+#define EDGE_TREE	((GraphId) 0x80000000)
+
+static inline GraphId
+edge_id(GraphId edge)
+{
+	return edge & ~EDGE_TREE;
+}
+
+static inline bool
+edge_in_tree(GraphId edge)
+{
+	return (edge & EDGE_TREE) != 0;
+}
+
+static inline int
+count_tree_edges(const GraphId *edges, int count)
+{
+	int			result = 0;
+
+	for (int i = 0; i < count; i++)
+		result += edge_in_tree(edges[i]);
+	return result;
+}
+
+/* Has a list of edges one to id, of either kind? */
+static inline bool
+edges_lead_to(const GraphId *edges, int count, GraphId id)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (edge_id(edges[i]) == id)
+			return true;
+	}
+	return false;
+}
+
+/* From so many on, a node is not made a parent if there is another choice */
+static inline int
+graph_tree_limit(const GraphShape *shape)
+{
+	return shape->m;
+}
+
 typedef struct GraphEntry
 {
 	GraphId		id;				/* at its level */
@@ -313,6 +362,7 @@ graph_fill(const GraphShape *shape, int level)
 typedef struct GraphLinks
 {
 	int			count;
+	int			parent;			/* at level 0: which one; -1: none */
 	GraphNear	near[GRAPH_MAX_NEIGHBORS];
 } GraphLinks;
 
@@ -324,7 +374,14 @@ typedef struct GraphLinks
 static inline bool
 graph_links_back(const GraphShape *shape, const GraphLinks *links, int i)
 {
-	return links->near[i].diverse || i < shape->m * 3 / 4;
+	return links->near[i].diverse || i < shape->m * 3 / 4 || i == links->parent;
+}
+
+/* The i-th neighbour as it is stored in the new element's node */
+static inline GraphId
+graph_edge(const GraphLinks *links, int i)
+{
+	return links->near[i].id | (i == links->parent ? EDGE_TREE : 0);
 }
 
 /*
@@ -353,10 +410,11 @@ extern int	graph_rank(GraphSelector *selector, int level, CodecQuery *query,
 
 /*
  * A node of level, whose payload is given, has one neighbour too many: take one
- * of the count in ids away, the one that graph_select would leave out if it
- * chose and filled up among all of them: the farthest one that is not diverse,
- * or else the farthest.  Nodes that are no longer there go first, all of them.
- * Returns the number left, in ascending order of distance.
+ * of the count edges in ids away, the one that graph_select would leave out if
+ * it chose and filled up among all of them: the farthest one that is not
+ * diverse, or else the farthest; but no edge of the tree.  Nodes that are no
+ * longer there go first, all of them.  Returns the number left, in ascending
+ * order of distance; count, if all are of the tree.
  */
 extern int	graph_drop_one(GraphSelector *selector, int level,
 						   const void *payload, GraphId *ids, int count);

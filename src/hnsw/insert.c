@@ -263,7 +263,7 @@ write_node(HnswInserter *inserter, int level, const GraphNode *head,
 	memcpy(node_payload(node), inserter->payload, shape->payload_size);
 	ids = node_neighbors(shape, node);
 	for (int i = 0; i < links->count; i++)
-		ids[i] = links->near[i].id;
+		ids[i] = graph_edge(links, i);
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 	return id;
@@ -284,7 +284,7 @@ set_links(HnswInserter *inserter, int level, GraphId id, const GraphLinks *links
 	node = page_store_edit(store, level, id, &edit, buffer);
 	ids = node_neighbors(&inserter->index->shape, node);
 	for (int i = 0; i < links->count; i++)
-		ids[i] = links->near[i].id;
+		ids[i] = graph_edge(links, i);
 	node->neighbors = links->count;
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
@@ -294,48 +294,40 @@ set_links(HnswInserter *inserter, int level, GraphId id, const GraphLinks *links
  * Links to the new element
  */
 
-static bool
-contains(const GraphId *ids, int count, GraphId id)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (ids[i] == id)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Which neighbour of a node is to make room for a new one: its place in ids, of
  * which there are count, or count: none, the new one is turned down.
  */
 static int
 find_place(HnswInserter *inserter, int level, const GraphId *ids, int count,
-		   GraphId id)
+		   GraphId edge)
 {
 	GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
 	int			left;
 
 	memcpy(after, ids, count * sizeof(GraphId));
-	after[count] = id;
+	after[count] = edge;
 	left = graph_drop_one(inserter->selector, level, inserter->link_payload,
 						  after, count + 1);
+	if (left > count)
+		return count;
 	for (int i = 0; i < count; i++)
 	{
-		if (!contains(after, left, ids[i]))
+		if (!edges_lead_to(after, left, edge_id(ids[i])))
 			return i;
 	}
 	return count;
 }
 
 /*
- * Make id a neighbour of a node, whose choice of neighbours may turn it down.
+ * Make a new element a neighbour of a node, whose choice of neighbours may turn
+ * it down, unless the edge is the tree's.
  * What is computed is computed without a lock, from a copy; if somebody has
  * changed the node meanwhile, again.  Only one number on the page changes, so
  * the WAL record is short.
  */
 static void
-link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
+link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge)
 {
 	PageStore  *store = &inserter->store;
 	const GraphShape *shape = &inserter->index->shape;
@@ -353,7 +345,7 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
 		int			count = node->neighbors;
 		PageEdit	edit;
 
-		if (node->header.state != SLOT_USED || contains(ids, count, id))
+		if (node->header.state != SLOT_USED || edges_lead_to(ids, count, edge_id(edge)))
 		{
 			UnlockReleaseBuffer(buffer);
 			return;
@@ -368,7 +360,7 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
 			memcpy(inserter->link_payload, node_payload(node),
 				   shape->payload_size);
 			UnlockReleaseBuffer(buffer);
-			place = find_place(inserter, level, before, count, id);
+			place = find_place(inserter, level, before, count, edge);
 			if (place == count)
 				return;
 			continue;
@@ -376,7 +368,7 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId id)
 
 		page_edit_begin(&edit, inserter->relation, store->log);
 		node = page_store_edit(store, level, to, &edit, buffer);
-		node_neighbors(shape, node)[place] = id;
+		node_neighbors(shape, node)[place] = edge;
 		if (place == node->neighbors)
 			node->neighbors++;
 		page_edit_end(&edit);
@@ -443,7 +435,10 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 	while (found < 0)
 	{
 		for (int at = 0; at <= level; at++)
+		{
 			inserter->links[at].count = 0;
+			inserter->links[at].parent = -1;
+		}
 		hnsw_get_entry(inserter->relation, entry);
 		if (entry->level < 0)
 			return 0;
@@ -566,7 +561,8 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 		for (int i = 0; i < links[level].count; i++)
 		{
 			if (graph_links_back(&index->shape, &links[level], i))
-				link_back(inserter, level, links[level].near[i].id, ids[level]);
+				link_back(inserter, level, links[level].near[i].id,
+						  ids[level] | (i == links[level].parent ? EDGE_TREE : 0));
 		}
 	}
 }

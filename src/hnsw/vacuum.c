@@ -136,7 +136,8 @@ set_finish(NodeSet *set)
 		set->bits[set->ids[i] / 8] |= 1 << (set->ids[i] % 8);
 }
 
-static bool
+/* The place of a number in a set, or of the next one above */
+static Size
 set_search(const NodeSet *set, GraphId id)
 {
 	Size		low = 0;
@@ -151,7 +152,7 @@ set_search(const NodeSet *set, GraphId id)
 		else
 			high = middle;
 	}
-	return low < set->count && set->ids[low] == id;
+	return low;
 }
 
 static inline bool
@@ -161,7 +162,7 @@ set_has(const NodeSet *set, GraphId id)
 		return false;
 	if (set->bits != NULL)
 		return (set->bits[id / 8] >> (id % 8) & 1) != 0;
-	return set_search(set, id);
+	return set->ids[set_search(set, id)] == id;
 }
 
 static inline const NodeSet *
@@ -553,15 +554,16 @@ find_candidates(Vacuum *vacuum, int level, GraphId id, const GraphNode *node)
 	{
 		for (int i = 0; i < ids_count; i++)
 		{
-			bool		gone = set_has(deleted, ids[i]);
+			GraphId		neighbor = edge_id(ids[i]);
+			bool		gone = set_has(deleted, neighbor);
 
 			if ((gone ? queued == MEND_EXPANSIONS : count == MEND_CANDIDATES) ||
-				!table_add(table, ids[i]))
+				!table_add(table, neighbor))
 				continue;
 			if (gone)
-				queue[queued++] = ids[i];
+				queue[queued++] = neighbor;
 			else
-				vacuum->candidates[count++].id = ids[i];
+				vacuum->candidates[count++].id = neighbor;
 		}
 		if (direct < 0)
 			direct = queued;
@@ -606,6 +608,48 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 	return count;
 }
 
+/*
+ * Put an edge of the tree into a list of neighbours: in the place of one that
+ * is not of the tree, the last one, if there is no room.  Returns their number.
+ */
+static int
+put_tree_edge(const GraphShape *shape, GraphId *list, int count, GraphId id)
+{
+	int			last = -1;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (edge_id(list[i]) == id)
+		{
+			list[i] |= EDGE_TREE;
+			return count;
+		}
+		if (!edge_in_tree(list[i]))
+			last = i;
+	}
+	if (count < graph_capacity(shape, 0))
+		last = count++;
+	if (last >= 0)
+		list[last] = id | EDGE_TREE;
+	return count;
+}
+
+/* The edges of the tree that a node had, but to deleted ones, stay. */
+static int
+keep_tree_edges(Vacuum *vacuum, int level, const GraphNode *node,
+				GraphId *list, int count)
+{
+	const GraphShape *shape = &vacuum->index->shape;
+	const GraphId *ids = node_neighbors(shape, node);
+
+	for (int i = 0; level == 0 && i < node->neighbors; i++)
+	{
+		if (edge_in_tree(ids[i]) && !set_has(&vacuum->base, edge_id(ids[i])))
+			count = put_tree_edge(shape, list, count, edge_id(ids[i]));
+	}
+	return count;
+}
+
 /* New neighbours for a node, whose copy is given, into list */
 static int
 mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
@@ -637,7 +681,7 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 						 graph_fill(shape, level));
 	for (int i = 0; i < count; i++)
 		list[i] = candidates[i].id;
-	return count;
+	return keep_tree_edges(vacuum, level, node, list, count);
 }
 
 /* Does a node lead to a deleted one? */
@@ -651,7 +695,7 @@ needs_mending(const Vacuum *vacuum, int level, const GraphNode *node)
 		return false;
 	for (int i = 0; i < node->neighbors; i++)
 	{
-		if (set_has(deleted, ids[i]))
+		if (set_has(deleted, edge_id(ids[i])))
 			return true;
 	}
 	return false;
@@ -743,6 +787,88 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 	return done;
 }
 
+/* Add an edge of the tree to a node. */
+static void
+add_tree_edge(Vacuum *vacuum, GraphId to, GraphId id)
+{
+	const GraphShape *shape = &vacuum->index->shape;
+	GraphNode  *node;
+	Buffer		buffer = page_store_lock(&vacuum->store, 0, to,
+										 BUFFER_LOCK_EXCLUSIVE, &node);
+
+	if (node->header.state == SLOT_USED)
+	{
+		PageEdit	edit;
+
+		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+		node = page_store_edit(&vacuum->store, 0, to, &edit, buffer);
+		node->neighbors = put_tree_edge(shape, node_neighbors(shape, node),
+										node->neighbors, id);
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * Keep the tree in one piece.  What deleted elements that hang together held
+ * together in turn, those elements in use next to them, is tied in a row.
+ */
+static void
+mend_tree(Vacuum *vacuum)
+{
+	const NodeSet *deleted = &vacuum->base;
+	const GraphShape *shape = &vacuum->index->shape;
+	GraphStore *store = &vacuum->store.store;
+	uint8	   *seen = (uint8 *) palloc_extended(deleted->count / 8 + 1,
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	NodeSet		stack;
+
+	set_init(&stack, 64);
+	for (Size i = 0; i < deleted->count; i++)
+	{
+		GraphId		before = NO_SLOT;
+
+		index_vacuum_delay_point();
+		if (seen[i / 8] >> (i % 8) & 1)
+			continue;
+		seen[i / 8] |= 1 << (i % 8);
+		set_add(&stack, deleted->ids[i]);
+		while (stack.count > 0)
+		{
+			ReadArg		read = {shape, 0, 0};
+
+			CHECK_FOR_INTERRUPTS();
+			store->visit(store, 0, stack.ids[--stack.count], visit_read, &read);
+			for (int k = 0; k < read.count; k++)
+			{
+				GraphId		next = edge_id(read.ids[k]);
+
+				if (!edge_in_tree(read.ids[k]))
+					continue;
+				if (set_has(deleted, next))
+				{
+					Size		at = set_search(deleted, next);
+
+					if (!(seen[at / 8] >> (at % 8) & 1))
+					{
+						seen[at / 8] |= 1 << (at % 8);
+						set_add(&stack, next);
+					}
+					continue;
+				}
+				if (before != NO_SLOT && before != next)
+				{
+					add_tree_edge(vacuum, before, next);
+					add_tree_edge(vacuum, next, before);
+				}
+				before = next;
+			}
+		}
+	}
+	pfree(stack.ids);
+	pfree(seen);
+}
+
 /* Move the entry point if it is deleted. */
 static void
 mend_entry(Vacuum *vacuum)
@@ -798,6 +924,7 @@ mend(Vacuum *vacuum)
 		while (!mend_page(vacuum, block, PAGE_RECORD))
 			;
 	}
+	mend_tree(vacuum);
 	mend_entry(vacuum);
 
 	/* whoever read a number before it was replaced may yet go there */

@@ -29,7 +29,7 @@ slot_id(const SlotGeometry *geometry, BlockNumber block, uint32 slot)
 {
 	uint64		id = (uint64) block * geometry->per_page + slot;
 
-	if (id > PG_UINT32_MAX)
+	if (id > PG_INT32_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index has too many pages"),

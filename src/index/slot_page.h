@@ -31,7 +31,10 @@
 #include "storage/bufpage.h"
 #include "utils/rel.h"
 
-/* The number of a record, as its kind's geometry counts; 0 is none */
+/*
+ * The number of a record, as its kind's geometry counts; 0 is none.  The highest
+ * bit is never set, for who needs one.
+ */
 typedef uint32 SlotId;
 
 #define NO_SLOT		((SlotId) 0)
@@ -152,7 +155,7 @@ slots_in_use(const SlotGeometry *geometry, Page page)
 }
 
 /*
- * The number of a slot.  Error if the index has outgrown 32 bits.
+ * The number of a slot.  Error if the index has outgrown 31 bits.
  */
 extern SlotId slot_id(const SlotGeometry *geometry, BlockNumber block,
 					  uint32 slot);
