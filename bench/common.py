@@ -23,9 +23,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # -- server ------------------------------------------------------------------
 
-def connect(**settings):
-    """A connection in autocommit mode, the extension created, settings set."""
-    conn = psycopg.connect("", autocommit=True)
+def connect(dsn="", **settings):
+    """A connection in autocommit mode, the extension created, settings set.
+    dsn: another server than the environment's."""
+    conn = psycopg.connect(dsn, autocommit=True)
     conn.execute("SET client_min_messages = warning")
     conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
     conn.execute("SET jit = off")

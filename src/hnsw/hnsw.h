@@ -11,6 +11,7 @@
 #include "compat/pg.h"
 
 #include "access/amapi.h"
+#include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"

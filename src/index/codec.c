@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "common/hashfn.h"
+#include "utils/memutils.h"
 
 #include "math/distance/distance.h"
 #include "types/dense.h"
