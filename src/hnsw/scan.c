@@ -36,7 +36,7 @@
  * Elements beyond ef whose true distances are looked at: estimates put some in
  * the wrong order.
  */
-#define EXTRA_CANDIDATES(ef)	((ef) / 4 + 12)
+#define EXTRA_CANDIDATES(ef)	((ef) / 4 + 6)
 
 /* Values asked for ahead of their turn */
 #define VALUES_AHEAD	6
