@@ -20,6 +20,12 @@
 
 #include "index/buffer_map.h"
 
+/*
+ * Nodes kept on the way down for a new element.  A search may do with one; but
+ * an element that is inserted in a wrong place stays there.
+ */
+#define INSERT_BEAM			16
+
 #define FIRST_FOUND			1024
 #define FIRST_VISITED		2048	/* powers of two */
 #define FIRST_VISITED_UPPER	256
@@ -506,13 +512,16 @@ visit_below(const GraphNode *node, void *arg)
 }
 
 /*
- * From the nearest node of a search at an upper level, which is still the one
- * that was found, to the one below it; NO_SLOT if there is none
+ * From the nearest nodes of a search at an upper level, which are still those
+ * that were found, to the ones below them: up to count, into ids.  Returns how
+ * many; 0 if there is none.
  */
-static GraphId
-go_down(GraphSearch *search)
+static int
+go_down(GraphSearch *search, GraphId *ids, int count)
 {
-	for (;;)
+	int			result = 0;
+
+	while (result < count)
 	{
 		GraphFound *nearest = NULL;
 		BelowArg	arg = {search->level, 0, NO_SLOT};
@@ -521,36 +530,36 @@ go_down(GraphSearch *search)
 		{
 			GraphFound *found = &search->found[i];
 
-			/* what was freed when it was found, or turned out to be */
-			if ((found->state & (GRAPH_SKIP | GRAPH_EXPANDED | GRAPH_RETURNED)) ==
-				(GRAPH_SKIP | GRAPH_EXPANDED | GRAPH_RETURNED))
-				continue;
-			if (nearest == NULL || found->distance < nearest->distance)
+			if (!(found->state & GRAPH_RETURNED) &&
+				(nearest == NULL || found->distance < nearest->distance))
 				nearest = found;
 		}
 		if (nearest == NULL)
-			return NO_SLOT;
+			break;
+		nearest->state |= GRAPH_RETURNED;
 		arg.version = nearest->version;
 		search->store->visit(search->store, search->level, nearest->id,
 							 visit_below, &arg);
 		if (arg.below != NO_SLOT)
-			return arg.below;
-		nearest->state = GRAPH_SKIP | GRAPH_EXPANDED | GRAPH_RETURNED;
+			ids[result++] = arg.below;
 	}
+	return result;
 }
 
-GraphId
-graph_descend(GraphSearch *search, GraphEntry entry, int level)
+int
+graph_descend(GraphSearch *search, GraphEntry entry, int level, GraphId *ids,
+			  int count)
 {
-	GraphId		id = entry.id;
+	int			starts = 1;
 
-	for (int at = entry.level; at > level && id != NO_SLOT; at--)
+	ids[0] = entry.id;
+	for (int at = entry.level; at > level && starts > 0; at--)
 	{
-		graph_search_begin(search, at, &id, 1);
-		graph_search_run(search, 1);
-		id = go_down(search);
+		graph_search_begin(search, at, ids, starts);
+		graph_search_run(search, count);
+		starts = go_down(search, ids, count);
 	}
-	return id;
+	return starts;
 }
 
 /* ------------------------------------------------------------------------
@@ -933,10 +942,10 @@ choose_links(GraphSearch *search, GraphSelector *selector, int ef,
 
 int
 graph_find_base_links(GraphSearch *search, GraphSelector *selector,
-					  GraphId start, int ef, GraphFound **results,
-					  GraphLinks *links)
+					  const GraphId *starts, int count, int ef,
+					  GraphFound **results, GraphLinks *links)
 {
-	graph_search_begin(search, 0, &start, 1);
+	graph_search_begin(search, 0, starts, count);
 	graph_search_run(search, ef);
 	return choose_links(search, selector, ef, results, links);
 }
@@ -946,16 +955,18 @@ graph_find_links(GraphSearch *search, GraphSelector *selector, GraphEntry entry,
 				 int level, int ef, GraphFound **results, GraphLinks *links)
 {
 	int			top = Min(level, entry.level);
-	GraphId		start = graph_descend(search, entry, top);
+	GraphId		starts[INSERT_BEAM];
+	int			count = graph_descend(search, entry, top, starts, INSERT_BEAM);
 
-	for (int at = top; at > 0 && start != NO_SLOT; at--)
+	for (int at = top; at > 0 && count > 0; at--)
 	{
-		graph_search_begin(search, at, &start, 1);
+		graph_search_begin(search, at, starts, count);
 		graph_search_run(search, ef);
 		(void) choose_links(search, selector, ef, results, &links[at]);
-		start = go_down(search);
+		count = go_down(search, starts, INSERT_BEAM);
 	}
-	if (start == NO_SLOT)
+	if (count == 0)
 		return -1;
-	return graph_find_base_links(search, selector, start, ef, results, &links[0]);
+	return graph_find_base_links(search, selector, starts, count, ef, results,
+								 &links[0]);
 }

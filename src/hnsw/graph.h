@@ -296,12 +296,14 @@ extern int	graph_search_take(GraphSearch *search, int count, bool mark,
 extern Size graph_search_memory(const GraphSearch *search);
 
 /*
- * From the entry point down to level: the nearest node there, by greedy walks.
- * The graph must not be empty and level at most the entry's.  NO_SLOT if the
- * nodes met have been freed meanwhile, as an entry point that was read too
- * early may be: then read the entry point again.
+ * From the entry point down to level, keeping the count nearest nodes of each
+ * level: where to start there, into ids.  The graph must not be empty and level
+ * at most the entry's.  Returns how many; 0 if the nodes met have been freed
+ * meanwhile, as an entry point that was read too early may be: then read the
+ * entry point again.
  */
-extern GraphId graph_descend(GraphSearch *search, GraphEntry entry, int level);
+extern int	graph_descend(GraphSearch *search, GraphEntry entry, int level,
+						  GraphId *ids, int count);
 
 /* ------------------------------------------------------------------------
  * Neighbours
@@ -389,16 +391,16 @@ graph_edge(const GraphLinks *links, int i)
  * each level from the lower of level and the entry's down to 0; links has
  * GRAPH_MAX_LEVEL members.  The graph must not be empty.  Returns the number
  * of elements found at level 0, nearest first in results, which has room for
- * ef; or -1, if graph_descend gives NO_SLOT.
+ * ef; or -1, if graph_descend gives none.
  */
 extern int	graph_find_links(GraphSearch *search, GraphSelector *selector,
 							 GraphEntry entry, int level, int ef,
 							 GraphFound **results, GraphLinks *links);
 
-/* The same at level 0 only, from a node there */
+/* The same at level 0 only, from count nodes there */
 extern int	graph_find_base_links(GraphSearch *search, GraphSelector *selector,
-								  GraphId start, int ef, GraphFound **results,
-								  GraphLinks *links);
+								  const GraphId *starts, int count, int ef,
+								  GraphFound **results, GraphLinks *links);
 
 /*
  * The distances of count candidates, by id, from what query is set to, and in

@@ -451,7 +451,7 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 
 		if (start != NO_SLOT)
 			found = graph_find_base_links(inserter->search, inserter->selector,
-										  start, ef, inserter->results,
+										  &start, 1, ef, inserter->results,
 										  &inserter->links[0]);
 	}
 	return found;

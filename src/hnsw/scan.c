@@ -38,6 +38,14 @@
  */
 #define EXTRA_CANDIDATES(ef)	((ef) / 4 + 6)
 
+/*
+ * Nodes kept on the way down.  One is enough in a new index; where clusters are
+ * far apart and rows have come and gone, it may lead to the wrong one.  Who asks
+ * for more candidates wants to be safe from that.
+ */
+#define SCAN_MAX_BEAM	8
+#define SCAN_BEAM(ef)	Min(Max((ef) / 10, 1), SCAN_MAX_BEAM)
+
 /* Values asked for ahead of their turn */
 #define VALUES_AHEAD	6
 
@@ -439,7 +447,8 @@ first_batch(IndexScanDesc desc)
 	MemoryContext caller;
 	const struct varlena *value = NULL;
 	GraphEntry	entry;
-	GraphId		id;
+	GraphId		starts[SCAN_MAX_BEAM];
+	int			count;
 
 	if (desc->numberOfOrderBys == 0)
 		ereport(ERROR,
@@ -469,9 +478,10 @@ first_batch(IndexScanDesc desc)
 		hnsw_get_entry(desc->indexRelation, &entry);
 		if (entry.level < 0)
 			return;
-		id = graph_descend(scan->search, entry, 0);
-	} while (id == NO_SLOT);
-	graph_search_begin(scan->search, 0, &id, 1);
+		count = graph_descend(scan->search, entry, 0, starts,
+							  SCAN_BEAM(scan->ef));
+	} while (count == 0);
+	graph_search_begin(scan->search, 0, starts, count);
 	graph_search_run(scan->search, scan->ef);
 	(void) collect(scan, desc, scan->ef);
 }

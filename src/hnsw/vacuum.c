@@ -261,7 +261,7 @@ prune_slot(Vacuum *vacuum, Buffer buffer, SlotId id)
 }
 
 /*
- * Remove dead TIDs from an element's slots, and slots that are empty then.  The
+ * Remove dead TIDs from an element's slots, and slots that can be spared then.  The
  * element's page is locked exclusively.  A slot before the one looked at stays
  * locked, to be linked to the one behind.
  */
@@ -284,16 +284,24 @@ prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
 			: ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
 								 RBM_NORMAL, vacuum->info->strategy);
 		SlotId		next;
-		bool		empty;
+		int			count;
+		bool		spare;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!same)
 			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		empty = prune_slot(vacuum, buffer, id) == 0;
+		count = prune_slot(vacuum, buffer, id);
 		next = ((HnswTids *) slot_of(geometry, BufferGetPage(buffer), id))->next;
-		if (empty)
+
+		/* what is left may fit the slot before */
+		spare = count == 0 ||
+			(before != NO_SLOT && count + ((HnswTids *)
+										   slot_of(geometry, BufferGetPage(before_buffer),
+												   before))->count <= HNSW_TIDS_PER_SLOT);
+		if (spare)
 		{
 			PageEdit	edit;
+			HnswTids   *moved;
 
 			/* the node first, then its slots from the first to the last */
 			page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
@@ -302,11 +310,22 @@ prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
 									   page_edit_page(&edit, node_buffer, false),
 									   node_id))->more_tids = next;
 			else
-				((HnswTids *) slot_of(geometry,
-									  page_edit_page(&edit, before_buffer, false),
-									  before))->next = next;
-			slot_page_release(slot_of(geometry,
-									  page_edit_page(&edit, buffer, false), id));
+			{
+				HnswTids   *kept = (HnswTids *)
+					slot_of(geometry, page_edit_page(&edit, before_buffer, false),
+							before);
+
+				moved = (HnswTids *) slot_of(geometry,
+											 page_edit_page(&edit, buffer, false),
+											 id);
+				memcpy(kept->tids + kept->count, moved->tids,
+					   count * sizeof(ItemPointerData));
+				kept->count += count;
+				kept->next = next;
+			}
+			moved = (HnswTids *) slot_of(geometry,
+										 page_edit_page(&edit, buffer, false), id);
+			slot_page_release(&moved->header);
 			page_edit_end(&edit);
 			note_free_tids(vacuum, block);
 			if (!same)
@@ -511,65 +530,97 @@ visit_read(const GraphNode *node, void *arg)
 		   read->count * sizeof(GraphId));
 }
 
-/* Note a number in a table; false if it is there. */
-static bool
-table_add(GraphId *table, GraphId id)
+/*
+ * Candidates met, by number; and for each, in the place of which deleted
+ * neighbours of the node (their bits, in the order of its list) it may come.
+ */
+typedef struct MendTable
+{
+	GraphId		ids[MEND_TABLE];
+	uint64		regions[MEND_TABLE];
+} MendTable;
+
+/* The slot of a number; *known: it was there already */
+static uint32
+table_find(MendTable *table, GraphId id, bool *known)
 {
 	uint32		slot = (id * 0x9E3779B1u) >> 16 & (MEND_TABLE - 1);
 
-	while (table[slot] != NO_SLOT)
-	{
-		if (table[slot] == id)
-			return false;
+	while (table->ids[slot] != NO_SLOT && table->ids[slot] != id)
 		slot = (slot + 1) & (MEND_TABLE - 1);
-	}
-	table[slot] = id;
-	return true;
+	*known = table->ids[slot] == id;
+	return slot;
 }
 
 /*
  * Candidates for the neighbours of a node, whose copy is given, into
- * vacuum->candidates: its own; in the place of a deleted one those of that one;
- * and so on through deleted ones, as long as there are fewer than it has room
- * for.
+ * vacuum->candidates, where there are count already: its own; in the place of a
+ * deleted one those of that one; and so on through deleted ones, as long as
+ * nothing has been found in the place of one of its own, or there are fewer
+ * than it has room for.  Returns how many there are then; *regions has the bits
+ * of all deleted neighbours.
  */
 static int
-find_candidates(Vacuum *vacuum, int level, GraphId id, const GraphNode *node)
+find_candidates(Vacuum *vacuum, MendTable *table, int level, GraphId id,
+				const GraphNode *node, int count, uint64 *regions)
 {
 	const GraphShape *shape = &vacuum->index->shape;
 	const NodeSet *deleted = set_of(vacuum, level);
 	GraphStore *store = &vacuum->store.store;
-	GraphId		table[MEND_TABLE];
 	GraphId		queue[MEND_EXPANSIONS];
+	uint64		queue_regions[MEND_EXPANSIONS];
 	int			queued = 0;
-	int			direct = -1;	/* deleted ones among its own */
-	int			count = 0;
+	uint64		found = 0;		/* regions that a candidate was found for */
+	uint64		region = 0;		/* that of the list being read */
 	ReadArg		read = {shape, level, 0};
 	const GraphId *ids = node_neighbors(shape, node);
 	int			ids_count = node->neighbors;
+	bool		known;
 
-	memset(table, 0, sizeof(table));
-	(void) table_add(table, id);
+	memset(table, 0, sizeof(*table));
+	table->ids[table_find(table, id, &known)] = id;
+	for (int i = 0; i < count; i++)
+		table->ids[table_find(table, vacuum->candidates[i].id, &known)] =
+			vacuum->candidates[i].id;
+
+	*regions = 0;
 	for (int next = 0;; next++)
 	{
 		for (int i = 0; i < ids_count; i++)
 		{
 			GraphId		neighbor = edge_id(ids[i]);
 			bool		gone = set_has(deleted, neighbor);
+			uint32		slot;
 
-			if ((gone ? queued == MEND_EXPANSIONS : count == MEND_CANDIDATES) ||
-				!table_add(table, neighbor))
+			if (gone ? queued == MEND_EXPANSIONS : count == MEND_CANDIDATES)
 				continue;
-			if (gone)
-				queue[queued++] = neighbor;
-			else
-				vacuum->candidates[count++].id = neighbor;
+			slot = table_find(table, neighbor, &known);
+			table->ids[slot] = neighbor;
+			if (!gone)
+			{
+				if (neighbor != id)
+				{
+					table->regions[slot] |= region;
+					found |= region;
+				}
+				if (!known)
+					vacuum->candidates[count++].id = neighbor;
+			}
+			else if (!known)
+			{
+				queue[queued] = neighbor;
+				queue_regions[queued] = next == 0 ? UINT64CONST(1) << queued : region;
+				*regions |= queue_regions[queued++];
+			}
 		}
-		if (direct < 0)
-			direct = queued;
-		if (next == queued ||
-			(next >= direct && count >= graph_capacity(shape, level)))
+
+		/* skip what would lead to regions that are known well enough */
+		while (next < queued && count >= graph_capacity(shape, level) &&
+			   (queue_regions[next] & ~found) == 0)
+			next++;
+		if (next >= queued)
 			break;
+		region = queue_regions[next];
 		store->visit(store, level, queue[next], visit_read, &read);
 		ids = read.ids;
 		ids_count = read.count;
@@ -577,11 +628,11 @@ find_candidates(Vacuum *vacuum, int level, GraphId id, const GraphNode *node)
 	return count;
 }
 
-/* The same by a search from the entry point, for a node that is cut off */
+/* Candidates by a search from the entry point */
 static int
 search_candidates(Vacuum *vacuum, int level, GraphId id)
 {
-	int			ef = vacuum->index->meta.ef_construction;
+	int			ef = Min(vacuum->index->meta.ef_construction, MEND_CANDIDATES / 2);
 	GraphEntry	entry;
 	GraphId		start;
 	int			found;
@@ -592,12 +643,10 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 		hnsw_get_entry(vacuum->relation, &entry);
 		if (entry.level < level)
 			return 0;
-		start = graph_descend(vacuum->search, entry, level);
-	} while (start == NO_SLOT);
+	} while (graph_descend(vacuum->search, entry, level, &start, 1) == 0);
 	graph_search_begin(vacuum->search, level, &start, 1);
 	graph_search_run(vacuum->search, ef);
-	found = graph_search_take(vacuum->search, Min(ef, MEND_CANDIDATES), false,
-							  vacuum->results);
+	found = graph_search_take(vacuum->search, ef, false, vacuum->results);
 	for (int i = 0; i < found; i++)
 	{
 		if (vacuum->results[i]->id == id)
@@ -650,6 +699,44 @@ keep_tree_edges(Vacuum *vacuum, int level, const GraphNode *node,
 	return count;
 }
 
+/*
+ * Where none of the neighbours chosen stands for a region that the node led to,
+ * put the nearest candidate there in the place of one that is only a filling.
+ * Otherwise regions far apart lose each other, deletion by deletion: the choice
+ * leaves such an edge to nodes that are nearer to its end, which do not know it.
+ */
+static int
+cover_regions(Vacuum *vacuum, MendTable *table, int level, uint64 regions,
+			  const GraphNear *ranked, int ranked_count, int count)
+{
+	GraphNear  *chosen = vacuum->candidates;
+	int			last = count - 1;
+	bool		known;
+
+	for (int i = 0; i < count; i++)
+		regions &= ~table->regions[table_find(table, chosen[i].id, &known)];
+	for (int i = 0; i < ranked_count && regions != 0; i++)
+	{
+		uint64		covers = regions &
+			table->regions[table_find(table, ranked[i].id, &known)];
+
+		if (covers == 0)
+			continue;
+		if (count < graph_capacity(&vacuum->index->shape, level))
+			chosen[count++] = ranked[i];
+		else
+		{
+			while (last >= 0 && chosen[last].diverse)
+				last--;
+			if (last < 0)
+				break;
+			chosen[last--] = ranked[i];
+		}
+		regions &= ~covers;
+	}
+	return count;
+}
+
 /* New neighbours for a node, whose copy is given, into list */
 static int
 mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
@@ -657,28 +744,36 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 {
 	const GraphShape *shape = &vacuum->index->shape;
 	GraphNear  *candidates = vacuum->candidates;
+	GraphNear	ranked[MEND_CANDIDATES];
+	MendTable	table;
+	uint64		regions;
+	int			ranked_count;
 	int			count;
 
 	codec_query_set_payload(vacuum->query, node_payload(node));
-	count = find_candidates(vacuum, level, id, node);
-	count = graph_rank(vacuum->selector, level, vacuum->query, candidates, count);
-	if (count < MEND_LEAST)
-	{
-		int			found = search_candidates(vacuum, level, id);
 
-		if (found > count)
-			count = found;
-		else
-		{
-			/* that has overwritten what there was */
-			count = find_candidates(vacuum, level, id, node);
-			count = graph_rank(vacuum->selector, level, vacuum->query,
-							   candidates, count);
-		}
+	/*
+	 * Upper levels lead from one region to another.  What is near a node's
+	 * neighbours is not enough for that; so its candidates are found as they
+	 * were when it was new.  Deleted nodes still lead on.
+	 */
+	count = level > 0 ? search_candidates(vacuum, level, id) : 0;
+	count = find_candidates(vacuum, &table, level, id, node, count, &regions);
+	count = graph_rank(vacuum->selector, level, vacuum->query, candidates, count);
+	if (count < MEND_LEAST && level == 0)
+	{
+		count = search_candidates(vacuum, level, id);
+		count = find_candidates(vacuum, &table, level, id, node, count, &regions);
+		count = graph_rank(vacuum->selector, level, vacuum->query, candidates,
+						   count);
 	}
+	ranked_count = count;
+	memcpy(ranked, candidates, count * sizeof(GraphNear));
 	count = graph_select(vacuum->selector, level, candidates, count,
 						 graph_capacity(shape, level),
 						 graph_fill(shape, level));
+	count = cover_regions(vacuum, &table, level, regions, ranked, ranked_count,
+						  count);
 	for (int i = 0; i < count; i++)
 		list[i] = candidates[i].id;
 	return keep_tree_edges(vacuum, level, node, list, count);
