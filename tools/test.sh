@@ -149,13 +149,11 @@ regress()
 	log=$logs/$step-server.log
 	SERVER_KEEP_LOG=$log
 	server_start "$bin" "$@"
-	rm -f "$src"/regression.diffs
+	rm -f "$src"/regression.diffs "$src"/output_iso/regression.diffs
 	tally regress installcheck \
 		make -C "$src" installcheck PG_CONFIG="$bin/pg_config"
 	server_stop
-	if [ -s "$src/regression.diffs" ]; then
-		cat "$src/regression.diffs"
-	fi
+	cat "$src"/{,output_iso/}regression.diffs 2>/dev/null || true
 	check_log "$log"
 }
 

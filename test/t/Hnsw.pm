@@ -1,0 +1,162 @@
+# What the tests of hnsw indexes share: data, and comparison with exact search.
+#
+# item(seed, dims) is a vector in one of 40 clusters, the same for the same
+# seed.  Tables are t(id, v), queries come from seeds of their own.
+package Hnsw;
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Temp;
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall start_psql finish_psql wait_for_phase);
+
+# Functions in SQL; hnsw_ok and hnsw_recall need them.
+sub hnsw_prepare
+{
+	my ($node, $db) = @_;
+
+	$node->safe_psql(
+		$db // 'postgres', q{
+	CREATE EXTENSION vector;
+
+	-- uniform in (-1, 1)
+	CREATE FUNCTION noise(a bigint, b bigint) RETURNS float8 IMMUTABLE PARALLEL SAFE LANGUAGE sql AS
+		'SELECT hashint8extended($1, $2) / 9223372036854775808.0::float8';
+	CREATE FUNCTION item(seed bigint, dims int) RETURNS vector IMMUTABLE PARALLEL SAFE LANGUAGE sql AS
+		'SELECT array_agg(noise(i, seed % 40) + 0.5 * noise(i, 1000 + seed))::vector
+		 FROM generate_series(1, dims) i';
+
+	-- Rows of t that its index finds by their own value, of so many of them: a
+	-- row counts that has it, or one as near.
+	CREATE FUNCTION lost(t regclass, op text, every int) RETURNS TABLE (found bigint, lost bigint) LANGUAGE plpgsql AS $$
+	BEGIN
+		RETURN QUERY EXECUTE format(
+			'SELECT count(*) FILTER (WHERE ok), count(*) FILTER (WHERE ok IS NOT true) FROM (
+				SELECT (SELECT (b.v %2$s a.v) <= (a.v %2$s a.v) FROM %1$s b ORDER BY b.v %2$s a.v LIMIT 1) AS ok
+				FROM %1$s a WHERE v IS NOT NULL AND id %% %3$s = 0) q', t, op, every);
+	END $$;
+
+	-- Recall of the ten nearest for some queries.  Counts what is no farther
+	-- than the tenth, so that ties do no harm.  Rows must come in order.
+	CREATE FUNCTION recall(t regclass, op text, queries int, dims int, k int DEFAULT 10) RETURNS numeric LANGUAGE plpgsql AS $$
+	DECLARE
+		q vector;
+		found float8[];
+		exact float8[];
+		ids int[];
+		hits int := 0;
+		total int := 0;
+	BEGIN
+		FOR n IN 1 .. queries LOOP
+			q := item(10000000 + n, dims);
+			EXECUTE format('SELECT array_agg(d), array_agg(id) FROM (SELECT v %2$s $1 AS d, id FROM %1$s ORDER BY v %2$s $1 LIMIT %3$s) f', t, op, k)
+				INTO found, ids USING q;
+			EXECUTE format('SELECT array_agg(d) FROM (SELECT (v %2$s $1) + 0 AS d FROM %1$s WHERE v IS NOT NULL ORDER BY 1 LIMIT %3$s) f', t, op, k)
+				INTO exact USING q;
+			IF found IS DISTINCT FROM (SELECT array_agg(d ORDER BY d) FROM unnest(found) d) THEN
+				RAISE 'rows of % are out of order: %', t, found;
+			END IF;
+			IF cardinality(ids) <> (SELECT count(DISTINCT i) FROM unnest(ids) i) THEN
+				RAISE 'a row of % came twice: %', t, ids;
+			END IF;
+			hits := hits + (SELECT count(*) FROM unnest(found) d WHERE d <= exact[cardinality(exact)]);
+			total := total + cardinality(exact);
+		END LOOP;
+		RETURN hits::numeric / total;
+	END $$;
+
+	-- All rows that a scan to the end gives: how often, how many, of how many
+	CREATE FUNCTION whole(t regclass, op text, dims int) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE r text;
+	BEGIN
+		EXECUTE format(
+			'SELECT count(*) - count(DISTINCT id) || '' twice, '' || (SELECT count(v) FROM %1$s) - count(DISTINCT id) || '' lost''
+			 FROM (SELECT id FROM %1$s ORDER BY v %2$s item(20000000, %3$s) LIMIT 10000000) s', t, op, dims) INTO r;
+		RETURN r;
+	END $$
+	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB';
+	});
+}
+
+# No row of table t is lost or comes twice: a scan to the end gives all, and all
+# but one in a thousand (the search is an approximate one) are found by their
+# own value.  Options: op, dims, every (which part of the rows is looked up by
+# value), ef (of that), db.  By inner product a
+# row need not be near itself, and short ones may be nobody's neighbours: there
+# only rows that come twice count.
+sub hnsw_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $t, $name, %o) = @_;
+	my $op = $o{op} // '<->';
+	my $every = $o{every} // 3;
+	my $dims = $o{dims} // 32;
+	my $ef = $o{ef} // 200;
+	my $result = $node->safe_psql(
+		$o{db} // 'postgres', qq{
+		SET jit = off; SET enable_seqscan = off; SET vector.enable_exact_scan = off; SET hnsw.ef_search = $ef;
+		SELECT CASE WHEN lost > 1 + found / 1000 THEN lost ELSE 0 END || ' not found' FROM lost('$t', '$op', $every);
+		SELECT whole('$t', '$op', $dims);});
+
+	if ($op eq '<#>')
+	{
+		like($result, qr/\n0 twice,/, "$name: no row is found twice");
+		return;
+	}
+	is($result, "0 not found\n0 twice, 0 lost", "$name: every row is found, and once");
+}
+
+sub hnsw_recall
+{
+	my ($node, $t, %o) = @_;
+	my $op = $o{op} // '<->';
+	my $dims = $o{dims} // 32;
+	my $ef = $o{ef} // 40;
+	my $queries = $o{queries} // 100;
+
+	return $node->safe_psql(
+		$o{db} // 'postgres', qq{
+		SET jit = off; SET enable_seqscan = off; SET vector.enable_exact_scan = off; SET hnsw.ef_search = $ef;
+		SELECT round(recall('$t', '$op', $queries, $dims), 4)});
+}
+
+# Run SQL in the background; finish_psql waits and returns its errors.  From a
+# file: IPC::Run would hand over standard input only when it waits.
+sub start_psql
+{
+	my ($node, $sql, $db) = @_;
+	my %session = (out => '', err => '');
+	my ($fh, $file) = File::Temp::tempfile(UNLINK => 1);
+
+	print $fh $sql;
+	close $fh;
+	$session{handle} = IPC::Run::start(
+		[ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db // 'postgres'), '-f', $file ],
+		'<', \undef, '>', \$session{out}, '2>', \$session{err});
+	return \%session;
+}
+
+# Wait until a command of a kind (create_index, vacuum) is in a phase.
+sub wait_for_phase
+{
+	my ($node, $command, $phase, $more) = @_;
+	my $and = $more ? "AND $more" : '';
+
+	$node->poll_query_until('postgres',
+		"SELECT count(*) > 0 FROM pg_stat_progress_$command WHERE phase LIKE '$phase' $and")
+	  or die "no $command in phase $phase";
+}
+
+sub finish_psql
+{
+	my ($session) = @_;
+
+	$session->{handle}->finish;
+	return $session->{err};
+}
+
+1;
