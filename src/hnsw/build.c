@@ -622,11 +622,8 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	for (int at = 0; at <= level; at++)
 	{
 		for (int i = 0; i < links[at].count; i++)
-		{
-			if (graph_links_back(&builder->index->shape, &links[at], i))
-				memory_link(builder, at, &links[at].near[i], ids[at],
-							i == links[at].parent);
-		}
+			memory_link(builder, at, &links[at].near[i], ids[at],
+						i == links[at].parent);
 	}
 	if (rises)
 	{

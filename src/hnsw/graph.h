@@ -262,6 +262,7 @@ typedef struct GraphSearch
 	GraphHeap	candidates;		/* to be expanded, nearest on top */
 	GraphHeap	best;			/* ef nearest, farthest on top */
 
+	bool		met_freed;		/* a node was freed before it was looked at */
 	uint64		distances;		/* computed since creation */
 } GraphSearch;
 
@@ -369,9 +370,9 @@ typedef struct GraphLinks
 } GraphLinks;
 
 /*
- * Is the i-th neighbour of a new element to lead back to it?  Those filled up
- * with, beyond the nearest, would hardly keep it, or need it: without them an
- * insertion changes a third fewer pages, and recall stays (bench/RESULTS.md).
+ * Is the i-th neighbour to lead back to an element that is inserted?  Those
+ * filled up with, beyond the nearest, hardly keep it: without them an insertion
+ * changes a third fewer pages.  (In memory, all are asked.)
  */
 static inline bool
 graph_links_back(const GraphShape *shape, const GraphLinks *links, int i)

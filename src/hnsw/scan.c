@@ -46,6 +46,9 @@
 #define SCAN_MAX_BEAM	8
 #define SCAN_BEAM(ef)	Min(Max((ef) / 10, 1), SCAN_MAX_BEAM)
 
+/* Walks that start anew because vacuum was in the way */
+#define MAX_ATTEMPTS	10
+
 /* Values asked for ahead of their turn */
 #define VALUES_AHEAD	6
 
@@ -449,6 +452,7 @@ first_batch(IndexScanDesc desc)
 	GraphEntry	entry;
 	GraphId		starts[SCAN_MAX_BEAM];
 	int			count;
+	int			attempts = 0;
 
 	if (desc->numberOfOrderBys == 0)
 		ereport(ERROR,
@@ -473,16 +477,27 @@ first_batch(IndexScanDesc desc)
 
 	scan->ef = hnsw_scan_ef(desc->indexRelation);
 	scan->search->skip_dead = desc->ignore_killed_tuples;
-	do
+	for (;;)
 	{
 		hnsw_get_entry(desc->indexRelation, &entry);
 		if (entry.level < 0)
 			return;
 		count = graph_descend(scan->search, entry, 0, starts,
 							  SCAN_BEAM(scan->ef));
-	} while (count == 0);
-	graph_search_begin(scan->search, 0, starts, count);
-	graph_search_run(scan->search, scan->ef);
+		if (count == 0)
+			continue;
+		graph_search_begin(scan->search, 0, starts, count);
+		graph_search_run(scan->search, scan->ef);
+
+		/*
+		 * Few results, and vacuum was there before: it may have taken away what
+		 * led on to others.  What it has put in its place is there by now.
+		 */
+		if (!scan->search->met_freed ||
+			scan->search->best.count >= (uint32) scan->ef ||
+			++attempts == MAX_ATTEMPTS)
+			break;
+	}
 	(void) collect(scan, desc, scan->ef);
 }
 

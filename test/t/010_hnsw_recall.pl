@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $rows = 8000;
+my $rows = 5000;
 my $dims = 32;
 
 my $node = PostgreSQL::Test::Cluster->new('recall');
