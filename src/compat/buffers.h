@@ -7,6 +7,10 @@
 
 #include "compat/pg.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
@@ -54,6 +58,22 @@ buffer_holds_block(Buffer buffer, const BlockTag *relation, BlockNumber block)
 	tag.blockNum = block;
 	return block_tags_equal(&descriptor->tag, &tag) &&
 		(pg_atomic_read_u32(&descriptor->state) & BM_VALID) != 0;
+}
+
+/*
+ * A buffer's page for who reads it without a pin.  A server built for it
+ * (tools/build-postgres.sh asan) has pages that are not pinned watched by
+ * AddressSanitizer.
+ */
+static inline const char *
+unpinned_page(Buffer buffer)
+{
+	const char *page = (const char *) BufferGetBlock(buffer);
+
+#ifdef __SANITIZE_ADDRESS__
+	__asan_unpoison_memory_region(page, BLCKSZ);
+#endif
+	return page;
 }
 
 /* The address of a buffer's descriptor, to be prefetched */

@@ -24,7 +24,7 @@
  * Nodes kept on the way down for a new element.  A search may do with one; but
  * an element that is inserted in a wrong place stays there.
  */
-#define INSERT_BEAM			8
+#define INSERT_BEAM			16
 
 #define FIRST_FOUND			1024
 #define FIRST_VISITED		2048	/* powers of two */
@@ -227,10 +227,7 @@ note_node(GraphSearch *search, GraphFound *found, const GraphNode *node)
 
 	/* freed, perhaps used again at another level, since its number was read */
 	if (node->header.state == SLOT_FREE || (int) node->level != search->level)
-	{
 		found->state = GRAPH_SKIP | GRAPH_EXPANDED;
-		search->met_freed = true;
-	}
 }
 
 typedef struct VisitArg
@@ -329,7 +326,6 @@ graph_search_begin(GraphSearch *search, int level, const GraphId *ids,
 	search->found_count = 0;
 	search->candidates.count = 0;
 	search->best.count = 0;
-	search->met_freed = false;
 	visited_reset(search, level == 0 ? FIRST_VISITED : FIRST_VISITED_UPPER);
 	for (int i = 0; i < count; i++)
 	{

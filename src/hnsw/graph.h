@@ -165,6 +165,7 @@ typedef struct GraphEntry
 {
 	GraphId		id;				/* at its level */
 	int			level;			/* -1: the graph is empty */
+	uint32		vacuums;		/* how often nodes had been freed, on pages */
 } GraphEntry;
 
 /* A node with its distance to something */
@@ -262,7 +263,6 @@ typedef struct GraphSearch
 	GraphHeap	candidates;		/* to be expanded, nearest on top */
 	GraphHeap	best;			/* ef nearest, farthest on top */
 
-	bool		met_freed;		/* a node was freed before it was looked at */
 	uint64		distances;		/* computed since creation */
 } GraphSearch;
 

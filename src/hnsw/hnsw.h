@@ -110,6 +110,7 @@ typedef struct HnswMeta
 	uint64		seed;
 	uint32		entry;			/* SlotId of the entry point, at its level */
 	int32		entry_level;	/* -1: the graph is empty */
+	uint32		vacuums;		/* counts rounds of vacuum, before nodes are freed */
 } HnswMeta;
 
 /* Heap TIDs of an element beyond its first, in a slot of their own */

@@ -345,7 +345,12 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge)
 		int			count = node->neighbors;
 		PageEdit	edit;
 
-		if (node->header.state != SLOT_USED || edges_lead_to(ids, count, edge_id(edge)))
+		/*
+		 * A node that has been marked deleted meanwhile is linked all the same:
+		 * when it is mended, what it leads to is what replaces it.
+		 */
+		if (node->header.state == SLOT_FREE ||
+			edges_lead_to(ids, count, edge_id(edge)))
 		{
 			UnlockReleaseBuffer(buffer);
 			return;

@@ -392,6 +392,7 @@ hnsw_get_entry(Relation index, GraphEntry *entry)
 	meta = hnsw_page_meta(BufferGetPage(buffer));
 	entry->id = meta->entry;
 	entry->level = meta->entry_level;
+	entry->vacuums = meta->vacuums;
 	UnlockReleaseBuffer(buffer);
 }
 

@@ -34,9 +34,23 @@
 
 /*
  * Elements beyond ef whose true distances are looked at: estimates put some in
- * the wrong order.
+ * the wrong order, coarse ones many.
  */
-#define EXTRA_CANDIDATES(ef)	((ef) / 4 + 6)
+static inline int
+extra_candidates(int ef, int bits)
+{
+	switch (bits)
+	{
+		case 0:
+			return 0;
+		case 1:
+			return ef * 5 + 40;
+		case 2:
+			return ef * 2 + 20;
+		default:
+			return ef / 4 + 6;
+	}
+}
 
 /*
  * Nodes kept on the way down.  One is enough in a new index; where clusters are
@@ -44,7 +58,7 @@
  * for more candidates wants to be safe from that.
  */
 #define SCAN_MAX_BEAM	8
-#define SCAN_BEAM(ef)	Min(Max((ef) / 10, 1), SCAN_MAX_BEAM)
+#define SCAN_BEAM(ef)	Min(Max((ef) / 5, 1), SCAN_MAX_BEAM)
 
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
@@ -399,11 +413,9 @@ static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef)
 {
 	bool		has_values = hnsw_keeps_bounded(scan->index);
-	int			wanted = ef;
+	int			wanted = ef + extra_candidates(ef, scan->index->codec.bits);
 	int			count;
 
-	if (scan->index->codec.bits > 0)
-		wanted += EXTRA_CANDIDATES(ef);
 	if (wanted > scan->taken_room)
 	{
 		scan->taken_room = wanted;
@@ -450,6 +462,7 @@ first_batch(IndexScanDesc desc)
 	MemoryContext caller;
 	const struct varlena *value = NULL;
 	GraphEntry	entry;
+	GraphEntry	now;
 	GraphId		starts[SCAN_MAX_BEAM];
 	int			count;
 	int			attempts = 0;
@@ -490,12 +503,14 @@ first_batch(IndexScanDesc desc)
 		graph_search_run(scan->search, scan->ef);
 
 		/*
-		 * Few results, and vacuum was there before: it may have taken away what
-		 * led on to others.  What it has put in its place is there by now.
+		 * Few results: vacuum may have taken away what led on to others, after
+		 * its number was read.  What it has put in its place is there by now.
 		 */
-		if (!scan->search->met_freed ||
-			scan->search->best.count >= (uint32) scan->ef ||
+		if (scan->search->best.count >= (uint32) scan->ef ||
 			++attempts == MAX_ATTEMPTS)
+			break;
+		hnsw_get_entry(desc->indexRelation, &now);
+		if (now.vacuums == entry.vacuums)
 			break;
 	}
 	(void) collect(scan, desc, scan->ef);

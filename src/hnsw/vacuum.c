@@ -964,26 +964,28 @@ mend_tree(Vacuum *vacuum)
 	pfree(seen);
 }
 
-/* Move the entry point if it is deleted. */
+/*
+ * Move the entry point if it is deleted; and say that nodes are going to be
+ * freed, for scans under way.
+ */
 static void
 mend_entry(Vacuum *vacuum)
 {
 	Buffer		buffer = ReadBuffer(vacuum->relation, META_BLOCK);
 	HnswMeta   *meta;
+	PageEdit	edit;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	meta = hnsw_page_meta(BufferGetPage(buffer));
+	page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+	meta = hnsw_page_meta(page_edit_page(&edit, buffer, false));
+	meta->vacuums++;
 	if (meta->entry_level >= 0 &&
 		set_has(set_of(vacuum, meta->entry_level), meta->entry))
 	{
-		PageEdit	edit;
-
-		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
-		meta = hnsw_page_meta(page_edit_page(&edit, buffer, false));
 		meta->entry = vacuum->survivor.id;
 		meta->entry_level = vacuum->survivor.level;
-		page_edit_end(&edit);
 	}
+	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 }
 

@@ -80,11 +80,11 @@ map_peek(BufferMap *map, BlockNumber block, Buffer *buffer)
 	{
 		*buffer = guess;
 		pg_read_barrier();
-		return (const char *) BufferGetBlock(guess);
+		return unpinned_page(guess);
 	}
 	*buffer = map_read(map, block);
 	ReleaseBuffer(*buffer);
-	return (const char *) BufferGetBlock(*buffer);
+	return unpinned_page(*buffer);
 }
 
 static inline bool

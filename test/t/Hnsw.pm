@@ -83,9 +83,9 @@ sub hnsw_prepare
 }
 
 # No row of table t is lost or comes twice: a scan to the end gives all, and all
-# but one in a thousand (the search is an approximate one) are found by their
+# but two in a thousand (the search is an approximate one) are found by their
 # own value.  Options: op, dims, every (which part of the rows is looked up by
-# value), ef (of that), db.  By inner product a
+# value), ef (of that), miss (one in so many), db.  By inner product a
 # row need not be near itself, and short ones may be nobody's neighbours: there
 # only rows that come twice count.
 sub hnsw_ok
@@ -96,10 +96,11 @@ sub hnsw_ok
 	my $every = $o{every} // 3;
 	my $dims = $o{dims} // 32;
 	my $ef = $o{ef} // 200;
+	my $miss = $o{miss} // 500;	# one in so many may be missed
 	my $result = $node->safe_psql(
 		$o{db} // 'postgres', qq{
 		SET jit = off; SET enable_seqscan = off; SET vector.enable_exact_scan = off; SET hnsw.ef_search = $ef;
-		SELECT CASE WHEN lost > 1 + found / 1000 THEN lost ELSE 0 END || ' not found' FROM lost('$t', '$op', $every);
+		SELECT CASE WHEN lost > 1 + found / $miss THEN lost ELSE 0 END || ' not found' FROM lost('$t', '$op', $every);
 		SELECT whole('$t', '$op', $dims);});
 
 	if ($op eq '<#>')
