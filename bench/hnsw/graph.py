@@ -19,7 +19,6 @@ import numpy as np
 
 K = 10
 M, EF_CONSTRUCTION = 16, 200
-FEW = [4, 7]
 EFS = [10, 12, 16, 20, 24, 32, 40, 60, 80, 120, 200, 320, 500, 800]
 CACHE = common.ROOT / "bench" / "cache"
 
@@ -333,8 +332,7 @@ class Memory:
 def recalls(c, truth, efs=EFS, enough=.998):
     """{ef: recall} up to the first that is enough; also fills the caches."""
     out = {}
-    # Below 10, only ours returns ten rows: it walks on (hnsw.iterative_scan).
-    for ef in (FEW if c.name.startswith("ours") else []) + efs:
+    for ef in efs:
         c.set_ef(ef)
         out[ef] = truth.recall([c.ask(i) for i in range(len(truth.queries))])
         if out[ef] >= enough:
