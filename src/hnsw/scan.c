@@ -204,7 +204,10 @@ mark_dead(HnswScan *scan, const Candidate *result)
 
 	if (!BufferIsValid(buffer))
 		return;
-	if (ItemPointerEquals(&node->tid, unconstify(ItemPointerData *, &result->tid)) &&
+	/* vacuum may have removed it, and an insertion added another */
+	if (ItemPointerIsValid(&node->tid) &&
+		ItemPointerEquals(&node->tid,
+						  unconstify(ItemPointerData *, &result->tid)) &&
 		node->more_tids == NO_SLOT && !(node->header.flags & NODE_DEAD))
 	{
 		node->header.flags |= NODE_DEAD;
