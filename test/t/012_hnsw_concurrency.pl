@@ -181,7 +181,7 @@ foreach my $build (
 	my @sessions = map { start_psql($node, $writer) } 1 .. 2;
 	$node->safe_psql('postgres', $build);
 	is(join('', map { finish_psql($_) } @sessions), '', "$build: writers");
-	hnsw_ok($node, 't', $build);
+	hnsw_ok($node, 't', $build, miss => 50);
 }
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_index WHERE NOT indisvalid'), 0, 'all indexes are valid');
 
@@ -198,7 +198,7 @@ foreach my $workers (0, 2)
 			SET statement_timeout = '700ms';
 			CREATE INDEX x ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 1000, m = 40)});
 		like($err, qr/canceling statement due to statement timeout/, "build with $workers workers and $memory cancelled");
-		hnsw_ok($node, 't', 'after that');
+		hnsw_ok($node, 't', 'after that', miss => 50);
 	}
 }
 foreach my $n (1 .. 5)
@@ -209,7 +209,7 @@ foreach my $n (1 .. 5)
 		INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100000)) s});
 	like($err, qr/canceling statement due to statement timeout/, "insert cancelled");
 }
-hnsw_ok($node, 't', 'inserts cancelled');
+hnsw_ok($node, 't', 'inserts cancelled', miss => 50);
 $node->safe_psql('postgres', 'DELETE FROM t WHERE id % 2 = 0');
 foreach my $n (1 .. 5)
 {
@@ -221,15 +221,15 @@ foreach my $n (1 .. 5)
 		SET statement_timeout = '${n}00ms';
 		VACUUM t});
 	like($err, qr/canceling statement due to statement timeout/, "vacuum cancelled");
-	hnsw_ok($node, 't', 'vacuum cancelled');
+	hnsw_ok($node, 't', 'vacuum cancelled', miss => 50);
 	$node->safe_psql('postgres', "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100)) s");
 }
 $node->safe_psql('postgres', 'VACUUM t');
-hnsw_ok($node, 't', 'vacuumed at last');
+hnsw_ok($node, 't', 'vacuumed at last', miss => 50);
 $size = $node->safe_psql('postgres', q{SELECT pg_relation_size('c')});
 $node->safe_psql('postgres', "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 3000)) s");
 is($node->safe_psql('postgres', q{SELECT pg_relation_size('c')}), $size, 'the freed slots are used again');
-hnsw_ok($node, 't', 'filled again');
+hnsw_ok($node, 't', 'filled again', miss => 50);
 
 $node->stop;
 done_testing();

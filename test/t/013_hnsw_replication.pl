@@ -50,7 +50,7 @@ sub same_answers
 
 	$primary->wait_for_catchup($standby);
 	is(answers($standby, 't'), answers($primary, 't'), "$name: the standby answers the same");
-	hnsw_ok($standby, 't', "$name, standby");
+	hnsw_ok($standby, 't', "$name, standby", miss => 50);
 }
 
 $primary->safe_psql(
@@ -121,7 +121,7 @@ is(answers($standby, 't'), $answers, 'the same answers after promotion');
 $standby->safe_psql('postgres', "DELETE FROM t WHERE id % 3 = 0");
 $standby->safe_psql('postgres', "VACUUM t");
 $standby->safe_psql('postgres', "INSERT INTO t SELECT i, item(i, $dims) FROM generate_series(20000, 21000) i");
-hnsw_ok($standby, 't', 'changed after promotion');
+hnsw_ok($standby, 't', 'changed after promotion', miss => 50);
 
 # When memory runs out during a build, it goes on with pages.
 my $node = $standby;
