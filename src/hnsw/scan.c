@@ -22,6 +22,8 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "access/rmgr.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
@@ -91,16 +93,25 @@ typedef struct HnswScan
 	int			ef;
 	int			batch;			/* how many there have been */
 	int			quota;			/* elements still to return from this one */
-	uint64		returned;
 
 	GraphFound **taken;
 	int			taken_room;
 	SlotId	   *values;			/* of taken, to be asked for ahead */
 
-	Candidate	   *results;		/* a heap, lowest on top */
+	Candidate  *results;		/* a heap, lowest on top */
 	int			result_count;
 	int			result_room;
-	Candidate		last;			/* the one returned last */
+
+	/*
+	 * Those returned, farthest last, as far as the order that they set has not
+	 * been found to be void, because their rows are not visible.
+	 */
+	Candidate  *returned;
+	int			returned_count;
+	int			returned_room;
+	bool		visible;		/* the only one left is known to be */
+	uint64		returned_ever;
+	Candidate	last;			/* the one returned last */
 
 	ItemPointerData *tids;		/* of last, not yet returned */
 	int			tid_count;
@@ -115,7 +126,7 @@ typedef struct HnswScan
 static void
 sift_down(Candidate *results, int count, int at)
 {
-	Candidate		moved = results[at];
+	Candidate	moved = results[at];
 
 	for (;;)
 	{
@@ -195,13 +206,18 @@ lock_element(HnswScan *scan, GraphId id, uint16 version, GraphNode **node)
 
 /*
  * Say that an element's only TID is dead to everybody: a hint, not logged.
+ * wal_consistency_checking compares whole pages after each change and cannot
+ * be told to overlook it (generic WAL): a standby would stop.
  */
 static void
 mark_dead(HnswScan *scan, const Candidate *result)
 {
 	GraphNode  *node;
-	Buffer		buffer = lock_element(scan, result->id, result->version, &node);
+	Buffer		buffer;
 
+	if (wal_consistency_checking[RM_GENERIC_ID])
+		return;
+	buffer = lock_element(scan, result->id, result->version, &node);
 	if (!BufferIsValid(buffer))
 		return;
 	/* vacuum may have removed it, and an insertion added another */
@@ -320,7 +336,7 @@ read_element(HnswScan *scan, const GraphFound *found)
 	const HnswIndex *index = scan->index;
 	GraphNode  *node;
 	Buffer		buffer = lock_element(scan, found->id, found->version, &node);
-	Candidate		result;
+	Candidate	result;
 	double		low = -INFINITY;
 	double		high = INFINITY;
 
@@ -539,7 +555,7 @@ next_batch(IndexScanDesc desc)
 	}
 
 	/* larger steps the farther out, so that their number is small */
-	ef = Max(ef, (int) Min(scan->returned / 2, HNSW_MAX_EF_SEARCH));
+	ef = Max(ef, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
 	graph_search_resume(scan->search, ef);
 	return collect(scan, desc, ef) > 0 || scan->result_count > 0;
 }
@@ -547,6 +563,56 @@ next_batch(IndexScanDesc desc)
 /* ------------------------------------------------------------------------
  * The next row
  */
+
+static bool
+strict_order(void)
+{
+	return hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
+}
+
+/* Remember an element that is returned. */
+static void
+push_returned(HnswScan *scan, const Candidate *result)
+{
+	if (scan->returned_count == scan->returned_room)
+	{
+		scan->returned_room *= 2;
+		scan->returned = (Candidate *)
+			repalloc_huge(scan->returned,
+						  mul_size(scan->returned_room, sizeof(Candidate)));
+	}
+	scan->returned[scan->returned_count++] = *result;
+	scan->visible = false;
+}
+
+/*
+ * The farthest element returned that the snapshot sees a row of, with its true
+ * distance; NULL if there is none.  Only its row has been returned by the
+ * executor (unless a condition has kept it back, which nobody tells us).
+ */
+static const Candidate *
+farthest_visible(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	if (scan->visible)
+		return &scan->returned[0];
+	while (scan->returned_count > 0)
+	{
+		Candidate  *last = &scan->returned[scan->returned_count - 1];
+
+		CHECK_FOR_INTERRUPTS();
+		if (make_exact(desc, last))
+		{
+			scan->returned[0] = *last;
+			scan->returned_count = 1;
+			scan->visible = true;
+			return &scan->returned[0];
+		}
+		scan->returned_count--;
+	}
+	return NULL;
+}
 
 /*
  * In strict order, nothing may come that is nearer than what came before.
@@ -556,11 +622,12 @@ static bool
 first_in_order(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
-	Candidate	   *first = &scan->results[0];
-	Candidate	   *last = &scan->last;
+	Candidate  *first = &scan->results[0];
+	const Candidate *last;
 
-	if (scan->batch < 2 || hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED ||
-		scan->returned == 0 || first->low >= last->high)
+	/* one batch is in order by itself */
+	if (scan->batch < 2 || !strict_order() || scan->returned_count == 0 ||
+		first->low >= scan->returned[scan->returned_count - 1].high)
 		return true;
 	if (first->low != first->high)
 	{
@@ -570,14 +637,8 @@ first_in_order(IndexScanDesc desc)
 			pop_result(scan);
 		return false;
 	}
-
-	/*
-	 * A row that the snapshot does not see was not returned after all; what
-	 * came before it was below its low.
-	 */
-	if (last->low != last->high && !make_exact(desc, last))
-		last->high = last->low;
-	if (first->low >= last->low)
+	last = farthest_visible(desc);
+	if (last == NULL || first->low >= last->low)
 		return true;
 	pop_result(scan);
 	return false;
@@ -591,7 +652,7 @@ next_result(IndexScanDesc desc)
 
 	while (scan->result_count > 0 && scan->quota > 0)
 	{
-		Candidate	   *first = &scan->results[0];
+		Candidate  *first = &scan->results[0];
 
 		CHECK_FOR_INTERRUPTS();
 		if (!first_in_order(desc))
@@ -606,8 +667,10 @@ next_result(IndexScanDesc desc)
 		}
 		scan->last = *first;
 		pop_result(scan);
+		if (strict_order())
+			push_returned(scan, &scan->last);
 		scan->quota--;
-		scan->returned++;
+		scan->returned_ever++;
 		return true;
 	}
 	return false;
@@ -669,6 +732,8 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->values = (SlotId *) palloc(scan->taken_room * sizeof(SlotId));
 	scan->result_room = 64;
 	scan->results = (Candidate *) palloc(scan->result_room * sizeof(Candidate));
+	scan->returned_room = 64;
+	scan->returned = (Candidate *) palloc(scan->returned_room * sizeof(Candidate));
 	scan->tid_room = 2;
 	scan->tids = (ItemPointerData *) palloc(scan->tid_room * sizeof(ItemPointerData));
 	desc->opaque = scan;
@@ -691,7 +756,9 @@ hnsw_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 	scan->started = false;
 	scan->batch = 0;
 	scan->quota = 0;
-	scan->returned = 0;
+	scan->returned_ever = 0;
+	scan->returned_count = 0;
+	scan->visible = false;
 	scan->result_count = 0;
 	scan->tid_count = 0;
 	scan->tid_next = 0;

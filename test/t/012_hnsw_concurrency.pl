@@ -73,8 +73,8 @@ sub writer
 	END \$\$;};
 }
 
-# In order, no row twice, the distances right.  Too few rows are only counted:
-# beside vacuum that happens, a few times in thousands, and is to be mended
+# In order, no row twice, the distances right, as many as there are: dead rows
+# and vacuum take nothing away
 sub reader
 {
 	my ($t, $distinct) = @_;
@@ -96,11 +96,8 @@ sub reader
 			INTO r
 			FROM (SELECT id, v <-> q AS distance, row_number() OVER () AS place
 				FROM (SELECT id, v FROM $t ORDER BY v <-> q LIMIT 20) f) s;
-			IF NOT (r.in_order AND r.distinct_rows) THEN
+			IF NOT (r.in_order AND r.distinct_rows AND r.count = r.should) THEN
 				INSERT INTO problems VALUES ('$t: ' || r);
-			END IF;
-			IF r.count < r.should THEN
-				INSERT INTO counted VALUES ('$t read short', 1);
 			END IF;
 			n := n + 1;
 			COMMIT;
@@ -132,12 +129,12 @@ sub run_beside
 run_beside('all together', 't',
 	writer('t', 3000, 1000000), writer('t', 3000, 1000000), reader('t', 1000000), reader('t', 1000000));
 # dozens of vacuums beside thousands of writes, in clusters far apart
-hnsw_ok($node, 't', 'after all together', miss => 15);
+hnsw_ok($node, 't', 'after all together');
 $node->safe_psql('postgres', "VACUUM t; CREATE TABLE fresh (LIKE t); INSERT INTO fresh SELECT * FROM t;
 	CREATE INDEX ON fresh USING hnsw (v vector_l2_ops)");
 my ($recall, $fresh) = map { hnsw_recall($node, $_) } ('t', 'fresh');
-cmp_ok($recall, '>=', $fresh - 0.05, "recall afterwards $recall, of a fresh build $fresh");
-hnsw_ok($node, 't', 'and after vacuum', miss => 15);
+cmp_ok($recall, '>=', $fresh - 0.01, "recall afterwards $recall, of a fresh build $fresh");
+hnsw_ok($node, 't', 'and after vacuum');
 
 # The same few values again and again
 my $size = $node->safe_psql('postgres', q{SELECT pg_relation_size('d_v_idx')});
@@ -184,7 +181,7 @@ foreach my $build (
 	my @sessions = map { start_psql($node, $writer) } 1 .. 2;
 	$node->safe_psql('postgres', $build);
 	is(join('', map { finish_psql($_) } @sessions), '', "$build: writers");
-	hnsw_ok($node, 't', $build, miss => 50);
+	hnsw_ok($node, 't', $build);
 }
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_index WHERE NOT indisvalid'), 0, 'all indexes are valid');
 
@@ -201,7 +198,7 @@ foreach my $workers (0, 2)
 			SET statement_timeout = '700ms';
 			CREATE INDEX x ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 1000, m = 40)});
 		like($err, qr/canceling statement due to statement timeout/, "build with $workers workers and $memory cancelled");
-		hnsw_ok($node, 't', 'after that', miss => 50);
+		hnsw_ok($node, 't', 'after that');
 	}
 }
 foreach my $n (1 .. 5)
@@ -212,7 +209,7 @@ foreach my $n (1 .. 5)
 		INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100000)) s});
 	like($err, qr/canceling statement due to statement timeout/, "insert cancelled");
 }
-hnsw_ok($node, 't', 'inserts cancelled', miss => 50);
+hnsw_ok($node, 't', 'inserts cancelled');
 $node->safe_psql('postgres', 'DELETE FROM t WHERE id % 2 = 0');
 foreach my $n (1 .. 5)
 {
@@ -224,15 +221,15 @@ foreach my $n (1 .. 5)
 		SET statement_timeout = '${n}00ms';
 		VACUUM t});
 	like($err, qr/canceling statement due to statement timeout/, "vacuum cancelled");
-	hnsw_ok($node, 't', 'vacuum cancelled', miss => 50);
+	hnsw_ok($node, 't', 'vacuum cancelled');
 	$node->safe_psql('postgres', "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100)) s");
 }
 $node->safe_psql('postgres', 'VACUUM t');
-hnsw_ok($node, 't', 'vacuumed at last', miss => 50);
+hnsw_ok($node, 't', 'vacuumed at last');
 $size = $node->safe_psql('postgres', q{SELECT pg_relation_size('c')});
 $node->safe_psql('postgres', "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 3000)) s");
 is($node->safe_psql('postgres', q{SELECT pg_relation_size('c')}), $size, 'the freed slots are used again');
-hnsw_ok($node, 't', 'filled again', miss => 50);
+hnsw_ok($node, 't', 'filled again');
 
 $node->stop;
 done_testing();
