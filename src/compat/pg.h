@@ -185,6 +185,13 @@ analyze_delay_point(void)
 #define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
 #endif
 
+/* A parser of names got a place for soft errors with 16. */
+#if PG_VERSION_NUM >= 160000
+#define qualified_name_list(name) stringToQualifiedNameList(name, NULL)
+#else
+#define qualified_name_list(name) stringToQualifiedNameList(name)
+#endif
+
 /* Interrupts and the cost-based delay, in VACUUM */
 static inline void
 index_vacuum_delay_point(void)

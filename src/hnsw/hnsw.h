@@ -287,6 +287,4 @@ extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path,
 							   Cost *total_cost, Selectivity *selectivity,
 							   double *correlation, double *pages);
 
-extern bool hnsw_validate(Oid opclass);
-
 #endif							/* VECTOR_HNSW_H */

@@ -109,26 +109,6 @@ choose_bits(Relation index, const IndexColumn *column, const HnswOptions *option
 	return bits;
 }
 
-/* The column, checked */
-static IndexColumn
-checked_column(Relation index)
-{
-	IndexColumn column = index_column(index);
-
-	if (column.dims < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column does not have dimensions"),
-				 errhint("Declare the column as %s(n), or index an expression with a cast to it.",
-						 column.type->name)));
-	if (column.dims > column.type->max_dims)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("column cannot have more than %d dimensions for hnsw index",
-						column.type->max_dims)));
-	return column;
-}
-
 /* Everything else, from a metapage's content */
 static HnswIndex *
 describe_meta(const HnswMeta *meta, IndexColumn column, const float *mean)
@@ -157,7 +137,7 @@ describe_meta(const HnswMeta *meta, IndexColumn column, const float *mean)
 HnswIndex *
 hnsw_describe(Relation index, const float *mean, Size sparse_size)
 {
-	IndexColumn column = checked_column(index);
+	IndexColumn column = index_column_checked(index, INDEX_PROCS, "hnsw");
 	const HnswOptions *options = hnsw_options(index);
 	HnswMeta	meta;
 	Size		size;
@@ -277,7 +257,7 @@ static void
 fill_cache(Relation index)
 {
 	Buffer		buffer = ReadBuffer(index, META_BLOCK);
-	IndexColumn column = index_column(index);
+	IndexColumn column = index_column(index, INDEX_PROCS);
 	HnswMeta	meta;
 	float	   *mean = NULL;
 	HnswIndex  *described;

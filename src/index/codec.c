@@ -120,30 +120,18 @@ codec_query_create(const Codec *codec, ValueStore *outer, bool from_values)
 
 /* The value's elements as float32, of norm 1 for cosine; false if that fails */
 static bool
-set_floats(CodecQuery *query, const DenseVector *value)
+set_floats(CodecQuery *query, const struct varlena *value)
 {
-	const Codec *codec = query->codec;
-	int			dims = codec->column.dims;
-	double		norm2;
+	const IndexColumn *column = &query->codec->column;
+	bool		result = column_floats(column, value, query->floats, &query->norm);
 
-	if (codec->column.type->kind == COLUMN_VECTOR)
-		memcpy(query->floats, DENSE_FLOATS(value), dims * sizeof(float));
-	else
-		distance_kernels->f16_to_f32(DENSE_HALVES(value), query->floats, dims);
-
-	norm2 = distance_kernels->f32_norm2(query->floats, dims);
-	query->norm = sqrt(norm2);
 	query->tiny = false;
-	if (codec->column.metric == METRIC_COSINE)
+	if (column->metric == METRIC_COSINE)
 	{
-		if (norm2 == 0)
-			return false;
-		query->tiny = norm2 < TINY_NORM2;
-		for (int i = 0; i < dims; i++)
-			query->floats[i] = (float) (query->floats[i] / query->norm);
+		query->tiny = query->norm * query->norm < TINY_NORM2;
 		query->norm = 1;
 	}
-	return true;
+	return result;
 }
 
 void
@@ -159,7 +147,7 @@ codec_query_set(CodecQuery *query, const struct varlena *value)
 	if (query->constant || codec->bits == 0)
 		return;
 
-	if (!set_floats(query, (const DenseVector *) value))
+	if (!set_floats(query, value))
 	{
 		/* the norm of what codec_indexes is not 0, in double precision */
 		Assert(false);

@@ -4,9 +4,12 @@
  */
 #include "index/column.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "utils/varbit.h"
 
+#include "math/distance/distance.h"
 #include "types/dense.h"
 #include "types/sparse.h"
 
@@ -17,6 +20,16 @@ const ColumnType column_types[] = {
 	{COLUMN_SPARSEVEC, "sparsevec", SPARSE_MAX_DIM},
 	{COLUMN_BIT, "bit", 64000},
 };
+
+SQL_FUNCTION(ivfflat_halfvec_support)
+{
+	PG_RETURN_POINTER(&column_types[COLUMN_HALFVEC]);
+}
+
+SQL_FUNCTION(ivfflat_bit_support)
+{
+	PG_RETURN_POINTER(&column_types[COLUMN_BIT]);
+}
 
 SQL_FUNCTION(hnsw_halfvec_support)
 {
@@ -61,7 +74,7 @@ static const MetricEntry metrics[] = {
 };
 
 IndexColumn
-index_column(Relation index)
+index_column(Relation index, int procs)
 {
 	IndexColumn column;
 	DistanceValue support =
@@ -69,9 +82,9 @@ index_column(Relation index)
 	bool		has_norm = OidIsValid(index_getprocid(index, 1, NORM_PROC));
 
 	column.type = &column_types[COLUMN_VECTOR];
-	if (OidIsValid(index_getprocid(index, 1, TYPE_PROC)))
+	if (OidIsValid(index_getprocid(index, 1, procs)))
 		column.type = (const ColumnType *)
-			DatumGetPointer(FunctionCall1(index_getprocinfo(index, 1, TYPE_PROC),
+			DatumGetPointer(FunctionCall1(index_getprocinfo(index, 1, procs),
 										  PointerGetDatum(NULL)));
 	column.dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	for (int i = 0; support != NULL && i < (int) lengthof(metrics); i++)
@@ -90,6 +103,25 @@ index_column(Relation index)
 			 errmsg("operator class of index \"%s\" does not use the distance functions of this extension",
 					RelationGetRelationName(index)),
 			 errhint("Use one of the operator classes that come with the extension.")));
+}
+
+IndexColumn
+index_column_checked(Relation index, int procs, const char *am)
+{
+	IndexColumn column = index_column(index, procs);
+
+	if (column.dims < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column does not have dimensions"),
+				 errhint("Declare the column as %s(n), or index an expression with a cast to it.",
+						 column.type->name)));
+	if (column.dims > column.type->max_dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column cannot have more than %d dimensions for %s index",
+						column.type->max_dims, am)));
+	return column;
 }
 
 int
@@ -121,4 +153,35 @@ column_check_dims(const IndexColumn *column, const struct varlena *value)
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("different %s dimensions %d and %d", column->type->name,
 					column->dims, dims)));
+}
+
+bool
+column_floats(const IndexColumn *column, const struct varlena *value,
+			  float *floats, double *norm)
+{
+	int			dims = column->dims;
+
+	if (column->type->kind == COLUMN_VECTOR)
+		memcpy(floats, DENSE_FLOATS((const DenseVector *) value),
+			   dims * sizeof(float));
+	else if (column->type->kind == COLUMN_HALFVEC)
+		distance_kernels->f16_to_f32(DENSE_HALVES((const DenseVector *) value),
+									 floats, dims);
+	else
+	{
+		const bits8 *bits = VARBITS((const VarBit *) value);
+
+		Assert(column->type->kind == COLUMN_BIT);
+		for (int i = 0; i < dims; i++)
+			floats[i] = (bits[i / BITS_PER_BYTE] >> (7 - i % BITS_PER_BYTE)) & 1;
+	}
+	*norm = sqrt(distance_kernels->f32_norm2(floats, dims));
+	if (column->metric == METRIC_COSINE)
+	{
+		if (!(*norm > 0))
+			return false;
+		for (int i = 0; i < dims; i++)
+			floats[i] = (float) (floats[i] / *norm);
+	}
+	return true;
 }

@@ -51,14 +51,24 @@ typedef struct IndexColumn
 #define DISTANCE_PROC	1		/* orders as the operator does, of normalised
 								 * values where there is a NORM_PROC */
 #define NORM_PROC		2
-#define TYPE_PROC		3		/* gives a ColumnType; without it, vector's */
-#define INDEX_PROCS		3
+#define INDEX_PROCS		3		/* of hnsw; the last one is its TYPE_PROC */
+#define IVF_PROCS		5		/* of the inverted files: 3 and 4 are pgvector's, for
+								 * its k-means, and not called; the last one is
+								 * their TYPE_PROC */
 
 /*
- * The column of an index.  Errors (feature not supported) where its operator
+ * The column of an index, whose access method has procs support functions: the
+ * last one gives a ColumnType; without it, the column is a vector.  Errors (feature not supported) where its operator
  * class is not built on functions of this extension.
  */
-extern IndexColumn index_column(Relation index);
+extern IndexColumn index_column(Relation index, int procs);
+
+/*
+ * The same for an index of access method am that is about to be built: errors
+ * where its dimensions are not known, or too many.
+ */
+extern IndexColumn index_column_checked(Relation index, int procs,
+										const char *am);
 
 /* Dimensions of a value of the column's type */
 extern int	column_value_dims(const IndexColumn *column,
@@ -70,5 +80,14 @@ extern int	column_value_dims(const IndexColumn *column,
  */
 extern void column_check_dims(const IndexColumn *column,
 							  const struct varlena *value);
+
+/*
+ * The float32 elements of a vector, halfvec or bit (0 and 1) value, as many as
+ * column->dims, scaled to norm 1 for cosine.  False, with *norm 0, where that
+ * has no direction.  *norm is of the value itself.
+ */
+extern bool column_floats(const IndexColumn *column,
+						  const struct varlena *value, float *floats,
+						  double *norm);
 
 #endif							/* VECTOR_INDEX_COLUMN_H */

@@ -173,6 +173,48 @@ slot_page_find(Relation index, PageKind kind, BlockNumber *target, bool full,
 	return *target = block;
 }
 
+Buffer
+slot_page_claim(Relation index, PageKind kind, bool log)
+{
+	Buffer		meta = ReadBuffer(index, META_BLOCK);
+	Buffer		buffer;
+	Page		page;
+	PageEdit	edit;
+	FreeSpace  *space;
+	BlockNumber block;
+
+	LockBuffer(meta, BUFFER_LOCK_SHARE);
+	block = page_meta(BufferGetPage(meta))->space.list[kind];
+	LockBuffer(meta, BUFFER_LOCK_UNLOCK);
+	if (block != InvalidBlockNumber)
+	{
+		LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
+		block = page_meta(BufferGetPage(meta))->space.list[kind];
+		if (block != InvalidBlockNumber)
+		{
+			buffer = ReadBuffer(index, block);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			page_edit_begin(&edit, index, log);
+			space = &page_meta(page_edit_page(&edit, meta, false))->space;
+			page = page_edit_page(&edit, buffer, true);
+			space->list[kind] = page_opaque(page)->next_free;
+			slot_page_init(page, kind);
+			page_edit_end(&edit);
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+			UnlockReleaseBuffer(meta);
+			return buffer;
+		}
+		LockBuffer(meta, BUFFER_LOCK_UNLOCK);
+	}
+	ReleaseBuffer(meta);
+	buffer = index_extend(index, MAIN_FORKNUM);
+	page_edit_begin(&edit, index, log);
+	slot_page_init(page_edit_page(&edit, buffer, true), kind);
+	page_edit_end(&edit);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return buffer;
+}
+
 void
 slot_page_offer(Relation index, PageKind kind, BlockNumber block)
 {

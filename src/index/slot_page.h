@@ -66,6 +66,7 @@ typedef enum PageKind
 	PAGE_VALUE,					/* values of elements, in pieces */
 	PAGE_TIDS,					/* further heap TIDs of elements */
 	PAGE_RAW,					/* constants of the whole index */
+	PAGE_PIECE,					/* codes that their page has no room for */
 	PAGE_KINDS
 } PageKind;
 
@@ -191,6 +192,13 @@ extern BlockNumber slot_page_find(Relation index, PageKind kind,
  * metapage, then the page.
  */
 extern void slot_page_offer(Relation index, PageKind kind, BlockNumber block);
+
+/*
+ * An empty page of a kind for the caller alone: off the free list of that kind,
+ * or new.  Pinned, not locked.  Locks the metapage, then the page.  Who fails
+ * before he has linked it to something leaks it, until the index is rebuilt.
+ */
+extern Buffer slot_page_claim(Relation index, PageKind kind, bool log);
 
 /* A new page at the end of the index, exclusively locked, not initialised */
 extern Buffer index_extend(Relation index, ForkNumber fork);

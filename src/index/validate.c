@@ -1,0 +1,115 @@
+/*
+ * validate.c
+ *	  Operator classes of our access methods.
+ */
+#include "index/validate.h"
+
+#include "access/amvalidate.h"
+#include "access/htup_details.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "index/column.h"
+
+/* Support functions of ivfflat that pgvector's classes name: 3 and 4 */
+#define IVF_KMEANS_DISTANCE_PROC	3
+#define IVF_KMEANS_NORM_PROC		4
+
+/* Complain about an operator class or family. */
+#define INVALID(...) \
+	do { \
+		ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), \
+					   errmsg(__VA_ARGS__))); \
+		valid = false; \
+	} while (0)
+
+/*
+ * An operator class has one operator, which orders by a float8 distance, and
+ * the support functions of index/column.h.
+ */
+bool
+index_validate(Oid opclass_oid, const char *am, int procs_wanted)
+{
+	bool		valid = true;
+	HeapTuple	class_tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass_oid));
+	Form_pg_opclass class;
+	CatCList   *operators;
+	CatCList   *procs;
+	const char *name;
+	bool		has_distance = false;
+
+	if (!HeapTupleIsValid(class_tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclass_oid);
+	class = (Form_pg_opclass) GETSTRUCT(class_tuple);
+	name = NameStr(class->opcname);
+	operators = SearchSysCacheList1(AMOPSTRATEGY,
+									ObjectIdGetDatum(class->opcfamily));
+	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(class->opcfamily));
+
+	for (int i = 0; i < procs->n_members; i++)
+	{
+		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
+		bool		right;
+
+		if (proc->amprocnum == procs_wanted)
+			right = check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1,
+										   INTERNALOID);
+		else switch (proc->amprocnum)
+		{
+			case DISTANCE_PROC:
+				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2,
+											   class->opcintype, class->opcintype);
+				has_distance = true;
+				break;
+			case NORM_PROC:
+				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 1, 1,
+											   class->opcintype);
+				break;
+			case IVF_KMEANS_DISTANCE_PROC:
+				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2,
+											   class->opcintype, class->opcintype);
+				break;
+			case IVF_KMEANS_NORM_PROC:
+				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 1, 1,
+											   class->opcintype);
+				break;
+			default:
+				INVALID("operator class \"%s\" of access method %s has an invalid support number %d",
+						name, am, proc->amprocnum);
+				continue;
+		}
+		if (!right)
+			INVALID("operator class \"%s\" of access method %s has support function %d with a wrong signature",
+					name, am, proc->amprocnum);
+	}
+	if (!has_distance)
+		INVALID("operator class \"%s\" of access method %s is missing support function %d",
+				name, am, DISTANCE_PROC);
+
+	if (operators->n_members == 0)
+		INVALID("operator class \"%s\" of access method %s has no operator", name, am);
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop operator = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		if (operator->amopstrategy != 1 ||
+			operator->amoppurpose != AMOP_ORDER ||
+			!opfamily_can_sort_type(operator->amopsortfamily,
+									get_op_rettype(operator->amopopr)) ||
+			!check_amop_signature(operator->amopopr, FLOAT8OID,
+								  operator->amoplefttype,
+								  operator->amoprighttype))
+			INVALID("operator class \"%s\" of access method %s has an operator that is not for ordering by distance",
+					name, am);
+	}
+
+	ReleaseCatCacheList(procs);
+	ReleaseCatCacheList(operators);
+	ReleaseSysCache(class_tuple);
+	return valid;
+}
