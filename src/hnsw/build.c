@@ -533,10 +533,10 @@ memory_has_room(const BuildShared *shared, int level)
 		pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->upper_count)) + level < shared->upper_capacity;
 }
 
-/* Write a new element's node at one level. */
+/* Write a new element's node at one level, of those up to top. */
 static GraphId
 memory_write(Builder *builder, int level, const GraphNode *head,
-			 const GraphLinks *links)
+			 const GraphLinks *links, int top)
 {
 	const GraphShape *shape = &builder->index->shape;
 	const SlotGeometry *geometry = graph_geometry(shape, level);
@@ -549,6 +549,7 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 
 	*node = *head;
 	node->header.state = SLOT_USED;
+	node->header.flags = level < top ? NODE_RISES : 0;
 	node->level = level;
 	node->neighbors = links->count;
 	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
@@ -611,13 +612,13 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	head.hash = hash;
 	head.tid = *tid;
 	head.value = hnsw_write_value(inserter);
-	ids[0] = memory_write(builder, 0, &head, &links[0]);
+	ids[0] = memory_write(builder, 0, &head, &links[0], level);
 	ItemPointerSetInvalid(&head.tid);
 	head.element = ids[0];
 	for (int at = 1; at <= level; at++)
 	{
 		head.below = ids[at - 1];
-		ids[at] = memory_write(builder, at, &head, &links[at]);
+		ids[at] = memory_write(builder, at, &head, &links[at], level);
 	}
 	for (int at = 0; at <= level; at++)
 	{

@@ -21,10 +21,10 @@
 #include "index/buffer_map.h"
 
 /*
- * Nodes kept on the way down for a new element.  A search may do with one; but
- * an element that is inserted in a wrong place stays there.
+ * If none of so many nodes nearest to a new one has a node one level up, the new
+ * one is to have it.  On average four have.
  */
-#define INSERT_BEAM			16
+#define RISE_NEAREST(shape)	(4 * (shape)->m)
 
 #define FIRST_FOUND			1024
 #define FIRST_VISITED		2048	/* powers of two */
@@ -705,6 +705,7 @@ typedef struct RankArg
 	CodecQuery *query;
 	float		distance;
 	bool		alive;
+	bool		rises;
 } RankArg;
 
 static void
@@ -714,6 +715,7 @@ visit_rank(const GraphNode *node, void *arg)
 	const void *payload = node_payload(node);
 
 	rank->alive = node->header.state == SLOT_USED;
+	rank->rises = (node->header.flags & NODE_RISES) != 0;
 	if (rank->alive)
 		codec_distances(rank->query, &payload, 1, &rank->distance);
 }
@@ -744,6 +746,7 @@ graph_rank(GraphSelector *selector, int level, CodecQuery *query,
 		const void *payloads[GRAPH_BATCH];
 		float		distances[GRAPH_BATCH];
 		bool		used[GRAPH_BATCH];
+		bool		rises[GRAPH_BATCH];
 
 		for (int i = 0; i < part; i++)
 			ids[i] = candidates[done + i].id;
@@ -753,6 +756,7 @@ graph_rank(GraphSelector *selector, int level, CodecQuery *query,
 			for (int i = 0; i < part; i++)
 			{
 				used[i] = nodes[i]->header.state == SLOT_USED;
+				rises[i] = (nodes[i]->header.flags & NODE_RISES) != 0;
 				payloads[i] = node_payload(nodes[i]);
 			}
 			codec_distances(query, payloads, part, distances);
@@ -761,15 +765,17 @@ graph_rank(GraphSelector *selector, int level, CodecQuery *query,
 		{
 			if (store->careful || !store->check(store, i))
 			{
-				RankArg		arg = {query, 0, false};
+				RankArg		arg = {query, 0, false, false};
 
 				store->visit(store, level, ids[i], visit_rank, &arg);
 				used[i] = arg.alive;
+				rises[i] = arg.rises;
 				distances[i] = arg.distance;
 			}
 			if (!used[i])
 				continue;
 			candidates[alive].id = ids[i];
+			candidates[alive].rises = rises[i];
 			candidates[alive++].distance = comparable(distances[i]);
 		}
 	}
@@ -926,6 +932,7 @@ choose_links(GraphSearch *search, GraphSelector *selector, int ef,
 {
 	int			level = search->level;
 	int			count = graph_search_take(search, ef, false, results);
+	int			nearest;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -937,6 +944,11 @@ choose_links(GraphSearch *search, GraphSelector *selector, int ef,
 								graph_fill(search->shape, level));
 	memcpy(links->near, selector->candidates, links->count * sizeof(GraphNear));
 	links->parent = level == 0 ? choose_parent(search, links) : -1;
+
+	nearest = Min(RISE_NEAREST(search->shape), ef);
+	links->rise = count >= nearest;
+	for (int i = 0; i < nearest && links->rise; i++)
+		links->rise = !(results[i]->flags & NODE_RISES);
 	return count;
 }
 
@@ -951,19 +963,36 @@ graph_find_base_links(GraphSearch *search, GraphSelector *selector,
 }
 
 int
+graph_find_upper_links(GraphSearch *search, GraphSelector *selector,
+					   GraphEntry entry, int level, int ef,
+					   GraphFound **results, GraphLinks *links)
+{
+	GraphId		starts[GRAPH_INSERT_BEAM];
+	int			count = graph_descend(search, entry, level, starts,
+									  GRAPH_INSERT_BEAM);
+
+	if (count == 0)
+		return -1;
+	graph_search_begin(search, level, starts, count);
+	graph_search_run(search, ef);
+	return choose_links(search, selector, ef, results, links);
+}
+
+int
 graph_find_links(GraphSearch *search, GraphSelector *selector, GraphEntry entry,
 				 int level, int ef, GraphFound **results, GraphLinks *links)
 {
 	int			top = Min(level, entry.level);
-	GraphId		starts[INSERT_BEAM];
-	int			count = graph_descend(search, entry, top, starts, INSERT_BEAM);
+	GraphId		starts[GRAPH_INSERT_BEAM];
+	int			count = graph_descend(search, entry, top, starts,
+									  GRAPH_INSERT_BEAM);
 
 	for (int at = top; at > 0 && count > 0; at--)
 	{
 		graph_search_begin(search, at, starts, count);
 		graph_search_run(search, ef);
 		(void) choose_links(search, selector, ef, results, &links[at]);
-		count = go_down(search, starts, INSERT_BEAM);
+		count = go_down(search, starts, GRAPH_INSERT_BEAM);
 	}
 	if (count == 0)
 		return -1;

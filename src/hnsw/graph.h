@@ -37,6 +37,7 @@ typedef SlotId GraphId;
 /* Flags of a node (SlotHeader.flags) */
 #define NODE_DEAD		1		/* its only heap TID is dead to everybody: a
 								 * hint that scans leave */
+#define NODE_RISES		2		/* its element has a node one level up */
 
 /*
  * A node, in memory and on pages.  payload (of the codec's payload_size) and
@@ -174,6 +175,7 @@ typedef struct GraphNear
 	float		distance;
 	GraphId		id;
 	bool		diverse;		/* of neighbours: chosen, not filled up with */
+	bool		rises;			/* NODE_RISES; only graph_rank says so */
 } GraphNear;
 
 typedef struct GraphStore GraphStore;
@@ -306,6 +308,12 @@ extern Size graph_search_memory(const GraphSearch *search);
 extern int	graph_descend(GraphSearch *search, GraphEntry entry, int level,
 						  GraphId *ids, int count);
 
+/*
+ * Nodes kept on the way down for a new element.  A search may do with one; but
+ * an element that is inserted in a wrong place stays there.
+ */
+#define GRAPH_INSERT_BEAM	16
+
 /* ------------------------------------------------------------------------
  * Neighbours
  */
@@ -366,6 +374,7 @@ typedef struct GraphLinks
 {
 	int			count;
 	int			parent;			/* at level 0: which one; -1: none */
+	bool		rise;			/* none near has a node above: have one */
 	GraphNear	near[GRAPH_MAX_NEIGHBORS];
 } GraphLinks;
 
@@ -397,6 +406,15 @@ graph_edge(const GraphLinks *links, int i)
 extern int	graph_find_links(GraphSearch *search, GraphSelector *selector,
 							 GraphEntry entry, int level, int ef,
 							 GraphFound **results, GraphLinks *links);
+
+/*
+ * The same at one upper level only, not above the entry's; the number returned
+ * is that of the nodes found there.
+ */
+extern int	graph_find_upper_links(GraphSearch *search,
+								   GraphSelector *selector, GraphEntry entry,
+								   int level, int ef, GraphFound **results,
+								   GraphLinks *links);
 
 /* The same at level 0 only, from count nodes there */
 extern int	graph_find_base_links(GraphSearch *search, GraphSelector *selector,

@@ -260,6 +260,14 @@ extern void hnsw_insert_value(HnswInserter *inserter,
 							  ItemPointer heap_tid);
 
 /*
+ * Give an element a node one level up from its highest, of which node is a
+ * copy, if the graph rises so high.  Only for vacuum, which knows that the
+ * element stays.
+ */
+extern void hnsw_raise(HnswInserter *inserter, GraphId id,
+					   const GraphNode *node);
+
+/*
  * The plain form of a value to be indexed, in the current context; NULL where
  * it is not indexed.  Error where its dimensions are wrong.
  */

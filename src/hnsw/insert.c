@@ -236,10 +236,10 @@ insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
  * Records
  */
 
-/* Write a new element's node at one level. */
+/* Write a new element's node at one level, of those up to top. */
 static GraphId
 write_node(HnswInserter *inserter, int level, const GraphNode *head,
-		   const GraphLinks *links)
+		   const GraphLinks *links, int top)
 {
 	const GraphShape *shape = &inserter->index->shape;
 	const SlotGeometry *geometry = graph_geometry(shape, level);
@@ -258,6 +258,7 @@ write_node(HnswInserter *inserter, int level, const GraphNode *head,
 	header = node->header;
 	*node = *head;
 	node->header = header;
+	node->header.flags = level < top ? NODE_RISES : 0;
 	node->level = level;
 	node->neighbors = links->count;
 	memcpy(node_payload(node), inserter->payload, shape->payload_size);
@@ -382,6 +383,20 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge)
 	}
 }
 
+/* Make an element's node at one level a neighbour of its neighbours. */
+static void
+link_all_back(HnswInserter *inserter, int level, GraphId id)
+{
+	const GraphLinks *links = &inserter->links[level];
+
+	for (int i = 0; i < links->count; i++)
+	{
+		if (graph_links_back(&inserter->index->shape, links, i))
+			link_back(inserter, level, links->near[i].id,
+					  id | (i == links->parent ? EDGE_TREE : 0));
+	}
+}
+
 /* ------------------------------------------------------------------------
  * Insertion
  */
@@ -443,6 +458,7 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 		{
 			inserter->links[at].count = 0;
 			inserter->links[at].parent = -1;
+			inserter->links[at].rise = false;
 		}
 		hnsw_get_entry(inserter->relation, entry);
 		if (entry->level < 0)
@@ -460,6 +476,31 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 										  &inserter->links[0]);
 	}
 	return found;
+}
+
+/*
+ * The neighbours at one level of the element that the query is set to; none, if
+ * the graph does not rise so high.  *entry is the entry point, as it is now.
+ */
+static void
+find_upper_links(HnswInserter *inserter, int level, GraphEntry *entry)
+{
+	GraphLinks *links = &inserter->links[level];
+	int			found;
+
+	do
+	{
+		links->count = 0;
+		links->parent = -1;
+		links->rise = false;
+		hnsw_get_entry(inserter->relation, entry);
+		if (entry->level < level)
+			return;
+		found = graph_find_upper_links(inserter->search, inserter->selector,
+									   *entry, level,
+									   inserter->index->meta.ef_construction,
+									   inserter->results, links);
+	} while (found < 0);
 }
 
 void
@@ -529,15 +570,17 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	results = find_links(inserter, top, NO_SLOT, &entry);
 	if (insert_duplicate(inserter, results, head.hash, heap_tid))
 		return;
+	while (links[top].rise && top < GRAPH_MAX_LEVEL - 1)
+		find_upper_links(inserter, ++top, &entry);
 
 	head.value = hnsw_write_value(inserter);
-	ids[0] = write_node(inserter, 0, &head, &links[0]);
+	ids[0] = write_node(inserter, 0, &head, &links[0], top);
 	ItemPointerSetInvalid(&head.tid);
 	head.element = ids[0];
 	for (int level = 1; level <= top; level++)
 	{
 		head.below = ids[level - 1];
-		ids[level] = write_node(inserter, level, &head, &links[level]);
+		ids[level] = write_node(inserter, level, &head, &links[level], top);
 	}
 
 	/*
@@ -562,14 +605,47 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	}
 
 	for (int level = 0; level <= top; level++)
-	{
-		for (int i = 0; i < links[level].count; i++)
-		{
-			if (graph_links_back(&index->shape, &links[level], i))
-				link_back(inserter, level, links[level].near[i].id,
-						  ids[level] | (i == links[level].parent ? EDGE_TREE : 0));
-		}
-	}
+		link_all_back(inserter, level, ids[level]);
+}
+
+void
+hnsw_raise(HnswInserter *inserter, GraphId id, const GraphNode *node)
+{
+	PageStore  *store = &inserter->store;
+	int			level = node->level + 1;
+	const GraphLinks *links = &inserter->links[level];
+	GraphNode	head;
+	GraphNode  *below;
+	GraphEntry	entry;
+	GraphId		above;
+	Buffer		buffer;
+	PageEdit	edit;
+
+	if (level == GRAPH_MAX_LEVEL)
+		return;
+	memcpy(inserter->payload, node_payload(node),
+		   inserter->index->shape.payload_size);
+	codec_query_set_payload(inserter->query, inserter->payload);
+	find_upper_links(inserter, level, &entry);
+	if (links->count == 0)
+		return;
+
+	memset(&head, 0, sizeof(head));
+	ItemPointerSetInvalid(&head.tid);
+	head.hash = node->hash;
+	head.element = node->level == 0 ? id : node->element;
+	head.below = id;
+	above = write_node(inserter, level, &head, links, level);
+
+	buffer = page_store_lock(store, node->level, id, BUFFER_LOCK_EXCLUSIVE,
+							 &below);
+	page_edit_begin(&edit, inserter->relation, store->log);
+	below = page_store_edit(store, node->level, id, &edit, buffer);
+	below->header.flags |= NODE_RISES;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+
+	link_all_back(inserter, level, above);
 }
 
 bool

@@ -38,6 +38,13 @@
 /* Slots of the table that tells candidates apart; a power of two */
 #define MEND_TABLE		2048
 
+/*
+ * If none of so many candidates has a node one level up, the node mended gets
+ * it.  Fewer than for an insertion, because candidates are fewer, and the
+ * farthest may be of other regions.
+ */
+#define MEND_RISE_NEAREST(shape)	(3 * (shape)->m)
+
 /* With fewer neighbours left, a node is searched new ones from the entry point */
 #define MEND_LEAST		4
 
@@ -68,6 +75,7 @@ typedef struct Vacuum
 	int			free_tids_count;
 
 	/* for mending */
+	HnswInserter *inserter;		/* for new nodes above others */
 	GraphSearch *search;
 	GraphSelector *selector;
 	CodecQuery *query;
@@ -634,7 +642,8 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 {
 	int			ef = Min(vacuum->index->meta.ef_construction, MEND_CANDIDATES / 2);
 	GraphEntry	entry;
-	GraphId		start;
+	GraphId		starts[GRAPH_INSERT_BEAM];
+	int			starts_count;
 	int			found;
 	int			count = 0;
 
@@ -643,8 +652,10 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 		hnsw_get_entry(vacuum->relation, &entry);
 		if (entry.level < level)
 			return 0;
-	} while (graph_descend(vacuum->search, entry, level, &start, 1) == 0);
-	graph_search_begin(vacuum->search, level, &start, 1);
+		starts_count = graph_descend(vacuum->search, entry, level, starts,
+									 GRAPH_INSERT_BEAM);
+	} while (starts_count == 0);
+	graph_search_begin(vacuum->search, level, starts, starts_count);
 	graph_search_run(vacuum->search, ef);
 	found = graph_search_take(vacuum->search, ef, false, vacuum->results);
 	for (int i = 0; i < found; i++)
@@ -737,6 +748,25 @@ cover_regions(Vacuum *vacuum, MendTable *table, int level, uint64 regions,
 	return count;
 }
 
+/*
+ * Is a node to get one above it, because none of those nearest to it has one
+ * (any more)?
+ */
+static bool
+is_to_rise(Vacuum *vacuum, const GraphNode *node, const GraphNear *candidates,
+		   int count)
+{
+	if (node->header.flags & NODE_RISES)
+		return false;
+	count = Min(count, MEND_RISE_NEAREST(&vacuum->index->shape));
+	for (int i = 0; i < count; i++)
+	{
+		if (candidates[i].rises)
+			return false;
+	}
+	return count > 0;
+}
+
 /* New neighbours for a node, whose copy is given, into list */
 static int
 mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
@@ -767,6 +797,8 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 		count = graph_rank(vacuum->selector, level, vacuum->query, candidates,
 						   count);
 	}
+	if (is_to_rise(vacuum, node, candidates, count))
+		hnsw_raise(vacuum->inserter, id, node);
 	ranked_count = count;
 	memcpy(ranked, candidates, count * sizeof(GraphNear));
 	count = graph_select(vacuum->selector, level, candidates, count,
@@ -1139,6 +1171,7 @@ vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
 	room = Max(room, mul_size(2, slots));
 	set_init(&vacuum->base, room);
 	set_init(&vacuum->upper, Max(room / 8, 64));
+	vacuum->inserter = hnsw_inserter_create(info->index, index, store->log);
 	vacuum->query = codec_query_create(&index->codec, &store->values, false);
 	vacuum->search = graph_search_create(shape, &store->store, vacuum->query);
 	vacuum->selector = graph_selector_create(shape, &store->store, &index->codec,
