@@ -104,6 +104,39 @@ levels_store(uint8_t *out, Vec steps, Vec r, int half)
 	_mm_storel_epi64((__m128i *) out, _mm_packus_epi16(words, words));
 }
 
+/* Row 4 i + k is half i of x[k], whose 4 by 4 halves are then transposed */
+INLINE void
+vec_load_columns(Vec *v, const float *p, size_t stride)
+{
+	Vec			x[4];
+	Vec			low[2];
+	Vec			high[2];
+
+	for (size_t k = 0; k < 4; k++, p += stride)
+	{
+		x[k] = _mm256_castps128_ps256(_mm_loadu_ps(p));
+		x[k] = _mm256_insertf128_ps(x[k], _mm_loadu_ps(p + 4 * stride), 1);
+	}
+	for (int k = 0; k < 2; k++)
+	{
+		low[k] = _mm256_unpacklo_ps(x[2 * k], x[2 * k + 1]);
+		high[k] = _mm256_unpackhi_ps(x[2 * k], x[2 * k + 1]);
+	}
+	v[0] = _mm256_shuffle_ps(low[0], low[1], 0x44);
+	v[1] = _mm256_shuffle_ps(low[0], low[1], 0xee);
+	v[2] = _mm256_shuffle_ps(high[0], high[1], 0x44);
+	v[3] = _mm256_shuffle_ps(high[0], high[1], 0xee);
+}
+
+INLINE void
+vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
+{
+	Vec			greater = _mm256_cmp_ps(score, *best, _CMP_GT_OQ);
+
+	*best = _mm256_blendv_ps(*best, score, greater);
+	*which = _mm256_blendv_ps(*which, number, greater);
+}
+
 INLINE Bytes
 bytes_load(const void *p)
 {

@@ -102,6 +102,41 @@ levels_store(uint8_t *out, Vec steps, Vec r, int half)
 	_mm_storeu_si128((__m128i *) out, _mm512_cvtepi32_epi8(up));
 }
 
+/* Row 4 i + k is part i of x[k], whose 4 by 4 parts are then transposed */
+INLINE void
+vec_load_columns(Vec *v, const float *p, size_t stride)
+{
+	Vec			x[4];
+	Vec			low[2];
+	Vec			high[2];
+
+	for (size_t k = 0; k < 4; k++, p += stride)
+	{
+		x[k] = _mm512_castps128_ps512(_mm_loadu_ps(p));
+		x[k] = _mm512_insertf32x4(x[k], _mm_loadu_ps(p + 4 * stride), 1);
+		x[k] = _mm512_insertf32x4(x[k], _mm_loadu_ps(p + 8 * stride), 2);
+		x[k] = _mm512_insertf32x4(x[k], _mm_loadu_ps(p + 12 * stride), 3);
+	}
+	for (int k = 0; k < 2; k++)
+	{
+		low[k] = _mm512_unpacklo_ps(x[2 * k], x[2 * k + 1]);
+		high[k] = _mm512_unpackhi_ps(x[2 * k], x[2 * k + 1]);
+	}
+	v[0] = _mm512_shuffle_ps(low[0], low[1], 0x44);
+	v[1] = _mm512_shuffle_ps(low[0], low[1], 0xee);
+	v[2] = _mm512_shuffle_ps(high[0], high[1], 0x44);
+	v[3] = _mm512_shuffle_ps(high[0], high[1], 0xee);
+}
+
+INLINE void
+vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
+{
+	__mmask16	greater = _mm512_cmp_ps_mask(score, *best, _CMP_GT_OQ);
+
+	*best = _mm512_mask_mov_ps(*best, greater, score);
+	*which = _mm512_mask_mov_ps(*which, greater, number);
+}
+
 INLINE Bytes
 bytes_load(const void *p)
 {

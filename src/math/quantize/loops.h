@@ -19,6 +19,10 @@
  *			of neighbours first
  *		levels_store(out, steps, r, half): LANES bytes, half + steps, or
  *			half - 1 - steps where r < 0
+ *		vec_load_columns(v, p, stride): lane k of v[i] is p[k * stride + i],
+ *			i = 0 .. 3
+ *		vec_keep_greater(best, which, score, number): in lanes where score is
+ *			above best (and neither is a NaN), they become score and number
  *	BYTES			bytes in a Bytes: 4 * LANES
  *	Bytes			with bytes_load, bytes_load_part (the first left bytes, then
  *		zeros; nothing behind them is read; left is a multiple of 16),
@@ -517,4 +521,123 @@ scan(const uint8_t *block, const uint8_t *table, size_t columns,
 	}
 	words_store(sums, low_both, low_odd);
 	words_store(sums + 16, high_both, high_odd);
+}
+
+/*
+ * Product quantization.
+ */
+
+static TARGET void
+pq_columns(const float *rows, size_t stride, size_t dims, const float *mean,
+		   float *columns)
+{
+	size_t		i = 0;
+
+	for (; i + 4 <= dims; i += 4)
+		for (size_t r = 0; r < PQ_ROWS; r += LANES)
+		{
+			Vec			v[4];
+
+			vec_load_columns(v, rows + r * stride + i, stride);
+			UNROLLED
+			for (size_t k = 0; k < 4; k++)
+				vec_store_f32(columns + (i + k) * PQ_ROWS + r,
+							  vec_sub(v[k], vec_set(mean[i + k])));
+		}
+	for (; i < dims; i++)
+		for (size_t r = 0; r < PQ_ROWS; r++)
+			columns[i * PQ_ROWS + r] = rows[r * stride + i] - mean[i];
+}
+
+/* The nearest of a part's centroids, for LANES rows */
+INLINE void
+nearest_in_part(const float *columns, size_t width, const float *centroids,
+				const float *bias, size_t count, uint8_t *numbers)
+{
+	Vec			best = vec_set(-INFINITY);
+	Vec			which = vec_zero();
+
+	for (size_t c = 0; c < count; c += PQ_GROUP)
+	{
+		Vec			scores[PQ_GROUP];
+
+		UNROLLED
+		for (size_t g = 0; g < PQ_GROUP; g++)
+			scores[g] = vec_set(bias[c + g]);
+		for (size_t i = 0; i < width; i++, centroids += PQ_GROUP)
+		{
+			Vec			x = vec_load_f32(columns + i * PQ_ROWS);
+
+			UNROLLED
+			for (size_t g = 0; g < PQ_GROUP; g++)
+				scores[g] = vec_add(scores[g],
+									vec_mul(x, vec_set(centroids[g])));
+		}
+		UNROLLED
+		for (size_t g = 0; g < PQ_GROUP; g++)
+			vec_keep_greater(&best, &which, scores[g],
+							 vec_set((float) (int) (c + g)));
+	}
+	levels_store(numbers, which, vec_zero(), 0);
+}
+
+static TARGET void
+pq_nearest(const float *columns, size_t parts, size_t width,
+		   const float *centroids, const float *bias, size_t count,
+		   uint8_t *numbers)
+{
+	for (size_t j = 0; j < parts; j++)
+	{
+		for (size_t r = 0; r < PQ_ROWS; r += LANES)
+			nearest_in_part(columns + r, width, centroids, bias, count,
+							numbers + r);
+		columns += width * PQ_ROWS;
+		centroids += width * count;
+		bias += count;
+		numbers += PQ_ROWS;
+	}
+}
+
+static TARGET void
+pq_products(const float *q, size_t parts, size_t used, const float *centroids,
+			size_t width, size_t count, float *out)
+{
+	const float *end = centroids + parts * count * width;
+
+	for (size_t j = 0; j < parts; j++, q += used)
+		for (size_t c = 0; c < count; c += LANES)
+		{
+			const float *last = centroids + (LANES - 1) * width;
+			Vec			sum = vec_zero();
+
+			for (size_t i = 0; i < used; i += 4)
+			{
+				Vec			v[4];
+
+				/*
+				 * Of the last four, some may belong to the next centroid, or
+				 * to nobody.
+				 */
+				if ((size_t) (end - last) - i >= 4)
+					vec_load_columns(v, centroids + i, width);
+				else
+				{
+					float		columns[4][LANES];
+
+					memset(columns, 0, sizeof(columns));
+					for (size_t k = 0; k < 4 && i + k < used; k++)
+						for (size_t lane = 0; lane < LANES; lane++)
+							columns[k][lane] = centroids[lane * width + i + k];
+					for (size_t k = 0; k < 4; k++)
+						v[k] = vec_load_f32(columns[k]);
+				}
+				UNROLLED
+				for (size_t k = 0; k < 4; k++)
+					if (i + k < used)
+						sum = vec_add(sum, vec_mul(vec_set(q[i + k]), v[k]));
+			}
+			vec_store_f32(out, sum);
+			out += LANES;
+			centroids += LANES * width;
+		}
 }

@@ -112,6 +112,33 @@ levels_store(uint8_t *out, Vec steps, Vec r, int half)
 	__builtin_memcpy(out, &four, sizeof(four));
 }
 
+INLINE void
+vec_load_columns(Vec *v, const float *p, size_t stride)
+{
+	float32x4_t a = vld1q_f32(p);
+	float32x4_t b = vld1q_f32(p + stride);
+	float32x4_t c = vld1q_f32(p + 2 * stride);
+	float32x4_t d = vld1q_f32(p + 3 * stride);
+	float32x4_t ac_low = vzip1q_f32(a, c);
+	float32x4_t ac_high = vzip2q_f32(a, c);
+	float32x4_t bd_low = vzip1q_f32(b, d);
+	float32x4_t bd_high = vzip2q_f32(b, d);
+
+	v[0] = vzip1q_f32(ac_low, bd_low);
+	v[1] = vzip2q_f32(ac_low, bd_low);
+	v[2] = vzip1q_f32(ac_high, bd_high);
+	v[3] = vzip2q_f32(ac_high, bd_high);
+}
+
+INLINE void
+vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
+{
+	uint32x4_t	greater = vcgtq_f32(score, *best);
+
+	*best = vbslq_f32(greater, score, *best);
+	*which = vbslq_f32(greater, number, *which);
+}
+
 INLINE Bytes
 bytes_load(const void *p)
 {

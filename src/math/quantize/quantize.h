@@ -4,15 +4,15 @@
  *	  set.
  *
  * Pure C: nothing here knows PostgreSQL.  Most callers want the functions of
- * rotation.h, rabitq.h and fastscan.h, which call the table in use.
+ * rotation.h, rabitq.h, fastscan.h and pq.h, which call the table in use.
  *
  * The scalar table is the specification, and every other one gives the same
  * bits: floats are added in the same order (16 running sums, see encode) and
  * no product is fused with the addition that follows it; what an estimate sums
  * are integers.  So a code does not depend on the processor that made it.
  *
- * dims is a multiple of QUANTIZE_DIMS_STEP, at most QUANTIZE_MAX_DIMS.  Arrays
- * need the alignment of their element type only.
+ * dims is a multiple of QUANTIZE_DIMS_STEP, at most QUANTIZE_MAX_DIMS, except
+ * in the pq_ kernels.  Arrays need the alignment of their element type only.
  */
 #ifndef VECTOR_MATH_QUANTIZE_H
 #define VECTOR_MATH_QUANTIZE_H
@@ -34,6 +34,10 @@
 /* The largest absolute value of a query, as int8 and as int16 */
 #define QUERY_MAX_INT8		127
 #define QUERY_MAX_INT16		4095
+
+/* Rows that product quantization encodes at once, and centroids likewise */
+#define PQ_ROWS			16
+#define PQ_GROUP		8
 
 /* Indices of dot and dot_many: bits per dimension 1, 2, 4, 8 */
 #define QUANTIZE_WIDTHS		4
@@ -82,6 +86,37 @@ typedef struct QuantizeKernels
 	 */
 	void		(*scan) (const uint8_t *block, const uint8_t *table,
 						 size_t columns, uint16_t *sums);
+
+	/*
+	 * pq.h: PQ_ROWS rows, stride floats from one to the next, turned into
+	 * columns, columns[i * PQ_ROWS + r] = rows[r * stride + i] - mean[i].
+	 */
+	void		(*pq_columns) (const float *rows, size_t stride, size_t dims,
+							   const float *mean, float *columns);
+
+	/*
+	 * For each of parts parts of width columns, and each of PQ_ROWS rows, the
+	 * number (numbers[part * PQ_ROWS + row]) of the centroid c that has the
+	 * largest bias + <row, c>, summed up in this order; the lowest where
+	 * several have, and 0 where none is above minus infinity.  A part has
+	 * count biases and count * width floats of centroids, in groups of
+	 * PQ_GROUP: [group][column][centroid of the group].  count is a multiple
+	 * of PQ_GROUP, at most 256.
+	 */
+	void		(*pq_nearest) (const float *columns, size_t parts,
+							   size_t width, const float *centroids,
+							   const float *bias, size_t count,
+							   uint8_t *numbers);
+
+	/*
+	 * For each of parts parts, the inner products of used floats of q with
+	 * count centroids, summed up from the first to the last; used floats of q
+	 * are a part.  A centroid has width floats, of which the first used count;
+	 * count is a multiple of 16.
+	 */
+	void		(*pq_products) (const float *q, size_t parts, size_t used,
+								const float *centroids, size_t width,
+								size_t count, float *out);
 } QuantizeKernels;
 
 /* The table in use; points to the scalar one until quantize_set_level. */

@@ -291,4 +291,72 @@ scan(const uint8_t *block, const uint8_t *table, size_t columns,
 		}
 }
 
+/*
+ * Product quantization.
+ */
+
+static void
+pq_columns(const float *rows, size_t stride, size_t dims, const float *mean,
+		   float *columns)
+{
+	for (size_t i = 0; i < dims; i++)
+		for (size_t r = 0; r < PQ_ROWS; r++)
+			columns[i * PQ_ROWS + r] = rows[r * stride + i] - mean[i];
+}
+
+static void
+pq_nearest(const float *columns, size_t parts, size_t width,
+		   const float *centroids, const float *bias, size_t count,
+		   uint8_t *numbers)
+{
+	for (size_t j = 0; j < parts; j++)
+	{
+		for (size_t r = 0; r < PQ_ROWS; r++)
+		{
+			float		best = -INFINITY;
+
+			numbers[r] = 0;
+			for (size_t c = 0; c < count; c++)
+			{
+				const float *centroid = centroids +
+					c / PQ_GROUP * PQ_GROUP * width + c % PQ_GROUP;
+				float		score = bias[c];
+
+				for (size_t i = 0; i < width; i++)
+					score += product(columns[i * PQ_ROWS + r],
+									 centroid[i * PQ_GROUP]);
+				if (score > best)
+				{
+					best = score;
+					numbers[r] = (uint8_t) c;
+				}
+			}
+		}
+		columns += width * PQ_ROWS;
+		centroids += width * count;
+		bias += count;
+		numbers += PQ_ROWS;
+	}
+}
+
+static void
+pq_products(const float *q, size_t parts, size_t used, const float *centroids,
+			size_t width, size_t count, float *out)
+{
+	for (size_t j = 0; j < parts; j++)
+	{
+		for (size_t c = 0; c < count; c++)
+		{
+			float		sum = 0;
+
+			for (size_t i = 0; i < used; i++)
+				sum += product(q[i], centroids[c * width + i]);
+			out[c] = sum;
+		}
+		q += used;
+		centroids += width * count;
+		out += count;
+	}
+}
+
 const QuantizeKernels quantize_scalar = QUANTIZE_TABLE("scalar");

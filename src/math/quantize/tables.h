@@ -121,6 +121,9 @@ fits_better(float ur, float uu, float best_ur, float best_uu)
 	.dot = {dot1, dot2, dot4, dot8}, \
 	.dot_many = {dot1_many, dot2_many, dot4_many, dot8_many}, \
 	.scan = scan, \
+	.pq_columns = pq_columns, \
+	.pq_nearest = pq_nearest, \
+	.pq_products = pq_products, \
 }
 
 extern const QuantizeKernels quantize_scalar;

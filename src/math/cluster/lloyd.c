@@ -1,0 +1,575 @@
+/*
+ * lloyd.c
+ *	  k-means over rows in memory, one level.
+ *
+ * Lloyd, "Least squares quantization in PCM", 1982; seeds as in Arthur and
+ * Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, but
+ * drawn in rounds as in Bahmani et al., "Scalable k-means++", VLDB 2012, so
+ * that distances to new seeds are matrix products.
+ */
+#include "lloyd.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* A round draws one seed for so many that there are */
+#define SEED_ROUND		8
+
+/* Improvement that is worth another iteration */
+#define IMPROVEMENT		0.001
+
+/* Iterations more, where one in so many clusters is empty and need not be */
+#define MORE_ITERATIONS 4
+#define MORE_EMPTY		1000
+
+/* Rows that are sorted between two ticks' counts */
+#define SORT_ROWS		4096
+
+/* See lloyd.h */
+uint64_t
+random_next(uint64_t *state)
+{
+	uint64_t	x = *state += 0x9e3779b97f4a7c15u;
+
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+/* See lloyd.h */
+double
+random_unit(uint64_t *state)
+{
+	return (double) (random_next(state) >> 11) * 0x1p-53;
+}
+
+/* See lloyd.h */
+void
+random_sample(uint64_t *state, size_t n, size_t count, uint32_t *sample)
+{
+	double		step = (double) n / (double) count;
+	size_t		next = 0;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		size_t		at = (size_t) (((double) i + random_unit(state)) * step);
+
+		at = at < next ? next : at;
+		at = at > n - (count - i) ? n - (count - i) : at;
+		sample[i] = (uint32_t) at;
+		next = at + 1;
+	}
+}
+
+static void *
+allocate(const ClusterHost *host, size_t count, size_t size)
+{
+	return host->alloc(host->arg, count, size);
+}
+
+/* See lloyd.h */
+void
+clusters_init(Clusters *c, const ClusterHost *host, const Rows *rows, size_t k,
+			  float *centroids)
+{
+	c->rows = *rows;
+	c->k = k;
+	c->centroids = centroids;
+	c->number = allocate(host, rows->n, sizeof(*c->number));
+	c->distance = allocate(host, rows->n, sizeof(*c->distance));
+	c->order = allocate(host, rows->n, sizeof(*c->order));
+	c->first = allocate(host, k + 1, sizeof(*c->first));
+	c->error = allocate(host, k, sizeof(*c->error));
+}
+
+void
+clusters_free(Clusters *c, const ClusterHost *host)
+{
+	host->release(host->arg, c->error);
+	host->release(host->arg, c->first);
+	host->release(host->arg, c->order);
+	host->release(host->arg, c->distance);
+	host->release(host->arg, c->number);
+}
+
+size_t
+clusters_bytes(size_t n, size_t k)
+{
+	return size_plus(size_times(n, 3 * sizeof(uint32_t)),
+					 size_plus(size_times(k, sizeof(size_t) + sizeof(double)),
+							   sizeof(size_t)));
+}
+
+/* See lloyd.h */
+double
+clusters_sort(Training *t, Clusters *c)
+{
+	double		total = 0;
+
+	memset(c->first, 0, (c->k + 1) * sizeof(*c->first));
+	memset(c->error, 0, c->k * sizeof(*c->error));
+	for (size_t i = 0; i < c->rows.n; i++)
+	{
+		assert(c->number[i] < c->k);
+		c->first[c->number[i] + 1]++;
+		c->error[c->number[i]] += c->distance[i];
+		if (i % SORT_ROWS == 0)
+			work_done(t->work, 128 * SORT_ROWS);
+	}
+	for (size_t j = 0; j < c->k; j++)
+	{
+		c->first[j + 1] += c->first[j];
+		total += c->error[j];
+	}
+
+	/* first[j] runs through its cluster, and so becomes the next one's */
+	for (size_t i = 0; i < c->rows.n; i++)
+	{
+		c->order[c->first[c->number[i]]++] = (uint32_t) i;
+		if (i % SORT_ROWS == 0)
+			work_done(t->work, 128 * SORT_ROWS);
+	}
+	memmove(c->first + 1, c->first, c->k * sizeof(*c->first));
+	c->first[0] = 0;
+	return total;
+}
+
+static size_t
+cluster_size(const Clusters *c, size_t j)
+{
+	return c->first[j + 1] - c->first[j];
+}
+
+/* Copy a row as a centroid: of norm 1 if they are */
+static void
+put_centroid(const Training *t, Clusters *c, size_t j, size_t row)
+{
+	const float *from = rows_at(&c->rows, row);
+	float	   *to = c->centroids + j * c->rows.dims;
+	float		scale = t->space->unit ?
+		space_row_scale(t->space, from, c->rows.dims) : 1;
+
+	for (size_t i = 0; i < c->rows.dims; i++)
+		to[i] = from[i] * scale;
+}
+
+/*
+ * The mean of a cluster with rows, or that scaled to norm 1.  Where the rows
+ * of a cluster cancel out, it stays what it was.
+ */
+static void
+put_mean(const Training *t, Clusters *c, size_t j, double *sum)
+{
+	size_t		dims = c->rows.dims;
+	float	   *to = c->centroids + j * dims;
+	double		factor = 1.0 / (double) cluster_size(c, j);
+
+	memset(sum, 0, dims * sizeof(*sum));
+	for (size_t i = c->first[j]; i < c->first[j + 1]; i++)
+	{
+		const float *row = rows_at(&c->rows, c->order[i]);
+		double		scale = t->space->unit ?
+			space_row_scale(t->space, row, dims) : 1.0;
+
+		t->work->kernels->accumulate(sum, row, scale, dims);
+		work_done(t->work, 8 * dims);
+	}
+	if (t->space->unit)
+	{
+		double		norm = 0;
+
+		for (size_t i = 0; i < dims; i++)
+			norm += sum[i] * sum[i];
+		norm = sqrt(norm);
+		if (!(norm * factor > 1e-6))
+			return;
+		factor = 1 / norm;
+	}
+	for (size_t i = 0; i < dims; i++)
+		to[i] = (float) (sum[i] * factor);
+}
+
+/* A row of cluster j by its distance: far ones are likelier */
+static size_t
+draw_row(Training *t, const Clusters *c, size_t j)
+{
+	double		at = random_unit(&t->random) * c->error[j];
+	size_t		last = c->first[j];
+
+	for (size_t i = c->first[j]; i < c->first[j + 1]; i++)
+	{
+		float		distance = c->distance[c->order[i]];
+
+		if (distance > 0)
+			last = i;
+		at -= distance;
+		if (at < 0)
+			break;
+	}
+	return c->order[last];
+}
+
+/* Can a cluster be divided? */
+static bool
+is_divisible(const Clusters *c, size_t j)
+{
+	return cluster_size(c, j) > 1 && c->error[j] > 0;
+}
+
+static bool
+any_divisible(const Clusters *c)
+{
+	for (size_t j = 0; j < c->k; j++)
+		if (is_divisible(c, j))
+			return true;
+	return false;
+}
+
+static size_t
+count_empty(const Clusters *c)
+{
+	size_t		count = 0;
+
+	for (size_t j = 0; j < c->k; j++)
+		count += cluster_size(c, j) == 0;
+	return count;
+}
+
+/* Restore a heap of clusters with the largest error on top */
+static void
+sift_down(const double *error, uint32_t *heap, size_t n, size_t at)
+{
+	uint32_t	moving = heap[at];
+
+	for (;;)
+	{
+		size_t		child = 2 * at + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n && error[heap[child + 1]] > error[heap[child]])
+			child++;
+		if (!(error[heap[child]] > error[moving]))
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = moving;
+}
+
+/*
+ * Every empty cluster gets a row of the one with the largest error, which then
+ * counts as half as large.
+ */
+static void
+fill_empty(Training *t, Clusters *c, size_t empty)
+{
+	uint32_t   *heap;
+	double	   *error;
+	size_t		n = 0;
+
+	if (empty == 0)
+		return;
+	heap = allocate(t->host, c->k, sizeof(*heap));
+	error = allocate(t->host, c->k, sizeof(*error));
+	for (size_t j = 0; j < c->k; j++)
+	{
+		error[j] = c->error[j];
+		if (is_divisible(c, j))
+			heap[n++] = (uint32_t) j;
+	}
+	for (size_t i = n / 2; i-- > 0;)
+		sift_down(error, heap, n, i);
+	for (size_t j = 0; n > 0 && j < c->k; j++)
+	{
+		if (cluster_size(c, j) > 0)
+			continue;
+		put_centroid(t, c, j, draw_row(t, c, heap[0]));
+		work_done(t->work, cluster_size(c, heap[0]) + c->rows.dims);
+		error[heap[0]] /= 2;
+		sift_down(error, heap, n, 0);
+	}
+	t->host->release(t->host->arg, error);
+	t->host->release(t->host->arg, heap);
+}
+
+/*
+ * What is still empty becomes a copy of a cluster before it (to which ties
+ * go); the first one must have rows for that.
+ */
+static size_t
+copy_empty(Clusters *c)
+{
+	size_t		dims = c->rows.dims;
+	size_t		used = 0;
+	size_t		from = 0;
+
+	while (cluster_size(c, from) == 0)
+		from++;
+	if (from > 0)
+	{
+		/* the rows of from, which come first in order, now are of 0 */
+		memcpy(c->centroids, c->centroids + from * dims, dims * sizeof(float));
+		c->error[0] = c->error[from];
+		c->error[from] = 0;
+		for (size_t j = 1; j <= from; j++)
+			c->first[j] = c->first[from + 1];
+		for (size_t i = 0; i < c->first[1]; i++)
+			c->number[c->order[i]] = 0;
+	}
+	for (size_t j = 0; j < c->k; j++)
+	{
+		if (cluster_size(c, j) > 0)
+		{
+			used++;
+			from = j;
+		}
+		else
+			memcpy(c->centroids + j * dims, c->centroids + from * dims,
+				   dims * sizeof(float));
+	}
+	return used;
+}
+
+static void
+report_progress(const Training *t, double part)
+{
+	part = part < 1 ? part : 1;
+	if (t->host->progress != NULL)
+		t->host->progress(t->host->arg, t->progress_from +
+						  (t->progress_to - t->progress_from) * part);
+}
+
+/* See lloyd.h */
+KmeansResult
+lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
+			  void *arg)
+{
+	KmeansResult result = {0};
+	double	   *sum = allocate(t->host, c->rows.dims, sizeof(*sum));
+	double		before = INFINITY;
+	double		error;
+
+	for (;;)
+	{
+		size_t		empty;
+		bool		divide;
+
+		assign(t, c, arg);
+		error = clusters_sort(t, c);
+		report_progress(t, (result.iterations + 1.0) / (iterations + 1.0));
+		empty = count_empty(c);
+		divide = empty > 0 && any_divisible(c);
+		if (result.iterations >= iterations +
+			(divide && empty * MORE_EMPTY > c->k ? MORE_ITERATIONS : 0))
+			break;
+		if (!divide && (error <= 0 || before - error < IMPROVEMENT * before))
+			break;
+		before = divide ? INFINITY : error;
+		for (size_t j = 0; j < c->k; j++)
+			if (cluster_size(c, j) > 0)
+				put_mean(t, c, j, sum);
+		if (divide)
+			fill_empty(t, c, empty);
+		result.iterations++;
+	}
+	result.distinct = copy_empty(c);
+	result.error = error / (double) c->rows.n /
+		((double) t->space->scale * t->space->scale);
+	t->host->release(t->host->arg, sum);
+	return result;
+}
+
+/*
+ * Seeds.
+ */
+
+static size_t
+seed_rows(size_t n, size_t k)
+{
+	size_t		rows = size_times(k, SEED_ROWS);
+
+	rows = rows < SEED_ROWS_MIN ? SEED_ROWS_MIN : rows;
+	return rows < n ? rows : n;
+}
+
+static size_t
+seeds_at_once(size_t k)
+{
+	return k / SEED_ROUND + 1;
+}
+
+/* What drawing seeds needs */
+typedef struct Seeding
+{
+	Rows		sample;
+	float	   *distance;		/* of each row to the nearest seed */
+	float	   *new_distance;
+	uint32_t   *new_number;
+	double	   *sums;			/* of distances, up to and with each row */
+	float	   *memory;			/* of a matrix of new seeds */
+} Seeding;
+
+/* Let count new seeds, from number first on, shorten the distances */
+static void
+measure_seeds(Training *t, const Clusters *c, const Seeding *s, size_t first,
+			  size_t count)
+{
+	Rows		seeds = {
+		.rows = c->centroids + first * c->rows.dims, .n = count,
+		.dims = c->rows.dims
+	};
+	Matrix		matrix;
+
+	matrix_init(&matrix, t->space, t->work, &seeds, s->memory);
+	matrix_assign(&matrix, t->space, t->work, &s->sample, s->new_number,
+				  s->new_distance);
+	for (size_t i = 0; i < s->sample.n; i++)
+		if (first == 0 || s->new_distance[i] < s->distance[i])
+			s->distance[i] = s->new_distance[i];
+}
+
+/* A row by its distance: the first one whose sum exceeds a random part */
+static size_t
+draw_seed(Training *t, const Seeding *s)
+{
+	double		at = random_unit(&t->random) * s->sums[s->sample.n - 1];
+	size_t		low = 0;
+	size_t		high = s->sample.n - 1;
+
+	while (low < high)
+	{
+		size_t		middle = low + (high - low) / 2;
+
+		if (s->sums[middle] > at)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static void
+draw_seeds(Training *t, Clusters *c, Seeding *s)
+{
+	size_t		dims = c->rows.dims;
+	size_t		done = 1;
+	size_t		from = 0;
+	size_t		first = (size_t) (random_unit(&t->random) *
+								  (double) s->sample.n);
+
+	/* put_centroid takes indexes into the clusters' rows, as the sample is */
+	put_centroid(t, c, 0, first);
+	while (done < c->k)
+	{
+		size_t		count = done / SEED_ROUND + 1;
+		double		sum = 0;
+
+		measure_seeds(t, c, s, from, done - from);
+		for (size_t i = 0; i < s->sample.n; i++)
+			s->sums[i] = sum += s->distance[i];
+		if (!(sum > 0))
+			break;
+		from = done;
+		for (; count > 0 && done < c->k; count--)
+			put_centroid(t, c, done++, draw_seed(t, s));
+	}
+	/* fewer distinct rows than seeds */
+	for (size_t j = done; j < c->k; j++)
+		memcpy(c->centroids + j * dims, c->centroids + (j - done) * dims,
+			   dims * sizeof(float));
+}
+
+/* k-means++ in rounds, over a sample of the rows */
+static void
+lloyd_seed(Training *t, Clusters *c)
+{
+	const ClusterHost *host = t->host;
+	size_t		n = seed_rows(c->rows.n, c->k);
+	uint32_t   *ids = allocate(host, n, sizeof(*ids));
+	Clusters	sampled = *c;
+	Seeding		s;
+
+	random_sample(&t->random, c->rows.n, n, ids);
+	if (c->rows.ids != NULL)
+		for (size_t i = 0; i < n; i++)
+			ids[i] = c->rows.ids[ids[i]];
+	s.sample = (Rows)
+	{
+		.rows = c->rows.rows, .ids = ids, .n = n, .dims = c->rows.dims
+	};
+	s.distance = allocate(host, n, sizeof(*s.distance));
+	s.new_distance = allocate(host, n, sizeof(*s.new_distance));
+	s.new_number = allocate(host, n, sizeof(*s.new_number));
+	s.sums = allocate(host, n, sizeof(*s.sums));
+	s.memory = allocate(host, matrix_floats(t->work->kernels,
+											seeds_at_once(c->k), c->rows.dims),
+						sizeof(float));
+	sampled.rows = s.sample;
+	draw_seeds(t, &sampled, &s);
+	host->release(host->arg, s.memory);
+	host->release(host->arg, s.sums);
+	host->release(host->arg, s.new_number);
+	host->release(host->arg, s.new_distance);
+	host->release(host->arg, s.distance);
+	host->release(host->arg, ids);
+}
+
+/*
+ * All of it.
+ */
+
+static void
+assign_all(Training *t, Clusters *c, void *arg)
+{
+	Rows		centroids = {
+		.rows = c->centroids, .n = c->k, .dims = c->rows.dims
+	};
+	Matrix		matrix;
+
+	matrix_init(&matrix, t->space, t->work, &centroids, arg);
+	matrix_assign(&matrix, t->space, t->work, &c->rows, c->number,
+				  c->distance);
+}
+
+/* See lloyd.h */
+KmeansResult
+lloyd(Training *t, Clusters *c, int iterations)
+{
+	KmeansResult result;
+	float	   *memory;
+
+	if (c->rows.n <= c->k)
+		for (size_t j = 0; j < c->k; j++)
+			put_centroid(t, c, j, j % c->rows.n);
+	else
+		lloyd_seed(t, c);
+	memory = allocate(t->host, matrix_floats(t->work->kernels, c->k,
+											 c->rows.dims), sizeof(float));
+	result = lloyd_iterate(t, c, iterations, assign_all, memory);
+	t->host->release(t->host->arg, memory);
+	return result;
+}
+
+/* See lloyd.h */
+size_t
+lloyd_bytes(const ClusterKernels *kernels, size_t n, size_t dims, size_t k)
+{
+	size_t		sample = seed_rows(n, k);
+	size_t		seeding = size_plus(size_times(sample, 4 * sizeof(uint32_t) +
+											   sizeof(double)),
+									size_times(matrix_floats(kernels,
+															 seeds_at_once(k),
+															 dims),
+											   sizeof(float)));
+	size_t		iterating = size_plus(size_times(matrix_floats(kernels, k,
+															   dims),
+												 sizeof(float)),
+									  size_plus(size_times(dims,
+														   sizeof(double)),
+												size_times(k, sizeof(uint32_t) +
+														   sizeof(double))));
+
+	return seeding > iterating ? seeding : iterating;
+}

@@ -1,0 +1,63 @@
+/*
+ * panel.h
+ *	  Centroids for many rows: what a panel is inside.
+ *
+ * Private to src/math/cluster.
+ *
+ * A panel of two levels has its centroids in groups, each with a matrix of its
+ * own, and a matrix of the groups' centres.  One of one level has one group,
+ * with the centroids in their order, and no centres.
+ */
+#ifndef VECTOR_MATH_CLUSTER_PANEL_H
+#define VECTOR_MATH_CLUSTER_PANEL_H
+
+#include "matrix.h"
+
+/*
+ * Two levels are worth it for so many centroids, of so many floats in all:
+ * choosing groups costs a row about a microsecond.
+ */
+#define TWO_LEVEL_MIN		2048
+#define TWO_LEVEL_FLOATS	((size_t) 1 << 17)
+
+/* Groups that a row may look at */
+#define PROBES_MAX			16
+
+struct CentroidPanel
+{
+	const ClusterKernels *kernels;
+	Space		space;
+	size_t		k;
+	size_t		dims;
+	size_t		groups;
+	size_t	   *first;			/* groups + 1: in members */
+	Matrix	   *group;
+	float	   *matrices;		/* memory of the groups' matrices */
+
+	/* The following of two levels only */
+	size_t		probes;			/* groups that a row looks at, at most */
+	uint32_t   *members;		/* centroids, group by group, ascending */
+	Matrix		centres;		/* of groups */
+	float	   *width;			/* of groups: members' mean inner distance */
+	float	   *centre_matrix;	/* memory of centres */
+};
+
+/* As centroid_panel_create, in a given space; space->shift is kept */
+extern CentroidPanel *panel_create(const ClusterHost *host, const Space *space,
+								   const float *centroids, size_t k,
+								   size_t dims, bool two_level);
+
+/* Free all but space.shift */
+extern void panel_destroy(const ClusterHost *host, CentroidPanel *panel);
+
+/* Bytes that panel_create allocates at most; SIZE_MAX: too many */
+extern size_t panel_create_bytes(size_t k, size_t dims, bool two_level);
+
+/* As centroid_panel_nearest, with inner distances, for some of rows */
+extern void panel_assign(const CentroidPanel *panel, Work *work,
+						 const Rows *rows, uint32_t *number, float *distance);
+
+/* Bytes that panel_assign allocates at most */
+extern size_t panel_assign_bytes(size_t k, size_t dims);
+
+#endif							/* VECTOR_MATH_CLUSTER_PANEL_H */
