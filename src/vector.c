@@ -10,6 +10,8 @@
 
 #include "math/distance/distance.h"
 #include "hnsw/hnsw.h"
+#include "ivf/ivf.h"
+#include "math/cluster/kernels.h"
 #include "math/quantize/quantize.h"
 #include "planner/exact.h"
 #include "planner/junk_distance.h"
@@ -46,6 +48,7 @@ assign_simd_level(int newval, void *extra)
 	/* where quantizers need more than the processor has, their next best */
 	if (quantize_set_level((DistanceLevel) newval) != 0)
 		(void) quantize_set_level(DISTANCE_SCALAR);
+	(void) cluster_set_level((DistanceLevel) newval);
 }
 
 /* The setting shows what "auto" has chosen. */
@@ -69,5 +72,6 @@ _PG_init(void)
 	exact_scan_init();
 	junk_distance_init();
 	hnsw_init();
+	ivf_init();
 	MarkGUCPrefixReserved("vector");
 }

@@ -56,13 +56,13 @@ SELECT CASE WHEN i % 4 > 0 THEN ARRAY[i % 10, i % 2, 0]::vector END AS few,
 FROM generate_series(1, 2000) i;
 ANALYZE stats, wide;
 SELECT attname, null_frac, avg_width, n_distinct, most_common_vals IS NULL AND histogram_bounds IS NULL AND correlation IS NULL AS lean
-FROM pg_stats WHERE tablename = 'stats' ORDER BY attname;
-SELECT attname, null_frac, n_distinct FROM pg_stats WHERE tablename = 'wide' AND attname <> 'id' ORDER BY attname;
+FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'stats' ORDER BY attname;
+SELECT attname, null_frac, n_distinct FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'wide' AND attname <> 'id' ORDER BY attname;
 CREATE TABLE no_values (v vector(3));
 ANALYZE no_values;
 INSERT INTO no_values VALUES (NULL);
 ANALYZE no_values;
-SELECT null_frac, avg_width, n_distinct FROM pg_stats WHERE tablename = 'no_values';
+SELECT null_frac, avg_width, n_distinct FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'no_values';
 
 -- Soft errors where the server has them (16 and later), and the same answer from a plain cast
 CREATE FUNCTION is_valid(value text, type text) RETURNS boolean LANGUAGE plpgsql AS $$

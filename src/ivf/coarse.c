@@ -1,0 +1,208 @@
+/*
+ * coarse.c
+ *	  Which lists are near: by codes of their centroids, then by floats.
+ *
+ * Few centroids are compared one by one.  Of many, 1-bit codes are scanned 32
+ * at a time; the best of these are compared by their floats, which are read
+ * from pages.
+ *
+ * Inner products.  A list's best entry for a query may lie anywhere around its
+ * centroid, the farther out the larger the list's radius r (root mean square
+ * of the residuals).  The residual of an entry in the direction of the query
+ * has a standard deviation of about r / sqrt(width), and the largest of a few
+ * hundred is some three deviations out; so lists are ordered by the product
+ * that their best entry can be expected to have, <q, c> + 3 |q| r / sqrt(width).
+ * No value is scaled or given another dimension.
+ */
+#include "ivf/ivf.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "miscadmin.h"
+
+#include "math/distance/distance.h"
+
+/* Lists whose floats are looked at, to find the count nearest ones */
+static inline int
+looked_at(const IvfModel *model, int count, bool ip)
+{
+	return ip ? 4 * count + 64 : 2 * count + 32;
+}
+
+IvfCoarse *
+ivf_coarse_create(IvfIndex *index)
+{
+	const IvfModel *model = index->model;
+	IvfCoarse  *coarse = (IvfCoarse *) palloc0(sizeof(IvfCoarse));
+
+	coarse->index = index;
+	coarse->near = (IvfNear *) palloc(mul_size(model->lists, sizeof(IvfNear)));
+	coarse->centroid = (float *) palloc(mul_size(model->width, sizeof(float)));
+	if (model->has_codes)
+	{
+		uint32		slots = (model->lists + FASTSCAN_VECTORS - 1) /
+			FASTSCAN_VECTORS * FASTSCAN_VECTORS;
+
+		coarse->table = (FastScanTable *)
+			palloc(fastscan_table_bytes(model->code_rotation.padded / 4));
+		coarse->rotated = (float *)
+			palloc(mul_size(model->code_rotation.padded, sizeof(float)));
+		coarse->estimates = (float *) palloc(mul_size(slots, sizeof(float)));
+		coarse->entries = (TopkEntry *)
+			palloc(mul_size(model->lists, sizeof(TopkEntry)));
+	}
+	return coarse;
+}
+
+double
+ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
+		 double radius)
+{
+	switch (metric)
+	{
+		case METRIC_IP:
+			return -(double) distance_kernels->f32_ip(y, c, width) -
+				3 * norm * radius / sqrt(width);
+		case METRIC_L1:
+			return distance_kernels->f32_l1(y, c, width);
+		default:
+			return distance_kernels->f32_l2sq(y, c, width);
+	}
+}
+
+static int
+compare_near(const void *a, const void *b)
+{
+	const IvfNear *x = (const IvfNear *) a;
+	const IvfNear *y = (const IvfNear *) b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->list < y->list ? -1 : x->list > y->list;
+}
+
+/* Put the count least of n in front, in no order (Hoare's selection). */
+static void
+select_least(IvfNear *near, int n, int count)
+{
+	int			low = 0;
+	int			high = n - 1;
+
+	while (low < high)
+	{
+		IvfNear		pivot = near[low + (high - low) / 2];
+		int			i = low;
+		int			j = high;
+
+		while (i <= j)
+		{
+			while (compare_near(&near[i], &pivot) < 0)
+				i++;
+			while (compare_near(&near[j], &pivot) > 0)
+				j--;
+			if (i <= j)
+			{
+				IvfNear		swap = near[i];
+
+				near[i++] = near[j];
+				near[j--] = swap;
+			}
+		}
+		if (count <= j)
+			high = j;
+		else if (count >= i)
+			low = i;
+		else
+			return;
+	}
+}
+
+/* The lists that codes say are nearest, in no order; returns how many */
+static int
+by_codes(IvfCoarse *coarse, const float *y, int count, bool ip)
+{
+	const IvfModel *model = coarse->index->model;
+	Size		nibbles = model->code_rotation.padded / 4;
+	Size		block_bytes = fastscan_block_bytes(nibbles);
+	static const float zeros[FASTSCAN_VECTORS];
+	float		limit;
+
+	memcpy(coarse->rotated, y, model->width * sizeof(float));
+	rotation_apply(&model->code_rotation, model->code_signs, coarse->rotated);
+	fastscan_table_rabitq(coarse->table, coarse->rotated,
+						  model->code_rotation.padded);
+	for (int i = 0; i < model->lists; i += FASTSCAN_VECTORS)
+		fastscan_estimate(coarse->table,
+						  model->code_blocks + i / FASTSCAN_VECTORS * block_bytes,
+						  ip ? zeros : model->code_add + i, model->code_k + i,
+						  0, coarse->estimates + i);
+	topk_init(&coarse->best, coarse->entries,
+			  Min(looked_at(model, count, ip), model->lists));
+	limit = FLT_MAX;
+	for (int i = 0; i < model->lists; i++)
+	{
+		TopkEntry	entry = {topk_key(coarse->estimates[i]), i};
+
+		/* most are not worth making a key of */
+		if (coarse->estimates[i] > limit || !topk_wants(&coarse->best, entry))
+			continue;
+		topk_add(&coarse->best, entry);
+		if (coarse->best.count == coarse->best.capacity)
+			limit = coarse->estimates[coarse->entries[0].id];
+	}
+	for (Size i = 0; i < coarse->best.count; i++)
+		coarse->near[i].list = coarse->entries[i].id;
+	return coarse->best.count;
+}
+
+int
+ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
+				  bool for_query, IvfNear **lists)
+{
+	IvfIndex   *index = coarse->index;
+	const IvfModel *model = index->model;
+	Metric		metric = for_query ? model->column.metric : METRIC_L2;
+	bool		ip = metric == METRIC_IP;
+	double		norm = ip ? sqrt(distance_kernels->f32_norm2(y, model->width)) : 0;
+	int			candidates = model->lists;
+
+	count = Min(count, model->lists);
+	if (model->has_codes && metric != METRIC_L1 &&
+		looked_at(model, count, ip) < model->lists)
+		candidates = by_codes(coarse, y, count, ip);
+	else
+	{
+		for (int i = 0; i < model->lists; i++)
+			coarse->near[i].list = i;
+	}
+
+	for (int i = 0; i < candidates; i++)
+	{
+		IvfNear    *near = &coarse->near[i];
+		const float *c = coarse->centroid;
+
+		if (i % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (model->centroids != NULL)
+			c = model->centroids + (Size) near->list * model->width;
+		else
+			ivf_read_centroid(index, near->list, coarse->centroid);
+		near->rank = ivf_rank(metric, y, norm, c, model->width,
+							  ip && model->radii != NULL ? model->radii[near->list] : 0);
+		if (ip)
+		{
+			near->base = -distance_kernels->f32_ip(y, c, model->width);
+			near->spread = sqrtf(distance_kernels->f32_l2sq(y, c, model->width));
+		}
+		else
+		{
+			near->base = (float) Min(near->rank, FLT_MAX);
+			near->spread = sqrtf(near->base);
+		}
+	}
+	select_least(coarse->near, candidates, count);
+	qsort(coarse->near, count, sizeof(IvfNear), compare_near);
+	*lists = coarse->near;
+	return count;
+}

@@ -1,0 +1,474 @@
+/*
+ * functions.c
+ *	  SQL functions: k-means, the centroids of an index, how far it has drifted.
+ */
+#include "ivf/ivf.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+#include "index/heap_value.h"
+#include "ivf/train.h"
+#include "types/dense.h"
+
+/* Rows of a cursor fetched at a time */
+#define FETCH_ROWS	1000
+
+/* Entries whose rows are looked at for the error of today */
+#define DRIFT_ROWS	2000
+
+/* The result of a function that returns a set, to be filled */
+static Tuplestorestate *
+begin_result(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+	Tuplestorestate *store;
+
+	if (info == NULL || !IsA(info, ReturnSetInfo) ||
+		!(info->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	caller = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	*desc = CreateTupleDescCopy(*desc);
+	store = tuplestore_begin_heap(true, false, work_mem);
+	info->returnMode = SFRM_Materialize;
+	info->setResult = store;
+	info->setDesc = *desc;
+	MemoryContextSwitchTo(caller);
+	return store;
+}
+
+/* ------------------------------------------------------------------------
+ * vector_kmeans
+ */
+
+/* Is text a query, rather than the name of a table? */
+static bool
+is_query(const char *text)
+{
+	static const char *const words[] = {"select", "with", "values", "table"};
+
+	while (isspace((unsigned char) *text) || *text == '(')
+		text++;
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		Size		length = strlen(words[i]);
+
+		if (pg_strncasecmp(text, words[i], length) == 0 &&
+			(isspace((unsigned char) text[length]) || text[length] == '('))
+			return true;
+	}
+	return false;
+}
+
+/* The query for a table: of its first column of type vector or halfvec */
+static char *
+query_for_table(const char *name)
+{
+	Relation	table = table_openrv(makeRangeVarFromNameList(qualified_name_list(name)),
+									 AccessShareLock);
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT %s FROM %s",
+					 quote_identifier(train_vector_column(table)),
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
+												RelationGetRelationName(table)));
+	table_close(table, AccessShareLock);
+	return query.data;
+}
+
+typedef struct Rows
+{
+	float	   *floats;
+	Size		count;
+	Size		room;
+	int			dims;
+} Rows;
+
+/* Add a row; memory for k-means of all must be there. */
+static void
+add_row(Rows *rows, const DenseVector *vector, bool halves, Size k)
+{
+	if (rows->count == 0)
+		rows->dims = vector->dim;
+	if (vector->dim != rows->dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different vector dimensions %d and %d", rows->dims,
+						vector->dim)));
+	if (rows->count == rows->room)
+	{
+		Size		room = Max(2 * rows->room, FETCH_ROWS);
+		Size		bytes = mul_size(mul_size(room, rows->dims), sizeof(float));
+		double		needed = (double) rows->count * rows->dims * sizeof(float) +
+			(double) kmeans_bytes(rows->count + 1, rows->dims, k);
+
+		if (needed > maintenance_work_mem * 1024.0)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("k-means of more than %zu rows does not fit maintenance_work_mem",
+							rows->count),
+					 errhint("Increase maintenance_work_mem, or give a query with a sample of the rows.")));
+		rows->floats = rows->floats == NULL
+			? (float *) MemoryContextAllocHuge(CurrentMemoryContext, bytes)
+			: (float *) repalloc_huge(rows->floats, bytes);
+		rows->room = room;
+	}
+	if (halves)
+		distance_kernels->f16_to_f32(DENSE_HALVES(vector),
+									 rows->floats + rows->count * rows->dims,
+									 rows->dims);
+	else
+		memcpy(rows->floats + rows->count * rows->dims, DENSE_FLOATS(vector),
+			   rows->dims * sizeof(float));
+	rows->count++;
+}
+
+/* Run a query as its caller, and collect the vectors of its first column. */
+static void
+collect_rows(const char *query, Rows *rows, Size k)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	SPIPlanPtr	plan;
+	Portal		portal;
+	char	   *type;
+	bool		halves;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	plan = SPI_prepare(query, 0, NULL);
+	if (plan == NULL || !SPI_is_cursor_plan(plan))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot cluster the result of \"%s\"", query),
+				 errhint("Give the name of a table, or a query that returns vectors.")));
+	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		type = SPI_gettype(SPI_tuptable->tupdesc, 1);
+		halves = strcmp(type, "halfvec") == 0;
+		if (!halves && strcmp(type, "vector") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("first column is of type %s, not vector or halfvec",
+							type)));
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		isnull;
+			Datum		datum = SPI_getbinval(SPI_tuptable->vals[i],
+											  SPI_tuptable->tupdesc, 1, &isnull);
+			const DenseVector *vector;
+			MemoryContext spi;
+
+			if (isnull)
+				continue;
+			vector = (const DenseVector *) PG_DETOAST_DATUM(datum);
+			spi = MemoryContextSwitchTo(caller);
+			add_row(rows, vector, halves, k);
+			MemoryContextSwitchTo(spi);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+}
+
+/*
+ * vector_kmeans(source text, k int, iterations int, seed int, spherical bool):
+ * k-means of a query's or table's vectors.
+ */
+SQL_FUNCTION(vector_kmeans)
+{
+	char	   *source = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			k = PG_GETARG_INT32(1);
+	KmeansParams params = {
+		.k = k,
+		.iterations = PG_GETARG_INT32(2),
+		.seed = (uint64) PG_GETARG_INT32(3),
+		.spherical = PG_GETARG_BOOL(4)
+	};
+	TupleDesc	desc;
+	Tuplestorestate *store;
+	Rows		rows = {0};
+	float	   *centroids;
+	float	   *distances;
+	uint32	   *nearest;
+	uint64	   *sizes;
+	double	   *errors;
+	CentroidPanel *panel;
+
+	if (k < 1 || k > IVF_MAX_LISTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("k must be between 1 and %d", IVF_MAX_LISTS)));
+	if (params.iterations < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("iterations must not be negative")));
+	store = begin_result(fcinfo, &desc);
+	collect_rows(is_query(source) ? source : query_for_table(source), &rows, k);
+	if (rows.count == 0)
+		return (Datum) 0;
+
+	params.k = Min(params.k, rows.count);
+	centroids = (float *)
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   mul_size(mul_size(params.k, rows.dims), sizeof(float)));
+	(void) kmeans(&ivf_host, rows.floats, rows.count, rows.dims, &params,
+				  centroids, NULL);
+	panel = centroid_panel_create(&ivf_host, centroids, params.k, rows.dims, false);
+	nearest = (uint32 *)
+		MemoryContextAllocHuge(CurrentMemoryContext, mul_size(rows.count, sizeof(uint32)));
+	distances = (float *)
+		MemoryContextAllocHuge(CurrentMemoryContext, mul_size(rows.count, sizeof(float)));
+	centroid_panel_nearest(panel, &ivf_host, rows.floats, rows.count, nearest,
+						   distances);
+	sizes = (uint64 *) palloc0(mul_size(params.k, sizeof(uint64)));
+	errors = (double *) palloc0(mul_size(params.k, sizeof(double)));
+	for (Size i = 0; i < rows.count; i++)
+	{
+		sizes[nearest[i]]++;
+		errors[nearest[i]] += distances[i];
+	}
+	for (Size i = 0; i < params.k; i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		values[0] = Int32GetDatum((int32) i + 1);
+		values[1] = PointerGetDatum(dense_from_floats(&vector_type,
+													  centroids + i * rows.dims,
+													  rows.dims));
+		values[2] = Int64GetDatum((int64) sizes[i]);
+		values[3] = Float8GetDatum(sizes[i] > 0 ? errors[i] / sizes[i] : 0);
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Looking into an index
+ */
+
+/* Open an inverted file by name, and its table; error if it is none. */
+static IvfIndex *
+open_index(Oid oid, Relation *relation, Relation *heap)
+{
+	Oid			heap_oid = IndexGetRelation(oid, true);
+	AclResult	access;
+
+	if (!OidIsValid(heap_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an index", get_rel_name(oid))));
+	access = pg_class_aclcheck(heap_oid, GetUserId(), ACL_SELECT);
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, OBJECT_TABLE, get_rel_name(heap_oid));
+	*heap = table_open(heap_oid, AccessShareLock);
+	*relation = index_open(oid, AccessShareLock);
+	if ((*relation)->rd_indam->ambuild != ivf_build)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("index \"%s\" is not an inverted file",
+						RelationGetRelationName(*relation)),
+				 errhint("Use an index of access method ivfflat, ivfpq or ivfrabitq.")));
+	if (RELATION_IS_OTHER_TEMP(*relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary indexes of other sessions")));
+	return ivf_open(*relation);
+}
+
+static void
+close_index(Relation relation, Relation heap)
+{
+	index_close(relation, AccessShareLock);
+	table_close(heap, AccessShareLock);
+}
+
+/* ivf_centroids(index regclass): its centroids, as training gave them */
+SQL_FUNCTION(ivf_centroids)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = begin_result(fcinfo, &desc);
+	Relation	relation;
+	Relation	heap;
+	IvfIndex   *index = open_index(PG_GETARG_OID(0), &relation, &heap);
+	float	   *centroid = (float *) palloc(mul_size(index->meta.width, sizeof(float)));
+
+	if (index->meta.dims > DENSE_MAX_DIM)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("centroids of %u dimensions do not fit a vector",
+						index->meta.dims)));
+	for (uint32 list = 0; list < index->meta.lists; list++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		ivf_read_centroid(index, list, centroid);
+		ivf_transform_back(index->model, centroid);
+		values[0] = Int32GetDatum((int32) list + 1);
+		values[1] = PointerGetDatum(dense_from_floats(&vector_type, centroid,
+													  index->meta.dims));
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	close_index(relation, heap);
+	return (Datum) 0;
+}
+
+/* What a walk over all lists has seen */
+typedef struct Drift
+{
+	uint64		entries;
+	uint64		pages;
+	double		squares;		/* of entries of lists */
+	double		built_squares;
+	double		built;
+	double		error;			/* of the rows looked at, squared distances */
+	uint64		rows;
+} Drift;
+
+/*
+ * ivf_drift(index regclass): how even lists are and how far rows are from their
+ * centroids, today and at build.  Imbalance is the mean length of the list that
+ * an entry is in, in mean lengths: 1 where all lists are equal.
+ */
+SQL_FUNCTION(ivf_drift)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = begin_result(fcinfo, &desc);
+	Relation	relation;
+	Relation	heap;
+	IvfIndex   *index = open_index(PG_GETARG_OID(0), &relation, &heap);
+	const IvfModel *model = index->model;
+	HeapValues *rows = heap_values_begin(heap, relation, GetActiveSnapshot());
+	float	   *y = (float *) palloc0(mul_size(model->width, sizeof(float)));
+	float	   *centroid = (float *) palloc(mul_size(model->width, sizeof(float)));
+	ItemPointerData *tids = (ItemPointerData *)
+		palloc(index->layout.slots * sizeof(ItemPointerData));
+	Drift		drift = {0};
+	uint64		step = Max(1, (uint64) (index->meta.rows / DRIFT_ROWS));
+	Datum		values[9];
+	bool		nulls[9] = {false};
+
+	for (uint32 list = 0; list < index->meta.lists; list++)
+	{
+		IvfList		record = ivf_get_list(index, list);
+		BlockNumber block = record.head;
+		uint64		length = 0;
+
+		ivf_read_centroid(index, list, centroid);
+		while (block != InvalidBlockNumber)
+		{
+			Buffer		buffer = map_read(index->map, block);
+			Page		page = BufferGetPage(buffer);
+			uint32		count;
+
+			CHECK_FOR_INTERRUPTS();
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			if (page_opaque(page)->kind != PAGE_RECORD ||
+				ivf_list_page(page)->list != list)
+			{
+				/* vacuum has freed it */
+				UnlockReleaseBuffer(buffer);
+				break;
+			}
+			count = ivf_list_page(page)->count;
+			memcpy(tids, ivf_page_tids(&index->layout, page),
+				   count * sizeof(ItemPointerData));
+			block = ivf_list_page(page)->next;
+			UnlockReleaseBuffer(buffer);
+
+			drift.pages++;
+			for (uint32 i = 0; i < count; i++)
+			{
+				const struct varlena *value;
+				bool		all_dead;
+
+				if ((drift.entries + i) % step != 0)
+					continue;
+				value = heap_values_get(rows, &tids[i], &all_dead);
+				if (value != NULL && ivf_transform(model, value, false, y))
+				{
+					drift.error += distance_kernels->f32_l2sq(y, centroid, model->width);
+					drift.rows++;
+				}
+			}
+			drift.entries += count;
+			length += count;
+		}
+		drift.squares += (double) length * length;
+		drift.built_squares += (double) record.built * record.built;
+		drift.built += record.built;
+	}
+	heap_values_end(rows);
+
+	values[0] = Int32GetDatum((int32) index->meta.lists);
+	values[1] = BoolGetDatum(index->meta.trained);
+	values[2] = Int64GetDatum((int64) drift.pages);
+	values[3] = Int64GetDatum((int64) drift.built);
+	values[4] = Int64GetDatum((int64) drift.entries);
+	values[5] = Float8GetDatum(drift.built_squares * index->meta.lists /
+							   (drift.built * drift.built));
+	nulls[5] = drift.built == 0;
+	values[6] = Float8GetDatum(drift.squares * index->meta.lists /
+							   ((double) drift.entries * drift.entries));
+	nulls[6] = drift.entries == 0;
+	values[7] = Float8GetDatum(index->meta.error);
+	nulls[7] = index->meta.rows == 0;
+	values[8] = Float8GetDatum(drift.error / Max(drift.rows, 1));
+	nulls[8] = drift.rows == 0;
+	tuplestore_putvalues(store, desc, values, nulls);
+	close_index(relation, heap);
+	return (Datum) 0;
+}
+
+/* ivf_recall(index regclass): the recall that was measured at build */
+SQL_FUNCTION(ivf_recall)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = begin_result(fcinfo, &desc);
+	Relation	relation;
+	Relation	heap;
+	IvfIndex   *index = open_index(PG_GETARG_OID(0), &relation, &heap);
+
+	for (int i = 0; i < IVF_RECALL_POINTS && index->meta.recall[i].probes > 0; i++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false};
+
+		values[0] = Int32GetDatum((int32) index->meta.recall[i].probes);
+		values[1] = Float4GetDatum(index->meta.recall[i].recall);
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	close_index(relation, heap);
+	return (Datum) 0;
+}

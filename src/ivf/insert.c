@@ -1,0 +1,276 @@
+/*
+ * insert.c
+ *	  One more entry, in the list of the nearest centroid.
+ *
+ * Locks: the list's record alone; then pages of the list, one at a time. A new
+ * page is claimed without holding any, and linked under the lock of the last
+ * one.  See README.md.
+ */
+#include "ivf/ivf.h"
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "types/detoast.h"
+
+/* What an insertion needs; kept for the statement */
+typedef struct IvfInserter
+{
+	IvfIndex   *index;
+	IvfCoarse  *coarse;
+	IvfEncoder *encoder;
+	float	   *y;
+	float	   *centroid;
+	uint8	   *scratch;
+	uint8	   *code;
+	IvfBounder *bounder;		/* where values are kept */
+} IvfInserter;
+
+static IvfInserter *
+inserter_create(Relation relation)
+{
+	IvfInserter *inserter = (IvfInserter *) palloc0(sizeof(IvfInserter));
+	IvfIndex   *index = ivf_open(relation);
+	Size		floats = mul_size(index->meta.width, sizeof(float));
+
+	inserter->index = index;
+	inserter->coarse = ivf_coarse_create(index);
+	inserter->encoder = ivf_encoder_create(index->model);
+	inserter->y = (float *) palloc0(floats);
+	inserter->centroid = (float *) palloc(floats);
+	inserter->scratch = (uint8 *) palloc(ivf_codes_bytes(&index->layout));
+	inserter->code = (uint8 *) palloc0(ivf_code_bytes(index->model));
+	if (index->layout.has_values)
+		inserter->bounder = ivf_bounder_create(index->model);
+	return inserter;
+}
+
+/*
+ * Write an entry into a page with room, which is exclusively locked; pieces
+ * first.  Until the count says so, nobody reads the slot.
+ */
+static void
+write_entry(IvfInserter *inserter, Buffer buffer, const IvfEntry *entry)
+{
+	IvfIndex   *index = inserter->index;
+	const IvfLayout *layout = &index->layout;
+	bool		log = RelationNeedsWAL(index->relation);
+	Page		page = BufferGetPage(buffer);
+	uint32		slot = ivf_list_page(page)->count;
+	uint8	   *codes = inserter->scratch;
+	PageEdit	edit;
+
+	if (layout->pieces > 0)
+	{
+		(void) ivf_page_codes(index, page, codes);
+		if (slot == 0)
+			memset(codes, 0, ivf_codes_bytes(layout));
+		ivf_put_code(index->model, layout, codes, slot, entry->code);
+		ivf_write_pieces(index, page, codes, log);
+	}
+
+	page_edit_begin(&edit, index->relation, log);
+	page = page_edit_page(&edit, buffer, false);
+	if (layout->pieces > 0)
+		memcpy((char *) page + layout->codes, codes, ivf_head_codes(layout));
+	else
+	{
+		codes = (uint8 *) page + layout->codes;
+
+		/* what a removed entry or an earlier life of the page has left */
+		if (slot % layout->unit_slots == 0)
+			memset(codes + slot / layout->unit_slots * layout->unit_bytes, 0,
+				   layout->unit_bytes);
+		ivf_put_code(index->model, layout, codes, slot, entry->code);
+	}
+	ivf_page_tids(layout, page)[slot] = entry->tid;
+	if (layout->has_values)
+		ivf_page_values(layout, page)[slot] = entry->value;
+	if (layout->factors > 0)
+		ivf_page_add(layout, page)[slot] = entry->add;
+	if (layout->factors > 1)
+		ivf_page_k(layout, page)[slot] = entry->k;
+	ivf_list_page_set_count(layout, page, slot + 1);
+	page_edit_end(&edit);
+}
+
+/* Claim a page, and pieces for it; it belongs to no list yet.  Pinned. */
+static Buffer
+new_page(IvfIndex *index)
+{
+	const IvfLayout *layout = &index->layout;
+	bool		log = RelationNeedsWAL(index->relation);
+	Buffer		buffer = slot_page_claim(index->relation, PAGE_RECORD, log);
+	BlockNumber *pieces = (BlockNumber *)
+		palloc(Max(layout->pieces, 1) * sizeof(BlockNumber));
+	PageEdit	edit;
+	Page		page;
+
+	for (uint32 i = 0; i < layout->pieces; i++)
+	{
+		Buffer		piece = slot_page_claim(index->relation, PAGE_PIECE, log);
+
+		pieces[i] = BufferGetBlockNumber(piece);
+		ReleaseBuffer(piece);
+	}
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&edit, index->relation, log);
+	page = page_edit_page(&edit, buffer, true);
+	ivf_list_page_init(layout, page, PG_UINT32_MAX);
+	memcpy(ivf_list_page(page)->pieces, pieces,
+		   layout->pieces * sizeof(BlockNumber));
+	page_edit_end(&edit);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	pfree(pieces);
+	return buffer;
+}
+
+/*
+ * A page of the list that a spare one may be linked behind, from block on: the
+ * first one with room, or the last one.  Exclusively locked; InvalidBuffer if
+ * block has left the list meanwhile.
+ */
+static Buffer
+find_page(IvfIndex *index, uint32 list, BlockNumber block)
+{
+	for (;;)
+	{
+		Buffer		buffer = map_read(index->map, block);
+		Page		page = BufferGetPage(buffer);
+		const IvfListPage *header = ivf_list_page(page);
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (page_opaque(page)->kind != PAGE_RECORD ||
+			page_opaque(page)->in_free_list || header->list != list)
+		{
+			UnlockReleaseBuffer(buffer);
+			return InvalidBuffer;
+		}
+		if (header->count < index->layout.slots ||
+			header->next == InvalidBlockNumber)
+			return buffer;
+		block = header->next;
+		UnlockReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
+{
+	IvfIndex   *index = inserter->index;
+	Buffer		spare = InvalidBuffer;
+
+	for (;;)
+	{
+		IvfList		record = ivf_get_list(index, list);
+		Buffer		buffer = find_page(index, list, record.fill);
+		BlockNumber block;
+		PageEdit	edit;
+		Page		page;
+
+		if (!BufferIsValid(buffer))
+		{
+			/* the page has left the list */
+			CHECK_FOR_INTERRUPTS();
+			if (ivf_get_list(index, list).fill == record.fill)
+				ivf_set_fill(index, list, record.head, 0);
+			continue;
+		}
+		page = BufferGetPage(buffer);
+		block = BufferGetBlockNumber(buffer);
+		if (ivf_list_page(page)->count < index->layout.slots)
+		{
+			write_entry(inserter, buffer, entry);
+			UnlockReleaseBuffer(buffer);
+			if (BufferIsValid(spare))
+			{
+				/* somebody else has made room meanwhile */
+				BlockNumber unused = BufferGetBlockNumber(spare);
+				IvfListPage *header = ivf_list_page(BufferGetPage(spare));
+
+				for (uint32 i = 0; i < index->layout.pieces; i++)
+					slot_page_offer(index->relation, PAGE_PIECE, header->pieces[i]);
+				ReleaseBuffer(spare);
+				slot_page_offer(index->relation, PAGE_RECORD, unused);
+			}
+			if (block != record.fill)
+				ivf_set_fill(index, list, block, 0);
+			return;
+		}
+
+		/* the last page, and full */
+		if (!BufferIsValid(spare))
+		{
+			UnlockReleaseBuffer(buffer);
+			spare = new_page(index);
+			continue;
+		}
+
+		/* nobody knows the spare page: its entry first, then the link to it */
+		LockBuffer(spare, BUFFER_LOCK_EXCLUSIVE);
+		write_entry(inserter, spare, entry);
+		page_edit_begin(&edit, index->relation, RelationNeedsWAL(index->relation));
+		page = page_edit_page(&edit, buffer, false);
+		ivf_list_page(page)->next = BufferGetBlockNumber(spare);
+		page = page_edit_page(&edit, spare, false);
+		ivf_list_page(page)->list = list;
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+		LockBuffer(spare, BUFFER_LOCK_UNLOCK);
+		ivf_set_fill(index, list, BufferGetBlockNumber(spare), 1);
+		ReleaseBuffer(spare);
+		return;
+	}
+}
+
+bool
+ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
+		   Relation heap, IndexUniqueCheck check_unique, bool index_unchanged,
+		   IndexInfo *index_info)
+{
+	IvfInserter *inserter = (IvfInserter *) index_info->ii_AmCache;
+	MemoryContext context;
+	MemoryContext caller;
+	const struct varlena *value;
+
+	if (isnull[0])
+		return false;
+	if (inserter == NULL)
+	{
+		caller = MemoryContextSwitchTo(index_info->ii_Context);
+		inserter = inserter_create(relation);
+		index_info->ii_AmCache = inserter;
+		MemoryContextSwitchTo(caller);
+	}
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "ivf insert",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
+	column_check_dims(&inserter->index->model->column, value);
+	if (ivf_transform(inserter->index->model, value, false, inserter->y))
+	{
+		IvfEntry	entry;
+		IvfNear    *nearest;
+
+		(void) ivf_nearest_lists(inserter->coarse, inserter->y, 1, false, &nearest);
+		ivf_read_centroid(inserter->index, nearest->list, inserter->centroid);
+		entry.tid = *heap_tid;
+		entry.code = inserter->code;
+		ivf_encode(inserter->encoder, value, inserter->y, inserter->centroid,
+				   &entry);
+		entry.value = NO_SLOT;
+		if (inserter->bounder != NULL)
+			entry.value = ivf_write_value(inserter->bounder,
+										  &inserter->index->values, value,
+										  heap_tid, RelationNeedsWAL(relation));
+		insert_entry(inserter, nearest->list, &entry);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return false;
+}

@@ -1,0 +1,214 @@
+/*
+ * options.c
+ *	  Storage parameters and settings.
+ */
+#include "ivf/ivf.h"
+
+#include <limits.h>
+
+#include "access/reloptions.h"
+#include "storage/lock.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+
+IvfSettings ivf_settings[IVF_KINDS] = {
+	{1, IVF_MAX_LISTS, IVF_ITERATIVE_RELAXED, 0},
+	{0, IVF_MAX_LISTS, IVF_ITERATIVE_RELAXED, 0},
+	{0, IVF_MAX_LISTS, IVF_ITERATIVE_RELAXED, 0},
+};
+double		ivf_target_recall = 0;
+int			ivf_seed = 0;
+
+static relopt_kind option_kinds[IVF_KINDS];
+
+static relopt_enum_elt_def reranks[] = {
+	{"heap", IVF_RERANK_HEAP},
+	{"index", IVF_RERANK_INDEX},
+	{(const char *) NULL}
+};
+
+static const struct config_enum_entry iterative_scans[] = {
+	{"off", IVF_ITERATIVE_OFF, false},
+	{"relaxed_order", IVF_ITERATIVE_RELAXED, false},
+	{NULL, 0, false}
+};
+
+static void
+check_bits(const char *name, int value, bool valid, const char *values)
+{
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d out of bounds for option \"%s\"", value, name),
+				 errdetail("Valid values are %s.", values)));
+}
+
+static void
+define_settings(IvfKind kind, int min_probes, int default_probes,
+				const char *names[4], const char *rerank)
+{
+	IvfSettings *settings = &ivf_settings[kind];
+
+	DefineCustomIntVariable(names[0],
+							"Sets the number of lists that are searched.",
+							min_probes == 0 ? "0 chooses as many as ivf.target_recall needs, or a recall of 0.95." : NULL,
+							&settings->probes, default_probes, min_probes,
+							IVF_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable(names[1],
+							 "Sets how a scan goes on when the first probes were not enough.",
+							 NULL, &settings->iterative_scan,
+							 IVF_ITERATIVE_RELAXED, iterative_scans,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(names[2],
+							"Sets the number of lists after which an iterative scan ends.",
+							NULL, &settings->max_probes, IVF_MAX_LISTS, 1,
+							IVF_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
+	if (rerank != NULL)
+		DefineCustomIntVariable(rerank,
+								"Sets how many candidates at a time are read from the table for their true distance.",
+								"0 chooses by the width of the codes.",
+								&settings->rerank, 0, 0, 100000,
+								PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+void
+ivf_init(void)
+{
+	const char *flat[] = {"ivfflat.probes", "ivfflat.iterative_scan", "ivfflat.max_probes", NULL};
+	const char *pq[] = {"ivfpq.probes", "ivfpq.iterative_scan", "ivfpq.max_probes", NULL};
+	const char *rabitq[] = {"ivfrabitq.probes", "ivfrabitq.iterative_scan", "ivfrabitq.max_probes", NULL};
+
+	for (int kind = 0; kind < IVF_KINDS; kind++)
+	{
+		relopt_kind option_kind = add_reloption_kind();
+
+		option_kinds[kind] = option_kind;
+		add_int_reloption(option_kind, "lists",
+						  "Number of inverted lists; 0: chosen by the number of rows",
+						  kind == IVF_FLAT ? IVF_DEFAULT_LISTS : 0, 0,
+						  IVF_MAX_LISTS, AccessExclusiveLock);
+		add_string_reloption(option_kind, "centroids",
+							 "Table with the lists' centroids, one vector a row",
+							 NULL, NULL, AccessExclusiveLock);
+		if (kind != IVF_FLAT)
+			add_enum_reloption(option_kind, "rerank",
+							   "Where true distances come from", reranks,
+							   IVF_RERANK_HEAP,
+							   "Valid values are \"heap\" and \"index\".",
+							   AccessExclusiveLock);
+		if (kind == IVF_PQ)
+		{
+			add_int_reloption(option_kind, "m",
+							  "Parts that a vector is cut into; 0: chosen by the number of dimensions",
+							  0, 0, PQ_MAX_PARTS, AccessExclusiveLock);
+			add_int_reloption(option_kind, "nbits",
+							  "Bits of a part's number, 4 or 8", 4, 1, 16,
+							  AccessExclusiveLock);
+			add_bool_reloption(option_kind, "opq",
+							   "Rotate vectors so that parts lose least",
+							   false, AccessExclusiveLock);
+		}
+		if (kind == IVF_RABITQ)
+			add_int_reloption(option_kind, "bits",
+							  "Bits of a dimension: 1, 2, 4 or 8; 0: chosen by the number of dimensions",
+							  0, 0, 8, AccessExclusiveLock);
+	}
+
+	define_settings(IVF_FLAT, 1, 1, flat, NULL);
+	define_settings(IVF_PQ, 0, 0, pq, "ivfpq.rerank");
+	define_settings(IVF_RABITQ, 0, 0, rabitq, "ivfrabitq.rerank");
+	DefineCustomRealVariable("ivf.target_recall",
+							 "Sets the recall for which scans of inverted files choose their probes.",
+							 "As measured for the ten nearest rows when an index was built; 0 leaves it to the probes settings.",
+							 &ivf_target_recall, 0, 0, 1, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("ivf.seed",
+							"Sets the seed of the random choices in inverted files built from now on.",
+							NULL, &ivf_seed, 0, 0, INT_MAX, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("ivf");
+	MarkGUCPrefixReserved("ivfflat");
+	MarkGUCPrefixReserved("ivfpq");
+	MarkGUCPrefixReserved("ivfrabitq");
+}
+
+static bytea *
+parse_options(Datum reloptions, bool validate, IvfKind kind)
+{
+	static const relopt_parse_elt table[] = {
+		{"lists", RELOPT_TYPE_INT, offsetof(IvfOptions, lists)},
+		{"centroids", RELOPT_TYPE_STRING, offsetof(IvfOptions, centroids)},
+		{"rerank", RELOPT_TYPE_ENUM, offsetof(IvfOptions, rerank)},
+		{"m", RELOPT_TYPE_INT, offsetof(IvfOptions, m)},
+		{"nbits", RELOPT_TYPE_INT, offsetof(IvfOptions, nbits)},
+		{"opq", RELOPT_TYPE_BOOL, offsetof(IvfOptions, opq)},
+	};
+	static const relopt_parse_elt rabitq_table[] = {
+		{"lists", RELOPT_TYPE_INT, offsetof(IvfOptions, lists)},
+		{"centroids", RELOPT_TYPE_STRING, offsetof(IvfOptions, centroids)},
+		{"rerank", RELOPT_TYPE_ENUM, offsetof(IvfOptions, rerank)},
+		{"bits", RELOPT_TYPE_INT, offsetof(IvfOptions, bits)},
+	};
+	IvfOptions *options;
+
+	if (kind == IVF_RABITQ)
+	{
+		options = (IvfOptions *)
+			build_reloptions(reloptions, validate, option_kinds[kind],
+							 sizeof(IvfOptions), rabitq_table,
+							 lengthof(rabitq_table));
+		if (options != NULL && validate)
+			check_bits("bits", options->bits, options->bits == 0 || rabitq_bits_valid(options->bits),
+					   "\"0\", \"1\", \"2\", \"4\" and \"8\"");
+	}
+	else
+	{
+		options = (IvfOptions *)
+			build_reloptions(reloptions, validate, option_kinds[kind],
+							 sizeof(IvfOptions), table,
+							 kind == IVF_PQ ? lengthof(table) : 2);
+		if (options != NULL && validate && kind == IVF_PQ)
+			check_bits("nbits", options->nbits,
+					   options->nbits == 4 || options->nbits == 8,
+					   "\"4\" and \"8\"");
+	}
+	return (bytea *) options;
+}
+
+bytea *
+ivfflat_reloptions(Datum reloptions, bool validate)
+{
+	return parse_options(reloptions, validate, IVF_FLAT);
+}
+
+bytea *
+ivfpq_reloptions(Datum reloptions, bool validate)
+{
+	return parse_options(reloptions, validate, IVF_PQ);
+}
+
+bytea *
+ivfrabitq_reloptions(Datum reloptions, bool validate)
+{
+	return parse_options(reloptions, validate, IVF_RABITQ);
+}
+
+const IvfOptions *
+ivf_options(Relation index, IvfKind kind)
+{
+	static const IvfOptions defaults[IVF_KINDS] = {
+		{.lists = IVF_DEFAULT_LISTS},
+		{.nbits = 4},
+		{.bits = 0},
+	};
+
+	return index->rd_options != NULL
+		? (const IvfOptions *) index->rd_options : &defaults[kind];
+}
+
+const char *
+ivf_centroid_table(const IvfOptions *options)
+{
+	return options->centroids == 0 ? NULL
+		: (const char *) options + options->centroids;
+}

@@ -1,0 +1,477 @@
+/*
+ * page.c
+ *	  An index as it lies on pages: metapage, constants, directory, lists.
+ */
+#include "ivf/ivf.h"
+
+#include "access/genam.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Marks of pgvector's indexes, for a better message */
+#define PGVECTOR_HNSW_MAGIC		0xA953A953
+#define PGVECTOR_IVFFLAT_MAGIC	0x14FF1A7
+
+/* ------------------------------------------------------------------------
+ * Pages of lists
+ */
+
+IvfLayout
+ivf_layout(const IvfModel *model)
+{
+	IvfLayout	layout = {0};
+	Size		start = MAXALIGN(SizeOfPageHeaderData) + offsetof(IvfListPage, pieces);
+	Size		end = BLCKSZ - MAXALIGN(sizeof(PageOpaque));
+	Size		fixed;
+	Size		units;
+
+	layout.fastscan = ivf_uses_fastscan(model);
+	layout.unit_slots = layout.fastscan ? FASTSCAN_VECTORS : 1;
+	layout.unit_bytes = layout.fastscan
+		? fastscan_block_bytes(ivf_nibbles(model)) : ivf_code_bytes(model);
+	layout.factors = ivf_factors(model);
+	layout.has_values = model->keeps_values;
+	if (!layout.fastscan && model->kind != IVF_PQ)
+		layout.unit_bytes = MAXALIGN(layout.unit_bytes);
+
+	/* what a unit takes in the arrays; alignment may take 16 bytes more */
+	fixed = layout.unit_slots *
+		(sizeof(ItemPointerData) + layout.factors * sizeof(float) +
+		 (layout.has_values ? sizeof(SlotId) : 0));
+	units = (end - start - 16) / (layout.unit_bytes + fixed);
+	layout.slots = Max(units, 1) * layout.unit_slots;
+	if (units == 0)
+	{
+		/* one unit, whose codes go on to other pages */
+		Size		rest;
+
+		while ((rest = end - MAXALIGN(start + layout.pieces * sizeof(BlockNumber) +
+									  fixed + 8)) +
+			   layout.pieces * SLOT_PAGE_ROOM < layout.unit_bytes)
+			layout.pieces++;
+		start += layout.pieces * sizeof(BlockNumber);
+	}
+	layout.add = INTALIGN(start);
+	layout.k = layout.add + (layout.factors > 0 ? layout.slots * sizeof(float) : 0);
+	layout.values = layout.k + (layout.factors > 1 ? layout.slots * sizeof(float) : 0);
+	layout.tids = layout.values + (layout.has_values ? layout.slots * sizeof(SlotId) : 0);
+	layout.codes = MAXALIGN(layout.tids + layout.slots * sizeof(ItemPointerData));
+	Assert(layout.pieces > 0 || layout.codes + ivf_codes_bytes(&layout) <= end);
+	return layout;
+}
+
+void
+ivf_list_page_init(const IvfLayout *layout, Page page, uint32 list)
+{
+	IvfListPage *header = ivf_list_page(page);
+
+	header->list = list;
+	header->next = InvalidBlockNumber;
+	for (uint32 i = 0; i < layout->pieces; i++)
+		header->pieces[i] = InvalidBlockNumber;
+	ivf_list_page_set_count(layout, page, 0);
+}
+
+void
+ivf_list_page_set_count(const IvfLayout *layout, Page page, uint32 count)
+{
+	Size		units = (count + layout->unit_slots - 1) / layout->unit_slots;
+
+	ivf_list_page(page)->count = count;
+	((PageHeader) page)->pd_lower =
+		layout->codes + Min(units * layout->unit_bytes, ivf_head_codes(layout));
+}
+
+const uint8 *
+ivf_page_codes(IvfIndex *index, Page page, uint8 *scratch)
+{
+	const IvfLayout *layout = &index->layout;
+	const IvfListPage *header = ivf_list_page(page);
+	Size		done = ivf_head_codes(layout);
+
+	if (layout->pieces == 0)
+		return (uint8 *) page + layout->codes;
+	memcpy(scratch, (char *) page + layout->codes, done);
+	for (uint32 i = 0; i < layout->pieces; i++)
+	{
+		Size		part = Min(ivf_codes_bytes(layout) - done, SLOT_PAGE_ROOM);
+		Buffer		buffer;
+
+		/* without entries, a page may have no pieces yet */
+		if (header->pieces[i] == InvalidBlockNumber)
+		{
+			memset(scratch + done, 0, part);
+			done += part;
+			continue;
+		}
+		buffer = map_read(index->map, header->pieces[i]);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		memcpy(scratch + done, PageGetContents(BufferGetPage(buffer)), part);
+		UnlockReleaseBuffer(buffer);
+		done += part;
+	}
+	return scratch;
+}
+
+void
+ivf_write_pieces(IvfIndex *index, Page page, const uint8 *codes, bool log)
+{
+	const IvfLayout *layout = &index->layout;
+	const IvfListPage *header = ivf_list_page(page);
+	Size		done = ivf_head_codes(layout);
+
+	for (uint32 i = 0; i < layout->pieces; i++)
+	{
+		Size		part = Min(ivf_codes_bytes(layout) - done, SLOT_PAGE_ROOM);
+		Buffer		buffer = map_read(index->map, header->pieces[i]);
+		PageEdit	edit;
+		Page		piece;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_edit_begin(&edit, index->relation, log);
+		piece = page_edit_page(&edit, buffer, false);
+		memcpy(PageGetContents(piece), codes + done, part);
+		((PageHeader) piece)->pd_lower = MAXALIGN(SizeOfPageHeaderData) + part;
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+		done += part;
+	}
+}
+
+void
+ivf_put_code(const IvfModel *model, const IvfLayout *layout, uint8 *codes,
+			 uint32 slot, const uint8 *code)
+{
+	if (layout->fastscan)
+		fastscan_put(codes + slot / FASTSCAN_VECTORS * layout->unit_bytes,
+					 ivf_nibbles(model), slot % FASTSCAN_VECTORS, code);
+	else
+		memcpy(codes + slot * layout->unit_bytes, code, ivf_code_bytes(model));
+}
+
+void
+ivf_get_code(const IvfModel *model, const IvfLayout *layout,
+			 const uint8 *codes, uint32 slot, uint8 *code)
+{
+	if (layout->fastscan)
+		fastscan_get(codes + slot / FASTSCAN_VECTORS * layout->unit_bytes,
+					 ivf_nibbles(model), slot % FASTSCAN_VECTORS, code);
+	else
+		memcpy(code, codes + slot * layout->unit_bytes, ivf_code_bytes(model));
+}
+
+/* ------------------------------------------------------------------------
+ * Constants and directory
+ */
+
+void
+ivf_read_floats(IvfIndex *index, uint64 offset, uint64 count, float *out)
+{
+	while (count > 0)
+	{
+		BlockNumber block = index->meta.constants + offset / IVF_RAW_FLOATS;
+		int			first = offset % IVF_RAW_FLOATS;
+		int			part = Min(count, (uint64) (IVF_RAW_FLOATS - first));
+		Buffer		buffer = map_read(index->map, block);
+
+		/* never changes once it is there: no lock */
+		memcpy(out, (float *) PageGetContents(BufferGetPage(buffer)) + first,
+			   part * sizeof(float));
+		ReleaseBuffer(buffer);
+		out += part;
+		offset += part;
+		count -= part;
+	}
+}
+
+void
+ivf_read_centroid(IvfIndex *index, uint32 list, float *out)
+{
+	int			width = index->meta.width;
+
+	if (index->model->centroids != NULL)
+		memcpy(out, index->model->centroids + (Size) list * width,
+			   width * sizeof(float));
+	else
+		ivf_read_floats(index, ivf_constants(&index->meta).centroids +
+						(uint64) list * width, width, out);
+}
+
+static Buffer
+directory_buffer(IvfIndex *index, uint32 list, int mode)
+{
+	Buffer		buffer = map_read(index->map, index->meta.directory +
+								  list / IVF_LISTS_PER_PAGE);
+
+	LockBuffer(buffer, mode);
+	return buffer;
+}
+
+static IvfList *
+directory_entry(Page page, uint32 list)
+{
+	return (IvfList *) PageGetContents(page) + list % IVF_LISTS_PER_PAGE;
+}
+
+IvfList
+ivf_get_list(IvfIndex *index, uint32 list)
+{
+	Buffer		buffer = directory_buffer(index, list, BUFFER_LOCK_SHARE);
+	IvfList		result = *directory_entry(BufferGetPage(buffer), list);
+
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+void
+ivf_set_fill(IvfIndex *index, uint32 list, BlockNumber fill, int more_pages)
+{
+	Buffer		buffer = directory_buffer(index, list, BUFFER_LOCK_EXCLUSIVE);
+	PageEdit	edit;
+	IvfList    *entry;
+
+	page_edit_begin(&edit, index->relation, RelationNeedsWAL(index->relation));
+	entry = directory_entry(page_edit_page(&edit, buffer, false), list);
+	entry->fill = fill;
+	entry->pages += more_pages;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* ------------------------------------------------------------------------
+ * Models in memory
+ */
+
+/*
+ * A model that some backend-local users share; kept for the next statement,
+ * until others take its place.
+ */
+typedef struct CachedModel
+{
+	IvfModel	model;			/* must be first */
+	uint64		build_id;
+	Oid			relation;
+	int			users;
+	uint64		used;			/* when last */
+	Size		size;
+	MemoryContext context;
+	struct CachedModel *next;
+} CachedModel;
+
+#define MODEL_CACHE_BYTES	((Size) 64 * 1024 * 1024)
+
+static CachedModel *models;
+static uint64 model_clock;
+
+/* A user's memory goes. */
+static void
+release_model(void *arg)
+{
+	((CachedModel *) arg)->users--;
+}
+
+/* Forget what nobody uses, the oldest first, until the rest is small. */
+static void
+trim_models(void)
+{
+	for (;;)
+	{
+		CachedModel **oldest = NULL;
+		Size		total = 0;
+
+		for (CachedModel **at = &models; *at != NULL; at = &(*at)->next)
+		{
+			total += (*at)->size;
+			if ((*at)->users == 0 &&
+				(oldest == NULL || (*at)->used < (*oldest)->used))
+				oldest = at;
+		}
+		if (total <= MODEL_CACHE_BYTES || oldest == NULL)
+			return;
+		{
+			CachedModel *gone = *oldest;
+
+			*oldest = gone->next;
+			MemoryContextDelete(gone->context);
+		}
+	}
+}
+
+/* Read an array of the constants into the current context. */
+static float *
+load_floats(IvfIndex *index, uint64 offset, uint64 count)
+{
+	float	   *floats = (float *)
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   mul_size(Max(count, 1), sizeof(float)));
+
+	ivf_read_floats(index, offset, count, floats);
+	return floats;
+}
+
+static CachedModel *
+load_model(IvfIndex *index, IndexColumn column)
+{
+	const IvfMeta *meta = &index->meta;
+	IvfConstants at = ivf_constants(meta);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivf model",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	CachedModel *cached = (CachedModel *) palloc0(sizeof(CachedModel));
+	IvfModel   *model = &cached->model;
+
+	ivf_model_init(model, meta, column);
+	model->mean = load_floats(index, at.mean, meta->dims);
+	if (model->kind == IVF_RABITQ)
+	{
+		model->signs = (uint8 *) palloc(rotation_sign_bytes(&model->rotation));
+		rotation_signs(&model->rotation, model->signs);
+	}
+	if (model->kind == IVF_PQ)
+		model->codebooks = load_floats(index, at.codebooks,
+									   pq_codebook_floats(&model->pq));
+	if (model->opq)
+		model->matrix = load_floats(index, at.matrix,
+									(uint64) meta->dims * meta->dims);
+	if (model->has_codes)
+	{
+		model->code_signs = (uint8 *) palloc(rotation_sign_bytes(&model->code_rotation));
+		rotation_signs(&model->code_rotation, model->code_signs);
+		model->code_blocks = (uint8 *) load_floats(index, at.code_blocks,
+												   at.code_add - at.code_blocks);
+		model->code_add = load_floats(index, at.code_add, at.code_k - at.code_add);
+		model->code_k = load_floats(index, at.code_k, at.code_k - at.code_add);
+	}
+	else if ((uint64) meta->lists * meta->width <= IVF_CACHED_CENTROIDS)
+		model->centroids = load_floats(index, at.centroids,
+									   (uint64) meta->lists * meta->width);
+	model->radii = (float *) palloc(mul_size(meta->lists, sizeof(float)));
+	model->built = (uint32 *) palloc(mul_size(meta->lists, sizeof(uint32)));
+	for (uint32 i = 0; i < meta->lists; i++)
+	{
+		IvfList		list = ivf_get_list(index, i);
+
+		model->radii[i] = list.radius;
+		model->built[i] = Min(list.built, PG_UINT32_MAX);
+	}
+	cached->build_id = meta->build_id;
+	cached->relation = RelationGetRelid(index->relation);
+	cached->context = context;
+	cached->size = MemoryContextMemAllocated(context, true);
+	MemoryContextSwitchTo(caller);
+	return cached;
+}
+
+static IvfModel *
+get_model(IvfIndex *index, IndexColumn column)
+{
+	CachedModel *cached;
+	MemoryContextCallback *callback;
+	Oid			relation = RelationGetRelid(index->relation);
+
+	for (cached = models; cached != NULL; cached = cached->next)
+	{
+		if (cached->relation == relation &&
+			cached->build_id == index->meta.build_id)
+			break;
+	}
+	if (cached == NULL)
+	{
+		cached = load_model(index, column);
+		MemoryContextSetParent(cached->context, TopMemoryContext);
+		cached->next = models;
+		models = cached;
+	}
+	cached->used = ++model_clock;
+	callback = (MemoryContextCallback *) palloc(sizeof(MemoryContextCallback));
+	callback->func = release_model;
+	callback->arg = cached;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	cached->users++;
+	trim_models();
+	return &cached->model;
+}
+
+/* ------------------------------------------------------------------------
+ * Opening
+ */
+
+/* Error where block 0 is no metapage that we understand. */
+static void
+check_meta(Relation relation, const IvfMeta *meta, IvfKind kind)
+{
+	if (meta->common.magic == PGVECTOR_HNSW_MAGIC ||
+		meta->common.magic == PGVECTOR_IVFFLAT_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" was built by pgvector",
+						RelationGetRelationName(relation)),
+				 errdetail("Its tables and values can be used as they are; its indexes cannot."),
+				 errhint("Use REINDEX to rebuild the index.")));
+	if (meta->common.magic != IVF_MAGIC || meta->kind != kind)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is not an %s index",
+						RelationGetRelationName(relation), ivf_names[kind]),
+				 errhint("Use REINDEX to rebuild the index.")));
+	if (meta->common.version != IVF_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has format version %u, but this version of the extension reads version %d",
+						RelationGetRelationName(relation), meta->common.version,
+						IVF_VERSION),
+				 errhint("Use REINDEX to rebuild the index.")));
+	if (meta->lists < 1 || meta->lists > IVF_MAX_LISTS || meta->width < meta->dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("metapage of index \"%s\" is damaged",
+						RelationGetRelationName(relation)),
+				 errhint("Use REINDEX to rebuild the index.")));
+}
+
+ValueStore
+ivf_value_store(Relation relation, const IvfMeta *meta)
+{
+	ValueStore	store;
+
+	store.index = relation;
+	store.map = buffer_map(relation);
+	store.geometry = slot_geometry(PAGE_VALUE, meta->value_slot_size);
+	return store;
+}
+
+IvfIndex *
+ivf_open(Relation relation)
+{
+	IvfIndex   *index = (IvfIndex *) palloc0(sizeof(IvfIndex));
+	IndexColumn column = index_column(relation, IVF_PROCS);
+	Buffer		buffer;
+
+	index->relation = relation;
+	index->kind = ivf_kind_of(relation);
+	index->map = buffer_map(relation);
+	buffer = map_read(index->map, META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	index->meta = *ivf_page_meta(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	check_meta(relation, &index->meta, index->kind);
+
+	/* ALTER TABLE may take the number away without rebuilding the index */
+	if (column.dims < 0)
+		column.dims = index->meta.dims;
+	if (column.type->kind != index->meta.column_kind ||
+		column.metric != index->meta.metric ||
+		column.dims != (int) index->meta.dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" was built for another column type or operator class",
+						RelationGetRelationName(relation)),
+				 errhint("Use REINDEX to rebuild the index.")));
+	index->model = get_model(index, column);
+	index->layout = ivf_layout(index->model);
+	if (index->meta.value_slot_size > 0)
+		index->values = ivf_value_store(relation, &index->meta);
+	return index;
+}

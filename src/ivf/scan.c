@@ -1,0 +1,1066 @@
+/*
+ * scan.c
+ *	  Ordered scans: choose lists, estimate distances, read the true ones.
+ *
+ * A scan reads its lists page by page.  Each page gives the estimated distances
+ * of its entries, which are kept with their TIDs (found); a bounded heap keeps
+ * the nearest ones by estimate: a batch.
+ *
+ * Rows of a batch are returned in the order of their true distances.  Each
+ * begins with a bound below which its true distance is not likely to be; the
+ * row with the least bound is read from the table and gets its true distance
+ * instead, until the least one is true.  So no more rows are read than the
+ * query's LIMIT and the codes' accuracy need.  A row whose bound was wrong,
+ * and that should have been returned before, waits for the next batch: codes may
+ * miss a row, but never misplace one.  For ivfflat, estimates are the true
+ * distances, and nothing is read.
+ *
+ * When a batch has been returned, the nearest of what was found before make
+ * the next one; when all has been returned, further lists are searched
+ * (iterative_scan).  Nothing is read or returned twice.
+ *
+ * While a list is walked, the next page is pinned before the lock on the
+ * current one is released: vacuum moves entries to the page before, or frees a
+ * page, only while nobody has the page pinned that they leave.
+ */
+#include "ivf/ivf.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "index/heap_value.h"
+#include "math/distance/distance.h"
+#include "math/topk/topk.h"
+#include "types/detoast.h"
+
+/* Rows of an ivfflat batch */
+#define FLAT_BATCH		200
+
+/* Times that a list is walked anew, where its pages were freed under a scan */
+#define MAX_ATTEMPTS	3
+
+/*
+ * Standard deviations of a code's error between an estimate and its bound
+ * (README.md tells what they are worth)
+ */
+#define BOUND_DEVIATIONS	2.3
+
+/* Pages of a list that are asked for ahead of time */
+#define PAGES_AHEAD		64
+
+/* Rows of a list, and of the index, at build that bounds are made of */
+#define RADIUS_ROWS			16
+#define BOUND_ROWS			1000
+
+/* Rows whose pages of the table are asked for ahead of time */
+#define ROWS_AHEAD		16
+
+/* A row to be returned */
+typedef struct IvfResult
+{
+	uint64		key;			/* topk_key of its true distance, or a bound */
+	uint64		high;			/* the true one is not above this */
+	ItemPointerData tid;
+	bool		exact;			/* true, not a bound */
+	SlotId		value;			/* to be read; NO_SLOT: none, or it has been */
+} IvfResult;
+
+typedef struct IvfScan
+{
+	IvfIndex   *index;
+	IvfCoarse  *coarse;
+	HeapValues *heap_values;	/* made when first needed */
+	MemoryContext scan_context;
+	MemoryContext query_context;
+	const struct varlena *value;	/* NULL: anything is as near */
+	bool		constant;		/* all distances are taken for equal */
+	double		mean_product;	/* <q, mean>, which inner products of y's lack */
+
+	/* the query, prepared */
+	float	   *y;
+	FastScanTable *table;
+	RabitqQuery *rabitq;
+	float	   *numbers;		/* pq */
+	uint8	   *scratch;		/* codes of a page in pieces */
+	float	   *estimates;		/* of a page */
+	const RabitqCode **codes;
+	IvfBounder *bounder;		/* where values are kept */
+	char	   *scratch_value;
+	float	   *zeros;
+	float	   *ks;
+
+	bool		started;
+	IvfNear    *lists;			/* to be read, nearest first */
+	int			list_count;
+	int			next_list;
+	bool		all_known;		/* they are all that have not been read */
+	bool	   *was_read;		/* by list */
+	int			read_count;
+
+	/* what has been found, and not returned yet */
+	double	   *found;			/* estimates; NaN: taken */
+	float	   *slack;			/* bounds are lower by that */
+	ItemPointerData *tids;
+	SlotId	   *values;			/* where the index keeps them */
+	Size		found_count;
+	Size		found_room;
+	bool		dedupe;			/* some may be there twice */
+
+	/*
+	 * Of the lists read last, what is between these has been found: the rest
+	 * was there before, or did not fit work_mem.
+	 */
+	int			round_start;	/* the first of these lists */
+	bool		reread;			/* there is a floor */
+	double		floor;
+	double		cutoff;
+	Size		left;			/* of found, not taken */
+
+	TopkEntry  *best_entries;
+	Topk		best;
+
+	IvfResult  *results;		/* a batch: a heap, least key on top */
+	int			result_count;
+	int			result_room;
+	uint64		last;			/* key of the row of the batch returned last */
+	IvfResult  *late;			/* for the next batch */
+	int			late_count;
+	int			late_room;
+} IvfScan;
+
+/* ------------------------------------------------------------------------
+ * The query
+ */
+
+static void
+prepare_buffers(IvfScan *scan)
+{
+	const IvfModel *model = scan->index->model;
+	const IvfLayout *layout = &scan->index->layout;
+	Size		slots = layout->slots + FASTSCAN_VECTORS;
+
+	scan->y = (float *) palloc0(mul_size(model->width, sizeof(float)));
+	scan->estimates = (float *) palloc(mul_size(slots, sizeof(float)));
+	if (layout->pieces > 0)
+		scan->scratch = (uint8 *) palloc(ivf_codes_bytes(layout));
+	if (layout->fastscan)
+		scan->table = (FastScanTable *)
+			palloc(fastscan_table_bytes(ivf_nibbles(model)));
+	if (model->kind == IVF_RABITQ && !layout->fastscan)
+	{
+		scan->rabitq = (RabitqQuery *)
+			palloc0(rabitq_query_bytes(model->width, model->bits));
+		scan->codes = (const RabitqCode **) palloc(mul_size(slots, sizeof(RabitqCode *)));
+	}
+	if (model->kind == IVF_PQ)
+	{
+		scan->numbers = (float *)
+			palloc(mul_size(mul_size(model->pq.m, pq_centroids(&model->pq)),
+							sizeof(float)));
+		scan->zeros = (float *) palloc0(mul_size(slots, sizeof(float)));
+		scan->ks = (float *) palloc(mul_size(slots, sizeof(float)));
+		for (Size i = 0; i < slots; i++)
+			scan->ks[i] = model->column.metric == METRIC_IP ? -1 : -2;
+	}
+}
+
+static void
+prepare_query(IvfScan *scan)
+{
+	const IvfModel *model = scan->index->model;
+	const IvfLayout *layout = &scan->index->layout;
+
+	scan->constant = scan->value == NULL ||
+		!ivf_transform(model, scan->value, true, scan->y);
+	if (scan->constant)
+	{
+		memset(scan->y, 0, model->width * sizeof(float));
+		return;
+	}
+	scan->mean_product = 0;
+	if (model->column.metric == METRIC_IP)
+	{
+		float	   *x = (float *) palloc(mul_size(model->dims, sizeof(float)));
+		double		norm;
+
+		(void) column_floats(&model->column, scan->value, x, &norm);
+		scan->mean_product = distance_kernels->f32_ip(x, model->mean, model->dims);
+		pfree(x);
+	}
+	if (scan->bounder != NULL)
+		codec_query_set(scan->bounder->query, scan->value);
+	if (model->kind == IVF_PQ)
+	{
+		pq_table(&model->pq, model->codebooks, scan->y, scan->numbers);
+		if (layout->fastscan)
+			fastscan_table_numbers(scan->table, scan->numbers, model->pq.m);
+	}
+	else if (layout->fastscan)
+		fastscan_table_rabitq(scan->table, scan->y, model->width);
+	else if (model->kind == IVF_RABITQ)
+		rabitq_query_prepare(scan->rabitq, scan->y, model->width, model->bits, 0);
+}
+
+/* ------------------------------------------------------------------------
+ * Pages
+ */
+
+/* Estimates of a locked page's entries */
+static void
+estimate_page(IvfScan *scan, Page page, float base)
+{
+	const IvfModel *model = scan->index->model;
+	const IvfLayout *layout = &scan->index->layout;
+	uint32		count = ivf_list_page(page)->count;
+	const uint8 *codes = ivf_page_codes(scan->index, page, scan->scratch);
+	const float *add = layout->factors > 0 ? ivf_page_add(layout, page) : scan->zeros;
+	const float *k = layout->factors > 1 ? ivf_page_k(layout, page) : scan->ks;
+
+	if (layout->fastscan)
+	{
+		for (uint32 i = 0; i < count; i += FASTSCAN_VECTORS)
+			fastscan_estimate(scan->table,
+							  codes + i / FASTSCAN_VECTORS * layout->unit_bytes,
+							  add + i, k + i, base, scan->estimates + i);
+	}
+	else if (model->kind == IVF_PQ)
+		pq_estimate8(&model->pq, scan->numbers, codes, layout->unit_bytes, count,
+					 layout->factors > 0 ? add : NULL, scan->ks[0], base,
+					 scan->estimates);
+	else
+	{
+		for (uint32 i = 0; i < count; i++)
+			scan->codes[i] = (const RabitqCode *) (codes + i * layout->unit_bytes);
+		scan->rabitq->base = base;
+		rabitq_estimate_many(scan->rabitq, scan->codes, count, scan->estimates);
+	}
+}
+
+/* Keep an entry among the nearest. */
+static inline void
+offer(IvfScan *scan, Size index)
+{
+	TopkEntry	entry = {topk_key(scan->found[index]), index};
+
+	if (topk_wants(&scan->best, entry))
+		topk_add(&scan->best, entry);
+}
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * work_mem is full: forget what is farther than the keep nearest.  It will be
+ * read again, if it should be wanted (read_dropped).
+ */
+static void
+drop_far(IvfScan *scan, Size keep)
+{
+	double	   *sorted = (double *)
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   mul_size(scan->found_count, sizeof(double)));
+	Size		count = 0;
+
+	for (Size i = 0; i < scan->found_count; i++)
+	{
+		if (!isnan(scan->found[i]))
+			sorted[count++] = scan->found[i];
+	}
+	if (count > keep)
+	{
+		qsort(sorted, count, sizeof(double), compare_doubles);
+		scan->cutoff = sorted[keep - 1];
+	}
+	pfree(sorted);
+	count = 0;
+	for (Size i = 0; i < scan->found_count; i++)
+	{
+		if (isnan(scan->found[i]) || scan->found[i] > scan->cutoff)
+			continue;
+		scan->found[count] = scan->found[i];
+		scan->slack[count] = scan->slack[i];
+		scan->tids[count] = scan->tids[i];
+		if (scan->values != NULL)
+			scan->values[count] = scan->values[i];
+		count++;
+	}
+	scan->found_count = scan->left = count;
+	topk_init(&scan->best, scan->best_entries, scan->best.capacity);
+	for (Size i = 0; i < count; i++)
+		offer(scan, i);
+}
+
+static void
+make_room(IvfScan *scan, Size count)
+{
+	Size		limit = mul_size(work_mem, 1024) /
+		(sizeof(double) + sizeof(float) + sizeof(ItemPointerData));
+
+	if (scan->found_count + count <= scan->found_room)
+		return;
+	if (scan->found_count > limit && scan->found_count > 4 * scan->best.capacity)
+	{
+		drop_far(scan, Max(limit / 2, 2 * scan->best.capacity));
+		if (scan->found_count + count <= scan->found_room)
+			return;
+	}
+	scan->found_room = Max(2 * scan->found_room, scan->found_count + count);
+	scan->found = (double *)
+		repalloc_huge(scan->found, mul_size(scan->found_room, sizeof(double)));
+	if (scan->values != NULL)
+		scan->values = (SlotId *)
+			repalloc_huge(scan->values, mul_size(scan->found_room, sizeof(SlotId)));
+	scan->slack = (float *)
+		repalloc_huge(scan->slack, mul_size(scan->found_room, sizeof(float)));
+	scan->tids = (ItemPointerData *)
+		repalloc_huge(scan->tids,
+					  mul_size(scan->found_room, sizeof(ItemPointerData)));
+}
+
+/* Add a locked page's entries to what has been found. */
+static void
+read_page(IvfScan *scan, Page page, float base, float slack)
+{
+	const IvfModel *model = scan->index->model;
+	const IvfLayout *layout = &scan->index->layout;
+	uint32		count = ivf_list_page(page)->count;
+	double	   *found;
+	double		limit;
+
+	if (count == 0)
+		return;
+	make_room(scan, count);
+	found = scan->found + scan->found_count;
+	memcpy(scan->tids + scan->found_count, ivf_page_tids(layout, page),
+		   count * sizeof(ItemPointerData));
+	if (layout->has_values)
+		memcpy(scan->values + scan->found_count, ivf_page_values(layout, page),
+			   count * sizeof(SlotId));
+	for (uint32 i = 0; i < count; i++)
+		scan->slack[scan->found_count + i] = slack;
+	if (scan->constant)
+		memset(found, 0, count * sizeof(double));
+	else if (model->kind == IVF_FLAT)
+	{
+		const uint8 *codes = ivf_page_codes(scan->index, page, scan->scratch);
+
+		for (uint32 i = 0; i < count; i++)
+			found[i] = model->column.distance((const struct varlena *)
+											  (codes + i * layout->unit_bytes),
+											  scan->value);
+	}
+	else
+	{
+		estimate_page(scan, page, base);
+		for (uint32 i = 0; i < count; i++)
+			found[i] = scan->estimates[i];
+	}
+
+	/* while the heap is full, few are near enough to look at */
+	limit = scan->best.count == scan->best.capacity
+		? scan->found[scan->best.entries[0].id] : INFINITY;
+	for (uint32 i = 0; i < count; i++)
+	{
+		/* NaN means taken; and is behind all numbers */
+		if (unlikely(found[i] != found[i]))
+			found[i] = INFINITY;
+		if (unlikely((scan->reread && found[i] <= scan->floor) ||
+					 found[i] > scan->cutoff))
+		{
+			found[i] = NAN;
+			continue;
+		}
+		scan->left++;
+		if (found[i] <= limit)
+			offer(scan, scan->found_count + i);
+	}
+	scan->found_count += count;
+}
+
+/*
+ * How far an estimate may be from the true value: a code's error e has length
+ * radius * ratio and any direction, so <e, q - c> has a standard deviation of
+ * |e| |q - c| / sqrt(width); a squared distance has twice that.  Product
+ * quantization's error is not independent of the value: where the query is near
+ * to it, <e, q - c> is |e|^2 on average, and the estimate too large by that.
+ */
+static float
+list_slack(const IvfScan *scan, const IvfNear *near)
+{
+	const IvfModel *model = scan->index->model;
+	const IvfMeta *meta = &scan->index->meta;
+	/* (1 - cos^2) / cos^2 of the angle between residual and code */
+	static const double rabitq_error2[] = {[1] = 0.57, [2] = 0.135,[4] = 0.0118,[8] = 6e-5};
+	double		error2;
+	double		deviation;
+	double		radius2 = (double) model->radii[near->list] * model->radii[near->list];
+
+	if (model->kind == IVF_FLAT)
+		return 0;
+
+	/* of few rows at build, it is no measure of those that came later */
+	if (model->built[near->list] < RADIUS_ROWS)
+		radius2 = Max(radius2, meta->error);
+	if (meta->rows < BOUND_ROWS)
+		return FLT_MAX;
+	if (model->kind == IVF_RABITQ)
+		error2 = rabitq_error2[model->bits];
+	else
+		error2 = meta->error > 0 ? meta->code_error / meta->error : 1;
+	error2 *= radius2;
+	deviation = sqrt(error2 / model->width) * near->spread;
+	if (model->column.metric != METRIC_IP)
+		deviation *= 2;
+	deviation *= BOUND_DEVIATIONS;
+	if (model->kind == IVF_PQ)
+		deviation += error2;
+	return (float) Min(deviation, FLT_MAX);
+}
+
+/*
+ * Read a list.  False if a page was not the list's any more: replay of WAL
+ * does not wait for pins as vacuum does.
+ */
+static bool
+walk_list(IvfScan *scan, const IvfNear *near)
+{
+	IvfIndex   *index = scan->index;
+	float		slack = list_slack(scan, near);
+	Buffer		buffer = map_read(index->map,
+								  ivf_get_list(index, near->list).head);
+
+	while (BufferIsValid(buffer))
+	{
+		Page		page = BufferGetPage(buffer);
+		const IvfListPage *header = ivf_list_page(page);
+		Buffer		next = InvalidBuffer;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (page_opaque(page)->kind != PAGE_RECORD ||
+			page_opaque(page)->in_free_list || header->list != near->list)
+		{
+			UnlockReleaseBuffer(buffer);
+			return false;
+		}
+		if (header->next != InvalidBlockNumber)
+			next = map_read(index->map, header->next);
+		read_page(scan, page, near->base, slack);
+		UnlockReleaseBuffer(buffer);
+		buffer = next;
+	}
+	return true;
+}
+
+static void
+read_lists(IvfScan *scan, int count)
+{
+	int			end = Min(scan->next_list + count, scan->list_count);
+	BlockNumber size = RelationGetNumberOfBlocks(scan->index->relation);
+
+	/* all pages, together: a build has written those of a list one by one */
+	for (int i = scan->next_list; i < end; i++)
+	{
+		IvfList		list = ivf_get_list(scan->index, scan->lists[i].list);
+		uint64		blocks = (uint64) list.pages * (1 + scan->index->layout.pieces);
+
+		for (uint32 j = 0; j < Min(blocks, PAGES_AHEAD) && list.head + j < size; j++)
+			map_prefetch(scan->index->map, list.head + j);
+	}
+	for (; scan->next_list < end; scan->next_list++)
+	{
+		for (int i = 0; i < MAX_ATTEMPTS; i++)
+		{
+			if (walk_list(scan, &scan->lists[scan->next_list]))
+				break;
+			scan->dedupe = true;
+		}
+		if (!scan->was_read[scan->lists[scan->next_list].list])
+			scan->read_count++;
+		scan->was_read[scan->lists[scan->next_list].list] = true;
+	}
+}
+
+/* Start with further lists. */
+static void
+start_round(IvfScan *scan)
+{
+	scan->found_count = scan->left = 0;
+	scan->round_start = scan->next_list;
+	scan->reread = false;
+	scan->cutoff = INFINITY;
+}
+
+/* Read the lists read last again, for what did not fit work_mem. */
+static void
+read_dropped(IvfScan *scan)
+{
+	int			count = scan->next_list - scan->round_start;
+
+	scan->found_count = 0;
+	scan->next_list = scan->round_start;
+	scan->reread = true;
+	scan->floor = scan->cutoff;
+	scan->cutoff = INFINITY;
+	read_lists(scan, count);
+}
+
+/*
+ * Find out the order of all lists.  A closer look may order those differently
+ * that have been read.
+ */
+static void
+know_all_lists(IvfScan *scan)
+{
+	int			count = ivf_nearest_lists(scan->coarse, scan->y,
+										  scan->index->meta.lists, true,
+										  &scan->lists);
+
+	scan->list_count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (!scan->was_read[scan->lists[i].list])
+			scan->lists[scan->list_count++] = scan->lists[i];
+	}
+	scan->next_list = 0;
+	scan->all_known = true;
+}
+
+/* ------------------------------------------------------------------------
+ * Batches
+ */
+
+static int
+batch_size(const IvfScan *scan)
+{
+	const IvfModel *model = scan->index->model;
+	int			set = ivf_settings[scan->index->kind].rerank;
+
+	if (model->kind == IVF_FLAT)
+		return FLAT_BATCH;
+	/* without training, codes say little: everything is read */
+	if (!scan->index->meta.trained)
+		return PG_INT32_MAX;
+	if (set > 0)
+		return set;
+	if (model->kind == IVF_RABITQ)
+		return model->bits == 1 ? 100 : model->bits == 2 ? 50 : 30;
+	return 100;
+}
+
+static void
+start_best(IvfScan *scan)
+{
+	Size		capacity = Min((Size) batch_size(scan),
+							   Max(scan->left, (Size) 1024 * 1024));
+
+	if (scan->best_entries == NULL || scan->best.capacity != capacity)
+	{
+		if (scan->best_entries != NULL)
+			pfree(scan->best_entries);
+		scan->best_entries = (TopkEntry *)
+			MemoryContextAllocHuge(scan->scan_context,
+								   mul_size(capacity, sizeof(TopkEntry)));
+	}
+	topk_init(&scan->best, scan->best_entries, capacity);
+}
+
+/* Is a returned before b? */
+static inline bool
+result_less(const IvfResult *a, const IvfResult *b)
+{
+	if (a->key != b->key)
+		return a->key < b->key;
+	/* of equal ones, a bound first: its true distance may be the same */
+	if (a->exact != b->exact)
+		return b->exact;
+	return ItemPointerCompare(unconstify(ItemPointerData *, &a->tid),
+							  unconstify(ItemPointerData *, &b->tid)) < 0;
+}
+
+static void
+sift_down(IvfResult *results, int count, int at)
+{
+	IvfResult	moved = results[at];
+
+	for (;;)
+	{
+		int			child = 2 * at + 1;
+
+		if (child >= count)
+			break;
+		if (child + 1 < count && result_less(&results[child + 1], &results[child]))
+			child++;
+		if (!result_less(&results[child], &moved))
+			break;
+		results[at] = results[child];
+		at = child;
+	}
+	results[at] = moved;
+}
+
+static void
+pop_result(IvfScan *scan)
+{
+	scan->results[0] = scan->results[--scan->result_count];
+	if (scan->result_count > 0)
+		sift_down(scan->results, scan->result_count, 0);
+}
+
+/* Keep the first result, whose turn was before, for the next batch. */
+static void
+postpone_first(IvfScan *scan)
+{
+	if (scan->late_count == scan->late_room)
+	{
+		scan->late_room *= 2;
+		scan->late = (IvfResult *)
+			repalloc_huge(scan->late, mul_size(scan->late_room, sizeof(IvfResult)));
+	}
+	scan->late[scan->late_count++] = scan->results[0];
+	pop_result(scan);
+}
+
+/*
+ * Put an interval, from the value that the index keeps, in place of the first
+ * result's bound.  The value may have gone, with its row.
+ */
+static void
+read_value(IvfScan *scan)
+{
+	IvfResult  *first = &scan->results[0];
+	Buffer		buffer;
+	const IvfValue *value = (const IvfValue *)
+		value_store_get(&scan->index->values, first->value, scan->scratch_value,
+						scan->bounder->size, &buffer);
+	double		low;
+	double		high;
+
+	first->value = NO_SLOT;
+	if (value != NULL &&
+		ItemPointerEquals(unconstify(ItemPointerData *, &value->tid), &first->tid))
+	{
+		first->exact = codec_bounds(scan->bounder->query, &value->bounded, &low,
+									&high);
+		first->key = topk_key(low);
+		first->high = high == INFINITY ? TOPK_NAN : topk_key(high);
+	}
+	if (BufferIsValid(buffer))
+		UnlockReleaseBuffer(buffer);
+	if (first->exact && first->key < scan->last)
+		postpone_first(scan);
+	else
+		sift_down(scan->results, scan->result_count, 0);
+}
+
+/* The least key of all results but the first */
+static uint64
+second_key(const IvfScan *scan)
+{
+	uint64		key = PG_UINT64_MAX;
+
+	if (scan->result_count > 1)
+		key = scan->results[1].key;
+	if (scan->result_count > 2)
+		key = Min(key, scan->results[2].key);
+	return key;
+}
+
+/* Give the first result its true distance, or drop it. */
+static void
+read_first(IvfScan *scan, IndexScanDesc desc)
+{
+	IvfResult  *first = &scan->results[0];
+	const struct varlena *value;
+	bool		all_dead;
+
+	if (scan->heap_values == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(scan->scan_context);
+
+		scan->heap_values = heap_values_begin(desc->heapRelation,
+											  desc->indexRelation,
+											  desc->xs_snapshot);
+		MemoryContextSwitchTo(caller);
+	}
+	value = heap_values_get(scan->heap_values, &first->tid, &all_dead);
+	if (value == NULL)
+	{
+		pop_result(scan);
+		return;
+	}
+	first->key = topk_key(scan->index->model->column.distance(value, scan->value));
+	first->high = first->key;
+	first->exact = true;
+
+	if (first->key < scan->last)
+		postpone_first(scan);
+	else
+		sift_down(scan->results, scan->result_count, 0);
+}
+
+/* The first result, with its true distance; false if there is none left */
+static bool
+next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
+{
+	while (scan->result_count > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (scan->results[0].value != NO_SLOT)
+		{
+			read_value(scan);
+			continue;
+		}
+
+		/* an interval that no other one overlaps is as good as a number */
+		if (!scan->results[0].exact &&
+			(scan->results[0].high == TOPK_NAN ||
+			 scan->results[0].high > second_key(scan) ||
+			 scan->results[0].key < scan->last))
+		{
+			read_first(scan, desc);
+			continue;
+		}
+		*tid = scan->results[0].tid;
+		scan->last = scan->results[0].high;
+		pop_result(scan);
+		return true;
+	}
+	return false;
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare(&((IvfResult *) unconstify(void *, a))->tid,
+							  &((IvfResult *) unconstify(void *, b))->tid);
+}
+
+/* Remove what has been found twice: of all left, by TID. */
+static void
+remove_doubles(IvfScan *scan)
+{
+	IvfResult  *all = (IvfResult *)
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   mul_size(scan->found_count, sizeof(IvfResult)));
+	Size		count = 0;
+
+	for (Size i = 0; i < scan->found_count; i++)
+	{
+		all[count].key = i;
+		all[count++].tid = scan->tids[i];
+	}
+	qsort(all, count, sizeof(IvfResult), compare_tids);
+	for (Size i = 1; i < count; i++)
+	{
+		Size		one = all[i - 1].key;
+		Size		other = all[i].key;
+
+		if (!ItemPointerEquals(&all[i - 1].tid, &all[i].tid))
+			continue;
+		/* a taken one stays taken; else the first goes */
+		if (!isnan(scan->found[one]) && !isnan(scan->found[other]))
+			scan->left--;
+		else if (!isnan(scan->found[one]) || !isnan(scan->found[other]))
+			scan->left--;
+		if (!isnan(scan->found[other]))
+			scan->found[isnan(scan->found[one]) ? other : one] = NAN;
+		else
+			scan->found[one] = NAN;
+	}
+	pfree(all);
+	scan->dedupe = false;
+	topk_init(&scan->best, scan->best_entries, scan->best.capacity);
+	for (Size i = 0; i < scan->found_count; i++)
+	{
+		if (!isnan(scan->found[i]))
+			offer(scan, i);
+	}
+}
+
+/* A bound of the operator's value, from one of an estimate */
+static double
+bound_of(const IvfScan *scan, double estimate, double slack)
+{
+	double		low = estimate - slack;
+
+	switch (scan->index->model->column.metric)
+	{
+		case METRIC_L2:
+			return sqrt(Max(low, 0));
+		case METRIC_COSINE:
+			return Max(low, 0) / 2;
+		default:
+			return low - scan->mean_product;
+	}
+}
+
+/* Turn the best found into results. */
+static void
+finish_batch(IvfScan *scan, IndexScanDesc desc)
+{
+	const IvfModel *model = scan->index->model;
+	bool		exact = model->kind == IVF_FLAT || scan->constant;
+	/* who says how many rows to compare gets so many compared */
+	bool		bounded = scan->index->meta.trained &&
+		ivf_settings[scan->index->kind].rerank == 0;
+	int			count;
+
+	if (scan->dedupe)
+		remove_doubles(scan);
+	count = scan->best.count;
+	if (count + scan->late_count > scan->result_room)
+	{
+		scan->result_room = count + scan->late_count;
+		scan->results = (IvfResult *)
+			repalloc_huge(scan->results, mul_size(scan->result_room, sizeof(IvfResult)));
+	}
+	for (int i = 0; i < count; i++)
+	{
+		TopkEntry	entry = scan->best.entries[i];
+		IvfResult  *result = &scan->results[i];
+
+		result->tid = scan->tids[entry.id];
+		result->exact = exact;
+		result->value = scan->values != NULL && !exact ? scan->values[entry.id] : NO_SLOT;
+		result->key = exact ? entry.key : bounded
+			? topk_key(bound_of(scan, scan->found[entry.id], scan->slack[entry.id]))
+			: 0;
+		result->high = exact ? result->key : TOPK_NAN;
+		scan->found[entry.id] = NAN;
+	}
+	scan->left -= count;
+	while (scan->late_count > 0)
+		scan->results[count++] = scan->late[--scan->late_count];
+	for (int i = count / 2 - 1; i >= 0; i--)
+		sift_down(scan->results, count, i);
+	scan->result_count = count;
+	scan->last = 0;
+
+	/* rows that are likely to be read, or returned */
+	for (int i = 0; i < Min(count, ROWS_AHEAD); i++)
+		PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
+					   ItemPointerGetBlockNumber(&scan->results[i].tid));
+}
+
+int
+ivf_scan_probes(const IvfMeta *meta)
+{
+	int			probes = ivf_settings[meta->kind].probes;
+	double		target = ivf_target_recall;
+
+	if (target == 0 && probes == 0)
+		target = 0.95;
+	if (target > 0)
+	{
+		probes = meta->lists;
+		for (int i = 0; i < IVF_RECALL_POINTS && meta->recall[i].probes > 0; i++)
+		{
+			if (meta->recall[i].recall >= target)
+			{
+				probes = meta->recall[i].probes;
+				break;
+			}
+		}
+	}
+	return Max(1, Min(probes, (int) meta->lists));
+}
+
+static void
+first_batch(IndexScanDesc desc)
+{
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+	ScanKey		order = desc->orderByData;
+	MemoryContext caller;
+
+	if (desc->numberOfOrderBys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot scan %s index without order",
+						ivf_names[scan->index->kind])));
+	if (!IsMVCCSnapshot(desc->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("non-MVCC snapshots are not supported with %s",
+						ivf_names[scan->index->kind])));
+
+	pgstat_count_index_scan(desc->indexRelation);
+	count_index_search(desc);
+	MemoryContextReset(scan->query_context);
+	caller = MemoryContextSwitchTo(scan->query_context);
+	scan->value = NULL;
+	if (!(order->sk_flags & SK_ISNULL))
+	{
+		scan->value = (const struct varlena *) PG_DETOAST_DATUM(order->sk_argument);
+		column_check_dims(&scan->index->model->column, scan->value);
+	}
+	MemoryContextSwitchTo(caller);
+	prepare_query(scan);
+
+	memset(scan->was_read, 0, scan->index->meta.lists * sizeof(bool));
+	scan->read_count = 0;
+	scan->all_known = false;
+	scan->list_count = ivf_nearest_lists(scan->coarse, scan->y,
+										 ivf_scan_probes(&scan->index->meta),
+										 true, &scan->lists);
+	scan->next_list = 0;
+	start_round(scan);
+	start_best(scan);
+	read_lists(scan, scan->list_count);
+	finish_batch(scan, desc);
+}
+
+/* More of what has been found, or of further lists; false if there is none */
+static bool
+next_batch(IndexScanDesc desc)
+{
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+	const IvfSettings *settings = &ivf_settings[scan->index->kind];
+
+	if (scan->left == 0 && scan->cutoff < INFINITY)
+	{
+		start_best(scan);
+		read_dropped(scan);
+	}
+	else if (scan->left == 0)
+	{
+		int			most = Min(settings->max_probes, (int) scan->index->meta.lists);
+
+		if (settings->iterative_scan == IVF_ITERATIVE_OFF ||
+			scan->read_count >= most)
+		{
+			if (scan->late_count == 0)
+				return false;
+			most = scan->read_count;
+		}
+		else if (!scan->all_known)
+			know_all_lists(scan);
+
+		/* as many again */
+		start_round(scan);
+		start_best(scan);
+		read_lists(scan, Min(Max(scan->read_count, 1), most - scan->read_count));
+	}
+	else
+	{
+		start_best(scan);
+		for (Size i = 0; i < scan->found_count; i++)
+		{
+			if (!isnan(scan->found[i]))
+				offer(scan, i);
+		}
+	}
+	finish_batch(scan, desc);
+	return true;
+}
+
+bool
+ivf_get_tuple(IndexScanDesc desc, ScanDirection direction)
+{
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+
+	/* the planner knows that there is no backward scan */
+	Assert(ScanDirectionIsForward(direction));
+
+	if (!scan->started)
+	{
+		scan->started = true;
+		first_batch(desc);
+	}
+	while (!next_result(scan, desc, &desc->xs_heaptid))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!next_batch(desc))
+			return false;
+	}
+	desc->xs_recheck = false;
+	desc->xs_recheckorderby = false;
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Begin and end
+ */
+
+IndexScanDesc
+ivf_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivf scan",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	IvfScan    *scan = (IvfScan *) palloc0(sizeof(IvfScan));
+
+	scan->scan_context = context;
+	scan->query_context = AllocSetContextCreate(context, "ivf scan query",
+												ALLOCSET_SMALL_SIZES);
+	scan->index = ivf_open(index);
+	scan->coarse = ivf_coarse_create(scan->index);
+	scan->was_read = (bool *) palloc0(mul_size(scan->index->meta.lists, sizeof(bool)));
+	prepare_buffers(scan);
+	scan->found_room = 1024;
+	scan->found = (double *) palloc(scan->found_room * sizeof(double));
+	scan->slack = (float *) palloc(scan->found_room * sizeof(float));
+	if (scan->index->layout.has_values)
+	{
+		scan->values = (SlotId *) palloc(scan->found_room * sizeof(SlotId));
+		scan->bounder = ivf_bounder_create(scan->index->model);
+		scan->scratch_value = (char *) palloc(scan->bounder->size);
+	}
+	scan->tids = (ItemPointerData *) palloc(scan->found_room * sizeof(ItemPointerData));
+	scan->result_room = 64;
+	scan->late_room = 16;
+	scan->late = (IvfResult *) palloc(scan->late_room * sizeof(IvfResult));
+	scan->results = (IvfResult *) palloc(scan->result_room * sizeof(IvfResult));
+	desc->opaque = scan;
+	MemoryContextSwitchTo(caller);
+	return desc;
+}
+
+void
+ivf_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
+		   int norderbys)
+{
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+
+	if (keys != NULL && desc->numberOfKeys > 0)
+		memmove(desc->keyData, keys, desc->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && desc->numberOfOrderBys > 0)
+		memmove(desc->orderByData, orderbys,
+				desc->numberOfOrderBys * sizeof(ScanKeyData));
+	if (scan->heap_values != NULL)
+		heap_values_pause(scan->heap_values);
+	scan->started = false;
+	scan->found_count = 0;
+	scan->left = 0;
+	scan->dedupe = false;
+	scan->result_count = 0;
+	scan->late_count = 0;
+	scan->next_list = 0;
+}
+
+void
+ivf_end_scan(IndexScanDesc desc)
+{
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+
+	if (scan->heap_values != NULL)
+		heap_values_end(scan->heap_values);
+	MemoryContextDelete(scan->scan_context);
+}

@@ -1,0 +1,668 @@
+/*
+ * train.c
+ *	  Centroids and codebooks from a sample: the beginning of a build.
+ *
+ * Blocks of the table are read in an order that is spread over all of it, until
+ * there are rows enough: SAMPLE_PER_LIST for each list, or as many as memory
+ * holds.  The rows are moved by their mean and rotated in place, clustered, and
+ * their residuals train product quantization.
+ */
+#include "ivf/train.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "ivf/progress.h"
+#include "math/distance/distance.h"
+#include "types/detoast.h"
+
+/* From so many dimensions on, one bit of each tells near rows from far ones */
+#define ONE_BIT_DIMS	256
+
+/* Rows of the sample for each list, and at least */
+#define SAMPLE_PER_LIST	64
+#define SAMPLE_MIN_ROWS	20000
+
+/* Blocks that are read before the number of rows is estimated */
+#define FIRST_BLOCKS	64
+
+/* Rows from which on a sample tells how many lists to search */
+#define CALIBRATION_ROWS	1000
+
+/* Rows of the sample whose neighbours are looked for */
+#define MAX_QUERIES		128
+
+/* What training of a rotation makes of its rows */
+#define OPQ_COPIES		4
+
+/* Rows of a list, where there are fewer rows than lists */
+#define ROWS_PER_LIST	10
+
+/* Rows that RaBitQ needs for its mean; product quantization, for each number */
+#define LEAST_ROWS		100
+#define ROWS_PER_NUMBER	((Size) 16)
+
+/* Residuals that product quantization is trained on */
+#define PQ_SAMPLE_ROWS	65536
+
+typedef struct Sample
+{
+	IvfMeta    *meta;
+	IndexColumn column;
+	float	   *rows;			/* count * width */
+	Size		count;
+	Size		room;
+	Size		target;			/* rows wanted */
+	double		seen;			/* rows met */
+	MemoryContext context;
+} Sample;
+
+/* ------------------------------------------------------------------------
+ * Options
+ */
+
+static uint64
+new_build_id(Relation index)
+{
+	static uint32 counter;
+
+	return ((uint64) GetCurrentTimestamp() << 16) ^
+		((uint64) MyProcPid << 40) ^ RelationGetRelid(index) ^ ++counter;
+}
+
+/* What options and column say */
+static void
+describe(Relation index, IvfMeta *meta, IndexColumn *column)
+{
+	IvfKind		kind = ivf_kind_of(index);
+	const IvfOptions *options = ivf_options(index, kind);
+	int			dims;
+
+	*column = index_column_checked(index, IVF_PROCS, ivf_names[kind]);
+	dims = column->dims;
+	if (kind != IVF_FLAT && column->type->kind != COLUMN_VECTOR &&
+		column->type->kind != COLUMN_HALFVEC)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("type %s is not supported for %s index",
+						column->type->name, ivf_names[kind])));
+	memset(meta, 0, sizeof(*meta));
+	meta->common.magic = IVF_MAGIC;
+	meta->common.version = IVF_VERSION;
+	for (int page_kind = 0; page_kind < PAGE_KINDS; page_kind++)
+	{
+		meta->common.space.list[page_kind] = InvalidBlockNumber;
+		meta->common.space.filling[page_kind] = InvalidBlockNumber;
+	}
+	meta->kind = kind;
+	meta->column_kind = column->type->kind;
+	meta->metric = column->metric;
+	meta->dims = meta->width = dims;
+	meta->rerank = options->rerank;
+	if (meta->rerank == IVF_RERANK_INDEX)
+		meta->value_slot_size = value_slot_size(ivf_value_size(column));
+	meta->seed = (uint64) ivf_seed;
+	meta->build_id = new_build_id(index);
+	meta->lists = 1;
+	if (kind == IVF_RABITQ)
+	{
+		meta->bits = options->bits;
+		if (meta->bits == 0)
+			meta->bits = dims >= ONE_BIT_DIMS ? 1 : 4;
+		meta->width = rotation_padded(dims);
+	}
+	if (kind == IVF_PQ)
+	{
+		PqShape		shape;
+
+		meta->bits = options->nbits;
+		meta->opq = options->opq;
+		meta->m = options->m;
+		if (meta->m == 0)
+			meta->m = Max(1, dims / meta->bits);
+		if (meta->m > (uint32) dims)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("m must not exceed the number of dimensions"),
+					 errdetail("m is %u, and the column has %d dimensions.",
+							   meta->m, dims)));
+		if (pq_shape_init(&shape, dims, meta->m, meta->bits) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%d dimensions cannot be cut into %u parts", dims,
+							meta->m),
+					 errhint("Use an m that divides the number of dimensions.")));
+		if (meta->opq && dims > IVF_MAX_OPQ_DIMS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("opq is not supported for more than %d dimensions",
+							IVF_MAX_OPQ_DIMS),
+					 errhint("Use opq = off, or ivfrabitq.")));
+	}
+}
+
+void
+train_point_model(IvfModel *model, const IvfMeta *meta, IndexColumn column,
+				  float *floats)
+{
+	IvfConstants at = ivf_constants(meta);
+
+	ivf_model_init(model, meta, column);
+	model->mean = floats + at.mean;
+	model->codebooks = floats + at.codebooks;
+	model->matrix = floats + at.matrix;
+	if (model->kind == IVF_RABITQ)
+	{
+		model->signs = (uint8 *) palloc(rotation_sign_bytes(&model->rotation));
+		rotation_signs(&model->rotation, model->signs);
+	}
+	if (model->has_codes)
+	{
+		model->code_signs = (uint8 *) palloc(rotation_sign_bytes(&model->code_rotation));
+		rotation_signs(&model->code_rotation, model->code_signs);
+		model->code_blocks = (uint8 *) (floats + at.code_blocks);
+		model->code_add = floats + at.code_add;
+		model->code_k = floats + at.code_k;
+	}
+}
+
+static Training *
+training_create(const IvfMeta *meta)
+{
+	Training   *training = (Training *) palloc0(sizeof(Training));
+	Size		bytes = mul_size(ivf_constants(meta).total, sizeof(float));
+
+	training->meta = *meta;
+	training->floats = (float *)
+		MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	memset(training->floats, 0, bytes);
+	return training;
+}
+
+Training *
+train_nothing(Relation index)
+{
+	IvfMeta		meta;
+	IndexColumn column;
+
+	describe(index, &meta, &column);
+	meta.opq = false;
+	return training_create(&meta);
+}
+
+/* ------------------------------------------------------------------------
+ * The sample
+ */
+
+static void
+sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+		   bool alive, void *state)
+{
+	Sample	   *sample = (Sample *) state;
+	int			width = sample->meta->width;
+	const struct varlena *value;
+	MemoryContext caller;
+	float	   *row;
+	double		norm;
+
+	sample->seen++;
+	if (isnull[0] || sample->count >= sample->target)
+		return;
+	if (sample->count == sample->room)
+	{
+		sample->room = Min(2 * sample->room, sample->target);
+		sample->rows = (float *)
+			repalloc_huge(sample->rows,
+						  mul_size(mul_size(sample->room, width), sizeof(float)));
+	}
+	row = sample->rows + sample->count * width;
+	memset(row, 0, width * sizeof(float));
+	caller = MemoryContextSwitchTo(sample->context);
+	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
+	column_check_dims(&sample->column, value);
+	if (column_floats(&sample->column, value, row, &norm))
+		sample->count++;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(sample->context);
+}
+
+static uint64
+greatest_common_divisor(uint64 a, uint64 b)
+{
+	while (b != 0)
+	{
+		uint64		rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Bytes that training takes with so many rows and lists */
+static double
+training_bytes(const IvfMeta *meta, Size rows, Size lists)
+{
+	double		kmeans_needs = (double) kmeans_bytes(rows, meta->width, lists);
+	double		centroids = (double) lists * meta->width * sizeof(float);
+
+	return (double) rows * meta->width * sizeof(float) +
+		Max(kmeans_needs, (double) centroid_panel_bytes(lists, meta->width, true)) +
+		centroids;
+}
+
+/* How many rows of the sample memory has room for, at most wanted */
+static Size
+rows_in_memory(const IvfMeta *meta, Size wanted, Size lists)
+{
+	double		limit = maintenance_work_mem * 1024.0;
+	Size		least = Min(wanted, Max(lists, 1));
+
+	while (wanted > least && training_bytes(meta, wanted, lists) > limit)
+		wanted = Max(least, wanted - wanted / 8 - 1);
+	if (training_bytes(meta, wanted, lists) > limit && lists > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("memory required is %.0f MB, maintenance_work_mem is %d MB",
+						ceil(training_bytes(meta, wanted, lists) / 1048576.0),
+						maintenance_work_mem / 1024),
+				 errhint("Increase maintenance_work_mem, or use fewer lists.")));
+	return Max(wanted, 1);
+}
+
+static Size
+lists_for(double rows)
+{
+	return (Size) Max(1, Min(IVF_MAX_LISTS, round(4 * sqrt(rows))));
+}
+
+/* Read the sample.  *rows is an estimate of the table's; *lists is chosen. */
+static void
+take_sample(Relation heap, Relation index, IndexInfo *index_info,
+			Sample *sample, Size *lists, bool given, double *rows)
+{
+	uint64		blocks = RelationGetNumberOfBlocks(heap);
+	uint64		stride = Max(1, (uint64) (blocks * 0.6180339887));
+	bool		chosen;
+	uint64		done;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_SAMPLE);
+	/* not more lists than there can be rows */
+	if (!given)
+		*lists = Min(*lists, Max(blocks, 1) * MaxHeapTuplesPerPage);
+	chosen = *lists > 0;
+	while (greatest_common_divisor(stride, blocks) != 1 && stride > 1)
+		stride--;
+	sample->target = rows_in_memory(sample->meta,
+									chosen ? Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
+									: SAMPLE_MIN_ROWS, chosen ? *lists : 1);
+	sample->room = Min(sample->target, 1024);
+	sample->rows = (float *)
+		MemoryContextAllocHuge(CurrentMemoryContext,
+							   mul_size(mul_size(sample->room, sample->meta->width),
+										sizeof(float)));
+	for (done = 0; done < blocks; done++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (done == FIRST_BLOCKS && !chosen)
+		{
+			*lists = lists_for(Max(sample->seen * blocks / done,
+								   heap->rd_rel->reltuples));
+			sample->target = Max(sample->count,
+								 rows_in_memory(sample->meta,
+												Max(*lists * SAMPLE_PER_LIST,
+													SAMPLE_MIN_ROWS), *lists));
+			chosen = true;
+		}
+		if (sample->count >= sample->target && done >= FIRST_BLOCKS)
+			break;
+		table_index_build_range_scan(heap, index, index_info, false, false,
+									 false,
+									 (BlockNumber) (done * stride % blocks), 1,
+									 sample_row, sample, NULL);
+	}
+	*rows = done > 0 ? sample->seen * blocks / done : 0;
+	if (!chosen)
+		*lists = lists_for(sample->seen);
+}
+
+/* ------------------------------------------------------------------------
+ * Centroids from a table
+ */
+
+char *
+train_vector_column(Relation table)
+{
+	TupleDesc	desc = RelationGetDescr(table);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		char	   *type;
+
+		if (attribute->attisdropped)
+			continue;
+		type = format_type_extended(attribute->atttypid, -1, FORMAT_TYPE_INVALID_AS_NULL);
+		if (type != NULL)
+		{
+			char	   *name = strrchr(type, '.');
+
+			name = name != NULL ? name + 1 : type;
+			if (strcmp(name, "vector") == 0 || strcmp(name, "halfvec") == 0)
+				return pstrdup(NameStr(attribute->attname));
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("table \"%s\" has no column of type vector or halfvec",
+					RelationGetRelationName(table)),
+			 errhint("Name a table with a vector in each row.")));
+}
+
+/* Read centroids: floats of dims each; *lists says how many. */
+static float *
+read_centroid_table(const char *name, const IvfMeta *meta,
+					const IndexColumn *column, Size *lists)
+{
+	RangeVar   *range = makeRangeVarFromNameList(qualified_name_list(name));
+	Relation	table = table_openrv(range, AccessShareLock);
+	MemoryContext caller = CurrentMemoryContext;
+	StringInfoData query;
+	float	   *centroids;
+	Size		count;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT %s::real[] FROM %s",
+					 quote_identifier(train_vector_column(table)),
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
+												RelationGetRelationName(table)));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(query.data, true, IVF_MAX_LISTS + 1) != SPI_OK_SELECT)
+		elog(ERROR, "cannot read centroids");
+	count = SPI_processed;
+	if (count == 0 || count > IVF_MAX_LISTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 count == 0 ? errmsg("table \"%s\" has no centroids", name)
+				 : errmsg("table \"%s\" has more than %d centroids", name,
+						  IVF_MAX_LISTS)));
+	centroids = (float *)
+		MemoryContextAllocHuge(caller, mul_size(mul_size(count, meta->width),
+												sizeof(float)));
+	memset(centroids, 0, count * meta->width * sizeof(float));
+	for (Size i = 0; i < count; i++)
+	{
+		bool		isnull;
+		Datum		datum = SPI_getbinval(SPI_tuptable->vals[i],
+										  SPI_tuptable->tupdesc, 1, &isnull);
+		ArrayType  *array;
+		float	   *row = centroids + i * meta->width;
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("table \"%s\" has a centroid that is null", name)));
+		array = DatumGetArrayTypeP(datum);
+		if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != (int) meta->dims)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("centroids of table \"%s\" have %d dimensions, and the column has %u",
+							name, ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)),
+							meta->dims)));
+		memcpy(row, ARR_DATA_PTR(array), meta->dims * sizeof(float));
+	}
+	SPI_finish();
+	table_close(table, AccessShareLock);
+	*lists = count;
+	return centroids;
+}
+
+/* ------------------------------------------------------------------------
+ * Training
+ */
+
+static void
+report_progress(void *arg, double done)
+{
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 (int64) (done * 100));
+}
+
+/* The mean squared error of codes of rows */
+static double
+codebook_error(const ClusterHost *host, const IvfModel *model,
+			   const float *rows, Size count)
+{
+	PqEncoder  *encoder = pq_encoder_create(host, &model->pq, model->codebooks);
+	uint8	   *codes = (uint8 *) palloc(mul_size(count, pq_code_bytes(&model->pq)));
+	float	   *decoded = (float *) palloc(mul_size(model->width, sizeof(float)));
+	double		sum = 0;
+
+	pq_encode(encoder, rows, count, codes);
+	for (Size i = 0; i < count; i++)
+	{
+		pq_decode(&model->pq, model->codebooks,
+				  codes + i * pq_code_bytes(&model->pq), decoded);
+		sum += distance_kernels->f32_l2sq(rows + i * model->width, decoded,
+										  model->width);
+	}
+	pq_encoder_free(host, encoder);
+	pfree(codes);
+	pfree(decoded);
+	return sum / count;
+}
+
+/* Codebooks from the residuals of some of the sample, in place of it */
+static void
+train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
+				const float *centroids, double *error)
+{
+	int			width = model->width;
+	Size		count = Min(sample->count, PQ_SAMPLE_ROWS);
+	uint32	   *nearest = (uint32 *) palloc(mul_size(count, sizeof(uint32)));
+	CentroidPanel *panel = centroid_panel_create(host, centroids, model->lists,
+												 width, true);
+
+	centroid_panel_nearest(panel, host, sample->rows, count, nearest, NULL);
+	for (Size i = 0; i < count; i++)
+	{
+		float	   *row = sample->rows + i * width;
+		const float *c = centroids + (Size) nearest[i] * width;
+
+		for (int j = 0; j < width; j++)
+			row[j] -= c[j];
+	}
+	pq_train(host, &model->pq, sample->rows, count, sample->meta->seed,
+			 model->codebooks);
+	*error = codebook_error(host, model, sample->rows, Min(count, 4096));
+	centroid_panel_free(host, panel);
+	pfree(nearest);
+}
+
+/* Rows that codes need to be worth something */
+static Size
+least_rows(const IvfMeta *meta, bool has_centroids)
+{
+	if (meta->kind == IVF_PQ)
+		return ROWS_PER_NUMBER << meta->bits;
+	if (meta->kind == IVF_RABITQ)
+		return has_centroids ? 0 : LEAST_ROWS;
+	return 0;
+}
+
+Training *
+train(Relation heap, Relation index, IndexInfo *index_info)
+{
+	IvfMeta		meta;
+	Sample		sample = {0};
+	const IvfOptions *options = ivf_options(index, ivf_kind_of(index));
+	const char *table = ivf_centroid_table(options);
+	ClusterHost host = ivf_host;
+	Training   *training;
+	IvfModel	model;
+	float	   *given = NULL;
+	float	   *centroids;
+	double	   *sum;
+	Size		lists = options->lists;
+	Size		wanted = lists;
+	double		rows;
+	int			width;
+
+	describe(index, &meta, &sample.column);
+	width = meta.width;
+	sample.meta = &meta;
+	sample.context = AllocSetContextCreate(CurrentMemoryContext, "ivf sample",
+										   ALLOCSET_DEFAULT_SIZES);
+	if (table != NULL)
+		given = read_centroid_table(table, &meta, &sample.column, &lists);
+	take_sample(heap, index, index_info, &sample, &lists, given != NULL, &rows);
+
+	if (given == NULL && sample.count == 0)
+	{
+		ereport(NOTICE,
+				(errmsg("%s index created with no data", ivf_names[meta.kind]),
+				 errdetail("It has one list, and searches all of it."),
+				 errhint("Use REINDEX when the table has data.")));
+		training = train_nothing(index);
+		training->rows = rows;
+		return training;
+	}
+	if (given == NULL && sample.count < lists)
+	{
+		lists = Max(1, sample.count / ROWS_PER_LIST);
+		if (wanted > 0)
+			ereport(NOTICE,
+					(errmsg("%s index created with little data",
+							ivf_names[meta.kind]),
+					 errdetail_plural("It has %zu list instead of %zu.",
+									  "It has %zu lists instead of %zu.",
+									  lists, lists, wanted),
+					 errhint("Use REINDEX when the table has more data.")));
+	}
+	meta.lists = lists;
+	meta.trained = sample.count >= least_rows(&meta, given != NULL);
+	if (!meta.trained && meta.kind == IVF_PQ && given != NULL)
+		ereport(NOTICE,
+				(errmsg("%s index created with little data",
+						ivf_names[meta.kind]),
+				 errdetail("Its codes have had %zu rows to learn from, and need %zu.",
+						   sample.count, least_rows(&meta, true)),
+				 errhint("It reads every row of the lists that it searches. Use REINDEX when the table has more data.")));
+	training = training_create(&meta);
+	training->rows = rows;
+	train_point_model(&model, &training->meta, sample.column, training->floats);
+	centroids = training->floats + ivf_constants(&meta).centroids;
+
+	/* the mean, of the sample or else of the centroids */
+	{
+		const float *from = sample.count > 0 ? sample.rows : given;
+		Size		count = sample.count > 0 ? sample.count : lists;
+
+		sum = (double *) palloc0(mul_size(width, sizeof(double)));
+		for (Size i = 0; i < count; i++)
+		{
+			for (int j = 0; j < (int) meta.dims; j++)
+				sum[j] += from[i * width + j];
+		}
+		for (int j = 0; j < (int) meta.dims; j++)
+			model.mean[j] = (float) (sum[j] / count);
+		pfree(sum);
+	}
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+	if (meta.opq)
+	{
+		Size		count = sample.count > 0 ? sample.count : lists;
+		float	   *from = sample.count > 0 ? sample.rows : given;
+		Size		most = (Size) maintenance_work_mem * 1024 /
+			(OPQ_COPIES * sizeof(float) * width);
+
+		/* it copies them */
+		count = Min(count, Max(most, 1024));
+		for (Size i = 0; i < count; i++)
+		{
+			for (int j = 0; j < width; j++)
+				from[i * width + j] -= model.mean[j];
+		}
+		pq_train_opq(&host, &model.pq, from, count, meta.seed, model.matrix,
+					 model.codebooks);
+		for (Size i = 0; i < count; i++)
+		{
+			for (int j = 0; j < width; j++)
+				from[i * width + j] += model.mean[j];
+		}
+	}
+
+	/* rows that are to be searched for, at equal distances of the sample */
+	if (sample.count >= CALIBRATION_ROWS)
+		training->query_count = Min(MAX_QUERIES, sample.count / 4);
+	training->queries = (float *)
+		palloc0(mul_size(Max(training->query_count, 1), width * sizeof(float)));
+	for (int i = 0; i < training->query_count; i++)
+	{
+		float	   *query = training->queries + (Size) i * width;
+
+		memcpy(query, sample.rows +
+			   (Size) i * (sample.count / training->query_count) * width,
+			   width * sizeof(float));
+		ivf_transform_floats(&model, true, query);
+	}
+	for (Size i = 0; i < sample.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ivf_transform_floats(&model, false, sample.rows + i * width);
+	}
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_KMEANS);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
+	host.progress = report_progress;
+	if (given != NULL)
+	{
+		for (Size i = 0; i < lists; i++)
+		{
+			memcpy(centroids + i * width, given + i * width, width * sizeof(float));
+			ivf_transform_floats(&model, false, centroids + i * width);
+		}
+		pfree(given);
+	}
+	else
+	{
+		KmeansParams params = {.k = lists, .seed = meta.seed};
+
+		(void) kmeans(&host, sample.rows, sample.count, width, &params,
+					  centroids, NULL);
+	}
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	if (model.has_codes)
+		ivf_make_centroid_codes(&model, centroids);
+	if (meta.kind == IVF_PQ && sample.count > 0)
+	{
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+		host.progress = NULL;
+		train_codebooks(&host, &model, &sample, centroids,
+						&training->meta.code_error);
+	}
+	pfree(sample.rows);
+	MemoryContextDelete(sample.context);
+	return training;
+}

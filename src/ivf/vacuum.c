@@ -1,0 +1,326 @@
+/*
+ * vacuum.c
+ *	  Removing entries, list by list.
+ *
+ * On each page the last entries take the places of dead ones.  Where the
+ * entries of a page fit the one before it, too, they move there, and the page
+ * leaves the list: only if nobody else has it pinned, since a scan pins the
+ * next page before it leaves one, and would miss what has moved behind its
+ * back.  Pages that left go to the free list.
+ */
+#include "ivf/ivf.h"
+
+#include "access/genam.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+typedef struct IvfVacuum
+{
+	IndexVacuumInfo *info;
+	IvfIndex   *index;
+	IndexBulkDeleteResult *stats;
+	IndexBulkDeleteCallback callback;
+	void	   *callback_state;
+	bool		log;
+	uint8	   *scratch;
+	uint8	   *code;
+	bool	   *dead;
+	SlotId	   *values;			/* of the entries removed from a page */
+	uint32		value_count;
+} IvfVacuum;
+
+/* Move an entry from one slot to another; of one page, or of two. */
+static void
+move_entry(IvfVacuum *vacuum, Page to, uint8 *to_codes, uint32 to_slot,
+		   Page from, const uint8 *from_codes, uint32 from_slot)
+{
+	const IvfLayout *layout = &vacuum->index->layout;
+	const IvfModel *model = vacuum->index->model;
+
+	ivf_get_code(model, layout, from_codes, from_slot, vacuum->code);
+	ivf_put_code(model, layout, to_codes, to_slot, vacuum->code);
+	ivf_page_tids(layout, to)[to_slot] = ivf_page_tids(layout, from)[from_slot];
+	if (layout->has_values)
+		ivf_page_values(layout, to)[to_slot] = ivf_page_values(layout, from)[from_slot];
+	if (layout->factors > 0)
+		ivf_page_add(layout, to)[to_slot] = ivf_page_add(layout, from)[from_slot];
+	if (layout->factors > 1)
+		ivf_page_k(layout, to)[to_slot] = ivf_page_k(layout, from)[from_slot];
+}
+
+/* Remove dead entries from an exclusively locked page. */
+static void
+clean_page(IvfVacuum *vacuum, Buffer buffer)
+{
+	IvfIndex   *index = vacuum->index;
+	const IvfLayout *layout = &index->layout;
+	Page		page = BufferGetPage(buffer);
+	uint32		count = ivf_list_page(page)->count;
+	uint32		dead = 0;
+	uint32		last;
+	PageEdit	edit;
+	uint8	   *codes;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		vacuum->dead[i] = vacuum->callback(&ivf_page_tids(layout, page)[i],
+										   vacuum->callback_state);
+		dead += vacuum->dead[i];
+		if (vacuum->dead[i] && layout->has_values)
+			vacuum->values[vacuum->value_count++] = ivf_page_values(layout, page)[i];
+	}
+	vacuum->stats->num_index_tuples += count - dead;
+	vacuum->stats->tuples_removed += dead;
+	if (dead == 0)
+		return;
+
+	/*
+	 * Pieces are changed before the page, and each by a record of its own:
+	 * until the page's count goes down, a dead entry has a living one's code,
+	 * and nobody sees its row.
+	 */
+	if (layout->pieces > 0 && dead < count)
+	{
+		(void) ivf_page_codes(index, page, vacuum->scratch);
+		last = count;
+		for (uint32 i = 0; i < last; i++)
+		{
+			if (!vacuum->dead[i])
+				continue;
+			do
+				last--;
+			while (last > i && vacuum->dead[last]);
+			if (last <= i)
+				break;
+			ivf_get_code(index->model, layout, vacuum->scratch, last, vacuum->code);
+			ivf_put_code(index->model, layout, vacuum->scratch, i, vacuum->code);
+		}
+		ivf_write_pieces(index, page, vacuum->scratch, vacuum->log);
+	}
+
+	page_edit_begin(&edit, index->relation, vacuum->log);
+	page = page_edit_page(&edit, buffer, false);
+	codes = layout->pieces > 0 ? vacuum->scratch : (uint8 *) page + layout->codes;
+	last = count;
+	for (uint32 i = 0; i < last; i++)
+	{
+		if (!vacuum->dead[i])
+			continue;
+		do
+			last--;
+		while (last > i && vacuum->dead[last]);
+		if (last <= i)
+			break;
+		if (layout->pieces > 0)
+			ivf_page_tids(layout, page)[i] = ivf_page_tids(layout, page)[last];
+		else
+			move_entry(vacuum, page, codes, i, page, codes, last);
+		if (layout->pieces > 0 && layout->has_values)
+			ivf_page_values(layout, page)[i] = ivf_page_values(layout, page)[last];
+		if (layout->pieces > 0 && layout->factors > 0)
+			ivf_page_add(layout, page)[i] = ivf_page_add(layout, page)[last];
+		if (layout->pieces > 0 && layout->factors > 1)
+			ivf_page_k(layout, page)[i] = ivf_page_k(layout, page)[last];
+	}
+	if (layout->pieces > 0)
+		memcpy((char *) page + layout->codes, codes, ivf_head_codes(layout));
+	ivf_list_page_set_count(layout, page, count - dead);
+	page_edit_end(&edit);
+}
+
+/*
+ * Join the page that follows an exclusively locked one to it, if its entries
+ * fit and nobody has it pinned.  True if it is gone; its block is *gone, and its
+ * pieces are in pieces.
+ */
+static bool
+join_next(IvfVacuum *vacuum, Buffer buffer, BlockNumber *gone,
+		  BlockNumber *pieces)
+{
+	IvfIndex   *index = vacuum->index;
+	const IvfLayout *layout = &index->layout;
+	Page		page = BufferGetPage(buffer);
+	Page		next_page;
+	Buffer		next;
+	PageEdit	edit;
+	uint32		count = ivf_list_page(page)->count;
+	uint32		moving;
+
+	*gone = ivf_list_page(page)->next;
+	if (*gone == InvalidBlockNumber)
+		return false;
+	next = map_read(index->map, *gone);
+	if (!ConditionalLockBufferForCleanup(next))
+	{
+		ReleaseBuffer(next);
+		return false;
+	}
+	next_page = BufferGetPage(next);
+	moving = ivf_list_page(next_page)->count;
+	if (moving > 0 && (layout->pieces > 0 || count + moving > layout->slots))
+	{
+		UnlockReleaseBuffer(next);
+		return false;
+	}
+	memcpy(pieces, ivf_list_page(next_page)->pieces,
+		   layout->pieces * sizeof(BlockNumber));
+
+	page_edit_begin(&edit, index->relation, vacuum->log);
+	page = page_edit_page(&edit, buffer, false);
+	next_page = page_edit_page(&edit, next, false);
+	for (uint32 i = 0; i < moving; i++)
+	{
+		uint8	   *codes = (uint8 *) page + layout->codes;
+		uint32		slot = count + i;
+
+		if (slot % layout->unit_slots == 0)
+			memset(codes + slot / layout->unit_slots * layout->unit_bytes, 0,
+				   layout->unit_bytes);
+		move_entry(vacuum, page, codes, slot, next_page,
+				   (uint8 *) next_page + layout->codes, i);
+	}
+	ivf_list_page_set_count(layout, page, count + moving);
+	ivf_list_page(page)->next = ivf_list_page(next_page)->next;
+	ivf_list_page_set_count(layout, next_page, 0);
+	ivf_list_page(next_page)->list = PG_UINT32_MAX;
+	ivf_list_page(next_page)->next = InvalidBlockNumber;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(next);
+	return true;
+}
+
+static void
+vacuum_list(IvfVacuum *vacuum, uint32 list)
+{
+	IvfIndex   *index = vacuum->index;
+	const IvfLayout *layout = &index->layout;
+	IvfList		record = ivf_get_list(index, list);
+	BlockNumber block = record.head;
+	BlockNumber room = InvalidBlockNumber;	/* the first page with room */
+	BlockNumber before = InvalidBlockNumber;
+	BlockNumber *pieces = (BlockNumber *)
+		palloc(Max(layout->pieces, 1) * sizeof(BlockNumber));
+	int			pages_gone = 0;
+
+	/* first remove, page by page */
+	while (block != InvalidBlockNumber)
+	{
+		Buffer		buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM,
+												block, RBM_NORMAL,
+												vacuum->info->strategy);
+		Page		page = BufferGetPage(buffer);
+
+		index_vacuum_delay_point();
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		vacuum->value_count = 0;
+		clean_page(vacuum, buffer);
+		if (room == InvalidBlockNumber &&
+			ivf_list_page(page)->count < layout->slots)
+			room = block;
+		block = ivf_list_page(page)->next;
+		UnlockReleaseBuffer(buffer);
+
+		/* nobody finds them any more; who has found them sees their TIDs */
+		for (uint32 i = 0; i < vacuum->value_count; i++)
+			value_store_free(&index->values, vacuum->values[i]);
+	}
+
+	/*
+	 * Insertions begin at the first page with room; nobody is sent to a page
+	 * that is about to go.  Who has been sent already finds out.
+	 */
+	if (room == InvalidBlockNumber)
+	{
+		pfree(pieces);
+		return;
+	}
+	if (room != record.fill)
+		ivf_set_fill(index, list, room, 0);
+
+	/* then join pages, from the one before the first with room */
+	for (block = record.head; block != InvalidBlockNumber;)
+	{
+		Buffer		buffer = map_read(index->map, block);
+		BlockNumber gone;
+		bool		joined;
+
+		index_vacuum_delay_point();
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		joined = ivf_list_page(BufferGetPage(buffer))->count < layout->slots &&
+			join_next(vacuum, buffer, &gone, pieces);
+		before = ivf_list_page(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+		if (!joined)
+		{
+			block = before;
+			continue;
+		}
+
+		/* insertions may have moved fill there */
+		if (ivf_get_list(index, list).fill == gone)
+			ivf_set_fill(index, list, block, 0);
+		slot_page_offer(index->relation, PAGE_RECORD, gone);
+		for (uint32 i = 0; i < layout->pieces; i++)
+		{
+			if (pieces[i] != InvalidBlockNumber)
+				slot_page_offer(index->relation, PAGE_PIECE, pieces[i]);
+		}
+		vacuum->stats->pages_newly_deleted++;
+		vacuum->stats->pages_deleted++;
+		pages_gone++;
+	}
+	if (pages_gone > 0)
+		ivf_set_fill(index, list, ivf_get_list(index, list).fill, -pages_gone);
+	pfree(pieces);
+}
+
+IndexBulkDeleteResult *
+ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+				IndexBulkDeleteCallback callback, void *callback_state)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivf vacuum",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller;
+	IvfVacuum	vacuum = {0};
+
+	if (stats == NULL)
+		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
+	stats->num_index_tuples = 0;
+
+	caller = MemoryContextSwitchTo(context);
+	vacuum.info = info;
+	vacuum.index = ivf_open(info->index);
+	vacuum.stats = stats;
+	vacuum.callback = callback;
+	vacuum.callback_state = callback_state;
+	vacuum.log = RelationNeedsWAL(info->index);
+	vacuum.scratch = (uint8 *) palloc(ivf_codes_bytes(&vacuum.index->layout));
+	vacuum.code = (uint8 *) palloc0(ivf_code_bytes(vacuum.index->model));
+	vacuum.values = (SlotId *) palloc(vacuum.index->layout.slots * sizeof(SlotId));
+	vacuum.dead = (bool *) palloc(vacuum.index->layout.slots * sizeof(bool));
+	for (uint32 list = 0; list < vacuum.index->meta.lists; list++)
+		vacuum_list(&vacuum, list);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return stats;
+}
+
+IndexBulkDeleteResult *
+ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+
+	/* nothing was deleted: the table knows better than a look at every page */
+	if (stats == NULL)
+	{
+		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = info->num_heap_tuples;
+		stats->estimated_count = true;
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
+}

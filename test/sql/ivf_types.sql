@@ -1,0 +1,119 @@
+-- ivfflat, ivfpq, ivfrabitq: every type, metric and code gives what a sort gives
+CREATE SCHEMA ivf_types;
+SET search_path = ivf_types, public;
+\set ECHO none
+\i test/sql/ivf.inc
+\set ECHO all
+
+-- one table indexed when it had its rows, one before, and one half and half
+CREATE TABLE items (LIKE sample_type);
+INSERT INTO items SELECT * FROM sample(1, 240) UNION ALL SELECT * FROM sample(1001, 1001);
+CREATE TABLE built (LIKE items);
+CREATE TABLE inserted (LIKE built);
+CREATE TABLE mixed (LIKE built);
+ALTER TABLE mixed ALTER v SET STORAGE PLAIN;
+
+-- An index of a class, and tables searched for one of their values and for another value
+CREATE FUNCTION check_class(c classes, options text, relations text[], last int, OUT indexes bigint, OUT rows text, OUT wrong numeric) LANGUAGE plpgsql AS $$
+DECLARE
+	relation text;
+BEGIN
+	FOREACH relation IN ARRAY relations LOOP
+		EXECUTE format('TRUNCATE %I', relation);
+		EXECUTE format('INSERT INTO %I SELECT * FROM items WHERE id <= %s AND %L IN (''built'', CASE id %% 2 WHEN 0 THEN ''mixed'' END) ORDER BY id', relation, last, relation);
+		EXECUTE format('CREATE INDEX %I ON %I USING %I (%s %s_%s_ops) WITH (%s)', relation || '_index', relation, c.kind, c.value, c.type, c.metric, options);
+		EXECUTE format('INSERT INTO %I SELECT * FROM items WHERE id <= %s AND %L IN (''inserted'', CASE id %% 2 WHEN 1 THEN ''mixed'' END) ORDER BY id', relation, last, relation);
+	END LOOP;
+	SELECT count(*) FILTER (WHERE r.index), string_agg(DISTINCT r.rows::text, ','), sum(differences + disorder + twice) INTO indexes, rows, wrong
+	FROM unnest(relations) name, unnest('{21,1001}'::int[]) q,
+		nearest(name, c.value, c.operator, format('SELECT %s FROM items WHERE id = %s', c.value, q)) r;
+	FOREACH relation IN ARRAY relations LOOP
+		EXECUTE format('DROP INDEX %I', relation || '_index');
+	END LOOP;
+END $$;
+SELECT kind, type, metric, r.* FROM classes c, check_class(c, 'lists = 8', '{built,inserted,mixed}', 240) r ORDER BY n;
+
+-- nulls are not indexed, nor are zeros by cosine distance
+SELECT count(*) AS rows, count(v) AS not_null, count(v) FILTER (WHERE l2_norm(v::halfvec) > 0) AS not_zero FROM items WHERE id <= 240;
+-- the number of lists: chosen, one, more than rows
+SELECT kind, lists, count(*), string_agg(DISTINCT r.rows, ';') AS rows, sum(wrong) AS wrong
+FROM classes c, unnest('{0,1,32768}'::int[]) lists, check_class(c, format('lists = %s', lists), '{built,mixed}', 100) r
+WHERE type <> 'halfvec' GROUP BY kind, lists ORDER BY kind, lists;
+-- codes
+SELECT kind, options, string_agg(DISTINCT r.rows, ';' ORDER BY r.rows) AS rows, sum(indexes) AS indexes, sum(wrong) AS wrong
+FROM classes c, unnest('{bits = 0,bits = 1,bits = 2,bits = 4,bits = 8,rerank = index,"bits = 4, rerank = index"}'::text[]) options, check_class(c, 'lists = 4, ' || options, '{built,mixed}', 120) r
+WHERE kind = 'ivfrabitq' GROUP BY kind, options ORDER BY options;
+SELECT kind, options, string_agg(DISTINCT r.rows, ';' ORDER BY r.rows) AS rows, sum(indexes) AS indexes, sum(wrong) AS wrong
+FROM classes c, unnest('{0,1,3,5,12}'::int[]) m, unnest('{4,8}'::int[]) nbits, unnest('{off,on}'::text[]) opq, format('m = %s, nbits = %s, opq = %s%s', m, nbits, opq, CASE WHEN (m = 0) = (nbits = 4) THEN ', rerank = index' END) options,
+	check_class(c, 'lists = 4, ' || options, '{mixed}', 120) r
+WHERE kind = 'ivfpq' AND (m = 0 OR type = 'vector') GROUP BY kind, options, m, nbits, opq ORDER BY m, nbits, opq;
+
+-- the plan
+CREATE INDEX ON built USING ivfflat (v vector_l2_ops) WITH (lists = 8);
+CREATE INDEX ON built USING ivfflat (b bit_hamming_ops) WITH (lists = 8);
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY repeat('01', 24)::bit(48) <~> b LIMIT 5;
+-- another metric's operator, a function or the descending order is no use for it
+EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY v <=> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' DESC LIMIT 5;
+RESET enable_seqscan;
+
+-- dimensions
+CREATE TABLE long AS SELECT i AS id, (SELECT array_agg(sin(i * 0.37 + j) + i * 0.01) FROM generate_series(1, 16000) j)::vector(16000) AS v FROM generate_series(1, 24) i;
+CREATE FUNCTION check_dimensions(dims int, c classes, options text, OUT rows bigint, OUT wrong bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TABLE dimensions (id int, x %s(%s))', c.type, dims);
+	INSERT INTO dimensions SELECT id, subvector(v, 1, dims) FROM long WHERE id <= 16;
+	EXECUTE format('CREATE INDEX ON dimensions USING %I (x %s_%s_ops) WITH (%s)', c.kind, c.type, c.metric, options);
+	INSERT INTO dimensions SELECT id, subvector(v, 1, dims) FROM long WHERE id > 16;
+	SELECT r.rows, differences + disorder + twice + (NOT index)::int INTO rows, wrong FROM nearest('dimensions', 'x', c.operator, 'SELECT x FROM dimensions WHERE id = 7') r;
+	DROP TABLE dimensions;
+END $$;
+SELECT kind, dims, string_agg(r.rows::text, ',' ORDER BY n) AS rows, sum(wrong) AS wrong
+FROM unnest('{1,3,64,784,2000}'::int[]) dims, classes c, check_dimensions(dims, c, 'lists = 3') r
+WHERE (type = 'vector' OR type = 'halfvec' AND (dims < 100 OR metric = 'l2')) AND (dims > 1 OR metric <> 'ip') GROUP BY kind, dims ORDER BY kind, dims;
+-- these are on several pages
+SELECT kind, dims, string_agg(r.rows::text, ',' ORDER BY n) AS rows, sum(wrong) AS wrong
+FROM unnest('{2001,4089,5000,16000}'::int[]) dims, classes c, check_dimensions(dims, c, 'lists = 3') r
+WHERE type = 'vector' AND (metric = 'l2' OR dims = 5000 AND metric IN ('ip', 'cosine')) OR type = 'halfvec' AND metric = 'l2' AND dims > 4089 GROUP BY kind, dims ORDER BY kind, dims;
+SELECT kind, dims, options, r.* FROM unnest('{1,65,16000}'::int[]) dims,
+	classes c, unnest('{bits = 2,bits = 8,"bits = 8, rerank = index",nbits = 8,m = 1,opq = on,"nbits = 8, opq = on, rerank = index"}'::text[]) options, check_dimensions(dims, c, 'lists = 3, ' || options) r
+WHERE (kind = 'ivfrabitq' AND options LIKE 'bits%' OR kind = 'ivfpq' AND options NOT LIKE 'bits%') AND type = 'vector' AND metric = 'l2' AND (options NOT LIKE '%opq%' OR dims = 65) ORDER BY kind, options, dims;
+
+-- bits
+CREATE TABLE bits AS SELECT id, (b || b || b || b)::bit(64000) AS b64000, substring(b, 1, 1)::bit(1) AS b1, substring(b, 1, 65)::bit(65) AS b65, b::bit(16000) AS b16000 FROM (SELECT id, binary_quantize(v) AS b FROM long) x;
+CREATE INDEX ON bits USING ivfflat (b1 bit_hamming_ops) WITH (lists = 3);
+CREATE INDEX ON bits USING ivfflat (b65 bit_hamming_ops) WITH (lists = 3);
+CREATE INDEX ON bits USING ivfflat (b16000 bit_hamming_ops) WITH (lists = 3);
+CREATE INDEX ON bits USING ivfflat (b64000 bit_hamming_ops) WITH (lists = 3);
+INSERT INTO bits SELECT id + 24, b64000, b1, b65, b16000 FROM bits WHERE id % 4 = 0;
+SELECT value, r.* FROM unnest('{b1,b65,b16000,b64000}'::text[]) value, nearest('bits', value, '<~>', format('SELECT %s FROM bits WHERE id = 7', value)) r;
+
+-- values that codes cannot tell apart: equal ones, close ones, ones of very different length
+CREATE TABLE equal (id int, v vector(32));
+INSERT INTO equal SELECT i, (SELECT array_agg(sin(j * (i % 3))) FROM generate_series(1, 32) j)::vector FROM generate_series(1, 300) i;
+CREATE TABLE close (LIKE equal);
+INSERT INTO close SELECT i, (SELECT array_agg(CASE WHEN i <= 300 THEN sin(j) + 1e-6 * sin(i * j) ELSE sin(i * j) END) FROM generate_series(1, 32) j)::vector FROM generate_series(1, 400) i;
+CREATE TABLE constant (LIKE equal);
+INSERT INTO constant SELECT i, (SELECT array_agg(CASE WHEN j = 7 THEN i / 100.0 ELSE j END) FROM generate_series(1, 32) j)::vector FROM generate_series(1, 300) i;
+CREATE TABLE unequal (LIKE equal);
+INSERT INTO unequal SELECT i, (SELECT array_agg(sin(i * j) * 10.0 ^ (i % 30 - 12)) FROM generate_series(1, 32) j)::vector FROM generate_series(1, 400) i;
+CREATE TABLE large (LIKE equal);
+INSERT INTO large SELECT i, (SELECT array_agg(CASE i % 4 WHEN 0 THEN 1e18 WHEN 1 THEN -1e18 WHEN 2 THEN 1e-18 ELSE i END * sin(i * j)) FROM generate_series(1, 32) j)::vector FROM generate_series(1, 100) i;
+-- distances of these are infinite, or no numbers
+CREATE TABLE huge (LIKE equal);
+INSERT INTO huge SELECT id, (SELECT array_agg(CASE WHEN abs(a) > 1e10 THEN 3e20 ELSE 1 END * a::float8) FROM unnest(v::real[]) a)::vector FROM large;
+CREATE FUNCTION check_values(relation text, c classes, options text, OUT rows text, OUT wrong numeric) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE INDEX values_index ON %I USING %I (v vector_%s_ops) WITH (%s)', relation, c.kind, c.metric, options);
+	SELECT string_agg(r.rows::text, ',' ORDER BY q), sum(CASE relation WHEN 'huge' THEN 0 ELSE differences + disorder END + twice) INTO rows, wrong
+	FROM unnest('{7,52}'::int[]) q, nearest(relation, 'v', c.operator, format('SELECT v FROM %I WHERE id = %s', relation, q)) r;
+	DROP INDEX values_index;
+END $$;
+SELECT kind, relation, string_agg(DISTINCT rows, ';' ORDER BY rows) AS rows, sum(wrong) AS wrong
+FROM unnest('{equal,close,constant,unequal,large,huge}'::text[]) relation, classes c, unnest('{lists = 10,"lists = 3, bits = 4","lists = 3, nbits = 8, m = 4"}'::text[]) options, check_values(relation, c, options) r
+WHERE type = 'vector' AND (options = 'lists = 10' OR options LIKE '%, bits%' AND kind = 'ivfrabitq' OR options LIKE '%nbits%' AND kind = 'ivfpq')
+GROUP BY kind, relation ORDER BY kind, relation;
+
+DROP SCHEMA ivf_types CASCADE;
