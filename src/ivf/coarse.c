@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "math/distance/distance.h"
 
@@ -37,20 +38,13 @@ ivf_coarse_create(IvfIndex *index)
 	IvfCoarse  *coarse = (IvfCoarse *) palloc0(sizeof(IvfCoarse));
 
 	coarse->index = index;
-	coarse->near = (IvfNear *) palloc(mul_size(model->lists, sizeof(IvfNear)));
 	coarse->centroid = (float *) palloc(mul_size(model->width, sizeof(float)));
 	if (model->has_codes)
 	{
-		uint32		slots = (model->lists + FASTSCAN_VECTORS - 1) /
-			FASTSCAN_VECTORS * FASTSCAN_VECTORS;
-
 		coarse->table = (FastScanTable *)
 			palloc(fastscan_table_bytes(model->code_rotation.padded / 4));
 		coarse->rotated = (float *)
 			palloc(mul_size(model->code_rotation.padded, sizeof(float)));
-		coarse->estimates = (float *) palloc(mul_size(slots, sizeof(float)));
-		coarse->entries = (TopkEntry *)
-			palloc(mul_size(model->lists, sizeof(TopkEntry)));
 	}
 	return coarse;
 }
@@ -118,7 +112,20 @@ select_least(IvfNear *near, int n, int count)
 	}
 }
 
-/* The lists that codes say are nearest, in no order; returns how many */
+/* The number that topk_key made a key of */
+static inline float
+estimate_of(uint64 key)
+{
+	double		number;
+
+	key = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
+	memcpy(&number, &key, sizeof(number));
+	return (float) number;
+}
+
+/*
+ * The count lists that codes say are nearest, in no order; returns how many
+ */
 static int
 by_codes(IvfCoarse *coarse, const float *y, int count, bool ip)
 {
@@ -126,34 +133,50 @@ by_codes(IvfCoarse *coarse, const float *y, int count, bool ip)
 	Size		nibbles = model->code_rotation.padded / 4;
 	Size		block_bytes = fastscan_block_bytes(nibbles);
 	static const float zeros[FASTSCAN_VECTORS];
-	float		limit;
+	float		limit = FLT_MAX;
 
 	memcpy(coarse->rotated, y, model->width * sizeof(float));
 	rotation_apply(&model->code_rotation, model->code_signs, coarse->rotated);
 	fastscan_table_rabitq(coarse->table, coarse->rotated,
 						  model->code_rotation.padded);
+	topk_init(&coarse->best, coarse->entries, count);
 	for (int i = 0; i < model->lists; i += FASTSCAN_VECTORS)
+	{
+		float		estimates[FASTSCAN_VECTORS];
+
 		fastscan_estimate(coarse->table,
 						  model->code_blocks + i / FASTSCAN_VECTORS * block_bytes,
 						  ip ? zeros : model->code_add + i, model->code_k + i,
-						  0, coarse->estimates + i);
-	topk_init(&coarse->best, coarse->entries,
-			  Min(looked_at(model, count, ip), model->lists));
-	limit = FLT_MAX;
-	for (int i = 0; i < model->lists; i++)
-	{
-		TopkEntry	entry = {topk_key(coarse->estimates[i]), i};
+						  0, estimates);
+		for (int j = 0; j < Min(FASTSCAN_VECTORS, model->lists - i); j++)
+		{
+			TopkEntry	entry;
 
-		/* most are not worth making a key of */
-		if (coarse->estimates[i] > limit || !topk_wants(&coarse->best, entry))
-			continue;
-		topk_add(&coarse->best, entry);
-		if (coarse->best.count == coarse->best.capacity)
-			limit = coarse->estimates[coarse->entries[0].id];
+			/* most are not worth making a key of */
+			if (estimates[j] > limit)
+				continue;
+			entry.key = topk_key(estimates[j]);
+			entry.id = i + j;
+			if (!topk_wants(&coarse->best, entry))
+				continue;
+			topk_add(&coarse->best, entry);
+			if (coarse->best.count == coarse->best.capacity)
+				limit = estimate_of(coarse->entries[0].key);
+		}
 	}
 	for (Size i = 0; i < coarse->best.count; i++)
 		coarse->near[i].list = coarse->entries[i].id;
 	return coarse->best.count;
+}
+
+/* An array of count members, in place of an old one */
+static void *
+grow(IvfCoarse *coarse, void *old, int count, Size size)
+{
+	if (old != NULL)
+		pfree(old);
+	return MemoryContextAllocHuge(GetMemoryChunkContext(coarse),
+								  mul_size(count, size));
 }
 
 int
@@ -168,9 +191,16 @@ ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 	int			candidates = model->lists;
 
 	count = Min(count, model->lists);
-	if (model->has_codes && metric != METRIC_L1 &&
-		looked_at(model, count, ip) < model->lists)
-		candidates = by_codes(coarse, y, count, ip);
+	if (model->has_codes && metric != METRIC_L1)
+		candidates = Min(looked_at(model, count, ip), model->lists);
+	if (candidates > coarse->room)
+	{
+		coarse->room = candidates;
+		coarse->near = (IvfNear *) grow(coarse, coarse->near, candidates, sizeof(IvfNear));
+		coarse->entries = (TopkEntry *) grow(coarse, coarse->entries, candidates, sizeof(TopkEntry));
+	}
+	if (candidates < model->lists)
+		candidates = by_codes(coarse, y, candidates, ip);
 	else
 	{
 		for (int i = 0; i < model->lists; i++)

@@ -498,10 +498,10 @@ typedef struct IvfCoarse
 	IvfIndex   *index;
 	FastScanTable *table;
 	float	   *rotated;
-	float	   *estimates;
 	Topk		best;			/* by estimate */
+	int			room;			/* in the arrays that follow */
 	TopkEntry  *entries;
-	IvfNear    *near;			/* of all lists */
+	IvfNear    *near;
 	float	   *centroid;
 } IvfCoarse;
 
