@@ -139,7 +139,7 @@ typedef struct IvfMeta
 	uint64		build_id;		/* no two builds have the same */
 	double		rows;			/* at build */
 	double		error;			/* at build: mean squared distance from centroids */
-	double		code_error;		/* mean squared error of codes, part of the above */
+	double		code_error;		/* ivfpq: squared error of most codes */
 	IvfRecall	recall[IVF_RECALL_POINTS];
 } IvfMeta;
 

@@ -448,7 +448,23 @@ report_progress(void *arg, double done)
 								 (int64) (done * 100));
 }
 
-/* The mean squared error of codes of rows */
+/* Share of the rows whose codes' error bounds are to hold for */
+#define ERROR_QUANTILE	0.97
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The squared error of codes of rows: what all but a few are below.  A mean
+ * would do for RaBitQ, whose errors are in proportion to the residuals; here
+ * some rows are far off.
+ */
 static double
 codebook_error(const ClusterHost *host, const IvfModel *model,
 			   const float *rows, Size count)
@@ -456,20 +472,24 @@ codebook_error(const ClusterHost *host, const IvfModel *model,
 	PqEncoder  *encoder = pq_encoder_create(host, &model->pq, model->codebooks);
 	uint8	   *codes = (uint8 *) palloc(mul_size(count, pq_code_bytes(&model->pq)));
 	float	   *decoded = (float *) palloc(mul_size(model->width, sizeof(float)));
-	double		sum = 0;
+	double	   *errors = (double *) palloc(mul_size(count, sizeof(double)));
+	double		result;
 
 	pq_encode(encoder, rows, count, codes);
 	for (Size i = 0; i < count; i++)
 	{
 		pq_decode(&model->pq, model->codebooks,
 				  codes + i * pq_code_bytes(&model->pq), decoded);
-		sum += distance_kernels->f32_l2sq(rows + i * model->width, decoded,
-										  model->width);
+		errors[i] = distance_kernels->f32_l2sq(rows + i * model->width, decoded,
+											   model->width);
 	}
 	pq_encoder_free(host, encoder);
 	pfree(codes);
+	qsort(errors, count, sizeof(double), compare_doubles);
+	result = errors[(Size) ((count - 1) * ERROR_QUANTILE)];
+	pfree(errors);
 	pfree(decoded);
-	return sum / count;
+	return result;
 }
 
 /* Codebooks from the residuals of some of the sample, in place of it */
