@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class_d.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -287,6 +288,11 @@ open_index(Oid oid, Relation *relation, Relation *heap)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an index", get_rel_name(oid))));
+	if (get_rel_relkind(oid) != RELKIND_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partitioned index", get_rel_name(oid)),
+				 errhint("Name the index of a partition.")));
 	access = pg_class_aclcheck(heap_oid, GetUserId(), ACL_SELECT);
 	if (access != ACLCHECK_OK)
 		aclcheck_error(access, OBJECT_TABLE, get_rel_name(heap_oid));

@@ -49,7 +49,7 @@ extern const char *const ivf_names[IVF_KINDS];
 #define IVF_DEFAULT_LISTS	100
 
 /* OPQ's matrix has this squared */
-#define IVF_MAX_OPQ_DIMS	4096
+#define IVF_MAX_OPQ_DIMS	2048
 
 /* Where true distances come from */
 typedef enum IvfRerank
@@ -139,7 +139,6 @@ typedef struct IvfMeta
 	uint64		build_id;		/* no two builds have the same */
 	double		rows;			/* at build */
 	double		error;			/* at build: mean squared distance from centroids */
-	double		code_error;		/* ivfpq: squared error of most codes */
 	IvfRecall	recall[IVF_RECALL_POINTS];
 } IvfMeta;
 

@@ -43,6 +43,20 @@ check_bits(const char *name, int value, bool valid, const char *values)
 				 errdetail("Valid values are %s.", values)));
 }
 
+/*
+ * A table's name must say its schema: restoring a dump, and REINDEX by others,
+ * have another search_path.
+ */
+static void
+check_centroids(const char *value)
+{
+	if (value != NULL && strchr(value, '.') == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"centroids\": \"%s\"", value),
+				 errhint("Name a table with its schema, as in 'public.centroids'.")));
+}
+
 static void
 define_settings(IvfKind kind, int min_probes, int default_probes,
 				const char *names[4], const char *rerank)
@@ -89,7 +103,7 @@ ivf_init(void)
 						  IVF_MAX_LISTS, AccessExclusiveLock);
 		add_string_reloption(option_kind, "centroids",
 							 "Table with the lists' centroids, one vector a row",
-							 NULL, NULL, AccessExclusiveLock);
+							 NULL, check_centroids, AccessExclusiveLock);
 		if (kind != IVF_FLAT)
 			add_enum_reloption(option_kind, "rerank",
 							   "Where true distances come from", reranks,

@@ -3,21 +3,23 @@
  *	  Ordered scans: choose lists, estimate distances, read the true ones.
  *
  * A scan reads its lists page by page.  Each page gives the estimated distances
- * of its entries, which are kept with their TIDs (found); a bounded heap keeps
- * the nearest ones by estimate: a batch.
+ * of its entries, which are kept with their TIDs (found), and from each follows
+ * a bound below which the true distance is not likely to be.  A bounded heap
+ * keeps those with the least bounds: a batch.
  *
- * Rows of a batch are returned in the order of their true distances.  Each
- * begins with a bound below which its true distance is not likely to be; the
- * row with the least bound is read from the table and gets its true distance
- * instead, until the least one is true.  So no more rows are read than the
- * query's LIMIT and the codes' accuracy need.  A row whose bound was wrong,
- * and that should have been returned before, waits for the next batch: codes may
- * miss a row, but never misplace one.  For ivfflat, estimates are the true
- * distances, and nothing is read.
+ * Rows are returned in the order of their true distances.  The row with the
+ * least bound is read from the table and gets its true distance instead, until
+ * the least one is true.  So no more rows are read than the query's LIMIT and
+ * the codes' accuracy need.  When the least one is beyond the bounds of the
+ * batch, those found with the next bounds join it.  A row whose bound was wrong,
+ * and that should have been returned before, waits until the lists have been
+ * returned: codes may miss a row, but never misplace one.  For ivfflat,
+ * estimates are the true distances, and nothing is read.  (ivfpq, and
+ * who sets rerank, gets batches of that size, all read, and each in order by
+ * itself.)
  *
- * When a batch has been returned, the nearest of what was found before make
- * the next one; when all has been returned, further lists are searched
- * (iterative_scan).  Nothing is read or returned twice.
+ * When all has been returned, further lists are searched (iterative_scan).
+ * Nothing is read or returned twice.
  *
  * While a list is walked, the next page is pinned before the lock on the
  * current one is released: vacuum moves entries to the page before, or frees a
@@ -83,6 +85,8 @@ typedef struct IvfScan
 	MemoryContext query_context;
 	const struct varlena *value;	/* NULL: anything is as near */
 	bool		constant;		/* all distances are taken for equal */
+	bool		bounded;		/* codes are good for bounds */
+	bool		in_order;		/* one batch after the other */
 	double		mean_product;	/* <q, mean>, which inner products of y's lack */
 
 	/* the query, prepared */
@@ -116,7 +120,7 @@ typedef struct IvfScan
 	bool		dedupe;			/* some may be there twice */
 
 	/*
-	 * Of the lists read last, what is between these has been found: the rest
+	 * Of the lists read last, what has its bound between these has been found: the rest
 	 * was there before, or did not fit work_mem.
 	 */
 	int			round_start;	/* the first of these lists */
@@ -131,7 +135,10 @@ typedef struct IvfScan
 	IvfResult  *results;		/* a batch: a heap, least key on top */
 	int			result_count;
 	int			result_room;
-	uint64		last;			/* key of the row of the batch returned last */
+	uint64		last;			/* key of the row returned last */
+	uint64		batch_bound;	/* what has been found and is not in results has
+								 * no bound below this */
+	int			batch_rows;		/* of the next batch */
 	IvfResult  *late;			/* for the next batch */
 	int			late_count;
 	int			late_room;
@@ -249,7 +256,7 @@ estimate_page(IvfScan *scan, Page page, float base)
 static inline void
 offer(IvfScan *scan, Size index)
 {
-	TopkEntry	entry = {topk_key(scan->found[index]), index};
+	TopkEntry	entry = {topk_key(scan->found[index] - scan->slack[index]), index};
 
 	if (topk_wants(&scan->best, entry))
 		topk_add(&scan->best, entry);
@@ -279,7 +286,7 @@ drop_far(IvfScan *scan, Size keep)
 	for (Size i = 0; i < scan->found_count; i++)
 	{
 		if (!isnan(scan->found[i]))
-			sorted[count++] = scan->found[i];
+			sorted[count++] = scan->found[i] - scan->slack[i];
 	}
 	if (count > keep)
 	{
@@ -290,7 +297,7 @@ drop_far(IvfScan *scan, Size keep)
 	count = 0;
 	for (Size i = 0; i < scan->found_count; i++)
 	{
-		if (isnan(scan->found[i]) || scan->found[i] > scan->cutoff)
+		if (isnan(scan->found[i]) || scan->found[i] - scan->slack[i] > scan->cutoff)
 			continue;
 		scan->found[count] = scan->found[i];
 		scan->slack[count] = scan->slack[i];
@@ -373,14 +380,15 @@ read_page(IvfScan *scan, Page page, float base, float slack)
 
 	/* while the heap is full, few are near enough to look at */
 	limit = scan->best.count == scan->best.capacity
-		? scan->found[scan->best.entries[0].id] : INFINITY;
+		? scan->found[scan->best.entries[0].id] -
+		scan->slack[scan->best.entries[0].id] + slack : INFINITY;
 	for (uint32 i = 0; i < count; i++)
 	{
 		/* NaN means taken; and is behind all numbers */
 		if (unlikely(found[i] != found[i]))
 			found[i] = INFINITY;
-		if (unlikely((scan->reread && found[i] <= scan->floor) ||
-					 found[i] > scan->cutoff))
+		if (unlikely((scan->reread && found[i] - slack <= scan->floor) ||
+					 found[i] - slack > scan->cutoff))
 		{
 			found[i] = NAN;
 			continue;
@@ -395,41 +403,31 @@ read_page(IvfScan *scan, Page page, float base, float slack)
 /*
  * How far an estimate may be from the true value: a code's error e has length
  * radius * ratio and any direction, so <e, q - c> has a standard deviation of
- * |e| |q - c| / sqrt(width); a squared distance has twice that.  Product
- * quantization's error is not independent of the value: where the query is near
- * to it, <e, q - c> is |e|^2 on average, and the estimate too large by that.
+ * |e| |q - c| / sqrt(width); a squared distance has twice that.
+ *
+ * That holds for RaBitQ.  Product quantization's error has no random direction,
+ * and is far larger for some rows than for others: bounds from its mean, or
+ * from any quantile, were too tight on one set of data and useless on another.
  */
 static float
 list_slack(const IvfScan *scan, const IvfNear *near)
 {
 	const IvfModel *model = scan->index->model;
-	const IvfMeta *meta = &scan->index->meta;
 	/* (1 - cos^2) / cos^2 of the angle between residual and code */
-	static const double rabitq_error2[] = {[1] = 0.57, [2] = 0.135,[4] = 0.0118,[8] = 6e-5};
-	double		error2;
-	double		deviation;
+	static const double error2[] = {[1] = 0.57, [2] = 0.135,[4] = 0.0118,[8] = 6e-5};
 	double		radius2 = (double) model->radii[near->list] * model->radii[near->list];
+	double		deviation;
 
-	if (model->kind == IVF_FLAT)
+	if (!scan->bounded)
 		return 0;
 
 	/* of few rows at build, it is no measure of those that came later */
 	if (model->built[near->list] < RADIUS_ROWS)
-		radius2 = Max(radius2, meta->error);
-	if (meta->rows < BOUND_ROWS)
-		return FLT_MAX;
-	if (model->kind == IVF_RABITQ)
-		error2 = rabitq_error2[model->bits];
-	else
-		error2 = meta->error > 0 ? meta->code_error / meta->error : 1;
-	error2 *= radius2;
-	deviation = sqrt(error2 / model->width) * near->spread;
+		radius2 = Max(radius2, scan->index->meta.error);
+	deviation = sqrt(error2[model->bits] * radius2 / model->width) * near->spread;
 	if (model->column.metric != METRIC_IP)
 		deviation *= 2;
-	deviation *= BOUND_DEVIATIONS;
-	if (model->kind == IVF_PQ)
-		deviation += error2;
-	return (float) Min(deviation, FLT_MAX);
+	return (float) Min(BOUND_DEVIATIONS * deviation, FLT_MAX);
 }
 
 /*
@@ -566,7 +564,7 @@ batch_size(const IvfScan *scan)
 static void
 start_best(IvfScan *scan)
 {
-	Size		capacity = Min((Size) batch_size(scan),
+	Size		capacity = Min((Size) scan->batch_rows,
 							   Max(scan->left, (Size) 1024 * 1024));
 
 	if (scan->best_entries == NULL || scan->best.capacity != capacity)
@@ -714,13 +712,18 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 		sift_down(scan->results, scan->result_count, 0);
 }
 
-/* The first result, with its true distance; false if there is none left */
+/*
+ * The first result, with its true distance; false if there is none left, or
+ * something found may be before it.
+ */
 static bool
 next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 {
 	while (scan->result_count > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (scan->results[0].key > scan->batch_bound && scan->left > 0)
+			return false;
 		if (scan->results[0].value != NO_SLOT)
 		{
 			read_value(scan);
@@ -810,52 +813,68 @@ bound_of(const IvfScan *scan, double estimate, double slack)
 	}
 }
 
-/* Turn the best found into results. */
+/* Add the best found to the results. */
 static void
 finish_batch(IvfScan *scan, IndexScanDesc desc)
 {
 	const IvfModel *model = scan->index->model;
 	bool		exact = model->kind == IVF_FLAT || scan->constant;
-	/* who says how many rows to compare gets so many compared */
-	bool		bounded = scan->index->meta.trained &&
-		ivf_settings[scan->index->kind].rerank == 0;
 	int			count;
+	int			first = scan->result_count;
 
 	if (scan->dedupe)
 		remove_doubles(scan);
 	count = scan->best.count;
-	if (count + scan->late_count > scan->result_room)
+	if (first + count + scan->late_count > scan->result_room)
 	{
-		scan->result_room = count + scan->late_count;
+		scan->result_room = first + count + scan->late_count;
 		scan->results = (IvfResult *)
 			repalloc_huge(scan->results, mul_size(scan->result_room, sizeof(IvfResult)));
 	}
+	scan->batch_bound = 0;
 	for (int i = 0; i < count; i++)
 	{
 		TopkEntry	entry = scan->best.entries[i];
-		IvfResult  *result = &scan->results[i];
+		IvfResult  *result = &scan->results[first + i];
+		uint64		bound = exact ? topk_key(scan->found[entry.id])
+			: topk_key(bound_of(scan, scan->found[entry.id], scan->slack[entry.id]));
 
 		result->tid = scan->tids[entry.id];
 		result->exact = exact;
 		result->value = scan->values != NULL && !exact ? scan->values[entry.id] : NO_SLOT;
-		result->key = exact ? entry.key : bounded
-			? topk_key(bound_of(scan, scan->found[entry.id], scan->slack[entry.id]))
-			: 0;
+		result->key = exact || scan->bounded ? bound : 0;
 		result->high = exact ? result->key : TOPK_NAN;
+		scan->batch_bound = Max(scan->batch_bound, bound);
 		scan->found[entry.id] = NAN;
 	}
+	if (!exact && !scan->bounded)
+		scan->batch_bound = PG_UINT64_MAX;
 	scan->left -= count;
-	while (scan->late_count > 0)
-		scan->results[count++] = scan->late[--scan->late_count];
+	count += first;
 	for (int i = count / 2 - 1; i >= 0; i--)
 		sift_down(scan->results, count, i);
 	scan->result_count = count;
-	scan->last = 0;
 
 	/* rows that are likely to be read, or returned */
 	for (int i = 0; i < Min(count, ROWS_AHEAD); i++)
 		PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
 					   ItemPointerGetBlockNumber(&scan->results[i].tid));
+}
+
+/* Those that were late come now, with what comes from elsewhere. */
+static void
+recall_late(IvfScan *scan)
+{
+	Assert(scan->result_count == 0);
+	if (scan->late_count > scan->result_room)
+	{
+		scan->result_room = scan->late_count;
+		scan->results = (IvfResult *)
+			repalloc_huge(scan->results, mul_size(scan->result_room, sizeof(IvfResult)));
+	}
+	while (scan->late_count > 0)
+		scan->results[scan->result_count++] = scan->late[--scan->late_count];
+	scan->last = 0;
 }
 
 int
@@ -920,6 +939,15 @@ first_batch(IndexScanDesc desc)
 										 true, &scan->lists);
 	scan->next_list = 0;
 	start_round(scan);
+
+	/* who says how many rows to compare gets so many compared */
+	scan->bounded = scan->index->kind == IVF_RABITQ &&
+		scan->index->meta.trained &&
+		scan->index->meta.rows >= BOUND_ROWS &&
+		ivf_settings[scan->index->kind].rerank == 0;
+	scan->in_order = scan->bounded || scan->constant ||
+		scan->index->kind == IVF_FLAT;
+	scan->batch_rows = batch_size(scan);
 	start_best(scan);
 	read_lists(scan, scan->list_count);
 	finish_batch(scan, desc);
@@ -932,37 +960,45 @@ next_batch(IndexScanDesc desc)
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 	const IvfSettings *settings = &ivf_settings[scan->index->kind];
 
-	if (scan->left == 0 && scan->cutoff < INFINITY)
+	if (scan->left > 0)
 	{
-		start_best(scan);
-		read_dropped(scan);
-	}
-	else if (scan->left == 0)
-	{
-		int			most = Min(settings->max_probes, (int) scan->index->meta.lists);
-
-		if (settings->iterative_scan == IVF_ITERATIVE_OFF ||
-			scan->read_count >= most)
-		{
-			if (scan->late_count == 0)
-				return false;
-			most = scan->read_count;
-		}
-		else if (!scan->all_known)
-			know_all_lists(scan);
-
-		/* as many again */
-		start_round(scan);
-		start_best(scan);
-		read_lists(scan, Min(Max(scan->read_count, 1), most - scan->read_count));
-	}
-	else
-	{
+		/* larger ones the more rows are wanted, so that there are few */
+		if (scan->in_order)
+			scan->batch_rows = Min((int64) scan->batch_rows * 2, PG_INT32_MAX);
+		else
+			recall_late(scan);
 		start_best(scan);
 		for (Size i = 0; i < scan->found_count; i++)
 		{
 			if (!isnan(scan->found[i]))
 				offer(scan, i);
+		}
+	}
+	else if (scan->cutoff < INFINITY)
+	{
+		start_best(scan);
+		read_dropped(scan);
+	}
+	else
+	{
+		int			most = Min(settings->max_probes, (int) scan->index->meta.lists);
+		bool		more = settings->iterative_scan != IVF_ITERATIVE_OFF &&
+			scan->read_count < most;
+
+		if (!more && scan->late_count == 0)
+			return false;
+		recall_late(scan);
+		start_round(scan);
+		start_best(scan);
+		if (more)
+		{
+			if (!scan->all_known)
+			{
+				know_all_lists(scan);
+				scan->round_start = scan->next_list;
+			}
+			/* as many again */
+			read_lists(scan, Min(Max(scan->read_count, 1), most - scan->read_count));
 		}
 	}
 	finish_batch(scan, desc);
@@ -1052,6 +1088,7 @@ ivf_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 	scan->dedupe = false;
 	scan->result_count = 0;
 	scan->late_count = 0;
+	scan->last = 0;
 	scan->next_list = 0;
 }
 

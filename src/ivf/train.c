@@ -31,7 +31,6 @@
 #include "utils/varlena.h"
 
 #include "ivf/progress.h"
-#include "math/distance/distance.h"
 #include "types/detoast.h"
 
 /* From so many dimensions on, one bit of each tells near rows from far ones */
@@ -383,12 +382,17 @@ read_centroid_table(const char *name, const IvfMeta *meta,
 					const IndexColumn *column, Size *lists)
 {
 	RangeVar   *range = makeRangeVarFromNameList(qualified_name_list(name));
-	Relation	table = table_openrv(range, AccessShareLock);
+	Relation	table = table_openrv_extended(range, AccessShareLock, true);
 	MemoryContext caller = CurrentMemoryContext;
 	StringInfoData query;
 	float	   *centroids;
 	Size		count;
 
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" with the centroids of the index does not exist", name),
+				 errhint("Use ALTER INDEX ... RESET (centroids) to let the index find its own.")));
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT %s::real[] FROM %s",
 					 quote_identifier(train_vector_column(table)),
@@ -448,54 +452,10 @@ report_progress(void *arg, double done)
 								 (int64) (done * 100));
 }
 
-/* Share of the rows whose codes' error bounds are to hold for */
-#define ERROR_QUANTILE	0.97
-
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * The squared error of codes of rows: what all but a few are below.  A mean
- * would do for RaBitQ, whose errors are in proportion to the residuals; here
- * some rows are far off.
- */
-static double
-codebook_error(const ClusterHost *host, const IvfModel *model,
-			   const float *rows, Size count)
-{
-	PqEncoder  *encoder = pq_encoder_create(host, &model->pq, model->codebooks);
-	uint8	   *codes = (uint8 *) palloc(mul_size(count, pq_code_bytes(&model->pq)));
-	float	   *decoded = (float *) palloc(mul_size(model->width, sizeof(float)));
-	double	   *errors = (double *) palloc(mul_size(count, sizeof(double)));
-	double		result;
-
-	pq_encode(encoder, rows, count, codes);
-	for (Size i = 0; i < count; i++)
-	{
-		pq_decode(&model->pq, model->codebooks,
-				  codes + i * pq_code_bytes(&model->pq), decoded);
-		errors[i] = distance_kernels->f32_l2sq(rows + i * model->width, decoded,
-											   model->width);
-	}
-	pq_encoder_free(host, encoder);
-	pfree(codes);
-	qsort(errors, count, sizeof(double), compare_doubles);
-	result = errors[(Size) ((count - 1) * ERROR_QUANTILE)];
-	pfree(errors);
-	pfree(decoded);
-	return result;
-}
-
 /* Codebooks from the residuals of some of the sample, in place of it */
 static void
 train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
-				const float *centroids, double *error)
+				const float *centroids)
 {
 	int			width = model->width;
 	Size		count = Min(sample->count, PQ_SAMPLE_ROWS);
@@ -514,7 +474,6 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 	}
 	pq_train(host, &model->pq, sample->rows, count, sample->meta->seed,
 			 model->codebooks);
-	*error = codebook_error(host, model, sample->rows, Min(count, 4096));
 	centroid_panel_free(host, panel);
 	pfree(nearest);
 }
@@ -560,9 +519,9 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	if (given == NULL && sample.count == 0)
 	{
 		ereport(NOTICE,
-				(errmsg("%s index created with no data", ivf_names[meta.kind]),
+				(errmsg("%s index created with no values", ivf_names[meta.kind]),
 				 errdetail("It has one list, and searches all of it."),
-				 errhint("Use REINDEX when the table has data.")));
+				 errhint("Use REINDEX when the table has values to index.")));
 		training = train_nothing(index);
 		training->rows = rows;
 		return training;
@@ -679,8 +638,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	{
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
 		host.progress = NULL;
-		train_codebooks(&host, &model, &sample, centroids,
-						&training->meta.code_error);
+		train_codebooks(&host, &model, &sample, centroids);
 	}
 	pfree(sample.rows);
 	MemoryContextDelete(sample.context);

@@ -63,17 +63,17 @@ BEGIN
 	DROP INDEX centroids_index;
 END $$;
 SELECT kind, type, metric, r.* FROM classes c, check_centroids(c, 'centroids = ''"Other"."Centroids"''') r WHERE type <> 'bit' ORDER BY n;
-SELECT kind, options, r.* FROM classes c, unnest('{centroids = half_centroids,"centroids = ''ivf_options.half_centroids'', lists = 3","centroids = view_centroids"}'::text[]) options, check_centroids(c, options) r WHERE type = 'vector' AND metric = 'l2' ORDER BY kind, options;
+SELECT kind, options, r.* FROM classes c, unnest('{centroids = ivf_options.half_centroids,"centroids = ''ivf_options.half_centroids'', lists = 3","centroids = ivf_options.view_centroids"}'::text[]) options, check_centroids(c, options) r WHERE type = 'vector' AND metric = 'l2' ORDER BY kind, options;
 -- more of them than rows; equal ones
 CREATE TABLE many_centroids AS SELECT v FROM sample(1, 1000) WHERE v IS NOT NULL;
 CREATE TABLE equal_centroids AS SELECT v FROM sample(1, 1), generate_series(1, 50);
-SELECT kind, options, r.indexes, r.rows, r.wrong FROM classes c, unnest('{centroids = many_centroids,centroids = equal_centroids}'::text[]) options, check_centroids(c, options) r WHERE type = 'vector' AND metric IN ('ip', 'cosine') ORDER BY n, options;
+SELECT kind, options, r.indexes, r.rows, r.wrong FROM classes c, unnest('{centroids = ivf_options.many_centroids,centroids = ivf_options.equal_centroids}'::text[]) options, check_centroids(c, options) r WHERE type = 'vector' AND metric IN ('ip', 'cosine') ORDER BY n, options;
 -- of an empty table, which then works as it is trained
 CREATE TABLE late (LIKE items);
 SET client_min_messages = notice;
-CREATE INDEX late_flat ON late USING ivfflat (v vector_l2_ops) WITH (centroids = 'half_centroids');
-CREATE INDEX late_pq ON late USING ivfpq (v vector_ip_ops) WITH (centroids = 'half_centroids', opq = on);
-CREATE INDEX late_rabitq ON late USING ivfrabitq (v vector_cosine_ops) WITH (centroids = 'half_centroids');
+CREATE INDEX late_flat ON late USING ivfflat (v vector_l2_ops) WITH (centroids = 'ivf_options.half_centroids');
+CREATE INDEX late_pq ON late USING ivfpq (v vector_ip_ops) WITH (centroids = 'ivf_options.half_centroids', opq = on);
+CREATE INDEX late_rabitq ON late USING ivfrabitq (v vector_cosine_ops) WITH (centroids = 'ivf_options.half_centroids');
 SET client_min_messages = warning;
 INSERT INTO late SELECT * FROM items;
 SELECT operator, r.* FROM unnest('{<->,<#>,<=>}'::text[]) operator, nearest('late', 'v', operator, 'SELECT v FROM items WHERE id = 8') r;
@@ -151,22 +151,22 @@ SELECT definition, r.* FROM unnest(ARRAY[
 	'ivfrabitq (v3 vector_l2_ops DESC)',
 	'ivfrabitq (v3 vector_l2_ops NULLS FIRST)',
 	-- centroids
-	'ivfflat (v3 vector_l2_ops) WITH (centroids = missing_centroids)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.missing_centroids)',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ''missing.centroids'')',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ''a.b.c.d'')',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = '''')',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ''"'')',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ''no_centroids; DROP TABLE items'')',
-	'ivfflat (v3 vector_l2_ops) WITH (centroids = no_centroids)',
-	'ivfpq (v3 vector_l2_ops) WITH (centroids = null_centroids)',
-	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = wide_centroids)',
-	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = mixed_centroids)',
-	'ivfpq (v3 vector_l2_ops) WITH (centroids = other_centroids)',
-	'ivfpq (v3 vector_l2_ops) WITH (centroids = imposters)',
-	'ivfflat (v3 vector_l2_ops) WITH (centroids = too_many_centroids)',
-	'ivfflat (v3 vector_l2_ops) WITH (centroids = sequence)',
-	'ivfflat (v3 vector_l2_ops) WITH (centroids = items_index)',
-	'ivfflat (b3 bit_hamming_ops) WITH (centroids = good_centroids)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.no_centroids)',
+	'ivfpq (v3 vector_l2_ops) WITH (centroids = ivf_options.null_centroids)',
+	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = ivf_options.wide_centroids)',
+	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = ivf_options.mixed_centroids)',
+	'ivfpq (v3 vector_l2_ops) WITH (centroids = ivf_options.other_centroids)',
+	'ivfpq (v3 vector_l2_ops) WITH (centroids = ivf_options.imposters)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.too_many_centroids)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.sequence)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.items_index)',
+	'ivfflat (b3 bit_hamming_ops) WITH (centroids = ivf_options.good_centroids)',
 	-- these are allowed
 	'ivfflat (v3)',
 	'ivfpq (v3)',
@@ -183,7 +183,7 @@ SELECT definition, r.* FROM unnest(ARRAY[
 	'ivfrabitq ((v::vector(3)) vector_l2_ops)',
 	'ivfflat ((b::bit(3)) bit_hamming_ops)',
 	'ivfpq (((v3 + v3)::vector(3)) vector_l2_ops)',
-	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = good_centroids)']) definition, error_of('CREATE INDEX ON wrong USING ' || definition) r;
+	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = ivf_options.good_centroids)']) definition, error_of('CREATE INDEX ON wrong USING ' || definition) r;
 CREATE INDEX named ON wrong USING ivfpq (v3);
 SELECT statement, r.* FROM unnest(ARRAY[
 	'CREATE UNIQUE INDEX ON wrong USING ivfflat (v3 vector_l2_ops)',
@@ -194,7 +194,7 @@ SELECT statement, r.* FROM unnest(ARRAY[
 	'ALTER INDEX named SET (m = 4)',
 	'REINDEX INDEX named',
 	'ALTER INDEX named RESET (m)',
-	'ALTER INDEX named SET (centroids = no_centroids)',
+	'ALTER INDEX named SET (centroids = ivf_options.no_centroids)',
 	'REINDEX INDEX named',
 	'ALTER INDEX named RESET (centroids)',
 	'SET ivfflat.probes = 0',
@@ -237,7 +237,7 @@ GRANT USAGE, CREATE ON SCHEMA ivf_options TO regress_vector_reader;
 CREATE TABLE own (v vector(3));
 ALTER TABLE own OWNER TO regress_vector_reader;
 SET ROLE regress_vector_reader;
-SELECT * FROM error_of('CREATE INDEX ON own USING ivfflat (v vector_l2_ops) WITH (centroids = good_centroids)');
+SELECT * FROM error_of('CREATE INDEX ON own USING ivfflat (v vector_l2_ops) WITH (centroids = ivf_options.good_centroids)');
 RESET ROLE;
 DROP TABLE own;
 DROP OWNED BY regress_vector_reader;

@@ -1,4 +1,5 @@
-# What the tests of hnsw indexes share: data, and comparison with exact search.
+# What the tests of hnsw and ivf indexes share: data, and comparison with exact
+# search.
 #
 # item(seed, dims) is a vector in one of 40 clusters, the same for the same
 # seed.  Tables are t(id, v), queries come from seeds of their own.
@@ -12,7 +13,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall start_psql finish_psql wait_for_phase);
+our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall ivf_ok ivf_settings start_psql finish_psql wait_for_phase);
 
 # Functions in SQL; hnsw_ok and hnsw_recall need them.
 sub hnsw_prepare
@@ -79,6 +80,26 @@ sub hnsw_prepare
 		RETURN r;
 	END $$
 	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB';
+
+	-- The same with the session's settings, and how many are nearer than the row before
+	CREATE FUNCTION scan_to_end(t regclass, op text, q vector) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		query text := format('SELECT id, v %2$s $1 AS d FROM %1$s ORDER BY v %2$s $1 LIMIT 1000000', t, op);
+		line text;
+		plan text := '';
+		r text;
+	BEGIN
+		FOR line IN EXECUTE 'EXPLAIN ' || replace(query, '$1', quote_literal(q)) LOOP
+			plan := plan || line;
+		END LOOP;
+		IF plan NOT LIKE '%Index Scan using%' THEN RAISE 'no index scan of %', t; END IF;
+		EXECUTE format(
+			'SELECT count(*) - count(DISTINCT id) || '' twice, '' || (SELECT count(v) FROM %1$s) - count(DISTINCT id) || '' lost, '' ||
+				count(*) FILTER (WHERE d < before) || '' out of order''
+			 FROM (SELECT id, d, lag(d) OVER (ORDER BY place) AS before FROM (SELECT id, d, row_number() OVER () AS place FROM (%2$s) a) b) c', t, query)
+			INTO r USING q;
+		RETURN r;
+	END $$;
 	});
 }
 
@@ -118,11 +139,39 @@ sub hnsw_recall
 	my $dims = $o{dims} // 32;
 	my $ef = $o{ef} // 40;
 	my $queries = $o{queries} // 100;
+	my $settings = $o{set} // "SET hnsw.ef_search = $ef";
 
 	return $node->safe_psql(
 		$o{db} // 'postgres', qq{
-		SET jit = off; SET enable_seqscan = off; SET vector.enable_exact_scan = off; SET hnsw.ef_search = $ef;
+		SET jit = off; SET enable_seqscan = off; SET vector.enable_exact_scan = off; $settings;
 		SELECT round(recall('$t', '$op', $queries, $dims), 4)});
+}
+
+# Settings by which scans of inverted files find all
+sub ivf_settings
+{
+	my ($rerank) = @_;
+
+	return join(' ', map { "SET $_;" } 'enable_seqscan = off', 'vector.enable_exact_scan = off', 'jit = off',
+		map({ ("ivf$_.probes = 32768", "ivf$_.iterative_scan = relaxed_order") } qw(flat pq rabitq)),
+		map({ "ivf$_.rerank = $rerank" } qw(pq rabitq)));
+}
+
+# With all lists, a scan to the end of t's inverted file gives each row once;
+# with as many candidates as there are rows, in order.  Options: op, dims, db,
+# work_mem.
+sub ivf_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $t, $name, %o) = @_;
+	my $op = $o{op} // '<->';
+	my $dims = $o{dims} // 32;
+	my $work_mem = $o{work_mem} // '4MB';
+	my $all = "SELECT scan_to_end('$t', '$op', item(20000000, $dims));";
+	my $result = $node->safe_psql($o{db} // 'postgres',
+		ivf_settings(0) . "SET work_mem = '$work_mem'; $all" . ivf_settings(100000) . $all);
+
+	like($result, qr/^0 twice, 0 lost, \d+ out of order\n0 twice, 0 lost, 0 out of order$/, "$name: every row comes once");
 }
 
 # Run SQL in the background; finish_psql waits and returns its errors.  From a
