@@ -287,10 +287,16 @@ rows_in_memory(const IvfMeta *meta, Size wanted, Size lists)
 	return Max(wanted, 1);
 }
 
+/* As many lists as rows want, and memory has room for */
 static Size
-lists_for(double rows)
+lists_for(const IvfMeta *meta, double rows)
 {
-	return (Size) Max(1, Min(IVF_MAX_LISTS, round(4 * sqrt(rows))));
+	Size		lists = (Size) Max(1, Min(IVF_MAX_LISTS, round(4 * sqrt(rows))));
+
+	while (lists > 1 &&
+		   training_bytes(meta, lists, lists) > maintenance_work_mem * 1024.0)
+		lists = Max(1, lists * 3 / 4);
+	return lists;
 }
 
 /* Read the sample.  *rows is an estimate of the table's; *lists is chosen. */
@@ -323,7 +329,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 		CHECK_FOR_INTERRUPTS();
 		if (done == FIRST_BLOCKS && !chosen)
 		{
-			*lists = lists_for(Max(sample->seen * blocks / done,
+			*lists = lists_for(sample->meta, Max(sample->seen * blocks / done,
 								   heap->rd_rel->reltuples));
 			sample->target = Max(sample->count,
 								 rows_in_memory(sample->meta,
@@ -340,7 +346,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 	}
 	*rows = done > 0 ? sample->seen * blocks / done : 0;
 	if (!chosen)
-		*lists = lists_for(sample->seen);
+		*lists = lists_for(sample->meta, sample->seen);
 }
 
 /* ------------------------------------------------------------------------
