@@ -130,7 +130,6 @@ class Sql:
 
     def build(self, processes, cpu=None):
         """One process is pinned to cpu."""
-        with_ = f"m = {M}, ef_construction = {EF_CONSTRUCTION}" + (f", {self.options}" if self.options else "")
         self.conn.execute(f"DROP INDEX IF EXISTS {self.index}")
         self.conn.execute(f"SET max_parallel_maintenance_workers = {processes - 1}")
         self.conn.execute(f"ALTER TABLE {self.table} SET (parallel_workers = {processes - 1})")
@@ -142,11 +141,15 @@ class Sql:
         with Memory(self.pid) as memory:
             wall, used = common.timed_backend(
                 self.pid, self.conn.execute,
-                f"CREATE INDEX {self.index} ON {self.table} USING hnsw (v vector_l2_ops) WITH ({with_})")
+                f"CREATE INDEX {self.index} ON {self.table} USING {self.using()}")
         common.pin(None, self.pid)
         self.conn.execute(f"ALTER TABLE {self.table} RESET (parallel_workers)")
         return dict(seconds=wall / 1e3, cpu_seconds=used / 1e3, bytes=self.size(), wal=self.wal() - wal,
                     peak_bytes=memory.peak)
+
+    def using(self):
+        with_ = f"m = {M}, ef_construction = {EF_CONSTRUCTION}" + (f", {self.options}" if self.options else "")
+        return f"hnsw (v vector_l2_ops) WITH ({with_})"
 
     def size(self):
         return common.one(self.conn, "SELECT pg_relation_size(%s::regclass)", self.index)
