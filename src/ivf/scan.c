@@ -722,7 +722,8 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 	while (scan->result_count > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (scan->results[0].key > scan->batch_bound && scan->left > 0)
+		if (scan->results[0].key > scan->batch_bound &&
+			(scan->left > 0 || scan->cutoff < INFINITY))
 			return false;
 		if (scan->results[0].value != NO_SLOT)
 		{
