@@ -3,7 +3,7 @@
  *	  Inverted files: what the files of ivfflat, ivfpq and ivfrabitq share.
  *
  * README.md tells how the index works; in which order its files are read:
- * handler, options, model, page, coarse, sample, build, insert, scan, vacuum,
+ * handler, options, model, page, coarse, train, build, insert, scan, vacuum,
  * cost, functions.
  */
 #ifndef VECTOR_IVF_H

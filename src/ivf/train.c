@@ -384,8 +384,7 @@ train_vector_column(Relation table)
 
 /* Read centroids: floats of dims each; *lists says how many. */
 static float *
-read_centroid_table(const char *name, const IvfMeta *meta,
-					const IndexColumn *column, Size *lists)
+read_centroid_table(const char *name, const IvfMeta *meta, Size *lists)
 {
 	RangeVar   *range = makeRangeVarFromNameList(qualified_name_list(name));
 	Relation	table = table_openrv_extended(range, AccessShareLock, true);
@@ -519,7 +518,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	sample.context = AllocSetContextCreate(CurrentMemoryContext, "ivf sample",
 										   ALLOCSET_DEFAULT_SIZES);
 	if (table != NULL)
-		given = read_centroid_table(table, &meta, &sample.column, &lists);
+		given = read_centroid_table(table, &meta, &lists);
 	take_sample(heap, index, index_info, &sample, &lists, given != NULL, &rows);
 
 	if (given == NULL && sample.count == 0)
