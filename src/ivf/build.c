@@ -645,15 +645,6 @@ write_lists(Relation index, ForkNumber fork, const IvfModel *model,
  * How many lists a search must probe
  */
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void
 calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 		  const float *queries, int count, const Neighbor *neighbors,
@@ -682,7 +673,7 @@ calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 								sums[i].rows > 0 ? sqrt(sums[i].error / sums[i].rows) : 0);
 		}
 		memcpy(sorted, ranks, meta->lists * sizeof(double));
-		qsort(sorted, meta->lists, sizeof(double), compare_doubles);
+		qsort(sorted, meta->lists, sizeof(double), ivf_compare_doubles);
 
 		/* itself is no neighbour */
 		for (int i = 1; i < NEIGHBORS; i++)

@@ -65,6 +65,15 @@ ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
 	}
 }
 
+int
+ivf_compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
 static int
 compare_near(const void *a, const void *b)
 {

@@ -400,8 +400,7 @@ SQL_FUNCTION(ivf_drift)
 
 			CHECK_FOR_INTERRUPTS();
 			LockBuffer(buffer, BUFFER_LOCK_SHARE);
-			if (page_opaque(page)->kind != PAGE_RECORD ||
-				ivf_list_page(page)->list != list)
+			if (!ivf_page_of_list(page, list))
 			{
 				/* vacuum has freed it */
 				UnlockReleaseBuffer(buffer);

@@ -143,8 +143,7 @@ find_page(IvfIndex *index, uint32 list, BlockNumber block)
 		const IvfListPage *header = ivf_list_page(page);
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (page_opaque(page)->kind != PAGE_RECORD ||
-			page_opaque(page)->in_free_list || header->list != list)
+		if (!ivf_page_of_list(page, list))
 		{
 			UnlockReleaseBuffer(buffer);
 			return InvalidBuffer;

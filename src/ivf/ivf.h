@@ -417,6 +417,14 @@ ivf_list_page(Page page)
 	return (IvfListPage *) PageGetContents(page);
 }
 
+/* Is a locked page one of a list, and has not left it? */
+static inline bool
+ivf_page_of_list(Page page, uint32 list)
+{
+	return page_opaque(page)->kind == PAGE_RECORD &&
+		!page_opaque(page)->in_free_list && ivf_list_page(page)->list == list;
+}
+
 static inline ItemPointerData *
 ivf_page_tids(const IvfLayout *layout, Page page)
 {
@@ -514,6 +522,9 @@ extern IvfCoarse *ivf_coarse_create(IvfIndex *index);
  */
 extern int	ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 							  bool for_query, IvfNear **lists);
+
+/* For qsort, of doubles that are numbers */
+extern int	ivf_compare_doubles(const void *a, const void *b);
 
 /* The rank of a centroid for a query y; radius is the list's. */
 extern double ivf_rank(Metric metric, const float *y, double norm,

@@ -139,7 +139,7 @@ typedef struct IvfScan
 	uint64		batch_bound;	/* what has been found and is not in results has
 								 * no bound below this */
 	int			batch_rows;		/* of the next batch */
-	IvfResult  *late;			/* for the next batch */
+	IvfResult  *late;			/* their turn was before: see recall_late */
 	int			late_count;
 	int			late_room;
 } IvfScan;
@@ -262,13 +262,16 @@ offer(IvfScan *scan, Size index)
 		topk_add(&scan->best, entry);
 }
 
-static int
-compare_doubles(const void *a, const void *b)
+/* Choose the nearest anew, among all that has been found and not taken. */
+static void
+offer_all(IvfScan *scan)
 {
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
+	topk_init(&scan->best, scan->best_entries, scan->best.capacity);
+	for (Size i = 0; i < scan->found_count; i++)
+	{
+		if (!isnan(scan->found[i]))
+			offer(scan, i);
+	}
 }
 
 /*
@@ -290,7 +293,7 @@ drop_far(IvfScan *scan, Size keep)
 	}
 	if (count > keep)
 	{
-		qsort(sorted, count, sizeof(double), compare_doubles);
+		qsort(sorted, count, sizeof(double), ivf_compare_doubles);
 		scan->cutoff = sorted[keep - 1];
 	}
 	pfree(sorted);
@@ -307,9 +310,7 @@ drop_far(IvfScan *scan, Size keep)
 		count++;
 	}
 	scan->found_count = scan->left = count;
-	topk_init(&scan->best, scan->best_entries, scan->best.capacity);
-	for (Size i = 0; i < count; i++)
-		offer(scan, i);
+	offer_all(scan);
 }
 
 static void
@@ -450,8 +451,7 @@ walk_list(IvfScan *scan, const IvfNear *near)
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (page_opaque(page)->kind != PAGE_RECORD ||
-			page_opaque(page)->in_free_list || header->list != near->list)
+		if (!ivf_page_of_list(page, near->list))
 		{
 			UnlockReleaseBuffer(buffer);
 			return false;
@@ -620,7 +620,7 @@ pop_result(IvfScan *scan)
 		sift_down(scan->results, scan->result_count, 0);
 }
 
-/* Keep the first result, whose turn was before, for the next batch. */
+/* Keep the first result, whose turn was before, until recall_late. */
 static void
 postpone_first(IvfScan *scan)
 {
@@ -679,7 +679,7 @@ second_key(const IvfScan *scan)
 	return key;
 }
 
-/* Give the first result its true distance, or drop it. */
+/* Give the first result its true distance; drop it where no row is seen. */
 static void
 read_first(IvfScan *scan, IndexScanDesc desc)
 {
@@ -778,9 +778,7 @@ remove_doubles(IvfScan *scan)
 		if (!ItemPointerEquals(&all[i - 1].tid, &all[i].tid))
 			continue;
 		/* a taken one stays taken; else the first goes */
-		if (!isnan(scan->found[one]) && !isnan(scan->found[other]))
-			scan->left--;
-		else if (!isnan(scan->found[one]) || !isnan(scan->found[other]))
+		if (!isnan(scan->found[one]) || !isnan(scan->found[other]))
 			scan->left--;
 		if (!isnan(scan->found[other]))
 			scan->found[isnan(scan->found[one]) ? other : one] = NAN;
@@ -789,12 +787,7 @@ remove_doubles(IvfScan *scan)
 	}
 	pfree(all);
 	scan->dedupe = false;
-	topk_init(&scan->best, scan->best_entries, scan->best.capacity);
-	for (Size i = 0; i < scan->found_count; i++)
-	{
-		if (!isnan(scan->found[i]))
-			offer(scan, i);
-	}
+	offer_all(scan);
 }
 
 /* A bound of the operator's value, from one of an estimate */
@@ -814,6 +807,17 @@ bound_of(const IvfScan *scan, double estimate, double slack)
 	}
 }
 
+/* Make room for count results in all. */
+static void
+need_results(IvfScan *scan, int count)
+{
+	if (count <= scan->result_room)
+		return;
+	scan->result_room = count;
+	scan->results = (IvfResult *)
+		repalloc_huge(scan->results, mul_size(count, sizeof(IvfResult)));
+}
+
 /* Add the best found to the results. */
 static void
 finish_batch(IvfScan *scan, IndexScanDesc desc)
@@ -826,12 +830,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	if (scan->dedupe)
 		remove_doubles(scan);
 	count = scan->best.count;
-	if (first + count + scan->late_count > scan->result_room)
-	{
-		scan->result_room = first + count + scan->late_count;
-		scan->results = (IvfResult *)
-			repalloc_huge(scan->results, mul_size(scan->result_room, sizeof(IvfResult)));
-	}
+	need_results(scan, first + count);
 	scan->batch_bound = 0;
 	for (int i = 0; i < count; i++)
 	{
@@ -867,12 +866,7 @@ static void
 recall_late(IvfScan *scan)
 {
 	Assert(scan->result_count == 0);
-	if (scan->late_count > scan->result_room)
-	{
-		scan->result_room = scan->late_count;
-		scan->results = (IvfResult *)
-			repalloc_huge(scan->results, mul_size(scan->result_room, sizeof(IvfResult)));
-	}
+	need_results(scan, scan->late_count);
 	while (scan->late_count > 0)
 		scan->results[scan->result_count++] = scan->late[--scan->late_count];
 	scan->last = 0;
@@ -969,11 +963,7 @@ next_batch(IndexScanDesc desc)
 		else
 			recall_late(scan);
 		start_best(scan);
-		for (Size i = 0; i < scan->found_count; i++)
-		{
-			if (!isnan(scan->found[i]))
-				offer(scan, i);
-		}
+		offer_all(scan);
 	}
 	else if (scan->cutoff < INFINITY)
 	{
