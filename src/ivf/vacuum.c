@@ -27,21 +27,17 @@ typedef struct IvfVacuum
 	bool		log;
 	uint8	   *scratch;
 	uint8	   *code;
-	bool	   *dead;
+	bool	   *dead;			/* by slot of a page */
+	uint32	   *slots;			/* see plan_moves */
 	SlotId	   *values;			/* of the entries removed from a page */
 	uint32		value_count;
 } IvfVacuum;
 
-/* Move an entry from one slot to another; of one page, or of two. */
+/* Move what pages have in arrays from one slot to another; of one page, or of two. */
 static void
-move_entry(IvfVacuum *vacuum, Page to, uint8 *to_codes, uint32 to_slot,
-		   Page from, const uint8 *from_codes, uint32 from_slot)
+move_arrays(const IvfLayout *layout, Page to, uint32 to_slot, Page from,
+			uint32 from_slot)
 {
-	const IvfLayout *layout = &vacuum->index->layout;
-	const IvfModel *model = vacuum->index->model;
-
-	ivf_get_code(model, layout, from_codes, from_slot, vacuum->code);
-	ivf_put_code(model, layout, to_codes, to_slot, vacuum->code);
 	ivf_page_tids(layout, to)[to_slot] = ivf_page_tids(layout, from)[from_slot];
 	if (layout->has_values)
 		ivf_page_values(layout, to)[to_slot] = ivf_page_values(layout, from)[from_slot];
@@ -51,30 +47,65 @@ move_entry(IvfVacuum *vacuum, Page to, uint8 *to_codes, uint32 to_slot,
 		ivf_page_k(layout, to)[to_slot] = ivf_page_k(layout, from)[from_slot];
 }
 
+/* Move a code. */
+static void
+move_code(IvfVacuum *vacuum, uint8 *to, uint32 to_slot, const uint8 *from,
+		  uint32 from_slot)
+{
+	const IvfLayout *layout = &vacuum->index->layout;
+	const IvfModel *model = vacuum->index->model;
+
+	ivf_get_code(model, layout, from, from_slot, vacuum->code);
+	ivf_put_code(model, layout, to, to_slot, vacuum->code);
+}
+
+/*
+ * The living entries at the end take the places of dead ones: slots[i] is where
+ * entry i of what is left comes from.  Returns how many are left.
+ */
+static uint32
+plan_moves(IvfVacuum *vacuum, Page page)
+{
+	const IvfLayout *layout = &vacuum->index->layout;
+	uint32		count = ivf_list_page(page)->count;
+	uint32		left = 0;
+	uint32		last = count;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		vacuum->dead[i] = vacuum->callback(&ivf_page_tids(layout, page)[i],
+										   vacuum->callback_state);
+		left += !vacuum->dead[i];
+		if (vacuum->dead[i] && layout->has_values)
+			vacuum->values[vacuum->value_count++] = ivf_page_values(layout, page)[i];
+	}
+	for (uint32 i = 0; i < left; i++)
+	{
+		vacuum->slots[i] = i;
+		if (!vacuum->dead[i])
+			continue;
+		do
+			last--;
+		while (vacuum->dead[last]);
+		vacuum->slots[i] = last;
+	}
+	vacuum->stats->num_index_tuples += left;
+	vacuum->stats->tuples_removed += count - left;
+	return left;
+}
+
 /* Remove dead entries from an exclusively locked page. */
 static void
 clean_page(IvfVacuum *vacuum, Buffer buffer)
 {
 	IvfIndex   *index = vacuum->index;
 	const IvfLayout *layout = &index->layout;
+	bool		in_pieces = layout->pieces > 0;
 	Page		page = BufferGetPage(buffer);
-	uint32		count = ivf_list_page(page)->count;
-	uint32		dead = 0;
-	uint32		last;
+	uint32		left = plan_moves(vacuum, page);
 	PageEdit	edit;
-	uint8	   *codes;
 
-	for (uint32 i = 0; i < count; i++)
-	{
-		vacuum->dead[i] = vacuum->callback(&ivf_page_tids(layout, page)[i],
-										   vacuum->callback_state);
-		dead += vacuum->dead[i];
-		if (vacuum->dead[i] && layout->has_values)
-			vacuum->values[vacuum->value_count++] = ivf_page_values(layout, page)[i];
-	}
-	vacuum->stats->num_index_tuples += count - dead;
-	vacuum->stats->tuples_removed += dead;
-	if (dead == 0)
+	if (left == ivf_list_page(page)->count)
 		return;
 
 	/*
@@ -82,52 +113,34 @@ clean_page(IvfVacuum *vacuum, Buffer buffer)
 	 * until the page's count goes down, a dead entry has a living one's code,
 	 * and nobody sees its row.
 	 */
-	if (layout->pieces > 0 && dead < count)
+	if (in_pieces && left > 0)
 	{
 		(void) ivf_page_codes(index, page, vacuum->scratch);
-		last = count;
-		for (uint32 i = 0; i < last; i++)
+		for (uint32 i = 0; i < left; i++)
 		{
-			if (!vacuum->dead[i])
-				continue;
-			do
-				last--;
-			while (last > i && vacuum->dead[last]);
-			if (last <= i)
-				break;
-			ivf_get_code(index->model, layout, vacuum->scratch, last, vacuum->code);
-			ivf_put_code(index->model, layout, vacuum->scratch, i, vacuum->code);
+			if (vacuum->slots[i] != i)
+				move_code(vacuum, vacuum->scratch, i, vacuum->scratch,
+						  vacuum->slots[i]);
 		}
 		ivf_write_pieces(index, page, vacuum->scratch, vacuum->log);
 	}
 
 	page_edit_begin(&edit, index->relation, vacuum->log);
 	page = page_edit_page(&edit, buffer, false);
-	codes = layout->pieces > 0 ? vacuum->scratch : (uint8 *) page + layout->codes;
-	last = count;
-	for (uint32 i = 0; i < last; i++)
+	for (uint32 i = 0; i < left; i++)
 	{
-		if (!vacuum->dead[i])
+		uint8	   *codes = (uint8 *) page + layout->codes;
+
+		if (vacuum->slots[i] == i)
 			continue;
-		do
-			last--;
-		while (last > i && vacuum->dead[last]);
-		if (last <= i)
-			break;
-		if (layout->pieces > 0)
-			ivf_page_tids(layout, page)[i] = ivf_page_tids(layout, page)[last];
-		else
-			move_entry(vacuum, page, codes, i, page, codes, last);
-		if (layout->pieces > 0 && layout->has_values)
-			ivf_page_values(layout, page)[i] = ivf_page_values(layout, page)[last];
-		if (layout->pieces > 0 && layout->factors > 0)
-			ivf_page_add(layout, page)[i] = ivf_page_add(layout, page)[last];
-		if (layout->pieces > 0 && layout->factors > 1)
-			ivf_page_k(layout, page)[i] = ivf_page_k(layout, page)[last];
+		move_arrays(layout, page, i, page, vacuum->slots[i]);
+		if (!in_pieces)
+			move_code(vacuum, codes, i, codes, vacuum->slots[i]);
 	}
-	if (layout->pieces > 0)
-		memcpy((char *) page + layout->codes, codes, ivf_head_codes(layout));
-	ivf_list_page_set_count(layout, page, count - dead);
+	if (in_pieces && left > 0)
+		memcpy((char *) page + layout->codes, vacuum->scratch,
+			   ivf_head_codes(layout));
+	ivf_list_page_set_count(layout, page, left);
 	page_edit_end(&edit);
 }
 
@@ -179,8 +192,8 @@ join_next(IvfVacuum *vacuum, Buffer buffer, BlockNumber *gone,
 		if (slot % layout->unit_slots == 0)
 			memset(codes + slot / layout->unit_slots * layout->unit_bytes, 0,
 				   layout->unit_bytes);
-		move_entry(vacuum, page, codes, slot, next_page,
-				   (uint8 *) next_page + layout->codes, i);
+		move_arrays(layout, page, slot, next_page, i);
+		move_code(vacuum, codes, slot, (uint8 *) next_page + layout->codes, i);
 	}
 	ivf_list_page_set_count(layout, page, count + moving);
 	ivf_list_page(page)->next = ivf_list_page(next_page)->next;
@@ -301,6 +314,7 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum.scratch = (uint8 *) palloc(ivf_codes_bytes(&vacuum.index->layout));
 	vacuum.code = (uint8 *) palloc0(ivf_code_bytes(vacuum.index->model));
 	vacuum.values = (SlotId *) palloc(vacuum.index->layout.slots * sizeof(SlotId));
+	vacuum.slots = (uint32 *) palloc(vacuum.index->layout.slots * sizeof(uint32));
 	vacuum.dead = (bool *) palloc(vacuum.index->layout.slots * sizeof(bool));
 	for (uint32 list = 0; list < vacuum.index->meta.lists; list++)
 		vacuum_list(&vacuum, list);
