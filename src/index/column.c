@@ -77,10 +77,16 @@ IndexColumn
 index_column(Relation index, int procs)
 {
 	IndexColumn column;
-	DistanceValue support =
-		distance_value_of(index_getprocid(index, 1, DISTANCE_PROC));
+	Oid			proc = index_getprocid(index, 1, DISTANCE_PROC);
+	DistanceValue support = OidIsValid(proc) ? distance_value_of(proc) : NULL;
 	bool		has_norm = OidIsValid(index_getprocid(index, 1, NORM_PROC));
 
+	if (!OidIsValid(proc))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("first column of index \"%s\" is no vector",
+						RelationGetRelationName(index)),
+				 errhint("Name the vector's column first, then those of conditions.")));
 	column.type = &column_types[COLUMN_VECTOR];
 	if (OidIsValid(index_getprocid(index, 1, procs)))
 		column.type = (const ColumnType *)

@@ -15,6 +15,7 @@
 #include "utils/syscache.h"
 
 #include "index/column.h"
+#include "index/filter.h"
 
 /* Support functions of ivfflat that pgvector's classes name: 3 and 4 */
 #define IVF_KMEANS_DISTANCE_PROC	3
@@ -29,8 +30,46 @@
 	} while (0)
 
 /*
+ * The operator class of a filter column has operators to search by, without
+ * support functions: the types' own hash functions serve.
+ */
+static bool
+validate_filter(Form_pg_opclass class, const char *am, CatCList *operators)
+{
+	const char *name = NameStr(class->opcname);
+	bool		valid = true;
+
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop operator = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		if (operator->amopstrategy < 1 ||
+			operator->amopstrategy > FILTER_STRATEGIES ||
+			operator->amoppurpose != AMOP_SEARCH ||
+			!check_amop_signature(operator->amopopr, BOOLOID,
+								  operator->amoplefttype,
+								  operator->amoprighttype))
+			INVALID("operator class \"%s\" of access method %s has an operator that is not for filter columns",
+					name, am);
+	}
+	return valid;
+}
+
+/* Is an operator class one of filter columns: nothing in it is a distance? */
+static bool
+is_filter_class(CatCList *operators, CatCList *procs)
+{
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		if (((Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple))->amoppurpose == AMOP_ORDER)
+			return false;
+	}
+	return operators->n_members > 0 && procs->n_members == 0;
+}
+
+/*
  * An operator class has one operator, which orders by a float8 distance, and
- * the support functions of index/column.h.
+ * the support functions of index/column.h; or it is one of filter columns.
  */
 bool
 index_validate(Oid opclass_oid, const char *am, int procs_wanted)
@@ -50,6 +89,15 @@ index_validate(Oid opclass_oid, const char *am, int procs_wanted)
 	operators = SearchSysCacheList1(AMOPSTRATEGY,
 									ObjectIdGetDatum(class->opcfamily));
 	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(class->opcfamily));
+
+	if (is_filter_class(operators, procs))
+	{
+		valid = validate_filter(class, am, operators);
+		ReleaseCatCacheList(procs);
+		ReleaseCatCacheList(operators);
+		ReleaseSysCache(class_tuple);
+		return valid;
+	}
 
 	for (int i = 0; i < procs->n_members; i++)
 	{

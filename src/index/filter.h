@@ -1,0 +1,183 @@
+/*
+ * filter.h
+ *	  Filter columns: further key columns of ordinary types, whose conditions
+ *	  an index tests by itself.
+ *
+ * An index keeps a key of fixed width for each filter column of each entry: an
+ * unsigned number, 0 for null.
+ *
+ * - FILTER_ORDERED: keys order as values do (bool, integers, floats, numeric,
+ *	 uuid, date, time, timestamps).
+ * - FILTER_EQUALITY: equal values have equal keys (enums: their OID; else a
+ *	 hash: text, bytea, inet, interval, ...).
+ * - FILTER_ELEMENTS: an array's key is a signature, 128 bits of which each
+ *	 element sets two (Faloutsos and Christodoulakis, "Signature files", 1984).
+ *
+ * Conditions become tests of keys: a range, a set, or bits.  A test never fails
+ * where the condition holds; where it may pass without (a hash, the first half
+ * of a uuid), the filter says recheck, and the executor compares the row.
+ *
+ * Keys of many entries lie by column, not by entry, so that a test of all of
+ * them is one loop over an array that the compiler vectorizes.
+ */
+#ifndef VECTOR_INDEX_FILTER_H
+#define VECTOR_INDEX_FILTER_H
+
+#include "compat/pg.h"
+
+#include "access/skey.h"
+#include "utils/relcache.h"
+
+/* Further key columns that an index can have */
+#define FILTER_MAX_COLUMNS	(INDEX_MAX_KEYS - 1)
+
+/* The widest key, of arrays */
+#define FILTER_MAX_WIDTH	16
+
+/* Strategies of filter columns' operator classes: btree's, and arrays' */
+#define FILTER_LESS				1
+#define FILTER_LESS_EQUAL		2
+#define FILTER_EQUAL			3
+#define FILTER_GREATER_EQUAL	4
+#define FILTER_GREATER			5
+#define FILTER_OVERLAP			6	/* && */
+#define FILTER_CONTAINS			7	/* @> */
+#define FILTER_STRATEGIES		7
+
+typedef enum FilterKind
+{
+	FILTER_ORDERED,
+	FILTER_EQUALITY,
+	FILTER_ELEMENTS
+} FilterKind;
+
+typedef struct FilterColumn
+{
+	FilterKind	kind;
+	Oid			type;			/* of the operator class's input */
+	Oid			collation;
+	bool		exact;			/* a key of 2 or more tells the value */
+	uint8		width;			/* bytes of a key: 1, 2, 4, 8 or 16 */
+	Size		offset;			/* of the key among an entry's keys */
+	FmgrInfo	hash;			/* of values, or of elements; fn_oid may be 0 */
+	Oid			element;		/* FILTER_ELEMENTS: the elements' type */
+	Oid			enum_type;		/* the enum, where type is anyenum */
+} FilterColumn;
+
+typedef struct FilterShape
+{
+	int			count;			/* of columns */
+	Size		entry_bytes;	/* of an entry's keys, one behind the other */
+	FilterColumn columns[FLEXIBLE_ARRAY_MEMBER];
+} FilterShape;
+
+/*
+ * The filter columns of an index: all but the first; NULL if there are none.
+ * In the current context.  Errors (feature not supported) where a column's
+ * operator class is none for filters.
+ */
+extern FilterShape *filter_shape(Relation index);
+
+/*
+ * An entry's keys, shape->entry_bytes of them, zero where null.  values and
+ * isnull are those of all columns of the index.  May leak memory into the
+ * current context.
+ */
+extern void filter_make_keys(FilterShape *shape, const Datum *values,
+							 const bool *isnull, uint8 *keys);
+
+/* ------------------------------------------------------------------------
+ * Keys of many entries: an array for each column, each MAXALIGNed
+ */
+
+/* Bytes of the arrays for slots entries */
+extern Size filter_block_bytes(const FilterShape *shape, uint32 slots);
+
+/* Where the arrays begin, in a block that begins at base (MAXALIGNed) */
+extern void filter_block_columns(const FilterShape *shape, void *base,
+								 uint32 slots, uint8 **columns);
+
+/* Put an entry's keys into the arrays, or get them. */
+extern void filter_put(const FilterShape *shape, uint8 *const *columns,
+					   uint32 slot, const uint8 *keys);
+extern void filter_get(const FilterShape *shape, uint8 *const *columns,
+					   uint32 slot, uint8 *keys);
+
+/* ------------------------------------------------------------------------
+ * Conditions
+ */
+
+typedef enum FilterTestKind
+{
+	FILTER_TEST_RANGE,			/* low <= key <= high */
+	FILTER_TEST_SET,			/* one of values */
+	FILTER_TEST_BITS,			/* has all bits of one of values (pairs) */
+	FILTER_TEST_NO_ARRAY		/* a null array */
+} FilterTestKind;
+
+typedef struct FilterTest
+{
+	FilterTestKind kind;
+	int			column;			/* from 0 */
+	uint64		low;
+	uint64		high;
+	uint64	   *values;			/* ascending; for bits, two words each */
+	int			count;
+} FilterTest;
+
+/* The conditions of a scan on filter columns: all must hold */
+typedef struct Filter
+{
+	const FilterShape *shape;
+	MemoryContext context;		/* reset when conditions change */
+	bool		impossible;		/* nothing can pass */
+	bool		recheck;		/* what passes may not fulfil the conditions */
+	int			count;
+	FilterTest *tests;
+} Filter;
+
+/* In the current context; without conditions */
+extern Filter *filter_create(const FilterShape *shape);
+
+/*
+ * Take the conditions of a scan: those of keys on columns behind the first.
+ * Keys on the first column are left to the access method.
+ */
+extern void filter_set(Filter *filter, ScanKey keys, int nkeys);
+
+/* Do the keys of one entry pass? */
+extern bool filter_passes(const Filter *filter, uint8 *const *columns,
+						  uint32 slot);
+
+/* The same for an entry's keys as filter_make_keys gives them */
+extern bool filter_passes_keys(const Filter *filter, const uint8 *keys);
+
+/*
+ * Of count entries from slot 0 on: passes[i], which is 0 or 1, becomes 0 where
+ * the keys do not pass.
+ */
+extern void filter_pass_many(const Filter *filter, uint8 *const *columns,
+							 uint32 count, uint8 *passes);
+
+/* ------------------------------------------------------------------------
+ * Summaries of many entries: what keys there may be.  For each column the least
+ * and the greatest key (of arrays: all bits).  One entry's keys widen it.
+ */
+
+typedef struct FilterBounds
+{
+	uint64		low;
+	uint64		high;
+} FilterBounds;
+
+/* A summary of no entries; bounds has shape->count members. */
+extern void filter_bounds_init(const FilterShape *shape, FilterBounds *bounds);
+
+/* Add an entry's keys; true if that has changed the summary. */
+extern bool filter_bounds_add(const FilterShape *shape, FilterBounds *bounds,
+							  const uint8 *keys);
+
+/* May any entry of a summary pass? */
+extern bool filter_may_pass(const Filter *filter, const FilterBounds *bounds);
+
+#endif							/* VECTOR_INDEX_FILTER_H */
