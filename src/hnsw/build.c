@@ -89,13 +89,14 @@ typedef struct BuildShared
 	Oid			index;
 	bool		concurrent;
 
-	/* the graph's memory: five arrays in one piece */
+	/* the graph's memory: six arrays in one piece */
 	uint32		capacity;		/* elements */
 	uint32		upper_capacity; /* nodes of upper levels */
 	Size		upper_offset;
 	Size		base_edges_offset;
 	Size		upper_edges_offset;
 	Size		tids_offset;
+	Size		keys_offset;
 	Size		graph_size;
 	pg_atomic_uint32 base_count;
 	pg_atomic_uint32 upper_count;
@@ -150,6 +151,7 @@ typedef struct Builder
 	HnswIndex  *index;
 	MemoryStore memory;
 	BuildTid   *tids;
+	uint8	   *keys;			/* of filter columns, by element */
 	GraphSearch *search;
 	GraphSelector *selector;
 	HnswInserter *inserter;		/* values' pages, and all when memory is full */
@@ -497,6 +499,14 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 	build_unlock(builder, lock);
 }
 
+/* The filter columns' keys of an element */
+static uint8 *
+memory_keys(Builder *builder, GraphId id)
+{
+	return builder->keys + (Size) (id - builder->index->shape.base.per_page) *
+		builder->index->filter->entry_bytes;
+}
+
 /* Another TID of an element that has the query's value, if one is there */
 static bool
 memory_duplicate(Builder *builder, int results, uint64 hash, ItemPointer tid)
@@ -512,6 +522,10 @@ memory_duplicate(Builder *builder, int results, uint64 hash, ItemPointer tid)
 
 		if (node->hash != hash ||
 			!codec_same(inserter->query, inserter->payload, node_payload(node)))
+			continue;
+		if (builder->index->filter != NULL &&
+			memcmp(memory_keys(builder, id), inserter->entry_keys,
+				   builder->index->filter->entry_bytes) != 0)
 			continue;
 		number = pg_atomic_fetch_add_u32(&builder->shared->tid_count, 1);
 		builder->tids[number].tid = *tid;
@@ -553,6 +567,9 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 	node->level = level;
 	node->neighbors = links->count;
 	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
+	if (level == 0 && builder->index->filter != NULL)
+		memcpy(memory_keys(builder, id), builder->inserter->entry_keys,
+			   builder->index->filter->entry_bytes);
 	for (int i = 0; i < links->count; i++)
 	{
 		ids[i] = graph_edge(links, i);
@@ -795,6 +812,15 @@ write_graph(Builder *builder)
 	last[PAGE_UPPER] = write_nodes(builder, PAGE_UPPER, upper_count,
 								   base_shift, upper_shift);
 
+	for (uint32 i = 0; i < base_count && builder->index->filter != NULL; i++)
+	{
+		GraphId		id = shape->base.per_page + i;
+
+		CHECK_FOR_INTERRUPTS();
+		hnsw_keys_put(builder->inserter->keys, id + base_shift,
+					  memory_keys(builder, id));
+	}
+
 	buffer = ReadBuffer(builder->relation, META_BLOCK);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = hnsw_page_meta(BufferGetPage(buffer));
@@ -906,7 +932,8 @@ build_value(Builder *builder, const struct varlena *value, ItemPointer tid)
 
 	while (build_enter(builder))
 	{
-		uint64		hash = codec_hash(&builder->index->codec, value);
+		uint64		hash = hnsw_hash(builder->index, value,
+									 inserter->entry_keys);
 		int			level = hnsw_level(builder->index, hash);
 		bool		room = memory_has_room(builder->shared, level);
 
@@ -936,6 +963,9 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	{
 		uint64		tuples;
 
+		if (builder->index->filter != NULL)
+			filter_make_keys(builder->index->filter, values, isnull,
+							 builder->inserter->entry_keys);
 		build_value(builder, value, tid);
 		builder->index_tuples++;
 		tuples = pg_atomic_add_fetch_u64(&builder->shared->tuples, 1);
@@ -977,6 +1007,7 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	memory->base_edges = (BuildEdge *) (graph + shared->base_edges_offset);
 	memory->upper_edges = (BuildEdge *) (graph + shared->upper_edges_offset);
 	builder->tids = (BuildTid *) (graph + shared->tids_offset);
+	builder->keys = (uint8 *) (graph + shared->keys_offset);
 	builder->search = graph_search_create(&index->shape, &memory->store,
 										  inserter->query);
 	builder->selector = graph_selector_create(&index->shape, &memory->store,
@@ -1031,7 +1062,9 @@ plan_memory(BuildShared *shared, const HnswIndex *index, double rows,
 		graph_capacity(shape, 0) * sizeof(BuildEdge);
 	Size		upper_size = shape->upper.slot_size +
 		graph_capacity(shape, 1) * sizeof(BuildEdge);
-	double		per_element = base_size + upper_share * upper_size + sizeof(BuildTid);
+	Size		key_size = index->filter != NULL ? index->filter->entry_bytes : 0;
+	double		per_element = base_size + upper_share * upper_size +
+		sizeof(BuildTid) + key_size;
 	double		wanted = Min(rows * margin + SPARE_NODES, PG_UINT32_MAX / 4);
 	double		capacity = Max(Min(wanted, limit / per_element), 1);
 	Size		base_room;
@@ -1054,6 +1087,7 @@ plan_memory(BuildShared *shared, const HnswIndex *index, double rows,
 		add_array(shared, upper_room,
 				  mul_size(graph_capacity(shape, 1), sizeof(BuildEdge)));
 	shared->tids_offset = add_array(shared, base_room, sizeof(BuildTid));
+	shared->keys_offset = add_array(shared, base_room, key_size);
 }
 
 static void

@@ -291,6 +291,9 @@ evaluate(GraphSearch *search, const GraphId *ids, int count)
 		else
 			found[i].distance = distances[i];
 		found[i].distance = comparable(found[i].distance);
+		if (search->filter != NULL && search->level == 0 &&
+			!search->filter->passes(search->filter, ids[i]))
+			found[i].state |= GRAPH_SKIP;
 	}
 }
 
@@ -336,6 +339,32 @@ graph_search_begin(GraphSearch *search, int level, const GraphId *ids,
 	}
 }
 
+void
+graph_search_add(GraphSearch *search, const GraphId *ids, int count,
+				 bool lead_on, int ef)
+{
+	GraphId		fresh[GRAPH_BATCH];
+
+	for (int i = 0; i < count;)
+	{
+		uint32		first = search->found_count;
+		int			part = 0;
+
+		for (; i < count && part < GRAPH_BATCH; i++)
+		{
+			if (visited_add(search, ids[i]))
+				fresh[part++] = ids[i];
+		}
+		evaluate(search, fresh, part);
+		for (int k = 0; k < part; k++)
+		{
+			if (!lead_on)
+				search->found[first + k].state |= GRAPH_EXPANDED;
+			offer(search, first + k, ef);
+		}
+	}
+}
+
 typedef struct NeighborsArg
 {
 	const GraphShape *shape;
@@ -374,6 +403,60 @@ read_neighbors(GraphSearch *search, GraphId id, NeighborsArg *neighbors)
 		store->visit(store, search->level, id, visit_neighbors, neighbors);
 }
 
+/*
+ * With two_hops, enough of a node's neighbours that pass are found, when they
+ * are as many as a node has at upper levels: more of them cost more than they
+ * are worth.
+ */
+#define HOPS_ENOUGH(shape)	((shape)->m)
+
+/*
+ * The fresh neighbours of a node that pass, and if those are too few, of its
+ * neighbours that fail.  Returns how many; ids has room for
+ * twice GRAPH_MAX_NEIGHBORS.
+ */
+static int
+passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
+{
+	GraphFilter *filter = search->filter;
+	NeighborsArg near;
+	NeighborsArg far;
+	int			failing = 0;
+	int			count = 0;
+
+	read_neighbors(search, search->found[index].id, &near);
+	for (int i = 0; i < near.count; i++)
+	{
+		GraphId		id = near.ids[i];
+
+		if (id == NO_SLOT)
+			continue;
+		if (!filter->passes(filter, id))
+			near.ids[failing++] = id;
+		else if (visited_add(search, id))
+			ids[count++] = id;
+	}
+	for (int i = 0; i < failing && count < HOPS_ENOUGH(search->shape); i++)
+	{
+		if (i + 1 < failing)
+			search->store->foresee(search->store, search->level, near.ids[i + 1]);
+
+		/* who fails counts as visited when his neighbours have been looked at */
+		if (!visited_add(search, near.ids[i]))
+			continue;
+		read_neighbors(search, near.ids[i], &far);
+		for (int k = 0; k < far.count; k++)
+		{
+			GraphId		id = far.ids[k];
+
+			if (id != NO_SLOT && filter->passes(filter, id) &&
+				visited_add(search, id))
+				ids[count++] = id;
+		}
+	}
+	return count;
+}
+
 static void
 expand(GraphSearch *search, uint32 index, uint32 ef)
 {
@@ -383,6 +466,22 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 	if (search->candidates.count > 0)
 		search->store->foresee(search->store, search->level,
 							   search->found[search->candidates.entries[0].index].id);
+	if (search->filter != NULL && search->filter->two_hops && search->level == 0)
+	{
+		GraphId		ids[2 * GRAPH_MAX_NEIGHBORS];
+		int			count = passing_neighbors(search, index, ids);
+
+		for (int done = 0; done < count; done += GRAPH_BATCH)
+		{
+			int			part = Min(count - done, GRAPH_BATCH);
+			uint32		first = search->found_count;
+
+			evaluate(search, ids + done, part);
+			for (int i = 0; i < part; i++)
+				offer(search, first + i, ef);
+		}
+		return;
+	}
 	read_neighbors(search, search->found[index].id, &neighbors);
 	for (int i = 0; i < neighbors.count; i++)
 	{

@@ -242,6 +242,19 @@ typedef struct GraphHeap
 } GraphHeap;
 
 /*
+ * Which elements may be results of a search.  Nodes that fail lead on, but with
+ * two_hops only as far as to their neighbours that pass: their distances are not
+ * computed.
+ */
+typedef struct GraphFilter GraphFilter;
+
+struct GraphFilter
+{
+	bool		(*passes) (GraphFilter *filter, GraphId id);
+	bool		two_hops;
+};
+
+/*
  * The state of a search at one level, and its memory, which is used again for
  * the next search.
  */
@@ -253,6 +266,7 @@ typedef struct GraphSearch
 	MemoryContext context;
 	int			level;
 	bool		skip_dead;		/* NODE_DEAD is no result */
+	GraphFilter *filter;		/* at level 0; NULL: all may be results */
 
 	GraphFound *found;			/* every node whose distance is known */
 	uint32		found_count;
@@ -277,6 +291,13 @@ extern GraphSearch *graph_search_create(const GraphShape *shape,
  */
 extern void graph_search_begin(GraphSearch *search, int level,
 							   const GraphId *ids, int count);
+
+/*
+ * Let nodes take part that have not been met.  lead_on: they are starting
+ * points, too.
+ */
+extern void graph_search_add(GraphSearch *search, const GraphId *ids, int count,
+							 bool lead_on, int ef);
 
 /* Walk until no candidate is nearer than the ef-th best. */
 extern void graph_search_run(GraphSearch *search, int ef);

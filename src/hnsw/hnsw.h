@@ -18,6 +18,7 @@
 
 #include "hnsw/graph.h"
 #include "index/codec.h"
+#include "index/filter.h"
 #include "index/page_edit.h"
 #include "index/slot_page.h"
 #include "index/value_store.h"
@@ -92,6 +93,7 @@ extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 
 #define HNSW_MAGIC		0x57534E48	/* "HNSW" */
 #define HNSW_VERSION	1
+#define HNSW_VERSION_FILTER	2	/* with filter columns */
 
 /* On the metapage, block 0 */
 typedef struct HnswMeta
@@ -111,7 +113,17 @@ typedef struct HnswMeta
 	uint32		entry;			/* SlotId of the entry point, at its level */
 	int32		entry_level;	/* -1: the graph is empty */
 	uint32		vacuums;		/* counts rounds of vacuum, before nodes are freed */
+	uint16		filter_columns;
+	uint16		filter_bytes;	/* of an element's keys */
 } HnswMeta;
+
+/* Behind it, where there are filter columns: where the directory is (keys.c) */
+#define HNSW_KEY_DIRECTORY	1024
+
+typedef struct HnswKeyMeta
+{
+	BlockNumber directory[HNSW_KEY_DIRECTORY];
+} HnswKeyMeta;
 
 /* Heap TIDs of an element beyond its first, in a slot of their own */
 #define HNSW_TIDS_PER_SLOT	20
@@ -137,6 +149,7 @@ typedef struct HnswIndex
 	GraphShape	shape;
 	SlotGeometry values;		/* where meta.value_slot_size > 0 */
 	SlotGeometry tids;
+	FilterShape *filter;		/* NULL: no filter columns; an allocation apart */
 } HnswIndex;
 
 /* Are half precision values kept beside the codes? */
@@ -150,6 +163,12 @@ static inline HnswMeta *
 hnsw_page_meta(Page page)
 {
 	return (HnswMeta *) PageGetContents(page);
+}
+
+static inline HnswKeyMeta *
+hnsw_page_keys(Page page)
+{
+	return (HnswKeyMeta *) (hnsw_page_meta(page) + 1);
 }
 
 /*
@@ -210,6 +229,103 @@ page_store_edit(PageStore *store, int level, GraphId id, PageEdit *edit,
 }
 
 /* ------------------------------------------------------------------------
+ * Filter columns' keys of elements (keys.c)
+ */
+
+typedef struct HnswKeys
+{
+	Relation	relation;
+	BufferMap  *map;
+	const FilterShape *shape;
+	uint32		per_page;		/* elements, a multiple of 8 */
+	bool		log;			/* changes go to WAL */
+	MemoryContext context;
+	BlockNumber *blocks;		/* of key pages; InvalidBlockNumber: none known */
+	uint32		pages;
+	uint32		room;
+} HnswKeys;
+
+/* Elements whose keys a page has */
+extern uint32 hnsw_keys_per_page(const FilterShape *shape);
+
+/* Of an index that has filter columns; in the current context */
+extern void hnsw_keys_init(HnswKeys *keys, Relation relation,
+						   const HnswIndex *index, BufferMap *map, bool log);
+
+/* Read the directory, for who goes through all pages. */
+extern void hnsw_keys_refresh(HnswKeys *keys);
+
+/*
+ * Write an element's keys.  Locks the metapage and a page of the directory, if
+ * there is no page yet; then the page of keys.
+ */
+extern void hnsw_keys_put(HnswKeys *keys, GraphId id, const uint8 *entry);
+
+/* Are an element's keys these?  Locks their page. */
+extern bool hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry);
+
+/* Elements, in ascending order, are about to be freed.  Locks page after page. */
+extern void hnsw_keys_clear(HnswKeys *keys, const GraphId *ids, Size count);
+
+/* Does an element exist whose keys pass? */
+extern bool hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id);
+
+/*
+ * The same of all elements of a page, into passes, per_page of 0 or 1; *used
+ * elements exist.  False if there is no such page.
+ */
+extern bool hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter,
+								uint32 number, uint32 *used, uint8 *passes);
+
+/* ------------------------------------------------------------------------
+ * Conditions of a scan (filter.c)
+ */
+
+typedef enum HnswFilterMode
+{
+	FILTER_NONE,				/* no conditions, or nothing passes */
+	FILTER_WALK,				/* what fails is no result */
+	FILTER_HOPS,				/* through elements that pass */
+	FILTER_ALL					/* all that pass are compared */
+} HnswFilterMode;
+
+typedef struct HnswFilter
+{
+	GraphFilter graph;			/* must be first */
+	Filter	   *filter;
+	HnswKeys	keys;
+	MemoryContext context;
+	HnswFilterMode mode;
+	double		share;			/* of elements that pass */
+	double		matching;		/* elements that pass: an estimate, or all */
+	bool		complete;		/* bitmap says which */
+	uint8	   *bitmap;
+	Size		bitmap_bytes;
+	Size		bitmap_room;
+	uint8	   *passes;			/* of a page */
+	GraphId    *seeds;			/* some that pass */
+	uint32		seed_count;
+} HnswFilter;
+
+/* Of an index that has filter columns; in the current context */
+extern HnswFilter *hnsw_filter_create(Relation relation,
+									  const HnswIndex *index, BufferMap *map);
+
+/*
+ * Take a scan's conditions, and choose the mode (FILTER_NONE where there are
+ * none, or filter->impossible).  Locks pages of keys, one at a time.
+ */
+extern void hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys,
+							  int ef);
+
+/*
+ * Add all elements that pass to a search's results, up to
+ * hnsw.max_scan_tuples in all.
+ */
+extern void hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search,
+								int ef);
+
+/* ------------------------------------------------------------------------
  * Build, insert, vacuum, scan, cost, check
  */
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index,
@@ -236,6 +352,8 @@ typedef struct HnswInserter
 	GraphFound **results;
 	GraphLinks *links;
 	BlockNumber targets[PAGE_KINDS];	/* see slot_page_find */
+	HnswKeys   *keys;			/* NULL: no filter columns */
+	uint8	   *entry_keys;		/* of the element to be inserted */
 } HnswInserter;
 
 extern HnswInserter *hnsw_inserter_create(Relation relation, HnswIndex *index,
@@ -254,7 +372,10 @@ extern void hnsw_set_value(HnswInserter *inserter,
  */
 extern SlotId hnsw_write_value(HnswInserter *inserter);
 
-/* Insert a value that codec_indexes and that has the right dimensions. */
+/*
+ * Insert a value that codec_indexes and that has the right dimensions; its keys,
+ * if the index has filter columns, are in inserter->entry_keys.
+ */
 extern void hnsw_insert_value(HnswInserter *inserter,
 							  const struct varlena *value,
 							  ItemPointer heap_tid);
@@ -266,6 +387,10 @@ extern void hnsw_insert_value(HnswInserter *inserter,
  */
 extern void hnsw_raise(HnswInserter *inserter, GraphId id,
 					   const GraphNode *node);
+
+/* The hash of an element: of its value and its keys (NULL: none) */
+extern uint64 hnsw_hash(const HnswIndex *index, const struct varlena *value,
+						const uint8 *entry_keys);
 
 /*
  * The plain form of a value to be indexed, in the current context; NULL where

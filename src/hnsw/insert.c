@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -54,6 +55,19 @@ hnsw_indexed_value(const Codec *codec, Datum value, bool isnull)
 	return codec_indexes(codec, plain) ? plain : NULL;
 }
 
+uint64
+hnsw_hash(const HnswIndex *index, const struct varlena *value,
+		  const uint8 *entry_keys)
+{
+	uint64		hash = codec_hash(&index->codec, value);
+
+	if (index->filter == NULL)
+		return hash;
+	return hash ^ DatumGetUInt64(hash_any_extended(entry_keys,
+												   index->filter->entry_bytes,
+												   hash));
+}
+
 HnswInserter *
 hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 {
@@ -80,6 +94,12 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 	inserter->results = (GraphFound **) palloc(mul_size(ef, sizeof(GraphFound *)));
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 		inserter->targets[kind] = InvalidBlockNumber;
+	if (index->filter != NULL)
+	{
+		inserter->keys = (HnswKeys *) palloc(sizeof(HnswKeys));
+		hnsw_keys_init(inserter->keys, relation, index, inserter->store.map, log);
+		inserter->entry_keys = (uint8 *) palloc0(index->filter->entry_bytes);
+	}
 	return inserter;
 }
 
@@ -226,7 +246,11 @@ insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
 
 		inserter->store.store.visit(&inserter->store.store, 0, id, visit_same,
 									&same);
-		if (same.same && add_tid(inserter, id, hash, tid))
+		/* the hash, which is compared again, says that the keys stay these */
+		if (same.same &&
+			(inserter->keys == NULL ||
+			 hnsw_keys_equal(inserter->keys, id, inserter->entry_keys)) &&
+			add_tid(inserter, id, hash, tid))
 			return true;
 	}
 	return false;
@@ -563,7 +587,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 
 	hnsw_set_value(inserter, value);
 	memset(&head, 0, sizeof(head));
-	head.hash = codec_hash(&index->codec, value);
+	head.hash = hnsw_hash(index, value, inserter->entry_keys);
 	head.tid = *heap_tid;
 	top = hnsw_level(index, head.hash);
 
@@ -575,6 +599,8 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 
 	head.value = hnsw_write_value(inserter);
 	ids[0] = write_node(inserter, 0, &head, &links[0], top);
+	if (inserter->keys != NULL)
+		hnsw_keys_put(inserter->keys, ids[0], inserter->entry_keys);
 	ItemPointerSetInvalid(&head.tid);
 	head.element = ids[0];
 	for (int level = 1; level <= top; level++)
@@ -677,6 +703,9 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 	value = hnsw_indexed_value(&inserter->index->codec, values[0], isnull[0]);
 	if (value != NULL)
 	{
+		if (inserter->keys != NULL)
+			filter_make_keys(inserter->index->filter, values, isnull,
+							 inserter->entry_keys);
 		LockPage(index, META_BLOCK, ShareLock);
 		hnsw_insert_value(inserter, value, heap_tid);
 		UnlockPage(index, META_BLOCK, ShareLock);

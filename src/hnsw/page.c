@@ -139,6 +139,8 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 {
 	IndexColumn column = index_column_checked(index, INDEX_PROCS, "hnsw");
 	const HnswOptions *options = hnsw_options(index);
+	FilterShape *filter = filter_shape(index);
+	HnswIndex  *described;
 	HnswMeta	meta;
 	Size		size;
 
@@ -149,7 +151,7 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 
 	memset(&meta, 0, sizeof(meta));
 	meta.common.magic = HNSW_MAGIC;
-	meta.common.version = HNSW_VERSION;
+	meta.common.version = filter != NULL ? HNSW_VERSION_FILTER : HNSW_VERSION;
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 	{
 		meta.common.space.list[kind] = InvalidBlockNumber;
@@ -165,6 +167,11 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 	meta.seed = (uint64) hnsw_seed;
 	meta.entry = NO_SLOT;
 	meta.entry_level = -1;
+	if (filter != NULL)
+	{
+		meta.filter_columns = filter->count;
+		meta.filter_bytes = filter->entry_bytes;
+	}
 	if (meta.bits > 0)
 	{
 		meta.payload_size = codec_code_size(&column, meta.bits);
@@ -192,7 +199,9 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 			meta.value_slot_size = value_slot_size(size);
 		}
 	}
-	return describe_meta(&meta, column, mean);
+	described = describe_meta(&meta, column, mean);
+	described->filter = filter;
+	return described;
 }
 
 /* Error where block 0 is no metapage that we understand. */
@@ -213,7 +222,8 @@ check_meta(Relation index, const HnswMeta *meta)
 				 errmsg("index \"%s\" is not an hnsw index",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.version == HNSW_VERSION &&
+	if ((meta->common.version == HNSW_VERSION ||
+		 meta->common.version == HNSW_VERSION_FILTER) &&
 		(meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		 (meta->bits != 0 && !rabitq_bits_valid(meta->bits)) ||
 		 !fits_page(meta->m, meta->payload_size) ||
@@ -224,12 +234,13 @@ check_meta(Relation index, const HnswMeta *meta)
 				 errmsg("metapage of index \"%s\" is damaged",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.version != HNSW_VERSION)
+	if (meta->common.version != HNSW_VERSION &&
+		meta->common.version != HNSW_VERSION_FILTER)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has format version %u, but this version of the extension reads version %d",
+				 errmsg("index \"%s\" has format version %u, but this version of the extension reads versions up to %d",
 						RelationGetRelationName(index), meta->common.version,
-						HNSW_VERSION),
+						HNSW_VERSION_FILTER),
 				 errhint("Use REINDEX to rebuild the index.")));
 }
 
@@ -291,6 +302,20 @@ fill_cache(Relation index)
 		pfree(mean);
 }
 
+/* Error where the index was built with other filter columns. */
+static void
+check_filter(Relation index, const HnswMeta *meta, const FilterShape *filter)
+{
+	if (meta->filter_columns == (filter != NULL ? filter->count : 0) &&
+		meta->filter_bytes == (filter != NULL ? filter->entry_bytes : 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" was built with other filter columns",
+					RelationGetRelationName(index)),
+			 errhint("Use REINDEX to rebuild the index.")));
+}
+
 /*
  * The cache may vanish whenever the catalogs are looked at, so what callers
  * get is a copy.
@@ -314,6 +339,8 @@ hnsw_open(Relation index)
 			(copy->codec.signs +
 			 MAXALIGN(rotation_sign_bytes(&copy->codec.rotation)));
 	}
+	copy->filter = filter_shape(index);
+	check_filter(index, &copy->meta, copy->filter);
 	return copy;
 }
 
@@ -335,6 +362,11 @@ hnsw_create_pages(Relation index, ForkNumber fork, const HnswIndex *described)
 	*hnsw_page_meta(page) = *meta;
 	((PageHeader) page)->pd_lower =
 		(char *) (hnsw_page_meta(page) + 1) - (char *) page;
+	if (meta->filter_columns > 0)
+	{
+		memset(hnsw_page_keys(page), 0xFF, sizeof(HnswKeyMeta));
+		((PageHeader) page)->pd_lower += sizeof(HnswKeyMeta);
+	}
 	MarkBufferDirty(buffer);
 	/* an init fork is logged at once, whatever the relation's own files need */
 	if (fork == INIT_FORKNUM)

@@ -88,6 +88,8 @@ typedef struct HnswScan
 	HeapValues *heap_values;	/* made when first needed */
 	MemoryContext query_context;
 	char	   *bounded;		/* a value kept in the index */
+	HnswFilter *filter;			/* NULL: no filter columns */
+	bool		added_all;		/* all that fulfil the conditions are found */
 
 	bool		started;
 	int			ef;
@@ -473,6 +475,64 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 	return count;
 }
 
+/*
+ * What the walk has not led to, where too few are found that fulfil the
+ * conditions.
+ */
+static void
+add_all_passing(HnswScan *scan, int ef)
+{
+	hnsw_filter_add_all(scan->filter, scan->search, ef);
+	scan->added_all = true;
+}
+
+/* The first walk at level 0, as the conditions want it; from count starts */
+static void
+search_base(HnswScan *scan, const GraphId *starts, int count)
+{
+	HnswFilterMode mode = scan->search->filter != NULL ? scan->filter->mode
+		: FILTER_NONE;
+
+	scan->added_all = false;
+	if (mode == FILTER_ALL)
+	{
+		graph_search_begin(scan->search, 0, starts, 0);
+		add_all_passing(scan, scan->ef);
+		return;
+	}
+	graph_search_begin(scan->search, 0, starts, count);
+	if (mode == FILTER_HOPS)
+		graph_search_add(scan->search, scan->filter->seeds,
+						 scan->filter->seed_count, true, scan->ef);
+	graph_search_run(scan->search, scan->ef);
+	if (mode == FILTER_HOPS && scan->search->best.count < (uint32) scan->ef)
+		add_all_passing(scan, scan->ef);
+}
+
+/*
+ * Take the conditions of the scan.  False if nothing can fulfil them.
+ */
+static bool
+begin_filter(HnswScan *scan, IndexScanDesc desc)
+{
+	scan->search->filter = NULL;
+	for (int i = 0; i < desc->numberOfKeys; i++)
+	{
+		/* nulls are not in the index */
+		if (desc->keyData[i].sk_attno == 1 &&
+			(desc->keyData[i].sk_flags & SK_SEARCHNULL))
+			return false;
+	}
+	if (scan->filter == NULL || desc->numberOfKeys == 0)
+		return true;
+	hnsw_filter_begin(scan->filter, desc->keyData, desc->numberOfKeys, scan->ef);
+	if (scan->filter->filter->impossible)
+		return false;
+	if (scan->filter->mode != FILTER_NONE)
+		scan->search->filter = &scan->filter->graph;
+	return true;
+}
+
 static void
 first_batch(IndexScanDesc desc)
 {
@@ -509,6 +569,8 @@ first_batch(IndexScanDesc desc)
 
 	scan->ef = hnsw_scan_ef(desc->indexRelation);
 	scan->search->skip_dead = desc->ignore_killed_tuples;
+	if (!begin_filter(scan, desc))
+		return;
 	for (;;)
 	{
 		hnsw_get_entry(desc->indexRelation, &entry);
@@ -518,8 +580,7 @@ first_batch(IndexScanDesc desc)
 							  SCAN_BEAM(scan->ef));
 		if (count == 0)
 			continue;
-		graph_search_begin(scan->search, 0, starts, count);
-		graph_search_run(scan->search, scan->ef);
+		search_base(scan, starts, count);
 
 		/*
 		 * Few results: vacuum may have taken away what led on to others, after
@@ -557,6 +618,9 @@ next_batch(IndexScanDesc desc)
 	/* larger steps the farther out, so that their number is small */
 	ef = Max(ef, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
 	graph_search_resume(scan->search, ef);
+	if (scan->search->filter != NULL && !scan->added_all &&
+		scan->search->best.count < (uint32) ef)
+		add_all_passing(scan, ef);
 	return collect(scan, desc, ef) > 0 || scan->result_count > 0;
 }
 
@@ -700,7 +764,8 @@ hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
 			return false;
 	}
 	desc->xs_heaptid = scan->tids[scan->tid_next++];
-	desc->xs_recheck = false;
+	desc->xs_recheck = scan->search->filter != NULL &&
+		scan->filter->filter->recheck;
 	desc->xs_recheckorderby = false;
 	return true;
 }
@@ -727,6 +792,8 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	if (hnsw_keeps_bounded(scan->index))
 		scan->bounded = (char *)
 			palloc(codec_bounded_size(&scan->index->codec.column));
+	if (scan->index->filter != NULL)
+		scan->filter = hnsw_filter_create(index, scan->index, scan->store.map);
 	scan->taken_room = 64;
 	scan->taken = (GraphFound **) palloc(scan->taken_room * sizeof(GraphFound *));
 	scan->values = (SlotId *) palloc(scan->taken_room * sizeof(SlotId));

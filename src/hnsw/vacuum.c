@@ -1098,6 +1098,9 @@ free_nodes(Vacuum *vacuum, const NodeSet *set, PageKind kind)
 	SlotId	   *values = (SlotId *) palloc(geometry->per_page * sizeof(SlotId));
 	SlotId	   *tids = (SlotId *) palloc(geometry->per_page * sizeof(SlotId));
 
+	/* before a node's slot can be another's */
+	if (kind == PAGE_RECORD && vacuum->inserter->keys != NULL)
+		hnsw_keys_clear(vacuum->inserter->keys, set->ids, set->count);
 	for (Size i = 0; i < set->count;)
 	{
 		BlockNumber block = slot_block(geometry, set->ids[i]);

@@ -67,7 +67,8 @@ typedef enum PageKind
 	PAGE_TIDS,					/* further heap TIDs of elements */
 	PAGE_RAW,					/* constants of the whole index */
 	PAGE_PIECE,					/* codes that their page has no room for */
-	PAGE_KINDS
+	PAGE_KINDS,					/* those that free space is kept of */
+	PAGE_KEYS = PAGE_KINDS		/* filter columns' keys */
 } PageKind;
 
 typedef struct PageOpaque

@@ -1,0 +1,244 @@
+/*
+ * filter.c
+ *	  Which elements fulfil a scan's conditions, and how to walk among them.
+ *
+ * A look at a few pages of keys tells which share of the elements passes.  Then
+ *
+ * - FILTER_WALK, where many pass: the walk goes on as if there were no
+ *	 conditions, and elements that fail are no results.
+ * - FILTER_ALL, where few do: the keys of all elements are tested, a pass over
+ *	 arrays, and the code of each that passes is compared.
+ * - FILTER_HOPS, in between: the walk goes through elements that pass only, and
+ *	 looks through those that fail at their neighbours (ACORN-1: Patel et al.,
+ *	 "ACORN: Performant and predicate-agnostic search over vector embeddings and
+ *	 structured data", SIGMOD 2024).  It begins at where the way down led, and at
+ *	 some that pass, from all over the index: where conditions and values depend
+ *	 on each other, none may pass near the query.
+ *
+ * Whatever the walk does not find in the end is found by testing all keys.
+ */
+#include "hnsw/hnsw.h"
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
+#include "utils/memutils.h"
+
+/* Pages of keys that are looked at beforehand, and elements on them at most */
+#define SAMPLE_PAGES	8
+#define SAMPLE_SEEDS	64
+
+/* From this share on, failing elements are worth their distance */
+#define WALK_SHARE		0.4
+
+/*
+ * So many elements, or ef_search times so many, are compared rather than walked
+ * among (see bench/RESULTS.md)
+ */
+#define ALL_ELEMENTS	2500
+#define ALL_TIMES_EF	25
+
+/* Up to so many numbers, all keys are tested before a walk in hops */
+#define BITMAP_NUMBERS	(2 * 1024 * 1024)
+
+static bool
+filter_passes_id(GraphFilter *graph, GraphId id)
+{
+	HnswFilter *filter = (HnswFilter *) graph;
+
+	if (filter->complete)
+		return id / 8 < filter->bitmap_bytes &&
+			(filter->bitmap[id / 8] >> (id % 8) & 1) != 0;
+	return hnsw_keys_pass(&filter->keys, filter->filter, id);
+}
+
+HnswFilter *
+hnsw_filter_create(Relation relation, const HnswIndex *index, BufferMap *map)
+{
+	HnswFilter *filter = (HnswFilter *) palloc0(sizeof(HnswFilter));
+
+	filter->graph.passes = filter_passes_id;
+	filter->filter = filter_create(index->filter);
+	hnsw_keys_init(&filter->keys, relation, index, map, false);
+	filter->context = CurrentMemoryContext;
+	filter->passes = (uint8 *) palloc(filter->keys.per_page);
+	filter->seeds = (GraphId *) palloc(SAMPLE_SEEDS * sizeof(GraphId));
+	return filter;
+}
+
+/* Eight bytes of 0 or 1 as the bits of one */
+static inline uint8
+pack_bits(const uint8 *bytes)
+{
+	uint64		word;
+
+	memcpy(&word, bytes, sizeof(word));
+#ifdef WORDS_BIGENDIAN
+	word = pg_bswap64(word);
+#endif
+	return (word * UINT64CONST(0x0102040810204080)) >> 56;
+}
+
+/* Elements that pass, evenly from all of them */
+static void
+choose_seeds(HnswFilter *filter)
+{
+	double		step = Max(1, filter->matching / SAMPLE_SEEDS);
+	double		seen = 0;
+
+	filter->seed_count = 0;
+	for (Size i = 0; i < filter->bitmap_bytes; i++)
+	{
+		for (uint8 bits = filter->bitmap[i]; bits != 0; bits &= bits - 1)
+		{
+			if (seen++ >= step * filter->seed_count &&
+				filter->seed_count < SAMPLE_SEEDS)
+				filter->seeds[filter->seed_count++] =
+					(GraphId) (i * 8) + pg_rightmost_one_pos32(bits);
+		}
+	}
+}
+
+/* Test the keys of all elements. */
+static void
+test_all(HnswFilter *filter)
+{
+	HnswKeys   *keys = &filter->keys;
+	Size		bytes = mul_size(keys->pages, keys->per_page / 8);
+	double		elements = 0;
+
+	if (bytes > filter->bitmap_room)
+	{
+		if (filter->bitmap != NULL)
+			pfree(filter->bitmap);
+		filter->bitmap = NULL;
+		filter->bitmap = (uint8 *) MemoryContextAllocHuge(filter->context, bytes);
+		filter->bitmap_room = bytes;
+	}
+	filter->bitmap_bytes = bytes;
+	filter->matching = 0;
+	for (uint32 number = 0; number < keys->pages; number++)
+	{
+		uint8	   *bits = filter->bitmap + (Size) number * (keys->per_page / 8);
+		uint32		used;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!hnsw_keys_pass_page(keys, filter->filter, number, &used,
+								 filter->passes))
+		{
+			memset(bits, 0, keys->per_page / 8);
+			continue;
+		}
+		elements += used;
+		for (uint32 i = 0; i < keys->per_page / 8; i++)
+		{
+			bits[i] = pack_bits(filter->passes + 8 * i);
+			filter->matching += pg_number_of_ones[bits[i]];
+		}
+	}
+	filter->share = elements > 0 ? filter->matching / elements : 0;
+	filter->complete = true;
+}
+
+/*
+ * Look at some pages of keys, all over the index: the share that passes, and
+ * some that do.
+ */
+static void
+take_sample(HnswFilter *filter)
+{
+	HnswKeys   *keys = &filter->keys;
+	uint32		pages = Min(keys->pages, SAMPLE_PAGES);
+	double		seen = 0;
+	double		passing = 0;
+
+	filter->seed_count = 0;
+	for (uint32 i = 0; i < pages; i++)
+	{
+		uint32		number = (uint64) keys->pages * i / pages;
+		uint32		matching = 0;
+		uint32		used;
+		uint32		step;
+
+		if (!hnsw_keys_pass_page(keys, filter->filter, number, &used,
+								 filter->passes))
+			continue;
+		for (uint32 k = 0; k < keys->per_page; k++)
+			matching += filter->passes[k];
+		seen += used;
+		passing += matching;
+
+		/* each page's part of the seeds, evenly */
+		step = matching / (SAMPLE_SEEDS / pages) + 1;
+		matching = 0;
+		for (uint32 k = 0; k < keys->per_page; k++)
+		{
+			if (filter->passes[k] && matching++ % step == 0)
+				filter->seeds[filter->seed_count++] = number * keys->per_page + k;
+		}
+	}
+	filter->share = seen > 0 ? passing / seen : 0;
+	filter->matching = pages > 0 ? passing * keys->pages / pages : 0;
+}
+
+void
+hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
+{
+	double		few = Max(ALL_ELEMENTS, (double) ALL_TIMES_EF * ef);
+
+	filter_set(filter->filter, keys, nkeys);
+	filter->complete = false;
+	filter->graph.two_hops = false;
+	filter->mode = FILTER_NONE;
+	if (filter->filter->impossible || filter->filter->count == 0)
+		return;
+
+	hnsw_keys_refresh(&filter->keys);
+	take_sample(filter);
+	filter->mode = FILTER_WALK;
+	if (filter->matching <= few)
+		test_all(filter);
+	if (filter->complete && filter->matching <= 2 * few)
+		filter->mode = FILTER_ALL;
+	else if (filter->share < WALK_SHARE)
+	{
+		if (!filter->complete &&
+			(double) filter->keys.pages * filter->keys.per_page <= BITMAP_NUMBERS)
+			test_all(filter);
+		if (filter->complete)
+			choose_seeds(filter);
+		filter->mode = FILTER_HOPS;
+		filter->graph.two_hops = true;
+	}
+}
+
+void
+hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef)
+{
+	GraphId		ids[GRAPH_BATCH];
+	int			count = 0;
+
+	if (!filter->complete)
+	{
+		hnsw_keys_refresh(&filter->keys);
+		test_all(filter);
+	}
+	for (Size i = 0; i < filter->bitmap_bytes; i++)
+	{
+		uint8		bits = filter->bitmap[i];
+
+		while (bits != 0)
+		{
+			ids[count++] = (GraphId) (i * 8) + pg_rightmost_one_pos32(bits);
+			bits &= bits - 1;
+			if (count < GRAPH_BATCH)
+				continue;
+			CHECK_FOR_INTERRUPTS();
+			graph_search_add(search, ids, count, false, ef);
+			count = 0;
+			if (search->found_count >= (uint32) hnsw_max_scan_tuples)
+				return;
+		}
+	}
+	graph_search_add(search, ids, count, false, ef);
+}

@@ -1,0 +1,367 @@
+/*
+ * keys.c
+ *	  Filter columns' keys of elements, on pages of their own.
+ *
+ * Keys are an array over the numbers of level 0, cut into pages: the keys of
+ * element id are in slot id % per_page of key page id / per_page.  So who knows
+ * an element's number can test its keys without reading its node, and all keys
+ * of the index are read as columns, page after page.
+ *
+ * Which block a key page is in stands in a directory: pages of block numbers,
+ * which the metapage knows.  Key pages are made when a number in their range is
+ * first used, and stay for ever.
+ *
+ * A key page has a byte for each slot that says whether its element exists: set
+ * with the keys, before anything leads to the node; cleared by vacuum before it
+ * frees the node.  Who finds it set may find the node freed, or in use again,
+ * but never anything else than a node.
+ *
+ * Locks: the metapage, then a directory page, then a key page.
+ */
+#include "hnsw/hnsw.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* Block numbers on a page of the directory */
+#define DIRECTORY_BLOCKS	((uint32) (SLOT_PAGE_ROOM / sizeof(BlockNumber)))
+
+static inline uint8 *
+page_used(Page page)
+{
+	return (uint8 *) PageGetContents(page);
+}
+
+static inline void
+page_columns(const HnswKeys *keys, Page page, uint8 **columns)
+{
+	filter_block_columns(keys->shape, page_used(page) + MAXALIGN(keys->per_page),
+						 keys->per_page, columns);
+}
+
+uint32
+hnsw_keys_per_page(const FilterShape *shape)
+{
+	uint32		count = SLOT_PAGE_ROOM / (1 + shape->entry_bytes) / 8 * 8;
+
+	while (MAXALIGN(count) + filter_block_bytes(shape, count) > SLOT_PAGE_ROOM)
+		count -= 8;
+	return count;
+}
+
+void
+hnsw_keys_init(HnswKeys *keys, Relation relation, const HnswIndex *index,
+			   BufferMap *map, bool log)
+{
+	memset(keys, 0, sizeof(*keys));
+	keys->relation = relation;
+	keys->map = map;
+	keys->shape = index->filter;
+	keys->per_page = hnsw_keys_per_page(index->filter);
+	keys->log = log;
+	keys->context = CurrentMemoryContext;
+}
+
+/* ------------------------------------------------------------------------
+ * Directory
+ */
+
+/* Make room for pages 0 .. count - 1. */
+static void
+need_pages(HnswKeys *keys, uint32 count)
+{
+	uint32		room = Max(keys->room, 64);
+
+	if (count <= keys->room)
+		return;
+	while (room < count)
+		room *= 2;
+	if (keys->blocks == NULL)
+		keys->blocks = (BlockNumber *)
+			MemoryContextAllocHuge(keys->context, mul_size(room, sizeof(BlockNumber)));
+	else
+		keys->blocks = (BlockNumber *)
+			repalloc_huge(keys->blocks, mul_size(room, sizeof(BlockNumber)));
+	keys->room = room;
+}
+
+static BlockNumber
+directory_block(HnswKeys *keys, uint32 number)
+{
+	Buffer		buffer = map_read(keys->map, META_BLOCK);
+	BlockNumber block;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	block = hnsw_page_keys(BufferGetPage(buffer))->directory[number];
+	UnlockReleaseBuffer(buffer);
+	return block;
+}
+
+void
+hnsw_keys_refresh(HnswKeys *keys)
+{
+	BlockNumber directory[HNSW_KEY_DIRECTORY];
+	Buffer		buffer = map_read(keys->map, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(directory, hnsw_page_keys(BufferGetPage(buffer))->directory,
+		   sizeof(directory));
+	UnlockReleaseBuffer(buffer);
+
+	keys->pages = 0;
+	for (uint32 i = 0; i < HNSW_KEY_DIRECTORY; i++)
+	{
+		uint32		first = i * DIRECTORY_BLOCKS;
+		const BlockNumber *blocks;
+
+		if (directory[i] == InvalidBlockNumber)
+			continue;
+		need_pages(keys, first + DIRECTORY_BLOCKS);
+		for (; keys->pages < first; keys->pages++)
+			keys->blocks[keys->pages] = InvalidBlockNumber;
+		buffer = map_read(keys->map, directory[i]);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		blocks = (const BlockNumber *) PageGetContents(BufferGetPage(buffer));
+		for (uint32 k = 0; k < DIRECTORY_BLOCKS; k++)
+		{
+			keys->blocks[first + k] = blocks[k];
+			if (blocks[k] != InvalidBlockNumber)
+				keys->pages = first + k + 1;
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* The page of the directory with a number, made if there is none yet */
+static BlockNumber
+make_directory(HnswKeys *keys, uint32 number)
+{
+	BlockNumber block;
+	Buffer		meta;
+
+	if (number >= HNSW_KEY_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" has too many elements for its filter columns",
+						RelationGetRelationName(keys->relation)),
+				 errhint("Use several partitions, each with an index of its own, or fewer filter columns.")));
+	block = directory_block(keys, number);
+	if (block != InvalidBlockNumber)
+		return block;
+
+	meta = map_read(keys->map, META_BLOCK);
+	LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
+	block = hnsw_page_keys(BufferGetPage(meta))->directory[number];
+	if (block == InvalidBlockNumber)
+	{
+		Buffer		buffer = index_extend(keys->relation, MAIN_FORKNUM);
+		PageEdit	edit;
+		Page		page;
+
+		block = BufferGetBlockNumber(buffer);
+		page_edit_begin(&edit, keys->relation, keys->log);
+		page = page_edit_page(&edit, meta, false);
+		hnsw_page_keys(page)->directory[number] = block;
+		page = page_edit_page(&edit, buffer, true);
+		slot_page_init(page, PAGE_RAW);
+		memset(PageGetContents(page), 0xFF, DIRECTORY_BLOCKS * sizeof(BlockNumber));
+		((PageHeader) page)->pd_lower += DIRECTORY_BLOCKS * sizeof(BlockNumber);
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+	}
+	UnlockReleaseBuffer(meta);
+	return block;
+}
+
+/* The block of a key page, which is made if there is none yet */
+static BlockNumber
+make_page(HnswKeys *keys, uint32 number)
+{
+	Buffer		directory = map_read(keys->map,
+									 make_directory(keys, number / DIRECTORY_BLOCKS));
+	uint32		at = number % DIRECTORY_BLOCKS;
+	BlockNumber block;
+
+	LockBuffer(directory, BUFFER_LOCK_EXCLUSIVE);
+	block = ((BlockNumber *) PageGetContents(BufferGetPage(directory)))[at];
+	if (block == InvalidBlockNumber)
+	{
+		Buffer		buffer = index_extend(keys->relation, MAIN_FORKNUM);
+		Size		bytes = MAXALIGN(keys->per_page) +
+			filter_block_bytes(keys->shape, keys->per_page);
+		PageEdit	edit;
+		Page		page;
+
+		block = BufferGetBlockNumber(buffer);
+		page_edit_begin(&edit, keys->relation, keys->log);
+		page = page_edit_page(&edit, directory, false);
+		((BlockNumber *) PageGetContents(page))[at] = block;
+		page = page_edit_page(&edit, buffer, true);
+		slot_page_init(page, PAGE_KEYS);
+		memset(PageGetContents(page), 0, bytes);
+		((PageHeader) page)->pd_lower += bytes;
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+	}
+	UnlockReleaseBuffer(directory);
+	return block;
+}
+
+/* The block of a key page; InvalidBlockNumber: none, and not to be made */
+static BlockNumber
+page_block(HnswKeys *keys, uint32 number, bool make)
+{
+	uint32		at = number % DIRECTORY_BLOCKS;
+	BlockNumber block = InvalidBlockNumber;
+
+	if (likely(number < keys->pages))
+		block = keys->blocks[number];
+	if (likely(block != InvalidBlockNumber))
+		return block;
+
+	/* new since the directory was read */
+	if (number / DIRECTORY_BLOCKS < HNSW_KEY_DIRECTORY)
+		block = directory_block(keys, number / DIRECTORY_BLOCKS);
+	if (block != InvalidBlockNumber)
+	{
+		Buffer		buffer = map_read(keys->map, block);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		block = ((BlockNumber *) PageGetContents(BufferGetPage(buffer)))[at];
+		UnlockReleaseBuffer(buffer);
+	}
+	if (block == InvalidBlockNumber)
+	{
+		if (!make)
+			return block;
+		block = make_page(keys, number);
+	}
+	need_pages(keys, number + 1);
+	for (; keys->pages <= number; keys->pages++)
+		keys->blocks[keys->pages] = InvalidBlockNumber;
+	return keys->blocks[number] = block;
+}
+
+/* ------------------------------------------------------------------------
+ * Keys
+ */
+
+void
+hnsw_keys_put(HnswKeys *keys, GraphId id, const uint8 *entry)
+{
+	Buffer		buffer = map_read(keys->map,
+								  page_block(keys, id / keys->per_page, true));
+	uint8	   *columns[FILTER_MAX_COLUMNS];
+	PageEdit	edit;
+	Page		page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&edit, keys->relation, keys->log);
+	page = page_edit_page(&edit, buffer, false);
+	page_columns(keys, page, columns);
+	filter_put(keys->shape, columns, id % keys->per_page, entry);
+	page_used(page)[id % keys->per_page] = 1;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+}
+
+bool
+hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry)
+{
+	BlockNumber block = page_block(keys, id / keys->per_page, false);
+	uint8		own[FILTER_MAX_COLUMNS * FILTER_MAX_WIDTH];
+	uint8	   *columns[FILTER_MAX_COLUMNS];
+	Buffer		buffer;
+
+	if (block == InvalidBlockNumber)
+		return false;
+	buffer = map_read(keys->map, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page_columns(keys, BufferGetPage(buffer), columns);
+	filter_get(keys->shape, columns, id % keys->per_page, own);
+	UnlockReleaseBuffer(buffer);
+	return memcmp(own, entry, keys->shape->entry_bytes) == 0;
+}
+
+void
+hnsw_keys_clear(HnswKeys *keys, const GraphId *ids, Size count)
+{
+	for (Size i = 0; i < count;)
+	{
+		uint32		number = ids[i] / keys->per_page;
+		BlockNumber block = page_block(keys, number, false);
+		Buffer		buffer;
+		PageEdit	edit;
+		Page		page;
+
+		CHECK_FOR_INTERRUPTS();
+		if (block == InvalidBlockNumber)
+		{
+			/* a crash may have come before its keys */
+			i++;
+			continue;
+		}
+		buffer = map_read(keys->map, block);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_edit_begin(&edit, keys->relation, keys->log);
+		page = page_edit_page(&edit, buffer, false);
+		for (; i < count && ids[i] / keys->per_page == number; i++)
+			page_used(page)[ids[i] % keys->per_page] = 0;
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Tests
+ */
+
+bool
+hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id)
+{
+	BlockNumber block = page_block(keys, id / keys->per_page, false);
+	uint32		slot = id % keys->per_page;
+	uint8	   *columns[FILTER_MAX_COLUMNS];
+	Buffer		buffer;
+	Page		page;
+	bool		passes;
+
+	if (block == InvalidBlockNumber)
+		return false;
+	page = (Page) unconstify(char *, map_peek(keys->map, block, &buffer));
+	page_columns(keys, page, columns);
+	passes = page_used(page)[slot] && filter_passes(filter, columns, slot);
+	if (likely(map_still(keys->map, block, buffer)))
+		return passes;
+
+	buffer = map_read(keys->map, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	page_columns(keys, page, columns);
+	passes = page_used(page)[slot] && filter_passes(filter, columns, slot);
+	UnlockReleaseBuffer(buffer);
+	return passes;
+}
+
+bool
+hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
+					uint32 *used, uint8 *passes)
+{
+	uint8	   *columns[FILTER_MAX_COLUMNS];
+	Buffer		buffer;
+	Page		page;
+
+	*used = 0;
+	if (keys->blocks[number] == InvalidBlockNumber)
+		return false;
+	buffer = map_read(keys->map, keys->blocks[number]);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	memcpy(passes, page_used(page), keys->per_page);
+	for (uint32 i = 0; i < keys->per_page; i++)
+		*used += passes[i];
+	page_columns(keys, page, columns);
+	filter_pass_many(filter, columns, keys->per_page, passes);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
