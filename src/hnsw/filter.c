@@ -66,17 +66,25 @@ hnsw_filter_create(Relation relation, const HnswIndex *index, BufferMap *map)
 	return filter;
 }
 
-/* Eight bytes of 0 or 1 as the bits of one */
-static inline uint8
-pack_bits(const uint8 *bytes)
+/* Bytes of 0 or 1 as bits, count of them, a multiple of 8; returns how many are 1 */
+static uint32
+pack_bits(const uint8 *bytes, uint32 count, uint8 *bits)
 {
-	uint64		word;
+	uint32		ones = 0;
 
-	memcpy(&word, bytes, sizeof(word));
+	for (uint32 i = 0; i < count / 8; i++)
+	{
+		uint64		word;
+
+		memcpy(&word, bytes + 8 * i, sizeof(word));
 #ifdef WORDS_BIGENDIAN
-	word = pg_bswap64(word);
+		word = pg_bswap64(word);
 #endif
-	return (word * UINT64CONST(0x0102040810204080)) >> 56;
+		/* each product brings one byte's bit to its place in the highest byte */
+		bits[i] = (word * UINT64CONST(0x0102040810204080)) >> 56;
+		ones += (word * UINT64CONST(0x0101010101010101)) >> 56;
+	}
+	return ones;
 }
 
 /* Elements that pass, evenly from all of them */
@@ -105,7 +113,7 @@ test_all(HnswFilter *filter)
 {
 	HnswKeys   *keys = &filter->keys;
 	Size		bytes = mul_size(keys->pages, keys->per_page / 8);
-	double		elements = 0;
+	double		matching;
 
 	if (bytes > filter->bitmap_room)
 	{
@@ -116,27 +124,20 @@ test_all(HnswFilter *filter)
 		filter->bitmap_room = bytes;
 	}
 	filter->bitmap_bytes = bytes;
-	filter->matching = 0;
+	matching = 0;
 	for (uint32 number = 0; number < keys->pages; number++)
 	{
 		uint8	   *bits = filter->bitmap + (Size) number * (keys->per_page / 8);
-		uint32		used;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!hnsw_keys_pass_page(keys, filter->filter, number, &used,
-								 filter->passes))
-		{
+		if (hnsw_keys_pass_page(keys, filter->filter, number, NULL,
+								filter->passes))
+			matching += pack_bits(filter->passes, keys->per_page, bits);
+		else
 			memset(bits, 0, keys->per_page / 8);
-			continue;
-		}
-		elements += used;
-		for (uint32 i = 0; i < keys->per_page / 8; i++)
-		{
-			bits[i] = pack_bits(filter->passes + 8 * i);
-			filter->matching += pg_number_of_ones[bits[i]];
-		}
 	}
-	filter->share = elements > 0 ? filter->matching / elements : 0;
+	filter->matching = matching;
+	filter->share = filter->elements > 0 ? matching / filter->elements : 0;
 	filter->complete = true;
 }
 
@@ -148,37 +149,42 @@ static void
 take_sample(HnswFilter *filter)
 {
 	HnswKeys   *keys = &filter->keys;
-	uint32		pages = Min(keys->pages, SAMPLE_PAGES);
+	uint32		pages = Min(keys->page_count, SAMPLE_PAGES);
+	uint32		sampled = 0;
 	double		seen = 0;
 	double		passing = 0;
 
 	filter->seed_count = 0;
-	for (uint32 i = 0; i < pages; i++)
+	for (uint32 number = 0, page = 0; number < keys->pages && sampled < pages; number++)
 	{
-		uint32		number = (uint64) keys->pages * i / pages;
 		uint32		matching = 0;
 		uint32		used;
 		uint32		step;
 
-		if (!hnsw_keys_pass_page(keys, filter->filter, number, &used,
-								 filter->passes))
+		/* of those that there are, evenly */
+		if (keys->blocks[number] == InvalidBlockNumber ||
+			page++ < (uint64) keys->page_count * sampled / pages)
 			continue;
-		for (uint32 k = 0; k < keys->per_page; k++)
-			matching += filter->passes[k];
+		sampled++;
+		(void) hnsw_keys_pass_page(keys, filter->filter, number, &used,
+								   filter->passes);
+		for (uint32 i = 0; i < keys->per_page; i++)
+			matching += filter->passes[i];
 		seen += used;
 		passing += matching;
 
 		/* each page's part of the seeds, evenly */
 		step = matching / (SAMPLE_SEEDS / pages) + 1;
 		matching = 0;
-		for (uint32 k = 0; k < keys->per_page; k++)
+		for (uint32 i = 0; i < keys->per_page; i++)
 		{
-			if (filter->passes[k] && matching++ % step == 0)
-				filter->seeds[filter->seed_count++] = number * keys->per_page + k;
+			if (filter->passes[i] && matching++ % step == 0)
+				filter->seeds[filter->seed_count++] = number * keys->per_page + i;
 		}
 	}
 	filter->share = seen > 0 ? passing / seen : 0;
-	filter->matching = pages > 0 ? passing * keys->pages / pages : 0;
+	filter->elements = sampled > 0 ? seen * keys->page_count / sampled : 0;
+	filter->matching = filter->elements * filter->share;
 }
 
 void
@@ -226,11 +232,23 @@ hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef)
 	for (Size i = 0; i < filter->bitmap_bytes; i++)
 	{
 		uint8		bits = filter->bitmap[i];
+		uint64		word = 0;
 
-		while (bits != 0)
+		/* long stretches without one that passes */
+		if (bits == 0)
+		{
+			while (i + 1 + sizeof(word) <= filter->bitmap_bytes)
+			{
+				memcpy(&word, filter->bitmap + i + 1, sizeof(word));
+				if (word != 0)
+					break;
+				i += sizeof(word);
+			}
+			continue;
+		}
+		for (; bits != 0; bits &= bits - 1)
 		{
 			ids[count++] = (GraphId) (i * 8) + pg_rightmost_one_pos32(bits);
-			bits &= bits - 1;
 			if (count < GRAPH_BATCH)
 				continue;
 			CHECK_FOR_INTERRUPTS();

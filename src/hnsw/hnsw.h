@@ -241,7 +241,8 @@ typedef struct HnswKeys
 	bool		log;			/* changes go to WAL */
 	MemoryContext context;
 	BlockNumber *blocks;		/* of key pages; InvalidBlockNumber: none known */
-	uint32		pages;
+	uint32		pages;			/* in blocks */
+	uint32		page_count;		/* that there were when it was read */
 	uint32		room;
 } HnswKeys;
 
@@ -271,8 +272,8 @@ extern void hnsw_keys_clear(HnswKeys *keys, const GraphId *ids, Size count);
 extern bool hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id);
 
 /*
- * The same of all elements of a page, into passes, per_page of 0 or 1; *used
- * elements exist.  False if there is no such page.
+ * The same of all elements of a page, into passes, per_page of 0 or 1.  *used,
+ * unless NULL, is how many exist.  False if there is no such page.
  */
 extern bool hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter,
 								uint32 number, uint32 *used, uint8 *passes);
@@ -297,7 +298,8 @@ typedef struct HnswFilter
 	MemoryContext context;
 	HnswFilterMode mode;
 	double		share;			/* of elements that pass */
-	double		matching;		/* elements that pass: an estimate, or all */
+	double		elements;		/* in the index: an estimate */
+	double		matching;		/* of them pass: an estimate, or all */
 	bool		complete;		/* bitmap says which */
 	uint8	   *bitmap;
 	Size		bitmap_bytes;

@@ -109,6 +109,7 @@ hnsw_keys_refresh(HnswKeys *keys)
 	UnlockReleaseBuffer(buffer);
 
 	keys->pages = 0;
+	keys->page_count = 0;
 	for (uint32 i = 0; i < HNSW_KEY_DIRECTORY; i++)
 	{
 		uint32		first = i * DIRECTORY_BLOCKS;
@@ -125,8 +126,10 @@ hnsw_keys_refresh(HnswKeys *keys)
 		for (uint32 k = 0; k < DIRECTORY_BLOCKS; k++)
 		{
 			keys->blocks[first + k] = blocks[k];
-			if (blocks[k] != InvalidBlockNumber)
-				keys->pages = first + k + 1;
+			if (blocks[k] == InvalidBlockNumber)
+				continue;
+			keys->pages = first + k + 1;
+			keys->page_count++;
 		}
 		UnlockReleaseBuffer(buffer);
 	}
@@ -351,15 +354,18 @@ hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
 	Buffer		buffer;
 	Page		page;
 
-	*used = 0;
 	if (keys->blocks[number] == InvalidBlockNumber)
 		return false;
 	buffer = map_read(keys->map, keys->blocks[number]);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
 	memcpy(passes, page_used(page), keys->per_page);
-	for (uint32 i = 0; i < keys->per_page; i++)
-		*used += passes[i];
+	if (used != NULL)
+	{
+		*used = 0;
+		for (uint32 i = 0; i < keys->per_page; i++)
+			*used += passes[i];
+	}
 	page_columns(keys, page, columns);
 	filter_pass_many(filter, columns, keys->per_page, passes);
 	UnlockReleaseBuffer(buffer);

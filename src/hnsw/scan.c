@@ -543,7 +543,7 @@ first_batch(IndexScanDesc desc)
 	GraphEntry	entry;
 	GraphEntry	now;
 	GraphId		starts[SCAN_MAX_BEAM];
-	int			count;
+	int			count = 0;
 	int			attempts = 0;
 
 	if (desc->numberOfOrderBys == 0)
@@ -576,17 +576,22 @@ first_batch(IndexScanDesc desc)
 		hnsw_get_entry(desc->indexRelation, &entry);
 		if (entry.level < 0)
 			return;
-		count = graph_descend(scan->search, entry, 0, starts,
-							  SCAN_BEAM(scan->ef));
-		if (count == 0)
-			continue;
+
+		/* who compares all that fulfil the conditions begins nowhere */
+		if (scan->search->filter == NULL || scan->filter->mode != FILTER_ALL)
+		{
+			count = graph_descend(scan->search, entry, 0, starts,
+								  SCAN_BEAM(scan->ef));
+			if (count == 0)
+				continue;
+		}
 		search_base(scan, starts, count);
 
 		/*
 		 * Few results: vacuum may have taken away what led on to others, after
 		 * its number was read.  What it has put in its place is there by now.
 		 */
-		if (scan->search->best.count >= (uint32) scan->ef ||
+		if (scan->search->best.count >= (uint32) scan->ef || scan->added_all ||
 			++attempts == MAX_ATTEMPTS)
 			break;
 		hnsw_get_entry(desc->indexRelation, &now);
