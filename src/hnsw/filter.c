@@ -91,19 +91,20 @@ pack_bits(const uint8 *bytes, uint32 count, uint8 *bits)
 static void
 choose_seeds(HnswFilter *filter)
 {
-	double		step = Max(1, filter->matching / SAMPLE_SEEDS);
-	double		seen = 0;
+	uint64		seen = 0;
+	uint64		next = 0;
 
 	filter->seed_count = 0;
-	for (Size i = 0; i < filter->bitmap_bytes; i++)
+	for (Size i = 0; i < filter->bitmap_bytes && filter->seed_count < SAMPLE_SEEDS; i++)
 	{
-		for (uint8 bits = filter->bitmap[i]; bits != 0; bits &= bits - 1)
-		{
-			if (seen++ >= step * filter->seed_count &&
-				filter->seed_count < SAMPLE_SEEDS)
-				filter->seeds[filter->seed_count++] =
-					(GraphId) (i * 8) + pg_rightmost_one_pos32(bits);
-		}
+		uint8		bits = filter->bitmap[i];
+
+		seen += pg_number_of_ones[bits];
+		if (seen <= next)
+			continue;
+		filter->seeds[filter->seed_count++] = (GraphId) (i * 8) +
+			pg_rightmost_one_pos32(bits);
+		next = (uint64) (filter->matching * filter->seed_count / SAMPLE_SEEDS);
 	}
 }
 
@@ -195,6 +196,7 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 	filter_set(filter->filter, keys, nkeys);
 	filter->complete = false;
 	filter->graph.two_hops = false;
+	filter->graph.far = false;
 	filter->mode = FILTER_NONE;
 	if (filter->filter->impossible || filter->filter->count == 0)
 		return;

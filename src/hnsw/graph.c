@@ -404,11 +404,12 @@ read_neighbors(GraphSearch *search, GraphId id, NeighborsArg *neighbors)
 }
 
 /*
- * With two_hops, enough of a node's neighbours that pass are found, when they
- * are as many as a node has at upper levels: more of them cost more than they
- * are worth.
+ * With two_hops, enough neighbours of a node that pass: as many as a node has at
+ * upper levels and some more.  Where those near the query fail, the way to those
+ * that pass is longer, and there are fewer ways.
  */
-#define HOPS_ENOUGH(shape)	((shape)->m)
+#define HOPS_ENOUGH(m)		((m) + (m) / 4)
+#define HOPS_ENOUGH_FAR(m)	(2 * (m) + (m) / 2)
 
 /*
  * The fresh neighbours of a node that pass, and if those are too few, of its
@@ -422,7 +423,9 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 	NeighborsArg near;
 	NeighborsArg far;
 	int			failing = 0;
+	int			seen = 0;
 	int			count = 0;
+	int			enough;
 
 	read_neighbors(search, search->found[index].id, &near);
 	for (int i = 0; i < near.count; i++)
@@ -433,10 +436,20 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 			continue;
 		if (!filter->passes(filter, id))
 			near.ids[failing++] = id;
-		else if (visited_add(search, id))
-			ids[count++] = id;
+		else
+		{
+			seen++;
+			if (visited_add(search, id))
+				ids[count++] = id;
+		}
 	}
-	for (int i = 0; i < failing && count < HOPS_ENOUGH(search->shape); i++)
+
+	/* only a starting point fails */
+	if (seen == 0 && (search->found[index].state & GRAPH_SKIP))
+		filter->far = true;
+	enough = filter->far ? HOPS_ENOUGH_FAR(search->shape->m)
+		: HOPS_ENOUGH(search->shape->m);
+	for (int i = 0; i < failing && seen < enough; i++)
 	{
 		if (i + 1 < failing)
 			search->store->foresee(search->store, search->level, near.ids[i + 1]);
@@ -449,8 +462,10 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 		{
 			GraphId		id = far.ids[k];
 
-			if (id != NO_SLOT && filter->passes(filter, id) &&
-				visited_add(search, id))
+			if (id == NO_SLOT || !filter->passes(filter, id))
+				continue;
+			seen++;
+			if (visited_add(search, id))
 				ids[count++] = id;
 		}
 	}

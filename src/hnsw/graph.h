@@ -252,6 +252,7 @@ struct GraphFilter
 {
 	bool		(*passes) (GraphFilter *filter, GraphId id);
 	bool		two_hops;
+	bool		far;			/* set by a search: near the query, none passes */
 };
 
 /*
