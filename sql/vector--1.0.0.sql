@@ -1337,3 +1337,12 @@ CREATE FUNCTION ivf_drift(index regclass, OUT lists integer, OUT trained boolean
 
 CREATE FUNCTION ivf_recall(index regclass, OUT probes integer, OUT recall real) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 24;
+
+-- index scans
+
+CREATE FUNCTION vector_last_scan(OUT index regclass, OUT mode text, OUT searches bigint, OUT batches bigint,
+	OUT visited bigint, OUT filtered bigint, OUT distances bigint, OUT reread bigint, OUT returned bigint) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vector_last_scan() IS
+	'what the index scan of this session that ended last has done';

@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 
 #include "index/heap_value.h"
+#include "index/scan_stats.h"
 #include "math/topk/topk.h"
 
 /*
@@ -81,6 +82,7 @@ typedef struct Candidate
 
 typedef struct HnswScan
 {
+	ScanStats	stats;			/* first */
 	HnswIndex  *index;
 	PageStore	store;
 	CodecQuery *query;
@@ -95,6 +97,7 @@ typedef struct HnswScan
 	int			ef;
 	int			batch;			/* how many there have been */
 	int			quota;			/* elements still to return from this one */
+	uint32		counted;		/* of what was found, in stats */
 
 	GraphFound **taken;
 	int			taken_room;
@@ -320,6 +323,7 @@ make_exact(IndexScanDesc desc, Candidate *result)
 		}
 		scan->tid_count = 0;
 	}
+	scan->stats.reread++;
 	if (value == NULL)
 		return false;
 	result->low = result->high =
@@ -472,6 +476,10 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 	}
 	scan->quota = ef;
 	scan->batch++;
+	scan->stats.batches++;
+	scan->stats.visited += scan->search->found_count - scan->counted;
+	scan->counted = scan->search->found_count;
+	scan->stats.distances = scan->search->distances;
 	return count;
 }
 
@@ -557,6 +565,9 @@ first_batch(IndexScanDesc desc)
 
 	pgstat_count_index_scan(desc->indexRelation);
 	count_index_search(desc);
+	scan->stats.searches++;
+	scan->stats.mode = SCAN_GRAPH;
+	scan->counted = 0;
 	MemoryContextReset(scan->query_context);
 	caller = MemoryContextSwitchTo(scan->query_context);
 	if (!(order->sk_flags & SK_ISNULL))
@@ -769,6 +780,7 @@ hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
 			return false;
 	}
 	desc->xs_heaptid = scan->tids[scan->tid_next++];
+	scan->stats.returned++;
 	desc->xs_recheck = scan->search->filter != NULL &&
 		scan->filter->filter->recheck;
 	desc->xs_recheckorderby = false;
@@ -785,6 +797,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
 	HnswScan   *scan = (HnswScan *) palloc0(sizeof(HnswScan));
 
+	scan_stats_begin(&scan->stats, index);
 	scan->index = hnsw_open(index);
 	page_store_init(&scan->store, index, scan->index, false);
 	scan->query = codec_query_create(&scan->index->codec, &scan->store.values,
@@ -843,6 +856,7 @@ hnsw_end_scan(IndexScanDesc desc)
 
 	if (scan->heap_values != NULL)
 		heap_values_end(scan->heap_values);
+	scan_stats_end(&scan->stats);
 	MemoryContextDelete(scan->query_context);
 	pfree(scan);
 }

@@ -40,6 +40,7 @@
 #include "utils/snapmgr.h"
 
 #include "index/heap_value.h"
+#include "index/scan_stats.h"
 #include "math/distance/distance.h"
 #include "math/topk/topk.h"
 #include "types/detoast.h"
@@ -78,6 +79,7 @@ typedef struct IvfResult
 
 typedef struct IvfScan
 {
+	ScanStats	stats;			/* first */
 	IvfIndex   *index;
 	IvfCoarse  *coarse;
 	HeapValues *heap_values;	/* made when first needed */
@@ -352,6 +354,9 @@ read_page(IvfScan *scan, Page page, float base, float slack)
 
 	if (count == 0)
 		return;
+	scan->stats.visited += count;
+	if (!scan->constant)
+		scan->stats.distances += count;
 	make_room(scan, count);
 	found = scan->found + scan->found_count;
 	memcpy(scan->tids + scan->found_count, ivf_page_tids(layout, page),
@@ -696,6 +701,7 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 											  desc->xs_snapshot);
 		MemoryContextSwitchTo(caller);
 	}
+	scan->stats.reread++;
 	value = heap_values_get(scan->heap_values, &first->tid, &all_dead);
 	if (value == NULL)
 	{
@@ -827,6 +833,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	int			count;
 	int			first = scan->result_count;
 
+	scan->stats.batches++;
 	if (scan->dedupe)
 		remove_doubles(scan);
 	count = scan->best.count;
@@ -915,6 +922,8 @@ first_batch(IndexScanDesc desc)
 
 	pgstat_count_index_scan(desc->indexRelation);
 	count_index_search(desc);
+	scan->stats.searches++;
+	scan->stats.mode = SCAN_LISTS;
 	MemoryContextReset(scan->query_context);
 	caller = MemoryContextSwitchTo(scan->query_context);
 	scan->value = NULL;
@@ -1015,6 +1024,7 @@ ivf_get_tuple(IndexScanDesc desc, ScanDirection direction)
 		if (!next_batch(desc))
 			return false;
 	}
+	scan->stats.returned++;
 	desc->xs_recheck = false;
 	desc->xs_recheckorderby = false;
 	return true;
@@ -1037,6 +1047,7 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->scan_context = context;
 	scan->query_context = AllocSetContextCreate(context, "ivf scan query",
 												ALLOCSET_SMALL_SIZES);
+	scan_stats_begin(&scan->stats, index);
 	scan->index = ivf_open(index);
 	scan->coarse = ivf_coarse_create(scan->index);
 	scan->was_read = (bool *) palloc0(mul_size(scan->index->meta.lists, sizeof(bool)));
@@ -1090,5 +1101,6 @@ ivf_end_scan(IndexScanDesc desc)
 
 	if (scan->heap_values != NULL)
 		heap_values_end(scan->heap_values);
+	scan_stats_end(&scan->stats);
 	MemoryContextDelete(scan->scan_context);
 }
