@@ -483,6 +483,8 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 	scan->stats.visited += scan->search->found_count - scan->counted;
 	scan->counted = scan->search->found_count;
 	scan->stats.distances = scan->search->distances;
+	if (scan->filter != NULL)
+		scan->stats.filtered = scan->filter->failed;
 	return count;
 }
 
@@ -495,6 +497,7 @@ add_all_passing(HnswScan *scan, int ef)
 {
 	hnsw_filter_add_all(scan->filter, scan->search, ef);
 	scan->added_all = true;
+	scan->stats.mode = SCAN_ALL_PASSING;
 }
 
 /* The first walk at level 0, as the conditions want it; from count starts */
@@ -527,13 +530,6 @@ static bool
 begin_filter(HnswScan *scan, IndexScanDesc desc)
 {
 	scan->search->filter = NULL;
-	for (int i = 0; i < desc->numberOfKeys; i++)
-	{
-		/* nulls are not in the index */
-		if (desc->keyData[i].sk_attno == 1 &&
-			(desc->keyData[i].sk_flags & SK_SEARCHNULL))
-			return false;
-	}
 	if (scan->filter == NULL || desc->numberOfKeys == 0)
 		return true;
 	hnsw_filter_begin(scan->filter, desc->keyData, desc->numberOfKeys, scan->ef);
@@ -541,6 +537,8 @@ begin_filter(HnswScan *scan, IndexScanDesc desc)
 		return false;
 	if (scan->filter->mode != FILTER_NONE)
 		scan->search->filter = &scan->filter->graph;
+	if (scan->filter->mode == FILTER_HOPS)
+		scan->stats.mode = SCAN_GRAPH_PASSING;
 	return true;
 }
 

@@ -751,12 +751,14 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 	}
 }
 
-/* Is it the table whose rows a statement changes, all that meet a condition? */
+/*
+ * Does a statement change the rows that it finds?  Not those, then, that an
+ * index happens to find.
+ */
 static bool
-is_changed(PlannerInfo *root, Index rti)
+changes_rows(const Query *parse)
 {
-	return root->parse->commandType != CMD_SELECT &&
-		bms_is_member(rti, root->all_result_relids);
+	return parse->commandType != CMD_SELECT && parse->commandType != CMD_INSERT;
 }
 
 /* set_rel_pathlist_hook */
@@ -768,7 +770,7 @@ index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
-	if (rte->rtekind != RTE_RELATION || is_changed(root, rti))
+	if (rte->rtekind != RTE_RELATION || changes_rows(root->parse))
 		return;
 	foreach(cell, rel->indexlist)
 		add_index_paths(root, lfirst_node(IndexOptInfo, cell));
