@@ -806,6 +806,150 @@ CREATE OPERATOR CLASS sparsevec_ops
 	FUNCTION 1 sparsevec_hash(sparsevec),
 	FUNCTION 2 sparsevec_hash_extended(sparsevec, bigint);
 
+-- vector: spheres
+
+CREATE TYPE sphere_vector AS (center vector, radius double precision);
+
+CREATE FUNCTION sphere(vector, double precision) RETURNS sphere_vector
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ROW($1, $2)::sphere_vector;
+
+CREATE FUNCTION vector_l2_in_sphere(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION vector_ip_in_sphere(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION vector_cosine_in_sphere(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION vector_l1_in_sphere(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR <<->> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_l2_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_ip_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_cosine_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_l1_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+-- halfvec: spheres
+
+CREATE TYPE sphere_halfvec AS (center halfvec, radius double precision);
+
+CREATE FUNCTION sphere(halfvec, double precision) RETURNS sphere_halfvec
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ROW($1, $2)::sphere_halfvec;
+
+CREATE FUNCTION halfvec_l2_in_sphere(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION halfvec_ip_in_sphere(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION halfvec_cosine_in_sphere(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION halfvec_l1_in_sphere(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR <<->> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_l2_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_ip_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_cosine_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_l1_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+-- sparsevec: spheres
+
+CREATE TYPE sphere_sparsevec AS (center sparsevec, radius double precision);
+
+CREATE FUNCTION sphere(sparsevec, double precision) RETURNS sphere_sparsevec
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ROW($1, $2)::sphere_sparsevec;
+
+CREATE FUNCTION sparsevec_l2_in_sphere(sparsevec, sphere_sparsevec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION sparsevec_ip_in_sphere(sparsevec, sphere_sparsevec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION sparsevec_cosine_in_sphere(sparsevec, sphere_sparsevec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION sparsevec_l1_in_sphere(sparsevec, sphere_sparsevec) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR <<->> (
+	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_l2_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_ip_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_cosine_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_l1_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+-- bit: spheres
+
+CREATE TYPE sphere_bit AS (center pg_catalog.bit, radius double precision);
+
+CREATE FUNCTION sphere(bit, double precision) RETURNS sphere_bit
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ROW($1, $2)::sphere_bit;
+
+CREATE FUNCTION bit_hamming_in_sphere(bit, sphere_bit) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION bit_jaccard_in_sphere(bit, sphere_bit) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR <<~>> (
+	LEFTARG = bit, RIGHTARG = sphere_bit, FUNCTION = bit_hamming_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
+CREATE OPERATOR <<%>> (
+	LEFTARG = bit, RIGHTARG = sphere_bit, FUNCTION = bit_jaccard_in_sphere,
+	RESTRICT = areasel, JOIN = areajoinsel
+);
+
 -- hnsw access method
 
 CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
@@ -829,39 +973,46 @@ CREATE FUNCTION hnsw_sparsevec_support(internal) RETURNS internal
 CREATE OPERATOR CLASS vector_l2_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 vector_l2_squared_distance(vector, vector);
 
 CREATE OPERATOR CLASS vector_ip_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector);
 
 CREATE OPERATOR CLASS vector_cosine_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector),
 	FUNCTION 2 vector_norm(vector);
 
 CREATE OPERATOR CLASS vector_l1_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (vector, sphere_vector),
 	FUNCTION 1 l1_distance(vector, vector);
 
 CREATE OPERATOR CLASS halfvec_l2_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_l2_squared_distance(halfvec, halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 
 CREATE OPERATOR CLASS halfvec_ip_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 
 CREATE OPERATOR CLASS halfvec_cosine_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 2 l2_norm(halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
@@ -869,24 +1020,28 @@ CREATE OPERATOR CLASS halfvec_cosine_ops
 CREATE OPERATOR CLASS halfvec_l1_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (halfvec, sphere_halfvec),
 	FUNCTION 1 l1_distance(halfvec, halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 
 CREATE OPERATOR CLASS sparsevec_l2_ops
 	FOR TYPE sparsevec USING hnsw AS
 	OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 sparsevec_l2_squared_distance(sparsevec, sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 
 CREATE OPERATOR CLASS sparsevec_ip_ops
 	FOR TYPE sparsevec USING hnsw AS
 	OPERATOR 1 <#> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 sparsevec_negative_inner_product(sparsevec, sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 
 CREATE OPERATOR CLASS sparsevec_cosine_ops
 	FOR TYPE sparsevec USING hnsw AS
 	OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 sparsevec_negative_inner_product(sparsevec, sparsevec),
 	FUNCTION 2 l2_norm(sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
@@ -894,18 +1049,21 @@ CREATE OPERATOR CLASS sparsevec_cosine_ops
 CREATE OPERATOR CLASS sparsevec_l1_ops
 	FOR TYPE sparsevec USING hnsw AS
 	OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 l1_distance(sparsevec, sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 
 CREATE OPERATOR CLASS bit_hamming_ops
 	FOR TYPE bit USING hnsw AS
 	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 2 <<~>> (bit, sphere_bit),
 	FUNCTION 1 hamming_distance(bit, bit),
 	FUNCTION 3 hnsw_bit_support(internal);
 
 CREATE OPERATOR CLASS bit_jaccard_ops
 	FOR TYPE bit USING hnsw AS
 	OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 2 <<%>> (bit, sphere_bit),
 	FUNCTION 1 jaccard_distance(bit, bit),
 	FUNCTION 3 hnsw_bit_support(internal);
 
@@ -943,12 +1101,14 @@ CREATE FUNCTION ivfflat_bit_support(internal) RETURNS internal
 CREATE OPERATOR CLASS vector_l2_ops
 	DEFAULT FOR TYPE vector USING ivfflat AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 vector_l2_squared_distance(vector, vector),
 	FUNCTION 3 l2_distance(vector, vector);
 
 CREATE OPERATOR CLASS vector_ip_ops
 	FOR TYPE vector USING ivfflat AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector),
 	FUNCTION 3 vector_spherical_distance(vector, vector),
 	FUNCTION 4 vector_norm(vector);
@@ -956,6 +1116,7 @@ CREATE OPERATOR CLASS vector_ip_ops
 CREATE OPERATOR CLASS vector_cosine_ops
 	FOR TYPE vector USING ivfflat AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector),
 	FUNCTION 2 vector_norm(vector),
 	FUNCTION 3 vector_spherical_distance(vector, vector),
@@ -964,11 +1125,13 @@ CREATE OPERATOR CLASS vector_cosine_ops
 CREATE OPERATOR CLASS vector_l1_ops
 	FOR TYPE vector USING ivfflat AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (vector, sphere_vector),
 	FUNCTION 1 l1_distance(vector, vector);
 
 CREATE OPERATOR CLASS halfvec_l2_ops
 	FOR TYPE halfvec USING ivfflat AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_l2_squared_distance(halfvec, halfvec),
 	FUNCTION 3 l2_distance(halfvec, halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
@@ -976,6 +1139,7 @@ CREATE OPERATOR CLASS halfvec_l2_ops
 CREATE OPERATOR CLASS halfvec_ip_ops
 	FOR TYPE halfvec USING ivfflat AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 3 halfvec_spherical_distance(halfvec, halfvec),
 	FUNCTION 4 l2_norm(halfvec),
@@ -984,6 +1148,7 @@ CREATE OPERATOR CLASS halfvec_ip_ops
 CREATE OPERATOR CLASS halfvec_cosine_ops
 	FOR TYPE halfvec USING ivfflat AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 2 l2_norm(halfvec),
 	FUNCTION 3 halfvec_spherical_distance(halfvec, halfvec),
@@ -993,12 +1158,14 @@ CREATE OPERATOR CLASS halfvec_cosine_ops
 CREATE OPERATOR CLASS halfvec_l1_ops
 	FOR TYPE halfvec USING ivfflat AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (halfvec, sphere_halfvec),
 	FUNCTION 1 l1_distance(halfvec, halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
 
 CREATE OPERATOR CLASS bit_hamming_ops
 	FOR TYPE bit USING ivfflat AS
 	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 2 <<~>> (bit, sphere_bit),
 	FUNCTION 1 hamming_distance(bit, bit),
 	FUNCTION 3 hamming_distance(bit, bit),
 	FUNCTION 5 ivfflat_bit_support(internal);
@@ -1008,34 +1175,40 @@ CREATE OPERATOR CLASS bit_hamming_ops
 CREATE OPERATOR CLASS vector_l2_ops
 	DEFAULT FOR TYPE vector USING ivfpq AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 vector_l2_squared_distance(vector, vector);
 
 CREATE OPERATOR CLASS vector_ip_ops
 	FOR TYPE vector USING ivfpq AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector);
 
 CREATE OPERATOR CLASS vector_cosine_ops
 	FOR TYPE vector USING ivfpq AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector),
 	FUNCTION 2 vector_norm(vector);
 
 CREATE OPERATOR CLASS halfvec_l2_ops
 	FOR TYPE halfvec USING ivfpq AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_l2_squared_distance(halfvec, halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
 
 CREATE OPERATOR CLASS halfvec_ip_ops
 	FOR TYPE halfvec USING ivfpq AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
 
 CREATE OPERATOR CLASS halfvec_cosine_ops
 	FOR TYPE halfvec USING ivfpq AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 2 l2_norm(halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
@@ -1045,34 +1218,40 @@ CREATE OPERATOR CLASS halfvec_cosine_ops
 CREATE OPERATOR CLASS vector_l2_ops
 	DEFAULT FOR TYPE vector USING ivfrabitq AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 vector_l2_squared_distance(vector, vector);
 
 CREATE OPERATOR CLASS vector_ip_ops
 	FOR TYPE vector USING ivfrabitq AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector);
 
 CREATE OPERATOR CLASS vector_cosine_ops
 	FOR TYPE vector USING ivfrabitq AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 vector_negative_inner_product(vector, vector),
 	FUNCTION 2 vector_norm(vector);
 
 CREATE OPERATOR CLASS halfvec_l2_ops
 	FOR TYPE halfvec USING ivfrabitq AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_l2_squared_distance(halfvec, halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
 
 CREATE OPERATOR CLASS halfvec_ip_ops
 	FOR TYPE halfvec USING ivfrabitq AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
 
 CREATE OPERATOR CLASS halfvec_cosine_ops
 	FOR TYPE halfvec USING ivfrabitq AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 2 l2_norm(halfvec),
 	FUNCTION 5 ivfflat_halfvec_support(internal);
@@ -1337,3 +1516,12 @@ CREATE FUNCTION ivf_drift(index regclass, OUT lists integer, OUT trained boolean
 
 CREATE FUNCTION ivf_recall(index regclass, OUT probes integer, OUT recall real) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 24;
+
+-- index scans
+
+CREATE FUNCTION vector_last_scan(OUT index regclass, OUT mode text, OUT searches bigint, OUT batches bigint,
+	OUT visited bigint, OUT filtered bigint, OUT distances bigint, OUT reread bigint, OUT returned bigint) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION vector_last_scan() IS
+	'what the index scan of this session that ended last has done';

@@ -14,6 +14,7 @@
 #include "math/cluster/kernels.h"
 #include "math/quantize/quantize.h"
 #include "planner/exact.h"
+#include "planner/index_match.h"
 #include "planner/junk_distance.h"
 
 PG_MODULE_MAGIC;
@@ -70,6 +71,7 @@ _PG_init(void)
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
 	exact_scan_init();
+	index_match_init();
 	junk_distance_init();
 	hnsw_init();
 	ivf_init();

@@ -121,6 +121,48 @@ extern PGDLLEXPORT void _PG_init(void);
 	((pathkey)->pk_strategy == BTGreaterStrategyNumber)
 #endif
 
+#if PG_VERSION_NUM >= 180000
+#define pathkey_set_ascending(pathkey) ((pathkey)->pk_cmptype = COMPARE_LT)
+#else
+#define pathkey_set_ascending(pathkey) \
+	((pathkey)->pk_strategy = BTLessStrategyNumber)
+#endif
+
+/*
+ * Conditions "flag" and "NOT flag" are matched with an index's boolean column
+ * whatever its operator family from 16 on; before, only with btree's and hash's.
+ */
+#if PG_VERSION_NUM >= 160000
+#define matches_boolean_columns true
+#else
+#define matches_boolean_columns false
+#endif
+
+/* Is a table's column known not to be null?  From 17 on, the planner keeps that. */
+#if PG_VERSION_NUM >= 170000
+#include "nodes/pathnodes.h"
+#define column_is_not_null(relid, rel, attnum) \
+	((void) (relid), bms_is_member(attnum, (rel)->notnullattnums))
+#else
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
+#include "nodes/pathnodes.h"
+#include "utils/syscache.h"
+static inline bool
+column_is_not_null(Oid relid, RelOptInfo *rel, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+	ReleaseSysCache(tuple);
+	return result;
+}
+#endif
+
 /*
  * The members of an equivalence class that belong to a relation: all of them
  * were in one list up to 17, those of partitions are apart from 18 on.

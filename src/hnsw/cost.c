@@ -9,10 +9,11 @@
 #include "access/genam.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "utils/float.h"
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
+
+#include "index/index_cost.h"
 
 /*
  * Nodes whose distance a search computes, for each of its ef results: grows
@@ -41,14 +42,10 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	int			m;
 	int			ef;
 
-	/* no order asked for: a scan would be an error */
-	if (path->indexorderbys == NIL)
+	if (!index_path_possible(path))
 	{
-		disable_path(&path->path);
-		*startup_cost = *total_cost = get_float8_infinity();
-		*selectivity = 0;
-		*correlation = 0;
-		*pages = 0;
+		index_path_disable(path, startup_cost, total_cost, selectivity,
+						   correlation, pages);
 		return;
 	}
 

@@ -49,7 +49,10 @@ filter_passes_id(GraphFilter *graph, GraphId id)
 	if (filter->complete)
 		return id / 8 < filter->bitmap_bytes &&
 			(filter->bitmap[id / 8] >> (id % 8) & 1) != 0;
-	return hnsw_keys_pass(&filter->keys, filter->filter, id);
+	if (hnsw_keys_pass(&filter->keys, filter->filter, id))
+		return true;
+	filter->failed++;
+	return false;
 }
 
 HnswFilter *
@@ -139,6 +142,7 @@ test_all(HnswFilter *filter)
 	}
 	filter->matching = matching;
 	filter->share = filter->elements > 0 ? matching / filter->elements : 0;
+	filter->failed += Max(filter->elements - matching, 0);
 	filter->complete = true;
 }
 

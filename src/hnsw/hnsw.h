@@ -300,6 +300,7 @@ typedef struct HnswFilter
 	double		share;			/* of elements that pass */
 	double		elements;		/* in the index: an estimate */
 	double		matching;		/* of them pass: an estimate, or all */
+	uint64		failed;			/* elements found to fail since creation, about */
 	bool		complete;		/* bitmap says which */
 	uint8	   *bitmap;
 	Size		bitmap_bytes;

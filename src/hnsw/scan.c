@@ -11,7 +11,8 @@
  * other's is in its place already; only for the others the table is asked.
  *
  * When ef_search elements have been returned, the next batch walks on from
- * where the last one stopped (hnsw.iterative_scan).
+ * where the last one stopped (hnsw.iterative_scan).  A scan of a range ends
+ * where the nearest element known is beyond it.
  *
  * Nothing stays pinned or locked between calls but a page of the table.  That
  * a row's TID may be removed and used again meanwhile does no harm, because the
@@ -29,9 +30,10 @@
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "index/heap_value.h"
+#include "index/scan_stats.h"
+#include "index/scan_target.h"
 #include "math/topk/topk.h"
 
 /*
@@ -81,20 +83,24 @@ typedef struct Candidate
 
 typedef struct HnswScan
 {
+	ScanStats	stats;			/* first */
 	HnswIndex  *index;
 	PageStore	store;
 	CodecQuery *query;
 	GraphSearch *search;
 	HeapValues *heap_values;	/* made when first needed */
 	MemoryContext query_context;
+	ScanTarget	target;
 	char	   *bounded;		/* a value kept in the index */
 	HnswFilter *filter;			/* NULL: no filter columns */
 	bool		added_all;		/* all that fulfil the conditions are found */
 
 	bool		started;
+	bool		beyond;			/* what is left is farther than wanted */
 	int			ef;
 	int			batch;			/* how many there have been */
 	int			quota;			/* elements still to return from this one */
+	uint32		counted;		/* of what was found, in stats */
 
 	GraphFound **taken;
 	int			taken_room;
@@ -320,6 +326,7 @@ make_exact(IndexScanDesc desc, Candidate *result)
 		}
 		scan->tid_count = 0;
 	}
+	scan->stats.reread++;
 	if (value == NULL)
 		return false;
 	result->low = result->high =
@@ -472,6 +479,12 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 	}
 	scan->quota = ef;
 	scan->batch++;
+	scan->stats.batches++;
+	scan->stats.visited += scan->search->found_count - scan->counted;
+	scan->counted = scan->search->found_count;
+	scan->stats.distances = scan->search->distances;
+	if (scan->filter != NULL)
+		scan->stats.filtered = scan->filter->failed;
 	return count;
 }
 
@@ -484,6 +497,7 @@ add_all_passing(HnswScan *scan, int ef)
 {
 	hnsw_filter_add_all(scan->filter, scan->search, ef);
 	scan->added_all = true;
+	scan->stats.mode = SCAN_ALL_PASSING;
 }
 
 /* The first walk at level 0, as the conditions want it; from count starts */
@@ -516,13 +530,6 @@ static bool
 begin_filter(HnswScan *scan, IndexScanDesc desc)
 {
 	scan->search->filter = NULL;
-	for (int i = 0; i < desc->numberOfKeys; i++)
-	{
-		/* nulls are not in the index */
-		if (desc->keyData[i].sk_attno == 1 &&
-			(desc->keyData[i].sk_flags & SK_SEARCHNULL))
-			return false;
-	}
 	if (scan->filter == NULL || desc->numberOfKeys == 0)
 		return true;
 	hnsw_filter_begin(scan->filter, desc->keyData, desc->numberOfKeys, scan->ef);
@@ -530,6 +537,8 @@ begin_filter(HnswScan *scan, IndexScanDesc desc)
 		return false;
 	if (scan->filter->mode != FILTER_NONE)
 		scan->search->filter = &scan->filter->graph;
+	if (scan->filter->mode == FILTER_HOPS)
+		scan->stats.mode = SCAN_GRAPH_PASSING;
 	return true;
 }
 
@@ -537,35 +546,30 @@ static void
 first_batch(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
-	ScanKey		order = desc->orderByData;
 	MemoryContext caller;
-	const struct varlena *value = NULL;
 	GraphEntry	entry;
 	GraphEntry	now;
 	GraphId		starts[SCAN_MAX_BEAM];
 	int			count = 0;
 	int			attempts = 0;
 
-	if (desc->numberOfOrderBys == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot scan hnsw index without order")));
-	if (!IsMVCCSnapshot(desc->xs_snapshot))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("non-MVCC snapshots are not supported with hnsw")));
-
 	pgstat_count_index_scan(desc->indexRelation);
 	count_index_search(desc);
+	scan->stats.searches++;
+	scan->stats.mode = SCAN_GRAPH;
+	scan->counted = 0;
 	MemoryContextReset(scan->query_context);
 	caller = MemoryContextSwitchTo(scan->query_context);
-	if (!(order->sk_flags & SK_ISNULL))
-	{
-		value = (const struct varlena *) PG_DETOAST_DATUM(order->sk_argument);
-		column_check_dims(&scan->index->codec.column, value);
-	}
+	scan_target_set(&scan->target, desc, &scan->index->codec.column, "hnsw");
 	MemoryContextSwitchTo(caller);
-	codec_query_set(scan->query, value);
+	codec_query_set(scan->query, scan->target.value);
+
+	/* a value without a direction: its distances are no numbers */
+	if (scan->query->constant && scan->target.value != NULL &&
+		scan->target.bound < TOPK_NAN)
+		scan->target.empty = true;
+	if (scan->target.empty)
+		return;
 
 	scan->ef = hnsw_scan_ef(desc->indexRelation);
 	scan->search->skip_dead = desc->ignore_killed_tuples;
@@ -608,7 +612,8 @@ next_batch(IndexScanDesc desc)
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 	int			ef = scan->ef;
 
-	if (scan->batch == 0 || hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+	if (scan->batch == 0 || scan->beyond ||
+		hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		return false;
 
 	/* at the limit, what is known already is all there is */
@@ -634,9 +639,10 @@ next_batch(IndexScanDesc desc)
  */
 
 static bool
-strict_order(void)
+strict_order(const HnswScan *scan)
 {
-	return hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
+	return scan->target.ordered &&
+		hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
 }
 
 /* Remember an element that is returned. */
@@ -695,7 +701,7 @@ first_in_order(IndexScanDesc desc)
 	const Candidate *last;
 
 	/* one batch is in order by itself */
-	if (scan->batch < 2 || !strict_order() || scan->returned_count == 0 ||
+	if (scan->batch < 2 || !strict_order(scan) || scan->returned_count == 0 ||
 		first->low >= scan->returned[scan->returned_count - 1].high)
 		return true;
 	if (first->low != first->high)
@@ -724,9 +730,17 @@ next_result(IndexScanDesc desc)
 		Candidate  *first = &scan->results[0];
 
 		CHECK_FOR_INTERRUPTS();
+		if (first->low > scan->target.bound)
+		{
+			scan->beyond = true;
+			scan->result_count = 0;
+			return false;
+		}
 		if (!first_in_order(desc))
 			continue;
-		if (first->low != first->high && first->high > second_low(scan))
+		if (first->low != first->high &&
+			(first->high > scan->target.bound ||
+			 (scan->target.ordered && first->high > second_low(scan))))
 		{
 			if (make_exact(desc, first))
 				sift_down(scan->results, scan->result_count, 0);
@@ -736,7 +750,7 @@ next_result(IndexScanDesc desc)
 		}
 		scan->last = *first;
 		pop_result(scan);
-		if (strict_order())
+		if (strict_order(scan))
 			push_returned(scan, &scan->last);
 		scan->quota--;
 		scan->returned_ever++;
@@ -769,8 +783,9 @@ hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
 			return false;
 	}
 	desc->xs_heaptid = scan->tids[scan->tid_next++];
-	desc->xs_recheck = scan->search->filter != NULL &&
-		scan->filter->filter->recheck;
+	scan->stats.returned++;
+	desc->xs_recheck = scan->target.recheck ||
+		(scan->search->filter != NULL && scan->filter->filter->recheck);
 	desc->xs_recheckorderby = false;
 	return true;
 }
@@ -785,6 +800,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
 	HnswScan   *scan = (HnswScan *) palloc0(sizeof(HnswScan));
 
+	scan_stats_begin(&scan->stats, index);
 	scan->index = hnsw_open(index);
 	page_store_init(&scan->store, index, scan->index, false);
 	scan->query = codec_query_create(&scan->index->codec, &scan->store.values,
@@ -826,6 +842,7 @@ hnsw_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 	if (scan->heap_values != NULL)
 		heap_values_pause(scan->heap_values);
 	scan->started = false;
+	scan->beyond = false;
 	scan->batch = 0;
 	scan->quota = 0;
 	scan->returned_ever = 0;
@@ -843,6 +860,7 @@ hnsw_end_scan(IndexScanDesc desc)
 
 	if (scan->heap_values != NULL)
 		heap_values_end(scan->heap_values);
+	scan_stats_end(&scan->stats);
 	MemoryContextDelete(scan->query_context);
 	pfree(scan);
 }

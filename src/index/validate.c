@@ -16,6 +16,7 @@
 
 #include "index/column.h"
 #include "index/filter.h"
+#include "index/scan_target.h"
 
 /* Support functions of ivfflat that pgvector's classes name: 3 and 4 */
 #define IVF_KMEANS_DISTANCE_PROC	3
@@ -67,9 +68,33 @@ is_filter_class(CatCList *operators, CatCList *procs)
 	return operators->n_members > 0 && procs->n_members == 0;
 }
 
+/* Is it one that orders by a distance? */
+static bool
+is_order(Form_pg_amop operator)
+{
+	return operator->amopstrategy == DISTANCE_STRATEGY &&
+		operator->amoppurpose == AMOP_ORDER &&
+		opfamily_can_sort_type(operator->amopsortfamily,
+							   get_op_rettype(operator->amopopr)) &&
+		check_amop_signature(operator->amopopr, FLOAT8OID,
+							 operator->amoplefttype, operator->amoprighttype);
+}
+
+/* Is it one that compares a distance with the radius of a sphere? */
+static bool
+is_in_sphere(Form_pg_amop operator)
+{
+	return operator->amopstrategy == SPHERE_STRATEGY &&
+		operator->amoppurpose == AMOP_SEARCH &&
+		get_typtype(operator->amoprighttype) == TYPTYPE_COMPOSITE &&
+		check_amop_signature(operator->amopopr, BOOLOID,
+							 operator->amoplefttype, operator->amoprighttype);
+}
+
 /*
- * An operator class has one operator, which orders by a float8 distance, and
- * the support functions of index/column.h; or it is one of filter columns.
+ * An operator class has an operator that orders by a float8 distance, perhaps
+ * one that tells what is in a sphere, and the support functions of
+ * index/column.h; or it is one of filter columns.
  */
 bool
 index_validate(Oid opclass_oid, const char *am, int procs_wanted)
@@ -145,14 +170,8 @@ index_validate(Oid opclass_oid, const char *am, int procs_wanted)
 	{
 		Form_pg_amop operator = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 
-		if (operator->amopstrategy != 1 ||
-			operator->amoppurpose != AMOP_ORDER ||
-			!opfamily_can_sort_type(operator->amopsortfamily,
-									get_op_rettype(operator->amopopr)) ||
-			!check_amop_signature(operator->amopopr, FLOAT8OID,
-								  operator->amoplefttype,
-								  operator->amoprighttype))
-			INVALID("operator class \"%s\" of access method %s has an operator that is not for ordering by distance",
+		if (!is_order(operator) && !is_in_sphere(operator))
+			INVALID("operator class \"%s\" of access method %s has an operator that is neither for ordering by distance nor for spheres",
 					name, am);
 	}
 

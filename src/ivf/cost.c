@@ -10,10 +10,11 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
-#include "utils/float.h"
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
+
+#include "index/index_cost.h"
 
 /*
  * What an entry costs, in operators: a value is computed with, a code looked
@@ -48,14 +49,10 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		share;
 	double		rounds = 1;
 
-	/* no order asked for: a scan would be an error */
-	if (path->indexorderbys == NIL)
+	if (!index_path_possible(path))
 	{
-		disable_path(&path->path);
-		*startup_cost = *total_cost = get_float8_infinity();
-		*selectivity = 0;
-		*correlation = 0;
-		*pages = 0;
+		index_path_disable(path, startup_cost, total_cost, selectivity,
+						   correlation, pages);
 		return;
 	}
 

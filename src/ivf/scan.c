@@ -19,7 +19,8 @@
  * itself.)
  *
  * When all has been returned, further lists are searched (iterative_scan).
- * Nothing is read or returned twice.
+ * Nothing is read or returned twice.  A scan of a range leaves what is beyond
+ * it, and ends with lists that had nothing inside.
  *
  * While a list is walked, the next page is pinned before the lock on the
  * current one is released: vacuum moves entries to the page before, or frees a
@@ -37,9 +38,10 @@
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "index/heap_value.h"
+#include "index/scan_stats.h"
+#include "index/scan_target.h"
 #include "math/distance/distance.h"
 #include "math/topk/topk.h"
 #include "types/detoast.h"
@@ -78,12 +80,14 @@ typedef struct IvfResult
 
 typedef struct IvfScan
 {
+	ScanStats	stats;			/* first */
 	IvfIndex   *index;
 	IvfCoarse  *coarse;
 	HeapValues *heap_values;	/* made when first needed */
 	MemoryContext scan_context;
 	MemoryContext query_context;
-	const struct varlena *value;	/* NULL: anything is as near */
+	ScanTarget	target;
+	const struct varlena *value;	/* its; NULL: anything is as near */
 	bool		constant;		/* all distances are taken for equal */
 	bool		bounded;		/* codes are good for bounds */
 	bool		in_order;		/* one batch after the other */
@@ -142,6 +146,11 @@ typedef struct IvfScan
 	IvfResult  *late;			/* their turn was before: see recall_late */
 	int			late_count;
 	int			late_room;
+
+	/* of a range */
+	bool		round_over;		/* what is left of these lists is beyond it */
+	uint64		round_rows;		/* returned from them */
+	uint64		batch_rows_in;	/* returned from the batch */
 } IvfScan;
 
 /* ------------------------------------------------------------------------
@@ -352,6 +361,9 @@ read_page(IvfScan *scan, Page page, float base, float slack)
 
 	if (count == 0)
 		return;
+	scan->stats.visited += count;
+	if (!scan->constant)
+		scan->stats.distances += count;
 	make_room(scan, count);
 	found = scan->found + scan->found_count;
 	memcpy(scan->tids + scan->found_count, ivf_page_tids(layout, page),
@@ -499,6 +511,8 @@ static void
 start_round(IvfScan *scan)
 {
 	scan->found_count = scan->left = 0;
+	scan->round_over = false;
+	scan->round_rows = 0;
 	scan->round_start = scan->next_list;
 	scan->reread = false;
 	scan->cutoff = INFINITY;
@@ -696,6 +710,7 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 											  desc->xs_snapshot);
 		MemoryContextSwitchTo(caller);
 	}
+	scan->stats.reread++;
 	value = heap_values_get(scan->heap_values, &first->tid, &all_dead);
 	if (value == NULL)
 	{
@@ -713,6 +728,20 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 }
 
 /*
+ * The first result is farther than wanted.  Where bounds are in order, so is
+ * all that is left of these lists, unless some of it has a lower bound; else
+ * it is taken to be, if nothing of the batch was wanted.
+ */
+static void
+leave_range(IvfScan *scan)
+{
+	scan->result_count = 0;
+	scan->round_over = scan->in_order
+		? scan->batch_bound > scan->target.bound
+		: scan->batch_rows_in == 0;
+}
+
+/*
  * The first result, with its true distance; false if there is none left, or
  * something found may be before it.
  */
@@ -722,6 +751,11 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 	while (scan->result_count > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (scan->results[0].key > scan->target.bound)
+		{
+			leave_range(scan);
+			return false;
+		}
 		if (scan->results[0].key > scan->batch_bound &&
 			(scan->left > 0 || scan->cutoff < INFINITY))
 			return false;
@@ -734,8 +768,10 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 		/* an interval that no other one overlaps is as good as a number */
 		if (!scan->results[0].exact &&
 			(scan->results[0].high == TOPK_NAN ||
-			 scan->results[0].high > second_key(scan) ||
-			 scan->results[0].key < scan->last))
+			 scan->results[0].high > scan->target.bound ||
+			 (scan->target.ordered &&
+			  (scan->results[0].high > second_key(scan) ||
+			   scan->results[0].key < scan->last))))
 		{
 			read_first(scan, desc);
 			continue;
@@ -743,6 +779,8 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 		*tid = scan->results[0].tid;
 		scan->last = scan->results[0].high;
 		pop_result(scan);
+		scan->round_rows++;
+		scan->batch_rows_in++;
 		return true;
 	}
 	return false;
@@ -827,11 +865,13 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	int			count;
 	int			first = scan->result_count;
 
+	scan->stats.batches++;
 	if (scan->dedupe)
 		remove_doubles(scan);
 	count = scan->best.count;
 	need_results(scan, first + count);
 	scan->batch_bound = 0;
+	scan->batch_rows_in = 0;
 	for (int i = 0; i < count; i++)
 	{
 		TopkEntry	entry = scan->best.entries[i];
@@ -899,32 +939,25 @@ static void
 first_batch(IndexScanDesc desc)
 {
 	IvfScan    *scan = (IvfScan *) desc->opaque;
-	ScanKey		order = desc->orderByData;
 	MemoryContext caller;
-
-	if (desc->numberOfOrderBys == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot scan %s index without order",
-						ivf_names[scan->index->kind])));
-	if (!IsMVCCSnapshot(desc->xs_snapshot))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("non-MVCC snapshots are not supported with %s",
-						ivf_names[scan->index->kind])));
 
 	pgstat_count_index_scan(desc->indexRelation);
 	count_index_search(desc);
+	scan->stats.searches++;
+	scan->stats.mode = SCAN_LISTS;
 	MemoryContextReset(scan->query_context);
 	caller = MemoryContextSwitchTo(scan->query_context);
-	scan->value = NULL;
-	if (!(order->sk_flags & SK_ISNULL))
-	{
-		scan->value = (const struct varlena *) PG_DETOAST_DATUM(order->sk_argument);
-		column_check_dims(&scan->index->model->column, scan->value);
-	}
+	scan_target_set(&scan->target, desc, &scan->index->model->column,
+					ivf_names[scan->index->kind]);
+	scan->value = scan->target.value;
 	MemoryContextSwitchTo(caller);
 	prepare_query(scan);
+
+	/* a value without a direction: its distances are no numbers */
+	if (scan->constant && scan->value != NULL && scan->target.bound < TOPK_NAN)
+		scan->target.empty = true;
+	if (scan->target.empty)
+		return;
 
 	memset(scan->was_read, 0, scan->index->meta.lists * sizeof(bool));
 	scan->read_count = 0;
@@ -955,7 +988,9 @@ next_batch(IndexScanDesc desc)
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 	const IvfSettings *settings = &ivf_settings[scan->index->kind];
 
-	if (scan->left > 0)
+	if (scan->target.empty)
+		return false;
+	if (scan->left > 0 && !scan->round_over)
 	{
 		/* larger ones the more rows are wanted, so that there are few */
 		if (scan->in_order)
@@ -965,7 +1000,7 @@ next_batch(IndexScanDesc desc)
 		start_best(scan);
 		offer_all(scan);
 	}
-	else if (scan->cutoff < INFINITY)
+	else if (scan->cutoff < INFINITY && !scan->round_over)
 	{
 		start_best(scan);
 		read_dropped(scan);
@@ -975,6 +1010,10 @@ next_batch(IndexScanDesc desc)
 		int			most = Min(settings->max_probes, (int) scan->index->meta.lists);
 		bool		more = settings->iterative_scan != IVF_ITERATIVE_OFF &&
 			scan->read_count < most;
+
+		/* farther lists have rows inside a range if these have */
+		if (scan_target_bounded(&scan->target) && scan->round_rows == 0)
+			more = false;
 
 		if (!more && scan->late_count == 0)
 			return false;
@@ -1015,7 +1054,8 @@ ivf_get_tuple(IndexScanDesc desc, ScanDirection direction)
 		if (!next_batch(desc))
 			return false;
 	}
-	desc->xs_recheck = false;
+	scan->stats.returned++;
+	desc->xs_recheck = scan->target.recheck;
 	desc->xs_recheckorderby = false;
 	return true;
 }
@@ -1037,6 +1077,7 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->scan_context = context;
 	scan->query_context = AllocSetContextCreate(context, "ivf scan query",
 												ALLOCSET_SMALL_SIZES);
+	scan_stats_begin(&scan->stats, index);
 	scan->index = ivf_open(index);
 	scan->coarse = ivf_coarse_create(scan->index);
 	scan->was_read = (bool *) palloc0(mul_size(scan->index->meta.lists, sizeof(bool)));
@@ -1090,5 +1131,6 @@ ivf_end_scan(IndexScanDesc desc)
 
 	if (scan->heap_values != NULL)
 		heap_values_end(scan->heap_values);
+	scan_stats_end(&scan->stats);
 	MemoryContextDelete(scan->scan_context);
 }

@@ -50,7 +50,7 @@ RESET hnsw.ef_search;
 
 -- what an ordered scan is not for
 EXPLAIN (COSTS OFF) SELECT count(*) FROM items WHERE v IS NOT NULL;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM items WHERE v <-> '[1,2,3,4,5,6]' < 3;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM items WHERE v <-> '[1,2,3,4,5,6]' > 3;
 -- the distance is computed again, not returned; further columns are sorted
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, v <-> '[1,2,3,4,5,6]' AS d FROM items ORDER BY d LIMIT 3;
 SELECT array_agg(id) FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 7), id LIMIT 1) x;

@@ -79,7 +79,7 @@ SELECT kind, r.* FROM kinds, cosine_zero(kind) r ORDER BY kind;
 
 -- what an ordered scan is not for
 EXPLAIN (COSTS OFF) SELECT count(*) FROM items_ivfflat WHERE v IS NOT NULL;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM items_ivfrabitq WHERE v <-> '[1,2,3,4,5,6,7,8]' < 3;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM items_ivfrabitq WHERE v <-> '[1,2,3,4,5,6,7,8]' > 3;
 -- the distance is computed again, not returned; further columns are sorted
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, v <-> '[1,2,3,4,5,6,7,8]' AS d FROM items_ivfpq ORDER BY d LIMIT 3;
 SELECT array_agg(id) FROM (SELECT id FROM items_ivfpq ORDER BY v <-> (SELECT v FROM items WHERE id = 7), id LIMIT 1) x;

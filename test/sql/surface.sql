@@ -1,4 +1,5 @@
--- Every row of pgvector's catalog surface exists here, as it is there.
+-- Every row of pgvector's catalog surface exists here, as it is there; operator classes
+-- of indexes have conditions beside.
 CREATE TABLE surface (kind text, name text, properties text);
 \copy surface FROM 'test/compat/surface.tsv' WITH (FORMAT csv, DELIMITER E'\t', QUOTE E'\b')
 
@@ -24,7 +25,7 @@ FROM member JOIN pg_cast c ON c.oid = objid AND classid = 'pg_cast'::regclass
 UNION ALL
 SELECT 'opclass', a.amname||' '||o.opcname,
 	'for='||format_type(o.opcintype, NULL)||' default='||o.opcdefault
-	||' operators='||(SELECT string_agg(amopopr::regoperator::text||'@'||amopstrategy||CASE amoppurpose WHEN 'o' THEN ' order by' ELSE '' END, ', ' ORDER BY amopstrategy) FROM pg_amop WHERE amopfamily = o.opcfamily)
+	||' operators='||(SELECT string_agg(amopopr::regoperator::text||'@'||amopstrategy||CASE amoppurpose WHEN 'o' THEN ' order by' ELSE '' END, ', ' ORDER BY amopstrategy) FROM pg_amop WHERE amopfamily = o.opcfamily AND NOT (amoppurpose = 's' AND a.amname IN ('hnsw', 'ivfflat')))
 	||' support='||(SELECT string_agg(amprocnum||'='||amproc::regprocedure::text, ', ' ORDER BY amprocnum) FROM pg_amproc WHERE amprocfamily = o.opcfamily)
 FROM member JOIN pg_opclass o ON o.oid = objid AND classid = 'pg_opclass'::regclass JOIN pg_am a ON a.oid = o.opcmethod
 UNION ALL

@@ -1,0 +1,784 @@
+/*
+ * index_match.c
+ *	  Conditions and orders that our indexes can answer, where PostgreSQL does
+ *	  not see it.
+ *
+ * PostgreSQL matches an index with a condition only where its operator is a
+ * member of the index's operator class and the indexed value one of its
+ * arguments.  In embedding <=> $1 < 0.3 the operator is float8's.  So, after
+ * PostgreSQL has made its paths, further conditions are derived that an index
+ * does know, and PostgreSQL makes paths once more, with them:
+ *
+ *	 value <-> x < r			value <<->> sphere(x, r)
+ *	 x = ANY (array)			array @> ARRAY[x]
+ *	 flag, NOT flag				flag = true, flag = false
+ *
+ * A derived condition never fails where the query's own one holds.  That one
+ * stays, as a filter, and alone determines the number of rows.
+ *
+ * Distances are seen through what people do with them: 1 - (a <=> b) > 0.7,
+ * (a <#> b) * -1 > 0.7.  The same holds for ORDER BY 1 - (a <=> b) DESC, which
+ * is the order of the distance.
+ */
+#include "planner/index_match.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_type_d.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "hnsw/hnsw.h"
+#include "index/filter.h"
+#include "index/scan_target.h"
+#include "ivf/ivf.h"
+#include "planner/exact.h"
+#include "types/distance_function.h"
+
+static set_rel_pathlist_hook_type previous_hook = NULL;
+
+/* What can be asked of an index's first column */
+typedef struct IndexDistance
+{
+	IndexOptInfo *index;
+	Oid			operator;		/* that orders by the distance */
+	Oid			function;		/* behind it */
+	Oid			sphere_operator;
+	Oid			sphere_type;
+} IndexDistance;
+
+/* ------------------------------------------------------------------------
+ * Indexes
+ */
+
+static bool
+is_vector_index(const IndexOptInfo *index)
+{
+	return (void *) index->amcostestimate == (void *) hnsw_cost_estimate ||
+		(void *) index->amcostestimate == (void *) ivf_cost_estimate;
+}
+
+/* False where an operator class has no spheres, or is not on distances of ours */
+static bool
+get_index_distance(IndexOptInfo *index, IndexDistance *distance)
+{
+	CatCList   *operators = SearchSysCacheList1(AMOPSTRATEGY,
+												ObjectIdGetDatum(index->opfamily[0]));
+
+	memset(distance, 0, sizeof(IndexDistance));
+	distance->index = index;
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop operator = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		if (operator->amoplefttype != index->opcintype[0])
+			continue;
+		if (operator->amopstrategy == DISTANCE_STRATEGY &&
+			operator->amoppurpose == AMOP_ORDER)
+			distance->operator = operator->amopopr;
+		if (operator->amopstrategy == SPHERE_STRATEGY &&
+			operator->amoppurpose == AMOP_SEARCH)
+		{
+			distance->sphere_operator = operator->amopopr;
+			distance->sphere_type = operator->amoprighttype;
+		}
+	}
+	ReleaseCatCacheList(operators);
+	if (!OidIsValid(distance->operator) ||
+		!OidIsValid(distance->sphere_operator))
+		return false;
+	distance->function = get_opcode(distance->operator);
+	return distance_value_of(distance->function) != NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Distances in expressions
+ */
+
+/* Is it the same for all rows of a table? */
+static bool
+is_constant_for(PlannerInfo *root, RelOptInfo *rel, Node *expr)
+{
+	return !bms_is_member(rel->relid, pull_varnos(root, expr)) &&
+		!contain_volatile_functions(expr) && !contain_subplans(expr);
+}
+
+/* Is it the inner product that a distance is the negative of? */
+static bool
+is_negative_of(Oid function, Oid distance)
+{
+	DistanceValue value = distance_value_of(function);
+	DistanceValue other = distance_value_of(distance);
+
+	return value != NULL &&
+		((value == inner_product_value &&
+		  other == vector_negative_inner_product_value) ||
+		 (value == halfvec_inner_product_value &&
+		  other == halfvec_negative_inner_product_value) ||
+		 (value == sparsevec_inner_product_value &&
+		  other == sparsevec_negative_inner_product_value));
+}
+
+/* The order of numbers that everyone knows */
+static Oid
+float8_family(void)
+{
+	return lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+}
+
+/* A call of one of float8's functions */
+static Expr *
+float8_call(Oid function, Expr *a, Expr *b)
+{
+	return (Expr *) makeFuncExpr(function, FLOAT8OID,
+								 b == NULL ? list_make1(a) : list_make2(a, b),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static Expr *
+float8_constant(double number)
+{
+	return (Expr *) makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8),
+							  Float8GetDatum(number), false, FLOAT8PASSBYVAL);
+}
+
+/* Constants that people add to distances are small; larger ones may overflow */
+#define MAX_CONSTANT	1e6
+
+/*
+ * A bound, moved by a constant, so much wider that rounding (of the query's own
+ * sum, and of ours) cannot matter.  What is not small any more needs no more:
+ * distances are float4's sums.
+ */
+static Expr *
+widened(Expr *moved, Expr *old_bound, double constant, bool upper)
+{
+	MinMaxExpr *size = makeNode(MinMaxExpr);
+
+	size->minmaxtype = FLOAT8OID;
+	size->op = IS_LEAST;
+	size->location = -1;
+	size->args = list_make2(float8_call(F_FLOAT8ABS, old_bound, NULL),
+							float8_constant(1e100));
+	return float8_call(F_FLOAT8PL, moved,
+					   float8_call(F_FLOAT8MUL,
+								   float8_call(F_FLOAT8PL, (Expr *) size,
+											   float8_constant(fabs(constant))),
+								   float8_constant(upper ? 1e-15 : -1e-15)));
+}
+
+/* A number that is not null: true and its value */
+static bool
+is_number(Node *expr, double *number)
+{
+	Const	   *constant = (Const *) expr;
+
+	if (!IsA(expr, Const) || constant->constisnull ||
+		constant->consttype != FLOAT8OID)
+		return false;
+	*number = DatumGetFloat8(constant->constvalue);
+	return true;
+}
+
+/* What a distance, or what is made of it, is compared with */
+typedef struct Bound
+{
+	Expr	   *expr;
+	bool		upper;			/* from above */
+} Bound;
+
+/* Both sides of a comparison are negated. */
+static void
+negate_bound(Bound *bound)
+{
+	bound->expr = float8_call(F_FLOAT8UM, bound->expr, NULL);
+	bound->upper = !bound->upper;
+}
+
+/*
+ * Is expr a distance of an index's column from something that is the same for
+ * all rows, or does it rise and fall with one?  Then *value is what the distance
+ * is from, and *falling whether expr falls when it rises.  *bound is what expr
+ * is compared with, and becomes what the distance is compared with; it may
+ * become wider.
+ */
+static bool
+find_distance(PlannerInfo *root, const IndexDistance *distance, Expr *expr,
+			  Node **value, bool *falling, Bound *bound)
+{
+	RelOptInfo *rel = distance->index->rel;
+
+	*falling = false;
+	for (;;)
+	{
+		Oid			function;
+		List	   *args = exact_distance_arguments(expr, &function);
+		Node	   *first;
+		Node	   *second;
+		Expr	   *old_bound = bound->expr;
+		double		number;
+
+		if (list_length(args) == 1 && function == F_FLOAT8UM)
+		{
+			negate_bound(bound);
+			*falling = !*falling;
+			expr = (Expr *) linitial(args);
+			continue;
+		}
+		if (list_length(args) != 2)
+			return false;
+		first = (Node *) linitial(args);
+		second = (Node *) lsecond(args);
+
+		switch (function)
+		{
+			case F_FLOAT8MUL:
+				/* turns a negative inner product round */
+				if (is_number(first, &number) && number == -1)
+					expr = (Expr *) second;
+				else if (is_number(second, &number) && number == -1)
+					expr = (Expr *) first;
+				else
+					return false;
+				negate_bound(bound);
+				*falling = !*falling;
+				continue;
+
+			case F_FLOAT8MI:
+				if (is_number(second, &number))
+				{
+					expr = (Expr *) first;
+					bound->expr = float8_call(F_FLOAT8PL, old_bound, (Expr *) second);
+				}
+				else if (is_number(first, &number))
+				{
+					/* a similarity: number - distance */
+					expr = (Expr *) second;
+					bound->expr = float8_call(F_FLOAT8MI, (Expr *) first, old_bound);
+					bound->upper = !bound->upper;
+					*falling = !*falling;
+				}
+				else
+					return false;
+				break;
+
+			case F_FLOAT8PL:
+				if (is_number(second, &number))
+					expr = (Expr *) first;
+				else if (is_number(first, &number))
+				{
+					expr = (Expr *) second;
+					second = first;
+				}
+				else
+					return false;
+				bound->expr = float8_call(F_FLOAT8MI, old_bound, (Expr *) second);
+				break;
+
+			default:
+				if (match_index_to_operand(first, 0, distance->index))
+					*value = second;
+				else if (match_index_to_operand(second, 0, distance->index))
+					*value = first;
+				else
+					return false;
+				if (!is_constant_for(root, rel, *value))
+					return false;
+				if (function == distance->function)
+					return true;
+				if (!is_negative_of(function, distance->function))
+					return false;
+				negate_bound(bound);
+				*falling = !*falling;
+				return true;
+		}
+
+		/* a number has been added */
+		if (!(fabs(number) <= MAX_CONSTANT))
+			return false;
+		bound->expr = widened(bound->expr, old_bound, number, bound->upper);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Conditions
+ */
+
+/*
+ * A RestrictInfo for a condition that follows from parent's.  As PostgreSQL does
+ * where it commutes one: what is said of the place in the query stays.
+ */
+static RestrictInfo *
+derive_restriction(PlannerInfo *root, const RestrictInfo *parent,
+				   OpExpr *clause)
+{
+	RestrictInfo *derived = makeNode(RestrictInfo);
+
+	memcpy(derived, parent, sizeof(RestrictInfo));
+	derived->clause = (Expr *) clause;
+	derived->orclause = NULL;
+	derived->left_relids = pull_varnos(root, (Node *) linitial(clause->args));
+	derived->right_relids = pull_varnos(root, (Node *) lsecond(clause->args));
+	derived->clause_relids = bms_union(derived->left_relids,
+									   derived->right_relids);
+	derived->parent_ec = NULL;
+	derived->eval_cost.startup = -1;
+	derived->norm_selec = -1;
+	derived->outer_selec = -1;
+	derived->mergeopfamilies = NIL;
+	derived->left_ec = derived->right_ec = NULL;
+	derived->left_em = derived->right_em = NULL;
+	derived->scansel_cache = NIL;
+	derived->hashjoinoperator = InvalidOid;
+
+	/*
+	 * Only the index evaluates it, on values of the right dimensions, so nothing
+	 * can be learnt from its errors.
+	 */
+	derived->leakproof = true;
+	return derived;
+}
+
+static OpExpr *
+make_condition(Oid operator, Node *left, Node *right, Oid collation)
+{
+	OpExpr	   *clause = (OpExpr *)
+		make_opclause(operator, BOOLOID, false, (Expr *) left, (Expr *) right,
+					  InvalidOid, collation);
+
+	set_opfuncid(clause);
+	return clause;
+}
+
+/* A column of an index, as an expression */
+static Node *
+index_column_expr(const IndexOptInfo *index, int column)
+{
+	TargetEntry *entry = list_nth_node(TargetEntry, index->indextlist, column);
+
+	return (Node *) copyObject(entry->expr);
+}
+
+/*
+ * distance < bound, in any spelling, as a sphere; NULL where it is none, or
+ * bounds the distance from below.
+ */
+static OpExpr *
+derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
+{
+	OpExpr	   *comparison = (OpExpr *) clause;
+
+	if (!IsA(clause, OpExpr) || list_length(comparison->args) != 2)
+		return NULL;
+	for (int side = 0; side < 2; side++)
+	{
+		Expr	   *expr = (Expr *) list_nth(comparison->args, side);
+		Bound		bound = {(Expr *) list_nth(comparison->args, 1 - side)};
+		RowExpr    *sphere;
+		Node	   *value;
+		bool		falling;
+
+		switch (get_op_opfamily_strategy(comparison->opno, float8_family()))
+		{
+			case BTLessStrategyNumber:
+			case BTLessEqualStrategyNumber:
+				bound.upper = side == 0;
+				break;
+			case BTGreaterStrategyNumber:
+			case BTGreaterEqualStrategyNumber:
+				bound.upper = side == 1;
+				break;
+			default:
+				return NULL;
+		}
+		if (exprType((Node *) expr) != FLOAT8OID ||
+			!is_constant_for(root, distance->index->rel, (Node *) bound.expr))
+			continue;
+		if (exprType((Node *) bound.expr) == FLOAT4OID)
+			bound.expr = (Expr *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID,
+											   list_make1(bound.expr), InvalidOid,
+											   InvalidOid, COERCE_IMPLICIT_CAST);
+		if (!find_distance(root, distance, expr, &value, &falling, &bound) ||
+			!bound.upper)
+			continue;
+
+		sphere = makeNode(RowExpr);
+		sphere->args = list_make2(value, bound.expr);
+		sphere->row_typeid = distance->sphere_type;
+		sphere->row_format = COERCE_EXPLICIT_CAST;
+		sphere->location = -1;
+		return make_condition(distance->sphere_operator,
+							  index_column_expr(distance->index, 0),
+							  eval_const_expressions(root, (Node *) sphere),
+							  InvalidOid);
+	}
+	return NULL;
+}
+
+/* value = ANY (array) as array @> ARRAY[value], for a filter column */
+static OpExpr *
+derive_element(PlannerInfo *root, IndexOptInfo *index, Expr *clause)
+{
+	ScalarArrayOpExpr *any = (ScalarArrayOpExpr *) clause;
+	Node	   *value;
+	Node	   *array;
+
+	if (!IsA(clause, ScalarArrayOpExpr) || !any->useOr)
+		return NULL;
+	value = (Node *) linitial(any->args);
+	array = (Node *) lsecond(any->args);
+	if (!is_constant_for(root, index->rel, value))
+		return NULL;
+	for (int column = 1; column < index->nkeycolumns; column++)
+	{
+		Oid			element = exprType(value);
+		Oid			contains = get_opfamily_member(index->opfamily[column],
+												   ANYARRAYOID, ANYARRAYOID,
+												   FILTER_CONTAINS);
+		ArrayExpr  *one;
+
+		/* @> compares elements by their type's own equality */
+		if (!OidIsValid(contains) ||
+			!match_index_to_operand(array, column, index) ||
+			get_array_type(element) != exprType(array) ||
+			lookup_type_cache(element, TYPECACHE_EQ_OPR)->eq_opr != any->opno)
+			continue;
+		one = makeNode(ArrayExpr);
+		one->array_typeid = exprType(array);
+		one->array_collid = exprCollation(value);
+		one->element_typeid = element;
+		one->elements = list_make1(value);
+		one->location = -1;
+		return make_condition(contains, array,
+							  eval_const_expressions(root, (Node *) one),
+							  any->inputcollid);
+	}
+	return NULL;
+}
+
+/* flag and NOT flag as comparisons, for a filter column */
+static OpExpr *
+derive_flag(PlannerInfo *root, IndexOptInfo *index, Expr *clause)
+{
+	Node	   *flag = (Node *) clause;
+	bool		is = true;
+
+	if (matches_boolean_columns || exprType(flag) != BOOLOID)
+		return NULL;
+	if (is_notclause(flag))
+	{
+		flag = (Node *) get_notclausearg(flag);
+		is = false;
+	}
+	else if (IsA(flag, BooleanTest) &&
+			 (((BooleanTest *) flag)->booltesttype == IS_TRUE ||
+			  ((BooleanTest *) flag)->booltesttype == IS_FALSE))
+	{
+		is = ((BooleanTest *) flag)->booltesttype == IS_TRUE;
+		flag = (Node *) ((BooleanTest *) flag)->arg;
+	}
+	for (int column = 1; column < index->nkeycolumns; column++)
+	{
+		Oid			equal = get_opfamily_member(index->opfamily[column], BOOLOID,
+												BOOLOID, FILTER_EQUAL);
+
+		if (OidIsValid(equal) && match_index_to_operand(flag, column, index))
+			return make_condition(equal, flag, makeBoolConst(is, false),
+								  InvalidOid);
+	}
+	return NULL;
+}
+
+/* What follows from a list of restrictions, as RestrictInfos */
+static List *
+derive_conditions(PlannerInfo *root, const IndexDistance *distance,
+				  List *restrictions)
+{
+	List	   *derived = NIL;
+	ListCell   *cell;
+
+	foreach(cell, restrictions)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		OpExpr	   *clause;
+
+		if (restriction->pseudoconstant)
+			continue;
+		clause = derive_sphere(root, distance, restriction->clause);
+		if (clause == NULL)
+			clause = derive_element(root, distance->index, restriction->clause);
+		if (clause == NULL)
+			clause = derive_flag(root, distance->index, restriction->clause);
+		if (clause != NULL)
+			derived = lappend(derived,
+							  derive_restriction(root, restriction, clause));
+	}
+	return derived;
+}
+
+/* ------------------------------------------------------------------------
+ * Order
+ */
+
+/* Does the table, or the query, keep nulls out of an index's first column? */
+static bool
+is_never_null(PlannerInfo *root, const IndexDistance *distance)
+{
+	IndexOptInfo *index = distance->index;
+	ListCell   *cell;
+
+	if (index->indexkeys[0] > 0 &&
+		column_is_not_null(planner_rt_fetch(index->rel->relid, root)->relid,
+						   index->rel, index->indexkeys[0]))
+		return true;
+	foreach(cell, index->rel->baserestrictinfo)
+	{
+		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
+
+		if (derive_sphere(root, distance, clause) != NULL)
+			return true;
+		if (IsA(clause, NullTest) &&
+			((NullTest *) clause)->nulltesttype == IS_NOT_NULL &&
+			match_index_to_operand((Node *) ((NullTest *) clause)->arg, 0, index))
+			return true;
+	}
+	return false;
+}
+
+/* Does PostgreSQL find by itself that an index has the order of expr? */
+static bool
+is_plain_order(const IndexDistance *distance, Expr *expr, const PathKey *pathkey)
+{
+	return IsA(expr, OpExpr) &&
+		((OpExpr *) expr)->opno == distance->operator &&
+		!pathkey_is_descending(pathkey) && !pathkey->pk_nulls_first;
+}
+
+/* A path key, known to nobody else, of an index's distance from value */
+static PathKey *
+make_distance_pathkey(const IndexDistance *distance, Node *value,
+					  const PathKey *like)
+{
+	PathKey    *pathkey = makeNode(PathKey);
+	EquivalenceClass *eclass = makeNode(EquivalenceClass);
+	EquivalenceMember *member = makeNode(EquivalenceMember);
+
+	member->em_expr = make_opclause(distance->operator, FLOAT8OID, false,
+									(Expr *) index_column_expr(distance->index, 0),
+									(Expr *) value, InvalidOid, InvalidOid);
+	set_opfuncid((OpExpr *) member->em_expr);
+	member->em_relids = bms_copy(distance->index->rel->relids);
+	member->em_datatype = FLOAT8OID;
+	eclass->ec_opfamilies = list_make1_oid(like->pk_opfamily);
+	eclass->ec_members = list_make1(member);
+	eclass->ec_relids = bms_copy(member->em_relids);
+
+	memcpy(pathkey, like, sizeof(PathKey));
+	pathkey->pk_eclass = eclass;
+	pathkey_set_ascending(pathkey);
+	pathkey->pk_nulls_first = false;
+	return pathkey;
+}
+
+/*
+ * Is the first thing that the query wants its rows ordered by a distance of an
+ * index, though PostgreSQL does not see it, or rises with one?  Then a path key
+ * for that distance, else NULL.
+ *
+ * An index has no nulls: where they come first, there must be none.  (Where they
+ * come last, it is an old custom to overlook them.)
+ */
+static PathKey *
+derive_order(PlannerInfo *root, const IndexDistance *distance)
+{
+	RelOptInfo *rel = distance->index->rel;
+	PathKey    *pathkey;
+	EclassIterator members;
+	EquivalenceMember *member;
+
+	if (root->query_pathkeys == NIL)
+		return NULL;
+	pathkey = (PathKey *) linitial(root->query_pathkeys);
+	if (pathkey->pk_opfamily != float8_family() ||
+		pathkey->pk_eclass->ec_has_volatile)
+		return NULL;
+
+	eclass_iterator_begin(&members, pathkey->pk_eclass, rel->relids);
+	while ((member = eclass_iterator_next(&members)) != NULL)
+	{
+		Bound		unused = {float8_constant(0)};
+		Node	   *value;
+		bool		falling;
+
+		if (!bms_equal(member->em_relids, rel->relids) ||
+			!find_distance(root, distance, member->em_expr, &value, &falling,
+						   &unused))
+			continue;
+		if (is_plain_order(distance, member->em_expr, pathkey) &&
+			list_length(root->query_pathkeys) == 1)
+			return NULL;
+		if (falling != pathkey_is_descending(pathkey))
+			continue;
+		if (pathkey->pk_nulls_first && !is_never_null(root, distance))
+			continue;
+		return make_distance_pathkey(distance, value, pathkey);
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Paths
+ */
+
+/*
+ * Have the parameterizations of a table known with the query's own conditions
+ * on them, before derived ones are put beside.
+ */
+static void
+know_parameterizations(PlannerInfo *root, RelOptInfo *rel, List *joins)
+{
+	ListCell   *cell;
+
+	foreach(cell, joins)
+	{
+		Relids		outer = bms_copy(lfirst_node(RestrictInfo, cell)->clause_relids);
+
+		outer = bms_del_member(outer, rel->relid);
+		outer = bms_add_members(outer, rel->lateral_relids);
+		if (!bms_is_empty(outer))
+			(void) get_baserel_parampathinfo(root, rel, outer);
+	}
+}
+
+/*
+ * The paths of one index with further conditions, and ordered by order (if it is
+ * not NULL).
+ */
+static List *
+make_index_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
+				 List *joins, PathKey *order)
+{
+	RelOptInfo *rel = index->rel;
+	List	   *indexes = rel->indexlist;
+	List	   *paths = rel->pathlist;
+	List	   *restrictions = index->indrestrictinfo;
+	List	   *join_restrictions = rel->joininfo;
+	List	   *pathkeys = root->query_pathkeys;
+	List	   *result;
+
+	know_parameterizations(root, rel, joins);
+	rel->indexlist = list_make1(index);
+	rel->pathlist = NIL;
+	index->indrestrictinfo = list_concat_copy(restrictions, conditions);
+	rel->joininfo = list_concat_copy(join_restrictions, joins);
+	if (order != NULL)
+		root->query_pathkeys = list_make1(order);
+
+	create_index_paths(root, rel);
+	result = rel->pathlist;
+
+	rel->indexlist = indexes;
+	rel->pathlist = paths;
+	index->indrestrictinfo = restrictions;
+	rel->joininfo = join_restrictions;
+	root->query_pathkeys = pathkeys;
+	return result;
+}
+
+/*
+ * The new paths of an index know more than PostgreSQL's old ones that are
+ * ordered, but might not cost less: take the old ones away.
+ */
+static void
+remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		IndexPath  *path = (IndexPath *) lfirst(cell);
+
+		if (IsA(path, IndexPath) && path->indexinfo == index &&
+			path->path.param_info == NULL && path->indexorderbys != NIL)
+			rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+	}
+}
+
+static void
+add_index_paths(PlannerInfo *root, IndexOptInfo *index)
+{
+	RelOptInfo *rel = index->rel;
+	IndexDistance distance;
+	List	   *conditions;
+	List	   *joins;
+	PathKey    *order;
+	List	   *paths;
+	ListCell   *cell;
+
+	if (!is_vector_index(index) || (index->indpred != NIL && !index->predOK) ||
+		!get_index_distance(index, &distance))
+		return;
+	conditions = derive_conditions(root, &distance, index->indrestrictinfo);
+	joins = derive_conditions(root, &distance, rel->joininfo);
+	order = derive_order(root, &distance);
+	if (conditions == NIL && joins == NIL && order == NULL)
+		return;
+
+	paths = make_index_paths(root, index, conditions, joins, order);
+	if (conditions != NIL && order == NULL)
+		remove_ordered_paths(rel, index);
+	foreach(cell, paths)
+	{
+		IndexPath  *path = (IndexPath *) lfirst(cell);
+
+		if (order != NULL && IsA(path, IndexPath) && path->indexorderbys != NIL)
+			path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
+		add_path(rel, &path->path);
+	}
+}
+
+/*
+ * Does a statement change the rows that it finds?  Not those, then, that an
+ * index happens to find.
+ */
+static bool
+changes_rows(const Query *parse)
+{
+	return parse->commandType != CMD_SELECT && parse->commandType != CMD_INSERT;
+}
+
+/* set_rel_pathlist_hook */
+static void
+index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
+						 RangeTblEntry *rte)
+{
+	ListCell   *cell;
+
+	if (previous_hook)
+		previous_hook(root, rel, rti, rte);
+	if (rte->rtekind != RTE_RELATION || changes_rows(root->parse))
+		return;
+	foreach(cell, rel->indexlist)
+		add_index_paths(root, lfirst_node(IndexOptInfo, cell));
+}
+
+void
+index_match_init(void)
+{
+	previous_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = index_match_rel_pathlist;
+}

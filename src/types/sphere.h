@@ -1,0 +1,23 @@
+/*
+ * sphere.h
+ *	  Spheres: a center and a radius, for conditions on distances.
+ *
+ * A row type for each type of vectors: sphere_vector is (center vector, radius
+ * double precision).  value <<->> sphere is true where value <-> center is at
+ * most the radius, null where one of the three is null.
+ */
+#ifndef VECTOR_TYPES_SPHERE_H
+#define VECTOR_TYPES_SPHERE_H
+
+#include "compat/pg.h"
+
+#include "access/htup.h"
+
+/*
+ * The parts of a sphere, center with a 4-byte header, in the current context.
+ * False where one is null.
+ */
+extern bool sphere_parts(HeapTupleHeader sphere, const struct varlena **center,
+						 double *radius);
+
+#endif							/* VECTOR_TYPES_SPHERE_H */
