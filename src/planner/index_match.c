@@ -13,6 +13,8 @@
  *	 x = ANY (array)			array @> ARRAY[x]
  *	 flag, NOT flag				flag = true, flag = false
  *
+ * (and x IN (...) where PostgreSQL sees it, but would not order by it).
+ *
  * A derived condition never fails where the query's own one holds.  That one
  * stays, as a filter, and alone determines the number of rows.
  *
@@ -700,12 +702,73 @@ make_index_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 }
 
 /*
- * The new paths of an index know more than PostgreSQL's old ones that are
- * ordered, but might not cost less: take the old ones away.
+ * Conditions x = ANY (array) on filter columns, as clauses of an index.  Up to
+ * version 16, PostgreSQL makes no ordered path with such a condition on a column
+ * behind the first, since a btree would lose its order by it.  Ours do not.
  */
-static void
-remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
+static List *
+array_clauses(PlannerInfo *root, IndexOptInfo *index)
 {
+	List	   *clauses = NIL;
+	ListCell   *cell;
+
+	foreach(cell, index->indrestrictinfo)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		ScalarArrayOpExpr *any = (ScalarArrayOpExpr *) restriction->clause;
+
+		if (!IsA(any, ScalarArrayOpExpr) || !any->useOr ||
+			!restriction_is_securely_promotable(restriction, index->rel) ||
+			!is_constant_for(root, index->rel, (Node *) lsecond(any->args)))
+			continue;
+		for (int column = 1; column < index->nkeycolumns; column++)
+		{
+			Oid			collation = index->indexcollations[column];
+			IndexClause *clause;
+
+			if (!match_index_to_operand((Node *) linitial(any->args), column, index) ||
+				!op_in_opfamily(any->opno, index->opfamily[column]) ||
+				(OidIsValid(collation) && collation != any->inputcollid))
+				continue;
+			clause = makeNode(IndexClause);
+			clause->rinfo = restriction;
+			clause->indexquals = list_make1(restriction);
+			clause->indexcol = column;
+			clauses = lappend(clauses, clause);
+			break;
+		}
+	}
+	return clauses;
+}
+
+/* A path with those of some clauses that it lacks; the same, if it lacks none */
+static IndexPath *
+with_clauses(PlannerInfo *root, IndexPath *path, List *clauses)
+{
+	List	   *all = list_copy(path->indexclauses);
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, cell);
+
+		if (!is_redundant_with_indexclauses(clause->rinfo, path->indexclauses))
+			all = lappend(all, clause);
+	}
+	if (list_length(all) == list_length(path->indexclauses))
+		return path;
+	return create_index_path(root, path->indexinfo, all, path->indexorderbys,
+							 path->indexorderbycols, path->path.pathkeys,
+							 path->indexscandir,
+							 path->path.pathtype == T_IndexOnlyScan,
+							 PATH_REQ_OUTER(&path->path), 1.0, false);
+}
+
+/* A table's ordered paths of an index, as PostgreSQL has made them */
+static List *
+ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
+{
+	List	   *paths = NIL;
 	ListCell   *cell;
 
 	foreach(cell, rel->pathlist)
@@ -714,8 +777,23 @@ remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
 
 		if (IsA(path, IndexPath) && path->indexinfo == index &&
 			path->path.param_info == NULL && path->indexorderbys != NIL)
-			rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+			paths = lappend(paths, path);
 	}
+	return paths;
+}
+
+/*
+ * The new paths of an index know more than PostgreSQL's old ones that are
+ * ordered, but might not cost less: take the old ones away.
+ */
+static void
+remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
+{
+	List	   *paths = ordered_paths(rel, index);
+	ListCell   *cell;
+
+	foreach(cell, paths)
+		rel->pathlist = list_delete_ptr(rel->pathlist, lfirst(cell));
 }
 
 static void
@@ -725,6 +803,7 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 	IndexDistance distance;
 	List	   *conditions;
 	List	   *joins;
+	List	   *arrays;
 	PathKey    *order;
 	List	   *paths;
 	ListCell   *cell;
@@ -735,16 +814,22 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 	conditions = derive_conditions(root, &distance, index->indrestrictinfo);
 	joins = derive_conditions(root, &distance, rel->joininfo);
 	order = derive_order(root, &distance);
-	if (conditions == NIL && joins == NIL && order == NULL)
+	arrays = array_clauses(root, index);
+	if (conditions == NIL && joins == NIL && order == NULL && arrays == NIL)
 		return;
 
-	paths = make_index_paths(root, index, conditions, joins, order);
-	if (conditions != NIL && order == NULL)
+	if (conditions == NIL && joins == NIL && order == NULL)
+		paths = ordered_paths(rel, index);
+	else
+		paths = make_index_paths(root, index, conditions, joins, order);
+	if ((conditions != NIL || arrays != NIL) && order == NULL)
 		remove_ordered_paths(rel, index);
 	foreach(cell, paths)
 	{
 		IndexPath  *path = (IndexPath *) lfirst(cell);
 
+		if (IsA(path, IndexPath))
+			path = with_clauses(root, path, arrays);
 		if (order != NULL && IsA(path, IndexPath) && path->indexorderbys != NIL)
 			path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
 		add_path(rel, &path->path);
