@@ -127,7 +127,8 @@ INSERT INTO conditions (condition) VALUES
 	('i4 > 0 AND i4 < 0'), ('i4 = 1 AND i4 = 2'), ('i4 IN (0, 1, 65536) AND i4 >= 1'),
 	('i8 IS NULL AND i2 IS NULL'), ('i8 IS NULL AND i8 = 1'), ('b AND NOT b'), ('b'), ('NOT b'),
 	('ia && ''{1}'' AND ta @> ''{a}'' AND NOT ia @> ''{2}'''),
-	('i4 = 1 OR e = ''sad'''), ('v IS NOT NULL AND i4 = 1'), ('v IS NOT NULL');
+	('i4 = 1 OR e = ''sad'''), ('v IS NOT NULL AND i4 = 1'), ('v IS NOT NULL'),
+	('v <-> ''[1,2,3,4,5,6,7,8,9,10,11,12]'' < 25.5 AND i4 > 0');
 SELECT condition, r.* FROM conditions, compare(condition) r ORDER BY n;
 -- rows of all conditions, and what is wrong
 CREATE FUNCTION check_items(relation text DEFAULT 'items', OUT rows bigint, OUT wrong bigint) LANGUAGE sql AS
@@ -194,6 +195,17 @@ SELECT condition, r.* FROM unnest(ARRAY['b AND i4 % 3 = 1', 'b AND lower(t) = ''
 UPDATE items SET b = NOT b, t = upper(t);
 SELECT condition, r.* FROM unnest(ARRAY['b AND i4 % 3 = 1', 'b AND lower(t) = ''a''', 'b AND i4 % 3 IS NULL']) condition, compare(condition) r;
 
+-- other types and distances
+CREATE TABLE typed (LIKE sample_type);
+INSERT INTO typed SELECT * FROM sample(1, 300);
+CREATE INDEX ON typed USING ivfflat (h halfvec_l2_ops, category) WITH (lists = 5);
+CREATE INDEX ON typed USING ivfflat (v vector_l1_ops, category) WITH (lists = 5);
+CREATE INDEX ON typed USING ivfflat (b bit_hamming_ops, category) WITH (lists = 5);
+CREATE INDEX ON typed USING ivfpq (h halfvec_ip_ops, category) WITH (lists = 5, opq = on);
+CREATE INDEX ON typed USING ivfrabitq (h halfvec_cosine_ops, category) WITH (lists = 5, bits = 2);
+SELECT value, operator, r.* FROM (VALUES ('h', '<->'), ('v', '<+>'), ('b', '<~>'), ('h', '<#>'), ('h', '<=>')) x (value, operator),
+	nearest('typed', value, operator, format('SELECT %s FROM sample(21, 21)', value), 1000, 'category BETWEEN 3 AND 5') r;
+
 -- codes in pieces
 CREATE TABLE wide (id int, v vector(2500), k int, name text);
 INSERT INTO wide SELECT i, (SELECT array_agg(sin(i * 0.37 + j)) FROM generate_series(1, 2500) j)::vector, i % 5, 'n' || i % 3 FROM generate_series(1, 90) i;
@@ -230,6 +242,10 @@ BEGIN
 	RETURN counts;
 END $$;
 SELECT condition, counts(condition), counts(condition, 100) FROM unnest('{tenant = 5,tenant = 5 AND k < 1000,k = 17,k < 4,k < 0,k > 4000,tenant = 100,tenant IS NULL,tenant < 50}'::text[]) condition;
+-- with little memory, what passes is read again
+SET work_mem = '64kB';
+SELECT counts('k > 10', 5000);
+RESET work_mem;
 -- no more lists than allowed
 SET ivfflat.max_probes = 1;
 SET ivfpq.iterative_scan = off;
