@@ -17,6 +17,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -150,6 +151,22 @@ filter_shape(Relation index)
 		shape->entry_bytes += shape->columns[i].width;
 	}
 	return shape;
+}
+
+uint32
+filter_digest(const FilterShape *shape)
+{
+	uint32		digest = shape->count;
+
+	for (int i = 0; i < shape->count; i++)
+	{
+		const FilterColumn *column = &shape->columns[i];
+
+		digest = hash_combine(digest, murmurhash32(column->kind << 16 |
+												   column->exact << 8 | column->width));
+		digest = hash_combine(digest, murmurhash32(column->type));
+	}
+	return digest;
 }
 
 /* ------------------------------------------------------------------------
@@ -974,16 +991,32 @@ filter_pass_many(const Filter *filter, uint8 *const *columns, uint32 count,
  * Summaries
  */
 
+/* The word of a summary that tells whether an array is null */
+#define NULL_ARRAY_WORD	2
+
+/* A key's bit in a summary (Steele, Lea and Flood's mix of 64 bits) */
+static inline uint32
+bound_bit(uint64 key)
+{
+	key = (key ^ key >> 30) * UINT64CONST(0xbf58476d1ce4e5b9);
+	key = (key ^ key >> 27) * UINT64CONST(0x94d049bb133111eb);
+	return (uint32) (((key >> 32) * (64 * FILTER_BOUND_WORDS)) >> 32);
+}
+
+static inline bool
+has_bound_bit(const FilterBounds *bounds, uint64 key)
+{
+	uint32		bit = bound_bit(key);
+
+	return (bounds->bits[bit / 64] >> bit % 64) & 1;
+}
+
 void
 filter_bounds_init(const FilterShape *shape, FilterBounds *bounds)
 {
+	memset(bounds, 0, shape->count * sizeof(FilterBounds));
 	for (int i = 0; i < shape->count; i++)
-	{
-		bool		array = shape->columns[i].kind == FILTER_ELEMENTS;
-
-		bounds[i].low = array ? 0 : PG_UINT64_MAX;
-		bounds[i].high = 0;
-	}
+		bounds[i].low = PG_UINT64_MAX;
 }
 
 bool
@@ -1000,16 +1033,23 @@ filter_bounds_add(const FilterShape *shape, FilterBounds *bounds,
 
 		if (column->kind == FILTER_ELEMENTS)
 		{
-			/* a null array adds nothing: it is looked for everywhere */
-			after.low |= load_key(key, 8);
-			after.high |= load_key(key + 8, 8);
+			after.bits[0] |= load_key(key, 8);
+			after.bits[1] |= load_key(key + 8, 8);
+			after.bits[NULL_ARRAY_WORD] |= !(load_key(key, 8) & SIGNATURE_ANY);
 		}
 		else
 		{
-			after.low = Min(after.low, load_key(key, column->width));
-			after.high = Max(after.high, load_key(key, column->width));
+			uint64		number = load_key(key, column->width);
+			uint32		bit = bound_bit(number);
+
+			after.bits[bit / 64] |= UINT64CONST(1) << bit % 64;
+			if (number > 0)
+			{
+				after.low = Min(after.low, number);
+				after.high = Max(after.high, number);
+			}
 		}
-		changed |= after.low != bounds[i].low || after.high != bounds[i].high;
+		changed |= memcmp(&after, &bounds[i], sizeof(after)) != 0;
 		bounds[i] = after;
 	}
 	return changed;
@@ -1024,27 +1064,30 @@ filter_may_pass(const Filter *filter, const FilterBounds *bounds)
 	{
 		const FilterTest *test = &filter->tests[t];
 		const FilterBounds *bound = &bounds[test->column];
-		uint64		words[2] = {bound->low, bound->high};
+		bool		any = false;
 
-		if (test->kind == FILTER_TEST_NO_ARRAY)
-			continue;
-		if (test->kind == FILTER_TEST_BITS)
+		switch (test->kind)
 		{
-			if (!has_bits(test, (const uint8 *) words))
-				return false;
-			continue;
+			case FILTER_TEST_NO_ARRAY:
+				any = bound->bits[NULL_ARRAY_WORD] & 1;
+				break;
+			case FILTER_TEST_BITS:
+				any = has_bits(test, (const uint8 *) bound->bits);
+				break;
+			case FILTER_TEST_SET:
+				for (int i = 0; i < test->count && !any; i++)
+					any = test->values[i] >= bound->low &&
+						test->values[i] <= bound->high &&
+						has_bound_bit(bound, test->values[i]);
+				break;
+			case FILTER_TEST_RANGE:
+				any = test->low == test->high
+					? has_bound_bit(bound, test->low)
+					: bound->low <= test->high && bound->high >= test->low;
+				break;
 		}
-		if (bound->low > test->high || bound->high < test->low)
+		if (!any)
 			return false;
-		if (test->kind == FILTER_TEST_SET)
-		{
-			bool		any = false;
-
-			for (int i = 0; i < test->count && !any; i++)
-				any = test->values[i] >= bound->low && test->values[i] <= bound->high;
-			if (!any)
-				return false;
-		}
 	}
 	return true;
 }

@@ -79,6 +79,12 @@ typedef struct FilterShape
 extern FilterShape *filter_shape(Relation index);
 
 /*
+ * A number of how keys look: an index that was built with another one cannot be
+ * read.
+ */
+extern uint32 filter_digest(const FilterShape *shape);
+
+/*
  * An entry's keys, shape->entry_bytes of them, zero where null.  values and
  * isnull are those of all columns of the index.  May leak memory into the
  * current context.
@@ -161,13 +167,17 @@ extern void filter_pass_many(const Filter *filter, uint8 *const *columns,
 
 /* ------------------------------------------------------------------------
  * Summaries of many entries: what keys there may be.  For each column the least
- * and the greatest key (of arrays: all bits).  One entry's keys widen it.
+ * and the greatest key that is not null, and a bit for each key (a filter as
+ * Bloom's, with one hash); of arrays all their bits.  One entry's keys widen it.
  */
+
+#define FILTER_BOUND_WORDS	6
 
 typedef struct FilterBounds
 {
 	uint64		low;
 	uint64		high;
+	uint64		bits[FILTER_BOUND_WORDS];
 } FilterBounds;
 
 /* A summary of no entries; bounds has shape->count members. */

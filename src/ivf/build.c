@@ -117,6 +117,8 @@ typedef struct Builder
 	float	   *ys;
 	ItemPointerData *tids;
 	struct varlena **values;	/* flat */
+	FilterShape *filter;		/* NULL: no filter columns */
+	uint8	   *keys;			/* of these */
 	SlotId	   *value_ids;		/* NULL: no values are kept */
 	IvfBounder *bounder;
 	ValueStore	value_store;
@@ -188,6 +190,7 @@ flush_block(Builder *builder)
 	const IvfModel *model = builder->model;
 	int			queries = builder->shared->queries;
 	Size		code_bytes = ivf_code_bytes(model);
+	Size		key_bytes = builder->filter != NULL ? builder->filter->entry_bytes : 0;
 	int			rows = builder->rows;
 
 	if (rows == 0)
@@ -221,7 +224,7 @@ flush_block(Builder *builder)
 		uint32		list = builder->nearest[i];
 		Size		header = VARHDRSZ + 3 * sizeof(float);
 		SlotId		value_id = builder->value_ids != NULL ? builder->value_ids[i] : NO_SLOT;
-		char	   *blob = (char *) palloc(add_size(header, code_bytes));
+		char	   *blob = (char *) palloc(add_size(header, add_size(code_bytes, key_bytes)));
 		IvfEntry	entry;
 
 		CHECK_FOR_INTERRUPTS();
@@ -230,10 +233,13 @@ flush_block(Builder *builder)
 				   builder->values != NULL ? builder->values[i] : NULL,
 				   builder->ys + (Size) i * model->width,
 				   builder->centroids + (Size) list * model->width, &entry);
-		SET_VARSIZE(blob, header + code_bytes);
+		SET_VARSIZE(blob, header + code_bytes + key_bytes);
 		memcpy(blob + VARHDRSZ, &entry.add, sizeof(float));
 		memcpy(blob + VARHDRSZ + sizeof(float), &entry.k, sizeof(float));
 		memcpy(blob + VARHDRSZ + 2 * sizeof(float), &value_id, sizeof(SlotId));
+		if (key_bytes > 0)
+			memcpy(blob + header + code_bytes, builder->keys + i * key_bytes,
+				   key_bytes);
 
 		ExecClearTuple(builder->slot);
 		builder->slot->tts_values[0] = Int32GetDatum((int32) list);
@@ -281,6 +287,9 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 				(struct varlena *) palloc(VARSIZE(value));
 			memcpy(builder->values[builder->rows], value, VARSIZE(value));
 		}
+		if (builder->filter != NULL)
+			filter_make_keys(builder->filter, values, isnull,
+							 builder->keys + builder->rows * builder->filter->entry_bytes);
 		if (builder->value_ids != NULL)
 			builder->value_ids[builder->rows] =
 				ivf_write_value(builder->bounder, &builder->value_store, value,
@@ -360,6 +369,9 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 		builder->value_store = ivf_value_store(relation, &shared->meta);
 		builder->value_ids = (SlotId *) palloc(rows * sizeof(SlotId));
 	}
+	builder->filter = filter_shape(relation);
+	if (builder->filter != NULL)
+		builder->keys = (uint8 *) palloc(mul_size(rows, builder->filter->entry_bytes));
 	if (model->kind == IVF_FLAT)
 		builder->values = (struct varlena **) palloc(rows * sizeof(struct varlena *));
 	return builder;
@@ -431,10 +443,13 @@ finish_page(Buffer buffer, ForkNumber fork)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* Metapage, directory and constants; records are written when lists are. */
+/*
+ * Metapage, directory, constants and summaries; records are written when lists
+ * are.
+ */
 static void
 create_pages(Relation index, ForkNumber fork, IvfMeta *meta,
-			 const float *floats)
+			 const float *floats, const FilterShape *filter)
 {
 	Buffer		buffer = extend(index, fork, PAGE_META);
 	Page		page = BufferGetPage(buffer);
@@ -444,6 +459,8 @@ create_pages(Relation index, ForkNumber fork, IvfMeta *meta,
 
 	meta->directory = 1;
 	meta->constants = 1 + directory_blocks;
+	if (filter != NULL)
+		meta->summaries = meta->constants + (total + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
 	*ivf_page_meta(page) = *meta;
 	((PageHeader) page)->pd_lower = (char *) (ivf_page_meta(page) + 1) - (char *) page;
 	finish_page(buffer, fork);
@@ -467,6 +484,16 @@ create_pages(Relation index, ForkNumber fork, IvfMeta *meta,
 		((PageHeader) page)->pd_lower += count * sizeof(float);
 		finish_page(buffer, fork);
 	}
+	for (uint32 list = 0; filter != NULL && list < meta->lists;)
+	{
+		buffer = extend(index, fork, PAGE_RAW);
+		page = BufferGetPage(buffer);
+		for (int i = 0; i < ivf_summaries_per_page(filter); i++)
+			filter_bounds_init(filter, ivf_summary(filter, page, list++));
+		((PageHeader) page)->pd_lower += ivf_summaries_per_page(filter) *
+			filter->count * sizeof(FilterBounds);
+		finish_page(buffer, fork);
+	}
 }
 
 /* A list that is being written */
@@ -481,6 +508,8 @@ typedef struct ListWriter
 	IvfList		record;
 	Buffer		buffer;			/* its last page */
 	uint8	   *codes;			/* of that page, if it has pieces */
+	BlockNumber summaries;
+	FilterBounds bounds[FILTER_MAX_COLUMNS];
 } ListWriter;
 
 static void
@@ -531,14 +560,17 @@ static void
 start_list(ListWriter *writer)
 {
 	memset(&writer->record, 0, sizeof(IvfList));
+	if (writer->layout.filter != NULL)
+		filter_bounds_init(writer->layout.filter, writer->bounds);
 	start_page(writer, writer->list);
 	writer->record.head = writer->record.fill;
 }
 
-/* End the list, and write its record. */
+/* End the list, and write its record and summary. */
 static void
 end_list(ListWriter *writer, const ListSum *sum)
 {
+	const FilterShape *filter = writer->layout.filter;
 	BlockNumber block = writer->directory + writer->list / IVF_LISTS_PER_PAGE;
 	Buffer		buffer;
 
@@ -550,6 +582,15 @@ end_list(ListWriter *writer, const ListSum *sum)
 	((IvfList *) PageGetContents(BufferGetPage(buffer)))
 		[writer->list % IVF_LISTS_PER_PAGE] = writer->record;
 	finish_page(buffer, writer->fork);
+	if (filter != NULL && sum->rows > 0)
+	{
+		block = writer->summaries + writer->list / ivf_summaries_per_page(filter);
+		buffer = ReadBufferExtended(writer->index, writer->fork, block, RBM_NORMAL, NULL);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		memcpy(ivf_summary(filter, BufferGetPage(buffer), writer->list),
+			   writer->bounds, filter->count * sizeof(FilterBounds));
+		finish_page(buffer, writer->fork);
+	}
 	writer->list++;
 }
 
@@ -598,13 +639,24 @@ add_entry(ListWriter *writer, int64 tid, const char *blob)
 	if (layout->has_values)
 		memcpy(&ivf_page_values(layout, page)[slot], blob + 2 * sizeof(float),
 			   sizeof(SlotId));
+	if (layout->filter != NULL)
+	{
+		const uint8 *keys = (const uint8 *) blob + 3 * sizeof(float) +
+			ivf_code_bytes(writer->model);
+		uint8	   *columns[FILTER_MAX_COLUMNS];
+
+		ivf_page_keys(layout, page, columns);
+		filter_put(layout->filter, columns, slot, keys);
+		(void) filter_bounds_add(layout->filter, writer->bounds, keys);
+	}
 	ivf_list_page_set_count(layout, page, slot + 1);
 }
 
 /* Write all lists, from a sort (NULL: there are no rows). */
 static void
 write_lists(Relation index, ForkNumber fork, const IvfModel *model,
-			const IvfMeta *meta, Tuplesortstate *sort, const ListSum *sums)
+			const IvfMeta *meta, const FilterShape *filter, Tuplesortstate *sort,
+			const ListSum *sums)
 {
 	ListWriter	writer = {0};
 	TupleTableSlot *slot = NULL;
@@ -613,8 +665,9 @@ write_lists(Relation index, ForkNumber fork, const IvfModel *model,
 	writer.index = index;
 	writer.fork = fork;
 	writer.model = model;
-	writer.layout = ivf_layout(model);
+	writer.layout = ivf_layout(model, filter);
 	writer.directory = meta->directory;
+	writer.summaries = meta->summaries;
 	writer.codes = (uint8 *) palloc(ivf_codes_bytes(&writer.layout));
 	if (sort != NULL)
 	{
@@ -653,6 +706,8 @@ calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 	uint64	   *at_rank = (uint64 *) palloc0(mul_size(meta->lists, sizeof(uint64)));
 	double	   *ranks = (double *) palloc(mul_size(meta->lists, sizeof(double)));
 	double	   *sorted = (double *) palloc(mul_size(meta->lists, sizeof(double)));
+	double	   *reaches = (double *)
+		palloc(mul_size(Max(count, 1), NEIGHBORS * sizeof(double)));
 	uint64		total = 0;
 	uint64		sum = 0;
 	double		probes = 1;
@@ -698,9 +753,12 @@ calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 					high = middle;
 			}
 			at_rank[Min(low, meta->lists - 1)]++;
-			total++;
+			reaches[total++] = ivf_reach(model->column.metric, ranks[found[i].list],
+										 found[0].distance, norm * sqrt(meta->error));
 		}
 	}
+
+	qsort(reaches, total, sizeof(double), ivf_compare_doubles);
 
 	/* steps by a bit less than a half, and the last one is all lists */
 	memset(meta->recall, 0, sizeof(meta->recall));
@@ -712,11 +770,13 @@ calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 		if (point == IVF_RECALL_POINTS)
 			break;
 		meta->recall[point].probes = i + 1;
-		meta->recall[point++].recall = (double) sum / total;
+		meta->recall[point].recall = (double) sum / total;
+		meta->reach[point++] = reaches[sum > 0 ? sum - 1 : 0];
 		probes = Max(probes + 1, probes * 1.45);
 		if (point == IVF_RECALL_POINTS - 1)
 			probes = meta->lists;
 	}
+	pfree(reaches);
 	pfree(sorted);
 	pfree(ranks);
 	pfree(at_rank);
@@ -822,7 +882,7 @@ typedef struct BuildResult
 
 /* Write lists, and keep what was found out. */
 static void
-finish_build(Relation index, Training *training, const IvfModel *model,
+finish_build(Relation index, Training *training, const Builder *builder,
 			 Tuplesortstate *sort, BuildShared *shared, const ListSum *sums,
 			 const Neighbor *neighbors, BuildResult *result)
 {
@@ -838,7 +898,8 @@ finish_build(Relation index, Training *training, const IvfModel *model,
 	memcpy(result->neighbors, neighbors,
 		   training->query_count * NEIGHBORS * sizeof(Neighbor));
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_WRITE);
-	write_lists(index, MAIN_FORKNUM, model, &training->meta, sort, result->sums);
+	write_lists(index, MAIN_FORKNUM, builder->model, &training->meta,
+				builder->filter, sort, result->sums);
 }
 
 /* Build with workers and this process; false if there are none to be had. */
@@ -936,7 +997,7 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 		WaitForParallelWorkersToFinish(context);
 		merged = begin_sort(sort_descriptor(), maintenance_work_mem, &all);
 		tuplesort_performsort(merged);
-		finish_build(index, training, builder->model, merged, shared, sums,
+		finish_build(index, training, builder, merged, shared, sums,
 					 neighbors, result);
 		tuplesort_end(merged);
 	}
@@ -966,7 +1027,7 @@ build_alone(Relation heap, Relation index, IndexInfo *index_info,
 							 training->queries, NULL);
 	builder->report = true;
 	builder_run(builder, index_info, NULL, sums, neighbors, false);
-	finish_build(index, training, builder->model, builder->sort, shared, sums,
+	finish_build(index, training, builder, builder->sort, shared, sums,
 				 neighbors, result);
 	tuplesort_end(builder->sort);
 }
@@ -994,6 +1055,7 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Training   *training;
+	FilterShape *filter;
 	BuildResult built = {0};
 	IvfModel	model;
 	int			workers;
@@ -1003,7 +1065,11 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 			 RelationGetRelationName(index));
 
 	training = train(heap, index, index_info);
-	create_pages(index, MAIN_FORKNUM, &training->meta, training->floats);
+	filter = filter_shape(index);
+	train_point_model(&model, &training->meta, index_column(index, IVF_PROCS),
+					  training->floats);
+	(void) ivf_layout(&model, filter);
+	create_pages(index, MAIN_FORKNUM, &training->meta, training->floats, filter);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_ASSIGN);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
@@ -1016,8 +1082,6 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 								 (int64) built.index_tuples);
 
-	train_point_model(&model, &training->meta,
-					  index_column(index, IVF_PROCS), training->floats);
 	training->meta.rows = built.index_tuples;
 	training->meta.error = built.index_tuples > 0
 		? built.error / built.index_tuples : 0;
@@ -1044,11 +1108,12 @@ void
 ivf_build_empty(Relation index)
 {
 	Training   *training = train_nothing(index);
+	FilterShape *filter = filter_shape(index);
 	ListSum		sum = {0};
 	IvfModel	model;
 
-	create_pages(index, INIT_FORKNUM, &training->meta, training->floats);
+	create_pages(index, INIT_FORKNUM, &training->meta, training->floats, filter);
 	train_point_model(&model, &training->meta, index_column(index, IVF_PROCS),
 					  training->floats);
-	write_lists(index, INIT_FORKNUM, &model, &training->meta, NULL, &sum);
+	write_lists(index, INIT_FORKNUM, &model, &training->meta, filter, NULL, &sum);
 }

@@ -49,6 +49,13 @@ ivf_coarse_create(IvfIndex *index)
 	return coarse;
 }
 
+/* What a list's best entry is likely to have more than its centroid */
+static inline double
+product_margin(double norm, double radius, int width)
+{
+	return 3 * norm * radius / sqrt(width);
+}
+
 double
 ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
 		 double radius)
@@ -57,12 +64,20 @@ ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
 	{
 		case METRIC_IP:
 			return -(double) distance_kernels->f32_ip(y, c, width) -
-				3 * norm * radius / sqrt(width);
+				product_margin(norm, radius, width);
 		case METRIC_L1:
 			return distance_kernels->f32_l1(y, c, width);
 		default:
 			return distance_kernels->f32_l2sq(y, c, width);
 	}
+}
+
+double
+ivf_reach(Metric metric, double rank, double tenth, double unit)
+{
+	if (metric == METRIC_IP)
+		return unit > 0 ? (rank - tenth) / unit : 0;
+	return tenth > 0 ? rank / tenth : INFINITY;
 }
 
 int
@@ -133,10 +148,11 @@ estimate_of(uint64 key)
 }
 
 /*
- * The count lists that codes say are nearest, in no order; returns how many
+ * The count lists that codes say are nearest, in no order, with ranks by these;
+ * returns how many
  */
 static int
-by_codes(IvfCoarse *coarse, const float *y, int count, bool ip)
+by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 {
 	const IvfModel *model = coarse->index->model;
 	Size		nibbles = model->code_rotation.padded / 4;
@@ -174,7 +190,17 @@ by_codes(IvfCoarse *coarse, const float *y, int count, bool ip)
 		}
 	}
 	for (Size i = 0; i < coarse->best.count; i++)
-		coarse->near[i].list = coarse->entries[i].id;
+	{
+		IvfNear    *near = &coarse->near[i];
+
+		near->list = coarse->entries[i].id;
+		near->spread = -1;
+		near->rank = estimate_of(coarse->entries[i].key);
+		if (!ip)
+			near->rank = Max(near->rank + norm * norm, 0);
+		else
+			near->rank -= product_margin(norm, model->radii[near->list], model->width);
+	}
 	return coarse->best.count;
 }
 
@@ -188,28 +214,92 @@ grow(IvfCoarse *coarse, void *old, int count, Size size)
 								  mul_size(count, size));
 }
 
+/* Make room for count lists, and as many candidates. */
+static void
+need_lists(IvfCoarse *coarse, int count)
+{
+	if (count <= coarse->room)
+		return;
+	coarse->room = count;
+	coarse->near = (IvfNear *) grow(coarse, coarse->near, count, sizeof(IvfNear));
+	coarse->entries = (TopkEntry *) grow(coarse, coarse->entries, count, sizeof(TopkEntry));
+}
+
+void
+ivf_measure_list(IvfCoarse *coarse, const float *y, double norm, Metric metric,
+				 IvfNear *near)
+{
+	const IvfModel *model = coarse->index->model;
+	const float *c = coarse->centroid;
+	bool		ip = metric == METRIC_IP;
+
+	if (model->centroids != NULL)
+		c = model->centroids + (Size) near->list * model->width;
+	else
+		ivf_read_centroid(coarse->index, near->list, coarse->centroid);
+	near->rank = ivf_rank(metric, y, norm, c, model->width,
+						  ip && model->radii != NULL ? model->radii[near->list] : 0);
+	if (ip)
+	{
+		near->base = -distance_kernels->f32_ip(y, c, model->width);
+		near->spread = sqrtf(distance_kernels->f32_l2sq(y, c, model->width));
+	}
+	else
+	{
+		near->base = (float) Min(near->rank, FLT_MAX);
+		near->spread = sqrtf(near->base);
+	}
+}
+
+int
+ivf_all_lists(IvfCoarse *coarse, IvfNear **lists)
+{
+	int			count = coarse->index->model->lists;
+
+	need_lists(coarse, count);
+	for (int i = 0; i < count; i++)
+	{
+		coarse->near[i].list = i;
+		coarse->near[i].spread = -1;
+	}
+	*lists = coarse->near;
+	return count;
+}
+
+int
+ivf_nearest_by_codes(IvfCoarse *coarse, const float *y, int count,
+					 IvfNear **lists)
+{
+	const IvfModel *model = coarse->index->model;
+	Metric		metric = model->column.metric;
+
+	count = Min(count, model->lists);
+	if (!model->has_codes || metric == METRIC_L1)
+		return ivf_nearest_lists(coarse, y, count, true, lists);
+	need_lists(coarse, count);
+	count = by_codes(coarse, y, sqrt(distance_kernels->f32_norm2(y, model->width)),
+					 count, metric == METRIC_IP);
+	qsort(coarse->near, count, sizeof(IvfNear), compare_near);
+	*lists = coarse->near;
+	return count;
+}
+
 int
 ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 				  bool for_query, IvfNear **lists)
 {
-	IvfIndex   *index = coarse->index;
-	const IvfModel *model = index->model;
+	const IvfModel *model = coarse->index->model;
 	Metric		metric = for_query ? model->column.metric : METRIC_L2;
 	bool		ip = metric == METRIC_IP;
-	double		norm = ip ? sqrt(distance_kernels->f32_norm2(y, model->width)) : 0;
+	double		norm = sqrt(distance_kernels->f32_norm2(y, model->width));
 	int			candidates = model->lists;
 
 	count = Min(count, model->lists);
 	if (model->has_codes && metric != METRIC_L1)
 		candidates = Min(looked_at(model, count, ip), model->lists);
-	if (candidates > coarse->room)
-	{
-		coarse->room = candidates;
-		coarse->near = (IvfNear *) grow(coarse, coarse->near, candidates, sizeof(IvfNear));
-		coarse->entries = (TopkEntry *) grow(coarse, coarse->entries, candidates, sizeof(TopkEntry));
-	}
+	need_lists(coarse, candidates);
 	if (candidates < model->lists)
-		candidates = by_codes(coarse, y, candidates, ip);
+		candidates = by_codes(coarse, y, norm, candidates, ip);
 	else
 	{
 		for (int i = 0; i < model->lists; i++)
@@ -218,27 +308,9 @@ ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 
 	for (int i = 0; i < candidates; i++)
 	{
-		IvfNear    *near = &coarse->near[i];
-		const float *c = coarse->centroid;
-
 		if (i % 64 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (model->centroids != NULL)
-			c = model->centroids + (Size) near->list * model->width;
-		else
-			ivf_read_centroid(index, near->list, coarse->centroid);
-		near->rank = ivf_rank(metric, y, norm, c, model->width,
-							  ip && model->radii != NULL ? model->radii[near->list] : 0);
-		if (ip)
-		{
-			near->base = -distance_kernels->f32_ip(y, c, model->width);
-			near->spread = sqrtf(distance_kernels->f32_l2sq(y, c, model->width));
-		}
-		else
-		{
-			near->base = (float) Min(near->rank, FLT_MAX);
-			near->spread = sqrtf(near->base);
-		}
+		ivf_measure_list(coarse, y, norm, metric, &coarse->near[i]);
 	}
 	select_least(coarse->near, candidates, count);
 	qsort(coarse->near, count, sizeof(IvfNear), compare_near);

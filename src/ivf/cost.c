@@ -84,9 +84,10 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	if (meta.kind != IVF_FLAT)
 		*startup_cost += READ_ROWS * READ_COST * cpu_operator_cost;
 
-	/* all rows, if the query should want them */
+	/* all rows that pass, if the query should want them */
 	*total_cost = *startup_cost * Min(rounds, 1 / share) +
-		rows * (entry_cost(&meta) + (meta.kind == IVF_FLAT ? 1 : READ_COST)) *
+		rows * (entry_cost(&meta) +
+				costs.indexSelectivity * (meta.kind == IVF_FLAT ? 1 : READ_COST)) *
 		cpu_operator_cost;
 	*total_cost = Max(*total_cost, costs.indexTotalCost);
 	*selectivity = costs.indexSelectivity;

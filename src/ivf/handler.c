@@ -62,6 +62,9 @@ make_routine(void)
 	routine->amstrategies = 0;
 	routine->amsupport = IVF_PROCS;
 	routine->amcanorderbyop = true;
+	routine->amcanmulticol = true;
+	routine->amsearcharray = true;
+	routine->amsearchnulls = true;
 	routine->amoptionalkey = true;
 	routine->amusemaintenanceworkmem = true;
 	routine->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;

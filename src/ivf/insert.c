@@ -2,7 +2,8 @@
  * insert.c
  *	  One more entry, in the list of the nearest centroid.
  *
- * Locks: the list's record alone; then pages of the list, one at a time. A new
+ * Locks: with filter columns, the list's summary, alone; the list's record
+ * alone; then pages of the list, one at a time.  A new
  * page is claimed without holding any, and linked under the lock of the last
  * one.  See README.md.
  */
@@ -26,6 +27,7 @@ typedef struct IvfInserter
 	float	   *centroid;
 	uint8	   *scratch;
 	uint8	   *code;
+	uint8	   *keys;			/* of filter columns */
 	IvfBounder *bounder;		/* where values are kept */
 } IvfInserter;
 
@@ -43,6 +45,8 @@ inserter_create(Relation relation)
 	inserter->centroid = (float *) palloc(floats);
 	inserter->scratch = (uint8 *) palloc(ivf_codes_bytes(&index->layout));
 	inserter->code = (uint8 *) palloc0(ivf_code_bytes(index->model));
+	if (index->filter != NULL)
+		inserter->keys = (uint8 *) palloc(index->filter->entry_bytes);
 	if (index->layout.has_values)
 		inserter->bounder = ivf_bounder_create(index->model);
 	return inserter;
@@ -93,6 +97,13 @@ write_entry(IvfInserter *inserter, Buffer buffer, const IvfEntry *entry)
 		ivf_page_add(layout, page)[slot] = entry->add;
 	if (layout->factors > 1)
 		ivf_page_k(layout, page)[slot] = entry->k;
+	if (layout->filter != NULL)
+	{
+		uint8	   *columns[FILTER_MAX_COLUMNS];
+
+		ivf_page_keys(layout, page, columns);
+		filter_put(layout->filter, columns, slot, entry->keys);
+	}
 	ivf_list_page_set_count(layout, page, slot + 1);
 	page_edit_end(&edit);
 }
@@ -267,6 +278,12 @@ ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 			entry.value = ivf_write_value(inserter->bounder,
 										  &inserter->index->values, value,
 										  heap_tid, RelationNeedsWAL(relation));
+		entry.keys = inserter->keys;
+		if (inserter->keys != NULL)
+		{
+			filter_make_keys(inserter->index->filter, values, isnull, inserter->keys);
+			ivf_widen_summary(inserter->index, nearest->list, inserter->keys);
+		}
 		insert_entry(inserter, nearest->list, &entry);
 	}
 	MemoryContextSwitchTo(caller);

@@ -20,6 +20,7 @@
 #include "index/buffer_map.h"
 #include "index/codec.h"
 #include "index/column.h"
+#include "index/filter.h"
 #include "index/page_edit.h"
 #include "index/slot_page.h"
 #include "index/value_store.h"
@@ -108,6 +109,7 @@ extern bytea *ivfrabitq_reloptions(Datum reloptions, bool validate);
 
 #define IVF_MAGIC		0x20465649	/* "IVF " */
 #define IVF_VERSION		1
+#define IVF_FILTER_VERSION	2	/* of an index with filter columns */
 
 /* Numbers of probes whose recall was measured at build */
 #define IVF_RECALL_POINTS	24
@@ -140,6 +142,12 @@ typedef struct IvfMeta
 	double		rows;			/* at build */
 	double		error;			/* at build: mean squared distance from centroids */
 	IvfRecall	recall[IVF_RECALL_POINTS];
+	float		reach[IVF_RECALL_POINTS];	/* see ivf_reach; none of an index built before */
+
+	/* filter columns; all zero without any */
+	uint32		filter_columns;
+	uint32		filter_digest;
+	BlockNumber summaries;		/* first block of the lists' FilterBounds */
 } IvfMeta;
 
 /* A list's record in the directory */
@@ -198,6 +206,7 @@ typedef struct IvfModel
 	uint8	   *code_blocks;	/* FastScan */
 	float	   *code_add;		/* 32 a block: the squared norm */
 	float	   *code_k;
+	BlockNumber *heads;			/* of the lists; not while an index is built */
 	float	   *radii;			/* of the lists, at build */
 	uint32	   *built;			/* their entries then, or many */
 } IvfModel;
@@ -287,6 +296,7 @@ typedef struct IvfEntry
 	float		add;
 	float		k;
 	uint8	   *code;
+	const uint8 *keys;			/* of filter columns; NULL: there are none */
 } IvfEntry;
 
 /* What encoding needs; NULL for flat */
@@ -360,10 +370,12 @@ typedef struct IvfLayout
 	uint32		factors;
 	uint32		pieces;			/* pages that codes go on to */
 	bool		has_values;
+	const FilterShape *filter;	/* NULL: no filter columns */
 	Size		tids;			/* offsets from the page's beginning */
 	Size		values;
 	Size		add;
 	Size		k;
+	Size		keys;			/* of filter columns, by column */
 	Size		codes;
 } IvfLayout;
 
@@ -385,10 +397,12 @@ typedef struct IvfIndex
 	IvfLayout	layout;
 	BufferMap  *map;
 	ValueStore	values;			/* where the index has any */
+	FilterShape *filter;		/* NULL: no filter columns */
 	IvfKind		kind;
 } IvfIndex;
 
-extern IvfLayout ivf_layout(const IvfModel *model);
+/* Error where filter columns are too wide for a page. */
+extern IvfLayout ivf_layout(const IvfModel *model, const FilterShape *filter);
 
 /* Where an index keeps values (meta->value_slot_size > 0) */
 extern ValueStore ivf_value_store(Relation relation, const IvfMeta *meta);
@@ -407,6 +421,38 @@ extern IvfList ivf_get_list(IvfIndex *index, uint32 list);
 /* Change where insertions look first, and the number of pages. */
 extern void ivf_set_fill(IvfIndex *index, uint32 list, BlockNumber fill,
 						 int more_pages);
+
+/* ------------------------------------------------------------------------
+ * Summaries of lists' filter columns, each a FilterBounds for each column
+ */
+
+static inline int
+ivf_summaries_per_page(const FilterShape *filter)
+{
+	return SLOT_PAGE_ROOM / (filter->count * sizeof(FilterBounds));
+}
+
+/* The summary of a list on its page */
+static inline FilterBounds *
+ivf_summary(const FilterShape *filter, Page page, uint32 list)
+{
+	return (FilterBounds *) PageGetContents(page) +
+		list % ivf_summaries_per_page(filter) * filter->count;
+}
+
+/*
+ * Make a list's summary hold an entry with these keys; before the entry is
+ * written.  Locks its page.
+ */
+extern void ivf_widen_summary(IvfIndex *index, uint32 list, const uint8 *keys);
+
+/* May any entry of a list pass?  Locks the summary's page. */
+extern bool ivf_list_may_pass(IvfIndex *index, const Filter *filter,
+							  uint32 list);
+
+/* The same of all lists at once, into a flag for each */
+extern void ivf_lists_may_pass(IvfIndex *index, const Filter *filter,
+							   bool *may_pass);
 
 /* Set up a page that slot_page_claim gave, or a new one, for a list. */
 extern void ivf_list_page_init(const IvfLayout *layout, Page page, uint32 list);
@@ -447,6 +493,14 @@ static inline float *
 ivf_page_k(const IvfLayout *layout, Page page)
 {
 	return (float *) ((char *) page + layout->k);
+}
+
+/* Where a page has the keys of each filter column */
+static inline void
+ivf_page_keys(const IvfLayout *layout, Page page, uint8 **columns)
+{
+	filter_block_columns(layout->filter, (char *) page + layout->keys,
+						 layout->slots, columns);
 }
 
 /* Set pd_lower behind what count entries use. */
@@ -496,8 +550,9 @@ typedef struct IvfNear
 {
 	double		rank;			/* what lists are ordered by */
 	float		base;			/* of estimates, as in rabitq.h */
-	float		spread;			/* |q - c| */
+	float		spread;			/* |q - c|; negative: it and base are not known */
 	uint32		list;
+	BlockNumber head;			/* of the list; filled in by who reads it */
 } IvfNear;
 
 typedef struct IvfCoarse
@@ -523,12 +578,31 @@ extern IvfCoarse *ivf_coarse_create(IvfIndex *index);
 extern int	ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 							  bool for_query, IvfNear **lists);
 
+/* The same for a query, by codes of the centroids where there are any */
+extern int	ivf_nearest_by_codes(IvfCoarse *coarse, const float *y, int count,
+								 IvfNear **lists);
+
+/* All lists, in no order, with nothing known of them; as above */
+extern int	ivf_all_lists(IvfCoarse *coarse, IvfNear **lists);
+
+/* Fill in how far a list is from y, |y| being norm where that is asked for. */
+extern void ivf_measure_list(IvfCoarse *coarse, const float *y, double norm,
+							 Metric metric, IvfNear *near);
+
 /* For qsort, of doubles that are numbers */
 extern int	ivf_compare_doubles(const void *a, const void *b);
 
 /* The rank of a centroid for a query y; radius is the list's. */
 extern double ivf_rank(Metric metric, const float *y, double norm,
 					   const float *c, int width, double radius);
+
+/*
+ * How far beyond the tenth nearest row found so far, at squared distance (or
+ * negative product) tenth, a list of this rank is.  The lists that may have
+ * nearer rows are those up to a number of this that calibration has found
+ * (meta->reach).  unit is |q| times the root of the mean error, for products.
+ */
+extern double ivf_reach(Metric metric, double rank, double tenth, double unit);
 
 /* ------------------------------------------------------------------------
  * Build, insert, vacuum, scan, cost
@@ -557,6 +631,9 @@ extern void ivf_end_scan(IndexScanDesc scan);
 
 /* The probes of a scan of an index with these lists: settings, calibration */
 extern int	ivf_scan_probes(const IvfMeta *meta);
+
+/* Lists that a scan reads to find ten rows of which this share passes */
+extern double ivf_filtered_probes(const IvfMeta *meta, double share);
 
 extern void ivf_cost_estimate(PlannerInfo *root, IndexPath *path,
 							  double loop_count, Cost *startup_cost,

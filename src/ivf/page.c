@@ -5,6 +5,7 @@
 #include "ivf/ivf.h"
 
 #include "access/genam.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -18,12 +19,13 @@
  */
 
 IvfLayout
-ivf_layout(const IvfModel *model)
+ivf_layout(const IvfModel *model, const FilterShape *filter)
 {
 	IvfLayout	layout = {0};
 	Size		start = MAXALIGN(SizeOfPageHeaderData) + offsetof(IvfListPage, pieces);
 	Size		end = BLCKSZ - MAXALIGN(sizeof(PageOpaque));
 	Size		fixed;
+	Size		alignment = 0;	/* of filter columns, at most */
 	Size		units;
 
 	layout.fastscan = ivf_uses_fastscan(model);
@@ -32,6 +34,7 @@ ivf_layout(const IvfModel *model)
 		? fastscan_block_bytes(ivf_nibbles(model)) : ivf_code_bytes(model);
 	layout.factors = ivf_factors(model);
 	layout.has_values = model->keeps_values;
+	layout.filter = filter;
 	if (!layout.fastscan && model->kind != IVF_PQ)
 		layout.unit_bytes = MAXALIGN(layout.unit_bytes);
 
@@ -39,7 +42,20 @@ ivf_layout(const IvfModel *model)
 	fixed = layout.unit_slots *
 		(sizeof(ItemPointerData) + layout.factors * sizeof(float) +
 		 (layout.has_values ? sizeof(SlotId) : 0));
-	units = (end - start - 16) / (layout.unit_bytes + fixed);
+	if (filter != NULL)
+	{
+		fixed += layout.unit_slots * filter->entry_bytes;
+		alignment = filter->count * MAXIMUM_ALIGNOF;
+		if (start + fixed + alignment + 16 +
+			(layout.unit_bytes / SLOT_PAGE_ROOM + 1) * sizeof(BlockNumber) >= end)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("filter columns do not fit a page of the index"),
+					 errdetail("They take %zu bytes an entry, and a page has %u entries or more.",
+							   filter->entry_bytes, layout.unit_slots),
+					 errhint("Use fewer filter columns.")));
+	}
+	units = (end - start - 16 - alignment) / (layout.unit_bytes + fixed);
 	layout.slots = Max(units, 1) * layout.unit_slots;
 	if (units == 0)
 	{
@@ -47,7 +63,7 @@ ivf_layout(const IvfModel *model)
 		Size		rest;
 
 		while ((rest = end - MAXALIGN(start + layout.pieces * sizeof(BlockNumber) +
-									  fixed + 8)) +
+									  fixed + 8 + alignment)) +
 			   layout.pieces * SLOT_PAGE_ROOM < layout.unit_bytes)
 			layout.pieces++;
 		start += layout.pieces * sizeof(BlockNumber);
@@ -56,7 +72,9 @@ ivf_layout(const IvfModel *model)
 	layout.k = layout.add + (layout.factors > 0 ? layout.slots * sizeof(float) : 0);
 	layout.values = layout.k + (layout.factors > 1 ? layout.slots * sizeof(float) : 0);
 	layout.tids = layout.values + (layout.has_values ? layout.slots * sizeof(SlotId) : 0);
-	layout.codes = MAXALIGN(layout.tids + layout.slots * sizeof(ItemPointerData));
+	layout.keys = MAXALIGN(layout.tids + layout.slots * sizeof(ItemPointerData));
+	layout.codes = layout.keys +
+		(filter != NULL ? filter_block_bytes(filter, layout.slots) : 0);
 	Assert(layout.pieces > 0 || layout.codes + ivf_codes_bytes(&layout) <= end);
 	return layout;
 }
@@ -240,6 +258,75 @@ ivf_set_fill(IvfIndex *index, uint32 list, BlockNumber fill, int more_pages)
 }
 
 /* ------------------------------------------------------------------------
+ * Summaries
+ */
+
+static Buffer
+summary_buffer(IvfIndex *index, uint32 list, int mode)
+{
+	Buffer		buffer = map_read(index->map, index->meta.summaries +
+								  list / ivf_summaries_per_page(index->filter));
+
+	LockBuffer(buffer, mode);
+	return buffer;
+}
+
+void
+ivf_widen_summary(IvfIndex *index, uint32 list, const uint8 *keys)
+{
+	FilterBounds bounds[FILTER_MAX_COLUMNS];
+	Buffer		buffer = summary_buffer(index, list, BUFFER_LOCK_SHARE);
+	PageEdit	edit;
+	Page		page;
+
+	memcpy(bounds, ivf_summary(index->filter, BufferGetPage(buffer), list),
+		   index->filter->count * sizeof(FilterBounds));
+	if (!filter_bounds_add(index->filter, bounds, keys))
+	{
+		UnlockReleaseBuffer(buffer);
+		return;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&edit, index->relation, RelationNeedsWAL(index->relation));
+	page = page_edit_page(&edit, buffer, false);
+	(void) filter_bounds_add(index->filter, ivf_summary(index->filter, page, list),
+							 keys);
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+}
+
+bool
+ivf_list_may_pass(IvfIndex *index, const Filter *filter, uint32 list)
+{
+	Buffer		buffer = summary_buffer(index, list, BUFFER_LOCK_SHARE);
+	bool		result = filter_may_pass(filter,
+										 ivf_summary(index->filter,
+													 BufferGetPage(buffer), list));
+
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+void
+ivf_lists_may_pass(IvfIndex *index, const Filter *filter, bool *may_pass)
+{
+	uint32		per_page = ivf_summaries_per_page(index->filter);
+	uint32		lists = index->meta.lists;
+
+	for (uint32 first = 0; first < lists; first += per_page)
+	{
+		Buffer		buffer = summary_buffer(index, first, BUFFER_LOCK_SHARE);
+		Page		page = BufferGetPage(buffer);
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 i = first; i < Min(first + per_page, lists); i++)
+			may_pass[i] = filter_may_pass(filter, ivf_summary(index->filter, page, i));
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* ------------------------------------------------------------------------
  * Models in memory
  */
 
@@ -347,12 +434,14 @@ load_model(IvfIndex *index, IndexColumn column)
 	else if ((uint64) meta->lists * meta->width <= IVF_CACHED_CENTROIDS)
 		model->centroids = load_floats(index, at.centroids,
 									   (uint64) meta->lists * meta->width);
+	model->heads = (BlockNumber *) palloc(mul_size(meta->lists, sizeof(BlockNumber)));
 	model->radii = (float *) palloc(mul_size(meta->lists, sizeof(float)));
 	model->built = (uint32 *) palloc(mul_size(meta->lists, sizeof(uint32)));
 	for (uint32 i = 0; i < meta->lists; i++)
 	{
 		IvfList		list = ivf_get_list(index, i);
 
+		model->heads[i] = list.head;
 		model->radii[i] = list.radius;
 		model->built[i] = Min(list.built, PG_UINT32_MAX);
 	}
@@ -416,12 +505,13 @@ check_meta(Relation relation, const IvfMeta *meta, IvfKind kind)
 				 errmsg("index \"%s\" is not an %s index",
 						RelationGetRelationName(relation), ivf_names[kind]),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.version != IVF_VERSION)
+	if (meta->common.version !=
+		(meta->filter_columns > 0 ? IVF_FILTER_VERSION : IVF_VERSION))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has format version %u, but this version of the extension reads version %d",
+				 errmsg("index \"%s\" has format version %u, but this version of the extension reads versions %d and %d",
 						RelationGetRelationName(relation), meta->common.version,
-						IVF_VERSION),
+						IVF_VERSION, IVF_FILTER_VERSION),
 				 errhint("Use REINDEX to rebuild the index.")));
 	if (meta->lists < 1 || meta->lists > IVF_MAX_LISTS || meta->width < meta->dims)
 		ereport(ERROR,
@@ -458,19 +548,23 @@ ivf_open(Relation relation)
 	UnlockReleaseBuffer(buffer);
 	check_meta(relation, &index->meta, index->kind);
 
+	index->filter = filter_shape(relation);
+
 	/* ALTER TABLE may take the number away without rebuilding the index */
 	if (column.dims < 0)
 		column.dims = index->meta.dims;
 	if (column.type->kind != index->meta.column_kind ||
 		column.metric != index->meta.metric ||
-		column.dims != (int) index->meta.dims)
+		column.dims != (int) index->meta.dims ||
+		index->meta.filter_columns != (index->filter ? index->filter->count : 0) ||
+		(index->filter && filter_digest(index->filter) != index->meta.filter_digest))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" was built for another column type or operator class",
 						RelationGetRelationName(relation)),
 				 errhint("Use REINDEX to rebuild the index.")));
 	index->model = get_model(index, column);
-	index->layout = ivf_layout(index->model);
+	index->layout = ivf_layout(index->model, index->filter);
 	if (index->meta.value_slot_size > 0)
 		index->values = ivf_value_store(relation, &index->meta);
 	return index;

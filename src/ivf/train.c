@@ -93,6 +93,7 @@ describe(Relation index, IvfMeta *meta, IndexColumn *column)
 {
 	IvfKind		kind = ivf_kind_of(index);
 	const IvfOptions *options = ivf_options(index, kind);
+	FilterShape *filter;
 	int			dims;
 
 	*column = index_column_checked(index, IVF_PROCS, ivf_names[kind]);
@@ -118,6 +119,13 @@ describe(Relation index, IvfMeta *meta, IndexColumn *column)
 	meta->rerank = options->rerank;
 	if (meta->rerank == IVF_RERANK_INDEX)
 		meta->value_slot_size = value_slot_size(ivf_value_size(column));
+	filter = filter_shape(index);
+	if (filter != NULL)
+	{
+		meta->common.version = IVF_FILTER_VERSION;
+		meta->filter_columns = filter->count;
+		meta->filter_digest = filter_digest(filter);
+	}
 	meta->seed = (uint64) ivf_seed;
 	meta->build_id = new_build_id(index);
 	meta->lists = 1;

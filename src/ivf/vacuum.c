@@ -45,6 +45,16 @@ move_arrays(const IvfLayout *layout, Page to, uint32 to_slot, Page from,
 		ivf_page_add(layout, to)[to_slot] = ivf_page_add(layout, from)[from_slot];
 	if (layout->factors > 1)
 		ivf_page_k(layout, to)[to_slot] = ivf_page_k(layout, from)[from_slot];
+	if (layout->filter != NULL)
+	{
+		uint8		keys[FILTER_MAX_COLUMNS * FILTER_MAX_WIDTH];
+		uint8	   *columns[FILTER_MAX_COLUMNS];
+
+		ivf_page_keys(layout, from, columns);
+		filter_get(layout->filter, columns, from_slot, keys);
+		ivf_page_keys(layout, to, columns);
+		filter_put(layout->filter, columns, to_slot, keys);
+	}
 }
 
 /* Move a code. */

@@ -13,7 +13,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall ivf_ok ivf_settings start_psql finish_psql wait_for_phase);
+our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase);
 
 # Functions in SQL; hnsw_ok and hnsw_recall need them.
 sub hnsw_prepare
@@ -81,10 +81,12 @@ sub hnsw_prepare
 	END $$
 	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB';
 
-	-- The same with the session's settings, and how many are nearer than the row before
-	CREATE FUNCTION scan_to_end(t regclass, op text, q vector) RETURNS text LANGUAGE plpgsql AS $$
+	-- The same with the session's settings, and how many are nearer than the row before;
+	-- of the rows that fulfil a condition of the index
+	CREATE FUNCTION scan_to_end(t regclass, op text, q vector, condition text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE
-		query text := format('SELECT id, v %2$s $1 AS d FROM %1$s ORDER BY v %2$s $1 LIMIT 1000000', t, op);
+		holds text := coalesce(condition, 'true');
+		query text := format('SELECT id, v %2$s $1 AS d FROM %1$s WHERE %3$s ORDER BY v %2$s $1 LIMIT 1000000', t, op, holds);
 		line text;
 		plan text := '';
 		r text;
@@ -93,10 +95,13 @@ sub hnsw_prepare
 			plan := plan || line;
 		END LOOP;
 		IF plan NOT LIKE '%Index Scan using%' THEN RAISE 'no index scan of %', t; END IF;
+		IF condition IS NOT NULL AND (plan NOT LIKE '%Index Cond:%' OR plan LIKE '%Filter:%') THEN RAISE 'no condition of the index of %: %', t, plan; END IF;
 		EXECUTE format(
-			'SELECT count(*) - count(DISTINCT id) || '' twice, '' || (SELECT count(v) FROM %1$s) - count(DISTINCT id) || '' lost, '' ||
+			'SELECT count(*) - count(DISTINCT id) || '' twice, '' ||
+				(SELECT count(v) FROM %1$s WHERE %3$s) - count(DISTINCT id) FILTER (WHERE %3$s) || '' lost, '' ||
+				CASE WHEN count(*) FILTER (WHERE NOT (%3$s)) > 0 THEN ''some that must not be, '' ELSE '''' END ||
 				count(*) FILTER (WHERE d < before) || '' out of order''
-			 FROM (SELECT id, d, lag(d) OVER (ORDER BY place) AS before FROM (SELECT id, d, row_number() OVER () AS place FROM (%2$s) a) b) c', t, query)
+			 FROM (SELECT id, d, lag(d) OVER (ORDER BY place) AS before FROM (SELECT id, d, row_number() OVER () AS place FROM (%2$s) a) b) c', t, query, holds)
 			INTO r USING q;
 		RETURN r;
 	END $$;
@@ -157,9 +162,21 @@ sub ivf_settings
 		map({ "ivf$_.rerank = $rerank" } qw(pq rabitq)));
 }
 
+# Filter columns of tables t(id, v), and conditions on them: that many rows
+# fulfil, few, one, none
+sub ivf_filter
+{
+	return q{(id % 50), (noise(id, 7) < 0), ((id % 500)::text), id};
+}
+
+sub ivf_conditions
+{
+	return ('id % 50 < 30 AND (noise(id, 7) < 0) IS NOT NULL', 'id % 50 = 7', q{(id % 500)::text = '123' AND id > 100}, 'id = 77', 'id % 50 > 50');
+}
+
 # With all lists, a scan to the end of t's inverted file gives each row once;
 # with as many candidates as there are rows, in order.  Options: op, dims, db,
-# work_mem.
+# work_mem, filter: the index has the columns of ivf_filter.
 sub ivf_ok
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -172,6 +189,10 @@ sub ivf_ok
 		ivf_settings(0) . "SET work_mem = '$work_mem'; $all" . ivf_settings(100000) . $all);
 
 	like($result, qr/^0 twice, 0 lost, \d+ out of order\n0 twice, 0 lost, 0 out of order$/, "$name: every row comes once");
+	return if !$o{filter};
+	$result = $node->safe_psql($o{db} // 'postgres', ivf_settings(100000) .
+		join(' ', map { "SELECT scan_to_end('$t', '$op', item(20000000, $dims), \$\$$_\$\$);" } ivf_conditions()));
+	like($result, qr/^(0 twice, 0 lost, 0 out of order\n?)+$/, "$name: rows that fulfil a condition, and no others");
 }
 
 # Run SQL in the background; finish_psql waits and returns its errors.  From a
