@@ -19,6 +19,7 @@ import numpy as np
 import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path(os.environ.get("VECTOR_BENCH_CACHE", ROOT / "bench" / "cache"))
 
 
 # -- server ------------------------------------------------------------------
