@@ -15,6 +15,11 @@ import struct
 import sys
 import time
 
+# The OpenBLAS in FAISS's package takes some newer processors for a Prescott, and
+# then multiplies at a fifth of the speed.
+if "avx512f" in open("/proc/cpuinfo").read():
+    os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+
 import numpy as np
 import psycopg
 
