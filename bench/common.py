@@ -126,15 +126,15 @@ def copy_records(values, kind):
     return out.tobytes()
 
 
-def copy_in(conn, table, values, kind):
+def copy_in(conn, table, values, kind, first_id=0):
     """Fill table (id integer, v kind) through the client, in binary."""
-    with conn.cursor() as cur, cur.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+    with conn.cursor() as cur, cur.copy(f"COPY {table} (id, v) FROM STDIN (FORMAT binary)") as copy:
         copy.write(COPY_HEADER)
         for at in range(0, len(values), 1000):
             records = bytearray(copy_records(values[at:at + 1000], kind))
             ids = np.ndarray(len(values[at:at + 1000]), ">i4", records, 6,
                              (len(records) // len(values[at:at + 1000]),))
-            ids += at
+            ids += at + first_id
             copy.write(bytes(records))
         copy.write(COPY_TRAILER)
 

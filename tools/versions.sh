@@ -22,9 +22,10 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 roots_only=
+needs=versions
 while getopts r opt; do
 	case $opt in
-		r) roots_only=1 ;;
+		r) roots_only=1 needs=bench ;;
 		*) exit 2 ;;
 	esac
 done
@@ -94,7 +95,7 @@ debian_version()
 	}
 	root=$(cache_dir)/debian-$release-pg$major
 	if [ ! -d "$root" ]; then
-		"$TOP/tools/install-deps.sh" versions
+		"$TOP/tools/install-deps.sh" "$needs"
 		say "setting up PostgreSQL $major in $root, once"
 		log_run "$logs/version-$major-root.log" make_root "$root" "$release" "$major" || {
 			echo "PostgreSQL $major: FAILED to set up Debian $release"

@@ -32,6 +32,7 @@ GRAPH = f"m = {M}, ef_construction = {EF_CONSTRUCTION}"
 # name: (method, storage parameters); {lists} as of every inverted file.
 OURS = {
     "ours hnsw": ("hnsw", GRAPH),
+    "ours hnsw, heap": ("hnsw", GRAPH + ", rerank = heap"),
     "ours ivfrabitq": ("ivfrabitq", "lists = {lists}, rerank = index"),
     "ours ivfrabitq, heap": ("ivfrabitq", "lists = {lists}"),
     "ours ivfpq": ("ivfpq", "lists = {lists}, rerank = index"),

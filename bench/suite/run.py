@@ -51,7 +51,8 @@ def arguments():
     arg.add_argument("--peer-knob", action="append", default=[], metavar="SETTING=A,B,...",
                      help="the setting to sweep, and its values (default hnsw.ef_search=10,20,...)")
     arg.add_argument("--postgres", default="18", help="PostgreSQL's major version of both servers, 17 or 18")
-    arg.add_argument("--run", metavar="NAME", help="the run's name (default: profile and commit); go on with it")
+    arg.add_argument("--run", metavar="NAME", help="the run's name, to go on with it (default: profile and commit, "
+                     "or the time where the run is short)")
     arg.add_argument("--again", action="store_true", help="forget what the named stages found, and measure anew")
     arg.add_argument("--minutes", type=float, help="start no stage after this time; the next call goes on")
     arg.add_argument("--cpu", type=int, default=1 % CORES, help="the CPU of one-client measurements")
@@ -101,11 +102,12 @@ def one_stage(arg):
     names = [n for n in names_of(arg) if stage.names is None or n in stage.names or n in peers(arg)]
     env = Env(stage.dataset, stage.rows, stage.queries, tuple(names), peers(arg), arg.data, arg.cpu, stage.effort)
     started, load = time.time(), common.load()
+    date = now()
     try:
         figures = importlib.import_module(stage.module).run(env, **stage.options)
     finally:
         cleanup()
-    figures.update(stage=stage.name, kind=stage.module, started=now(), seconds=round(time.time() - started),
+    figures.update(stage=stage.name, kind=stage.module, started=date, seconds=round(time.time() - started),
                    load=[load, common.load()], settings=settings())
     write(arg.one_stage, figures)
 
@@ -159,7 +161,9 @@ def main():
             print(f"{s.name:20} {s.dataset} {s.rows or ''}{' (not here: ' + why + ')' if why else ''}")
         print("contestants: " + ", ".join(names_of(arg)))
         return 0
-    folder = RUNS / (arg.run or f"{arg.profile}-{commit()}")
+    # Long runs go on where they stopped; short ones begin anew.
+    which = commit() if arg.profile in ("full", "scale") else time.strftime("%Y%m%d-%H%M%S")
+    folder = RUNS / (arg.run or f"{arg.profile}-{which}")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "about.json").exists():
         write(folder / "about.json", dict(format=FORMAT, profile=arg.profile, commit=commit(), date=now(),
@@ -192,8 +196,8 @@ def main():
     import report
     result = collect(folder)
     result["missing"] = failed
-    write(folder / "result.json", result)
     report.write(result, folder)
+    write(folder / "result.json", result)
     say(f"{folder / 'result.json'}, {folder / 'report.html'}")
     if failed:
         say("not measured: " + "; ".join(failed))

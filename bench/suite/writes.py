@@ -1,8 +1,9 @@
 """Stage: a living index: single-row INSERTs by one and by four clients, WAL a
-row, DELETE, VACUUM, and recall before and after.
+row, DELETE, VACUUM, COPY, and recall before and after.
 
 Each INSERT is a prepared statement with binary parameters and a transaction of
-its own.  "table alone" is the same table without an index.
+its own.  "table alone" is the same table without an index.  COPY is of inverted
+files only: a graph takes a COPY's rows as it takes INSERTs.
 """
 
 import common
@@ -48,7 +49,7 @@ class Inserts:
 
 def run(env, inserts):
     rows, queries = env.dataset()
-    new = np.asarray(env.more_rows(len(rows))[:3 * inserts])
+    new = np.asarray(env.more_rows(len(rows))[:5 * inserts])
     path = env.stored(rows)
     result = {}
 
@@ -100,10 +101,12 @@ def run(env, inserts):
     for name, i in clients.items():
         result[name]["clients"] = dict(many=CLIENTS, rows_s=i.together(2 * inserts, inserts))
         i.close()
-    alive[:] = True
+    used = 3 * inserts
+    alive[:len(rows) + used] = True
     recall("inserted")
 
-    gone = np.random.default_rng(1).permutation(len(everything))[:len(everything) // 10]
+    held = len(rows) + used
+    gone = np.random.default_rng(1).permutation(held)[:held // 10]
     alive[gone] = False
     for name, c in all_.items():
         took = common.timed(c.conn.execute, f"DELETE FROM {c.table} WHERE id = ANY(%s)", (gone.tolist(),))[0]
@@ -112,6 +115,10 @@ def run(env, inserts):
         result[name]["delete"] = dict(rows=len(gone), delete_seconds=took / 1e3, vacuum_seconds=wall / 1e3,
                                       vacuum_cpu_seconds=cpu / 1e3)
     recall("deleted")
+    for name, c in all_.items():
+        if c.family == "ivf" or name == ALONE:
+            took = common.timed(common.copy_in, c.conn, c.table, new[used:], "vector", len(rows) + used)[0]
+            result[name]["copy"] = dict(rows=len(new) - used, rows_s=(len(new) - used) / took * 1e3)
     for c in all_.values():
         measure.close(c)
     for name, why in lost.items():
