@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Install what is missing from Debian's packages, and nothing else.
 #
-#   tools/install-deps.sh demo|test|versions [PG_CONFIG]
+#   tools/install-deps.sh demo|test|versions|bench [PG_CONFIG]
 #
 # demo: a server, its headers, a compiler. test: also what the tests use.
-# versions: also what tools/versions.sh uses. A PG_CONFIG outside Debian's
+# versions: also what tools/versions.sh uses. bench: what bench/bench.sh uses. A PG_CONFIG outside Debian's
 # /usr/lib/postgresql brings its own server, so none is installed then.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ $# -ge 1 ] || die "usage: $0 demo|test|versions [PG_CONFIG]"
+[ $# -ge 1 ] || die "usage: $0 demo|test|versions|bench [PG_CONFIG]"
 set_name=$1
 pg_config=${2:-pg_config}
 
@@ -85,6 +85,7 @@ packages=(make gcc libc6-dev gzip)
 [ -n "$own_server" ] || packages+=("postgresql-$major" "postgresql-server-dev-$major")
 case $set_name in
 	demo) ;;
+	bench) packages+=(g++ python3-venv python3-dev libpq-dev debootstrap) ;;
 	test | versions)
 		# clang for the fuzzers; IPC::Run and prove for the TAP tests;
 		# bzip2 and bison, flex for the server built from source; an

@@ -29,6 +29,13 @@ help:
 	@echo "make test-assert     regress and tap on a server with assertions"
 	@echo "make test-asan       regress on a server with AddressSanitizer"
 	@echo "make test-versions   regress and tap on the other supported major versions"
+	@echo
+	@echo "These need root and Debian; they install what they use (bench/README.md):"
+	@echo "make bench           beside pgvector, FAISS and others: an HTML report; takes hours"
+	@echo "                     and goes on where it stopped; BENCH='options', see BENCH=--help"
+	@echo "make bench-quick     the same on little data, in five minutes"
+	@echo "make bench-compare   OLD=result.json NEW=result.json: ratios; fails on a regression"
+	@echo "make bench-check     does the instrument work?"
 
 demo:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)demo.sh
@@ -42,7 +49,19 @@ $(STEPS):
 test-versions:
 	@$(TOOLS)versions.sh
 
-.PHONY: help demo test test-versions $(STEPS)
+bench:
+	@$(TOOLS)../bench/bench.sh $(BENCH)
+
+bench-quick:
+	@$(TOOLS)../bench/bench.sh --profile quick $(BENCH)
+
+bench-compare:
+	@$(TOOLS)../bench/bench.sh compare '$(OLD)' '$(NEW)'
+
+bench-check:
+	@$(TOOLS)../bench/bench.sh check
+
+.PHONY: help demo test test-versions $(STEPS) bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

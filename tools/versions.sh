@@ -2,7 +2,9 @@
 # make test-versions: build with -Werror and run the regression and TAP tests on
 # the major versions of PostgreSQL that this Debian does not have.
 #
-#   tools/versions.sh [MAJOR...]	by default 16 17 18
+#   tools/versions.sh [-r] [MAJOR...]	by default 16 17 18
+#
+# -r only sets up what is missing and tests nothing (for bench/).
 #
 # 17 and 18 come from later releases of Debian, each in a root folder of its own
 # kept in the cache. What runs there has its own mounts and processes, which end
@@ -19,6 +21,15 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+roots_only=
+needs=versions
+while getopts r opt; do
+	case $opt in
+		r) roots_only=1 needs=bench ;;
+		*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
 versions=("$@")
 [ $# -gt 0 ] || versions=(16 17 18)
 logs=$TOP/build/test-logs
@@ -84,7 +95,7 @@ debian_version()
 	}
 	root=$(cache_dir)/debian-$release-pg$major
 	if [ ! -d "$root" ]; then
-		"$TOP/tools/install-deps.sh" versions
+		"$TOP/tools/install-deps.sh" "$needs"
 		say "setting up PostgreSQL $major in $root, once"
 		log_run "$logs/version-$major-root.log" make_root "$root" "$release" "$major" || {
 			echo "PostgreSQL $major: FAILED to set up Debian $release"
@@ -92,6 +103,7 @@ debian_version()
 			return
 		}
 	fi
+	[ -z "$roots_only" ] || return 0
 	copy_sources "$root/vector"
 	for step in regress tap; do
 		run_step "$major" "$step" in_root "$root" \
@@ -156,6 +168,7 @@ pypi_version()
 			return
 		}
 	fi
+	[ -z "$roots_only" ] || return 0
 	# It comes without PostgreSQL's Perl modules: those of the version at
 	# hand run its tests as well.
 	for step in regress tap; do
@@ -175,6 +188,7 @@ for major in "${versions[@]}"; do
 		*) die "no source of PostgreSQL $major" ;;
 	esac
 done
+[ -z "$roots_only" ] || exit "$((failed > 0))"
 echo "PostgreSQL 14: not tested, its headers are in no package registry we know"
 if [ "$skipped" -gt 0 ]; then
 	echo "$passed passed, $failed failed, $skipped skipped"

@@ -1,4 +1,4 @@
-"""What the graph benchmarks share: data sets, truth, contestants, sweeps.
+"""What the graph benchmarks share: contestants, sweeps.
 
 A contestant is an index on rows that can be built and asked for the K nearest:
 `Sql` on a server (ours, or pgvector), `Hnswlib` and `Faiss` in this process.
@@ -13,97 +13,13 @@ import pathlib
 import sys
 import threading
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+for room in ("", "data"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / room))
 import common
-import numpy as np
-
-K = 10
+from sets import K, Truth, dataset, synthetic
 M, EF_CONSTRUCTION = 16, 200
 EFS = [10, 12, 16, 20, 24, 32, 40, 60, 80, 120, 200, 320, 500, 800]
-CACHE = common.ROOT / "bench" / "cache"
-
-
-# -- data --------------------------------------------------------------------
-
-def dataset(name, data, rows=None, queries=1000):
-    """(rows [n, d], queries [queries, d]), float32.  name: fashion (60,000 x
-    784 images), sentences (300,000 x 384, see sentences.py), bge (9,748 x 768
-    real embeddings) or synthetic:N:D."""
-    if name == "fashion":
-        base, test = common.fashion_mnist(data)
-    elif name == "sentences":
-        base = np.load(CACHE / "sentences.npy")
-        base, test = base[:-queries][:300000], base[-queries:]
-    elif name == "bge":
-        base = np.load(data / "bge_base_768" / "embeddings_f16.npy").astype(np.float32)
-        base = base[np.random.default_rng(1).permutation(len(base))]
-        base, test = base[:-queries], base[-queries:]
-    elif name.startswith("synthetic:"):
-        n, dims = (int(x) for x in name.split(":")[1:])
-        base, test = synthetic(n, dims, 1), synthetic(queries, dims, 2)
-    else:
-        sys.exit(f"no data set {name}")
-    if rows and rows > len(base):
-        sys.exit(f"{name} has {len(base)} rows")
-    return np.ascontiguousarray(base[:rows]), np.ascontiguousarray(test[:queries])
-
-
-def synthetic(n, dims, seed):
-    """Unit vectors [n, dims] like embeddings: the spectrum falls like that of
-    bge-base (i^-.6 exp(-4i/d)), and a hierarchy of clusters gives its local
-    dimension (25) and its contrast of near to far.  The first rows of a longer
-    set are the shorter set."""
-    i = np.arange(1, dims + 1)
-    scale = np.sqrt(i ** -.6 * np.exp(-4 * i / dims)).astype(np.float32)
-    fixed = np.random.default_rng(0)
-    turn = np.linalg.qr(fixed.standard_normal((dims, dims)))[0].astype(np.float32)
-    turn *= scale[:, None]
-    levels = [(share, fixed.standard_normal((many, dims), np.float32))
-              for share, many in ((.22, 30), (.2, 1000), (.25, 30000))]
-    noise = np.sqrt(1 - sum(share for share, _ in levels)).astype(np.float32)
-    out = np.empty((n, dims), np.float32)
-    for at in range(0, n, 10000):
-        rng = np.random.default_rng([seed, at])
-        leaf = rng.integers(0, 30000, 10000)
-        x = noise * rng.standard_normal((10000, dims), np.float32)
-        for share, centres in levels:
-            x += np.sqrt(share).astype(np.float32) * centres[leaf % len(centres)]
-        x = x @ turn
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-        out[at:at + 10000] = x[:n - at]
-    return out
-
-
-class Truth:
-    """Exact answers over the rows that are alive; a row at the distance of the
-    Kth nearest is as right as that one."""
-
-    def __init__(self, rows, queries, alive=None):
-        self.rows, self.queries = rows, queries
-        best = np.full((len(queries), 2 * K), np.inf, np.float32)
-        ids = np.zeros((len(queries), 2 * K), np.int64)
-        for at in range(0, len(rows), 20000):
-            block = rows[at:at + 20000]
-            distance = (block ** 2).sum(1) - 2 * queries @ block.T
-            if alive is not None:
-                distance[:, ~alive[at:at + 20000]] = np.inf
-            distance = np.concatenate([best, distance], 1)
-            keep = np.argpartition(distance, 2 * K, 1)[:, :2 * K]
-            best = np.take_along_axis(distance, keep, 1)
-            ids = np.where(keep < 2 * K, np.take_along_axis(ids, np.minimum(keep, 2 * K - 1), 1),
-                           keep - 2 * K + at)
-        self.kth = np.array([np.sort(self.distance(i, found))[K - 1] for i, found in enumerate(ids)])
-
-    def distance(self, query, ids):
-        return ((self.rows[ids] - self.queries[query]).astype(np.float64) ** 2).sum(1)
-
-    def recall(self, answers):
-        """Of the K nearest, over all queries; answers: ids of each."""
-        right = 0
-        for i, ids in enumerate(answers):
-            ids = np.unique(np.asarray(ids, np.int64))
-            right += (self.distance(i, ids) <= self.kth[i] * (1 + 1e-9) + 1e-12).sum()
-        return float(right / (K * len(answers)))
+CACHE = common.CACHE
 
 
 # -- contestants -------------------------------------------------------------
@@ -266,7 +182,7 @@ def contestants(arg):
 
 
 def server(name):
-    return os.environ.get(name) or sys.exit(f"no {name}: run this by bench/hnsw/servers.sh")
+    return os.environ.get(name) or sys.exit(f"no {name}: run this by bench/servers.sh")
 
 
 def describe(arg, all_, rows):

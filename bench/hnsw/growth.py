@@ -2,10 +2,10 @@
 """Graph index from 10,000 rows to a million: how build time, peak memory, size
 and the latency at recall .95 grow.
 
-    bench/hnsw/servers.sh -s shared_buffers=9GB -s maintenance_work_mem=6GB \\
+    bench/servers.sh -s shared_buffers=9GB -s maintenance_work_mem=6GB \\
         bench/cache/venv/bin/python bench/hnsw/growth.py
 
-Rows are graph.synthetic's, a smaller set the beginning of a larger one.  For
+Rows are ../data/sets.py's synthetic ones, a smaller set the beginning of a larger one.  For
 each contestant time ~ rows^e is fitted by least squares of the logarithms; for
 exact search e is 1.  See bench/README.md.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Graph index: build, size, and speed at equal recall; ours, pgvector, hnswlib.
 
-    bench/hnsw/servers.sh bench/cache/venv/bin/python bench/hnsw/hnsw.py
+    bench/servers.sh bench/cache/venv/bin/python bench/hnsw/hnsw.py
 
 A query is SELECT id FROM t ORDER BY v <-> $1 LIMIT 10, prepared, with a binary
 parameter; a library is asked one query at a time in this process.  Everything

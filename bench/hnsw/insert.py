@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Graph index under writes: single-row INSERTs, DELETE, VACUUM, recall after.
 
-    bench/hnsw/servers.sh bench/cache/venv/bin/python bench/hnsw/insert.py --dataset sentences
+    bench/servers.sh bench/cache/venv/bin/python bench/hnsw/insert.py --dataset sentences
 
 The index is on all rows but the last 4 x --inserts of the data set; these come
 in as one prepared INSERT with binary parameters, one transaction, each: by one

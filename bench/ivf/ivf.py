@@ -2,7 +2,7 @@
 """Inverted files: build, size, speed at equal recall, COPY into a living index;
 ours, pgvector's, FAISS's, and hnswlib.
 
-    bench/hnsw/servers.sh -v 18 bench/cache/venv/bin/python bench/ivf/ivf.py
+    bench/servers.sh -v 18 bench/cache/venv/bin/python bench/ivf/ivf.py
 
 A query is SELECT id FROM t ORDER BY v <-> $1 LIMIT 10, prepared, with a binary
 parameter; a library is asked one query at a time by one thread of this process.
@@ -17,6 +17,7 @@ import lists as lib
 import common
 import graph
 import numpy as np
+from sets import more_rows
 
 
 def arguments():
@@ -40,17 +41,6 @@ def arguments():
     arg.add_argument("--cpu", type=int, default=1 % (os.cpu_count() or 1))
     arg.add_argument("--json", type=pathlib.Path, help="append the figures to this file")
     return arg.parse_args()
-
-
-def more_rows(arg, rows, taken):
-    """Rows of the same kind that are neither indexed nor asked for."""
-    if arg.dataset == "fashion":
-        return np.ascontiguousarray(common.fashion_mnist(arg.data)[1][arg.queries:][:taken])
-    if arg.dataset == "sentences":
-        return np.ascontiguousarray(np.load(graph.CACHE / "sentences.npy")[len(rows):-arg.queries][:taken])
-    if arg.dataset.startswith("synthetic:"):
-        return graph.synthetic(taken, rows.shape[1], 3)
-    return rows[:taken]
 
 
 def main():
@@ -103,7 +93,7 @@ def main():
     print_ratios(arg, seen, figures, result)
     print_same_probes(flat, seen, figures)
     if arg.insert:
-        insert(arg, all_, more_rows(arg, rows, arg.insert), result)
+        insert(arg, all_, more_rows(arg.dataset, arg.data, len(rows), arg.queries)[:arg.insert], result)
     common.add_result(arg.json, "ivf", dict(about=about, figures=result))
 
 

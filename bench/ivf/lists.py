@@ -12,11 +12,6 @@ import pathlib
 import sys
 import time
 
-# The OpenBLAS in FAISS's package takes some newer processors for a Prescott, and
-# then multiplies at a fifth of the speed.
-if "avx512f" in open("/proc/cpuinfo").read():
-    os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "hnsw"))
 import graph
 import common

@@ -2,9 +2,9 @@
 """Inverted files on a million rows of 768 dimensions: seconds, memory and size
 of a build by two processes, ours and FAISS's; then search at equal recall.
 
-    bench/hnsw/servers.sh -v 18 -s shared_buffers=6GB bench/cache/venv/bin/python bench/ivf/scale.py
+    bench/servers.sh -v 18 -s shared_buffers=6GB bench/cache/venv/bin/python bench/ivf/scale.py
 
-Rows are ../hnsw/graph.py's synthetic ones, kept in bench/cache.  See bench/README.md.
+Rows are ../data/sets.py's synthetic ones, kept in bench/cache.  See bench/README.md.
 """
 
 import argparse
@@ -17,15 +17,7 @@ import lists as lib
 import common
 import graph
 import numpy as np
-
-
-def rows_of(n, dims):
-    path = graph.CACHE / f"synthetic-{n}-{dims}.npy"
-    if not path.exists():
-        partly = path.with_suffix(".part.npy")
-        np.save(partly, graph.synthetic(n, dims, 1))
-        partly.rename(path)
-    return np.load(path)
+from sets import stored_synthetic
 
 
 class Phases(threading.Thread):
@@ -73,7 +65,7 @@ def main():
     arg = arg.parse_args()
 
     arg.dataset = f"synthetic:{arg.rows}:{arg.dims}"
-    rows = rows_of(arg.rows, arg.dims)
+    rows = np.asarray(stored_synthetic(arg.rows, arg.dims))
     queries = graph.synthetic(arg.queries, arg.dims, 2)
     all_ = lib.contestants(arg.contestants, arg.lists, arg.faiss_sample)
     about = graph.describe(arg, all_, rows)

@@ -2,7 +2,7 @@
 # Two servers of one PostgreSQL build, side by side: one with this checkout's
 # extension, one with Debian's pgvector; run a command against them and stop.
 #
-#   bench/hnsw/servers.sh [-v MAJOR] [-o SOURCE | -n] [-s name=value]... COMMAND...
+#   bench/servers.sh [-v MAJOR] [-o SOURCE | -n] [-s name=value]... COMMAND...
 #
 # The command finds them in OURS and PEER, connection strings of Unix sockets.
 # -v picks PostgreSQL 17 (default; pgvector 0.8.0) or 18 (pgvector 0.8.7), -s
@@ -14,7 +14,7 @@
 # /vector-bench, apart from what the tests build.
 
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../tools/lib.sh"
 
 major=17 ours=$TOP
 settings=(shared_buffers=2GB maintenance_work_mem=2GB max_wal_size=16GB checkpoint_timeout=1h

@@ -1,0 +1,114 @@
+"""Stage: the ten nearest among the rows that meet a condition.
+
+Two integer columns of 10,000 values, and conditions that 50, 10, 1, .1 and .01 %
+of the rows meet: u is random; c is how far a row is from one that was picked,
+so that the rows that meet `c < ...` lie together, far from most queries.
+
+Who answers: the index with the columns in it (where the access method takes
+them), the index alone with an iterative scan, and the exact plan: the same
+table without a vector index but with btree indexes on both columns.  The
+planner has its defaults, so it may leave a vector index aside; the plan is
+recorded.
+"""
+
+import common
+import measure
+import numpy as np
+from contestants import CORES
+from measure import say
+from sets import Truth
+
+SHARES = (.5, .1, .01, .001, .0001)
+EFS = (40, 100, 200)
+VALUES = 10000
+# name: (contestant, columns of the index, statements of a session)
+WAYS = {
+    "ours hnsw, filter columns": ("ours hnsw", ", u, c", ()),
+    "ours hnsw, iterative": ("ours hnsw", "", ()),
+    "ours exact plan": ("ours hnsw", None, ()),
+    "pgvector hnsw, iterative": ("pgvector hnsw", "", ("SET hnsw.iterative_scan = relaxed_order",)),
+    "pgvector exact plan": ("pgvector hnsw", None, ()),
+}
+
+
+def run(env):
+    rows, queries = env.dataset()
+    path = env.stored(rows)
+    rng = np.random.default_rng(5)
+    pivot = rows[rng.integers(len(rows))]
+    columns = dict(u=rng.permutation(len(rows)) * VALUES // len(rows),
+                   c=np.argsort(np.argsort(((rows - pivot) ** 2).sum(1))) * VALUES // len(rows))
+    truths = {("all", 1): Truth(rows, queries)}
+    for column, values in columns.items():
+        for share in SHARES:
+            truths[column, share] = Truth(rows, queries, values < share * VALUES)
+
+    result = {}
+    for way, (name, more, session) in ways(env).items():
+        def setup(c, way=way, more=more, session=session):
+            c.load(path, len(rows))
+            add_columns(c, columns)
+            if more is None:
+                c.conn.execute(f"CREATE INDEX ON {c.table} (u)")
+                c.conn.execute(f"CREATE INDEX ON {c.table} (c)")
+            else:
+                plain = c.using()
+                c.ddl = plain.replace("vector_l2_ops", "vector_l2_ops" + more)
+                result[way] = dict(build=c.build(CORES))
+            result.setdefault(way, {}).update(home=c.home, version=c.version(), cells=[])
+            c.prepare(queries, check=False)
+            for command in ("RESET enable_seqscan", *session):
+                c.sql(command)
+                c.conn.execute(command)
+
+        running, lost = measure.gather([name], env.peers, setup)
+        if lost:
+            result[way] = dict(not_run=lost[name])
+            continue
+        c = running[name]
+        try:
+            for (column, share), truth in truths.items():
+                for ef in EFS if more is not None else (None,):
+                    result[way]["cells"].append(cell(c, column, share, ef, truth, env.effort))
+            say(f"{way}: {len(result[way]['cells'])} cells")
+        except Exception as error:
+            result[way]["not_run"] = measure.reason(error)
+        measure.close(c)
+    return dict(dataset=env.dataset_name, rows=len(rows), dims=rows.shape[1], contestants=result)
+
+
+def ways(env):
+    out = {way: spec for way, spec in WAYS.items() if spec[0] in env.names}
+    for peer in env.peers:
+        out[f"{peer}, as it is"] = (peer, "", ())
+    return out
+
+
+def add_columns(c, columns):
+    c.conn.execute("CREATE TEMP TABLE attributes (id integer, u integer, c integer)")
+    with c.conn.cursor() as cursor, cursor.copy("COPY attributes FROM STDIN") as copy:
+        for i, (u, v) in enumerate(zip(columns["u"], columns["c"])):
+            copy.write_row((i, int(u), int(v)))
+    c.conn.execute(f"ALTER TABLE {c.table} ADD u integer, ADD c integer")
+    c.conn.execute(f"UPDATE {c.table} t SET u = a.u, c = a.c FROM attributes a WHERE a.id = t.id")
+    c.conn.execute("DROP TABLE attributes")
+    c.conn.execute(f"VACUUM (FULL) {c.table}")
+    c.conn.execute(f"VACUUM (FREEZE, ANALYZE) {c.table}")
+
+
+def cell(c, column, share, ef, truth, effort):
+    where = "" if column == "all" else f"WHERE {column} < {round(share * VALUES)}"
+    if ef:
+        c.sql(f"SET hnsw.ef_search = {ef}")
+    statement = c.select(10, where)
+    for driver in c.drivers.values():
+        driver.prepare(statement)
+    many = len(truth.queries)
+    probe = c.run(0, min(10, many), 1)
+    count = int(min(many, max(20, effort.look * 1e9 / (probe.whole / min(10, many)))))
+    run = c.run(0, count, 1)
+    returned = (run.ids >= 0).sum(1)
+    full = float((returned >= truth.many[:count]).mean())
+    uses = "index" if c.index in c.plan(statement, truth.queries[0]) else "exact"
+    return dict(column=column, share=share, ef=ef, recall=truth.recall(list(run.ids)), full=full, plan=uses,
+                asked=count, **measure.percentiles([run.each]))
