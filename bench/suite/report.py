@@ -103,13 +103,13 @@ def of_writes(s):
 
 
 def of_cold(s):
-    header = ["", "setting", "recall@10", "index MB", "dropped: p50, p95 ms", "kB read a query", "kept: p50, p95 ms",
+    header = ["", "setting", "recall@10", "index MB", "buffers MB", "dropped: p50, p95 ms", "kB read a query", "kept: p50, p95 ms",
               "kB read a query"]
     rows = []
     for name, c in s["contestants"].items():
         if "not_run" not in c:
             rows.append([name, " ".join(map(str, c["point"])), f"{c['recall']:.4f}", number(c["bytes"] / 1e6),
-                         *(x for when in ("dropped", "kept") for x in (
+                         number(c["shared_buffers"] / 1e6), *(x for when in ("dropped", "kept") for x in (
                              f"{number(c[when]['p50'])}, {number(c[when]['p95'])}",
                              number(c[when]["read_bytes"] / 1e3)))])
     return header, rows
