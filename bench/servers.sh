@@ -8,10 +8,10 @@
 # -v picks PostgreSQL 17 (default; pgvector 0.8.0) or 18 (pgvector 0.8.7), -s
 # adds a server setting, -o builds another checkout, -n leaves ours out.
 #
-# Both run in the root folder that `tools/versions.sh MAJOR` sets up once in the
+# Both run in the root folder that `tools/versions.sh -r MAJOR` sets up once in the
 # cache (needs root), with mounts of their own but this system's processes, so
-# that they can be pinned and measured from outside. Ours is built there, in
-# /vector-bench, apart from what the tests build.
+# that they can be pinned and measured from outside. Ours is built there, in a
+# folder for each checkout, apart from what the tests build.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tools/lib.sh"
@@ -32,8 +32,9 @@ shift $((OPTIND - 1))
 [ $# -gt 0 ] || die "no command"
 
 root=$(find "$(cache_dir)" -maxdepth 1 -name "debian-*-pg$major")
-[ -d "$root" ] || die "no root of PostgreSQL $major: run tools/versions.sh $major"
+[ -d "$root" ] || die "no root of PostgreSQL $major: run tools/versions.sh -r $major"
 bin=/usr/lib/postgresql/$major/bin
+sources=/vector-bench-$(printf %s "${ours:-$TOP}" | cksum | cut -d' ' -f1)
 
 # in_root COMMAND...
 in_root()
@@ -59,10 +60,10 @@ start()
 	: >"$hosts/$1"
 	# shellcheck disable=SC2016
 	exec {keep}> >(in_root bash -c '
-		. /vector-bench/tools/server.sh
-		server_start "$@" >&2
+		. "$1/tools/server.sh"
+		server_start "${@:2}" >&2
 		echo "$PGHOST"
-		read -r' server "$2" "${settings[@]}" >"$hosts/$1")
+		read -r' server "$sources" "$2" "${settings[@]}" >"$hosts/$1")
 	pid=$!
 	at_exit "exec $keep>&-; wait $pid"
 	until read -r host <"$hosts/$1"; do
@@ -74,11 +75,11 @@ start()
 
 hosts=$(mktemp -d)
 at_exit 'rm -rf "$hosts"'
-mkdir -p "$root/vector-bench"
-find "$root/vector-bench" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
-list_sources "${ours:-$TOP}" | tar -C "${ours:-$TOP}" -cf - -T - | tar -C "$root/vector-bench" -xf -
+mkdir -p "$root$sources"
+find "$root$sources" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+list_sources "${ours:-$TOP}" | tar -C "${ours:-$TOP}" -cf - -T - | tar -C "$root$sources" -xf -
 if [ -n "$ours" ]; then
-	built=$(in_root /vector-bench/tools/private-install.sh -t bench "$bin/pg_config")
+	built=$(in_root "$sources/tools/private-install.sh" -t bench "$bin/pg_config")
 	start OURS "$built"
 fi
 start PEER "$bin"

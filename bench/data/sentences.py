@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Real sentence embeddings: texts.py's texts by all-MiniLM-L6-v2, 384 dims.
 
-    bench/cache/venv/bin/python bench/data/sentences.py [--count 312000]
+    bench/cache/venv/bin/python bench/data/sentences.py [--count 314000]
 
 Writes CACHE/sentences.npy (float32, unit vectors) and sentences.txt (the texts,
 one a line, same order).  About 300 texts a second on two idle cores.  Works in
@@ -10,6 +10,7 @@ together what is there.
 """
 
 import argparse
+import multiprocessing
 import os
 import sys
 import time
@@ -24,32 +25,50 @@ BLOCK = 4000
 PARTS = common.CACHE / "sentences.parts"
 
 
+def path_of(at):
+    return PARTS / f"{at:07}.npy"
+
+
+def finished(at, many):
+    return path_of(at).exists() and len(np.load(path_of(at), mmap_mode="r")) == many
+
+
+def start():
+    global encoder
+    from encoder import Encoder
+    encoder = Encoder(1)
+
+
+def embed(block):
+    at, part = block
+    # Whole or not at all: a stop in between must not leave half a file.
+    partly = path_of(at).with_suffix(".tmp.npy")
+    np.save(partly, encoder.encode(part))
+    partly.rename(path_of(at))
+
+
 def main():
     arg = argparse.ArgumentParser(description="Embed real short texts")
-    arg.add_argument("--count", type=int, default=312000)
-    arg.add_argument("--threads", type=int, default=os.cpu_count())
+    arg.add_argument("--count", type=int, default=314000)
+    arg.add_argument("--processes", type=int, default=os.cpu_count())
     arg.add_argument("--partly", action="store_true", help="embed nothing, put together the blocks there are")
     arg = arg.parse_args()
     PARTS.mkdir(parents=True, exist_ok=True)
     items = source.texts(arg.count)
-    encoder, started, new, out = None, time.time(), 0, []
-    for at in range(0, len(items), BLOCK):
-        path = PARTS / f"{at:07}.npy"
-        part = items[at:at + BLOCK]
-        if path.exists() and len(np.load(path, mmap_mode="r")) == len(part):
-            out.append(np.load(path))
-            continue
-        if arg.partly:
+    blocks = range(0, len(items), BLOCK)
+    missing = [at for at in blocks if not finished(at, len(items[at:at + BLOCK]))]
+    if missing and not arg.partly:
+        # Processes of one thread each: threads would wait for one another.
+        with multiprocessing.get_context("spawn").Pool(arg.processes, initializer=start) as pool:
+            started = time.time()
+            for done, _ in enumerate(pool.imap_unordered(embed, ((at, items[at:at + BLOCK]) for at in missing)), 1):
+                print(f"{len(blocks) - len(missing) + done} of {len(blocks)} blocks of {BLOCK}, "
+                      f"{done * BLOCK / (time.time() - started):.0f} texts/s", flush=True)
+    out = []
+    for at in blocks:
+        if not finished(at, len(items[at:at + BLOCK])):
             break
-        if encoder is None:
-            from encoder import Encoder
-            encoder = Encoder(arg.threads)
-        out.append(encoder.encode(part))
-        # Whole or not at all: a stop in between must not leave half a file.
-        np.save(path.with_suffix(".tmp.npy"), out[-1])
-        path.with_suffix(".tmp.npy").rename(path)
-        new += len(part)
-        print(f"{at + len(part)} of {len(items)}, {new / (time.time() - started):.0f} texts/s", flush=True)
+        out.append(np.load(path_of(at)))
     vectors = np.concatenate(out)
     # Texts that differ beyond the model's limit, or in nothing it sees, have the
     # same vector: one of them is enough.

@@ -53,7 +53,7 @@ def of_search(c):
         for target in (.9, .95, .99):
             values, mark = measure.at_recall(target, c.get(at, []))
             if values and not mark:
-                yield "QPS", f"recall@{at[2:]} {target}", 1e3 / common.median(values)[0]
+                yield "QPS", f"recall@{at[2:]} {target}", 1e3 / common.median(values)[1]
         for p in c.get(at, []):
             detail = f"@{at[2:]}, setting {' '.join(map(str, p['point']))}"
             yield "recall", detail, p["recall"]

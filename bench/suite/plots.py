@@ -6,7 +6,7 @@ import common
 import measure
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 # Ours blue and green, pgvector red, libraries grey to brown, embedded purple.
 COLOURS = {
@@ -66,6 +66,9 @@ def plain(x, _=None):
 def log_axis(axis):
     axis.set_major_formatter(FuncFormatter(plain))
     axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    low, high = axis.get_view_interval()
+    if axis.get_scale() == "log" and high < 300 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
 def error_scale(ax, values):
@@ -115,7 +118,7 @@ def recall_qps(stage, path, at="at10", cores=False):
         if not points:
             continue
         x = [p["recall"] for p in points]
-        y = [p["cores"]["qps"] if cores else p["qps"] for p in points]
+        y = [p["cores"]["qps"] if cores else p["cpu_qps"] for p in points]
         ax.plot(spread(x), y, **style(name))
         recalls += x
         ends.append((y[-1], name))
@@ -128,7 +131,7 @@ def recall_qps(stage, path, at="at10", cores=False):
     labels(ax, ends)
     clients = max((p["cores"]["clients"] for c in ran(stage).values() for p in c.get(at, []) if "cores" in p), default=1)
     ax.set_xlabel(f"recall@{at[2:]}")
-    ax.set_ylabel("queries a second")
+    ax.set_ylabel("queries a second" if cores else "queries a second of CPU time, client and server")
     ax.set_title(f"{title(stage)}: " + (f"{clients} clients on {clients} cores" if cores else "one client on one core"),
                  loc="left", fontsize=11)
     return save(fig, path)
@@ -289,7 +292,10 @@ def growth(stage, path):
                 ax.plot(*zip(*points), label=n + (f", rows^{e:.2f}" if e is not None else ""), **style(n))
         ax.set_xscale("log")
         ax.set_yscale("log")
-        log_axis(ax.xaxis)
+        sizes = sorted({s["rows"] for c in found.values() for s in c["sizes"]})
+        ax.xaxis.set_major_locator(FixedLocator(sizes))
+        ax.xaxis.set_major_formatter(FuncFormatter(plain))
+        ax.xaxis.set_minor_locator(NullLocator())
         log_axis(ax.yaxis)
         ax.set_xlabel("rows")
         ax.set_title(name, loc="left", fontsize=10)
@@ -311,7 +317,7 @@ def draw(result, folder):
                     ("The same by one client for each core.", recall_qps(stage, here("recall-qps-cores"), cores=True)),
                     ("Recall against speed, the 100 nearest.", recall_qps(stage, here("recall-qps-100"), "at100")),
                     ("Latency.", latencies(stage, here("latency"))),
-                    ("Builds.", builds(stage, here("build")))]
+                    ("Builds. pgvector's hnsw build by several processes reserves all of maintenance_work_mem at once.", builds(stage, here("build")))]
         elif ran(stage):
             draw_one = dict(writes=writes, cold=cold, filtered=filtered, growth=growth)[stage["kind"]]
             made = [("", draw_one(stage, here(stage["kind"])))]

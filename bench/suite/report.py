@@ -60,8 +60,13 @@ def number(x, digits=3):
     return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.{digits}g}"
 
 
+def speed(wall, cpu, mark):
+    """Queries a second by the clock, and of CPU time."""
+    return f"{'more recall: ' if mark else ''}{number(1e3 / wall)} ({number(1e3 / cpu)})"
+
+
 def of_search(s):
-    header = ["", "build s", "index MB", "peak MB", *(f"QPS at recall@10 {t}" for t in (.9, .95, .99)), "most recall",
+    header = ["", "build s", "index MB", "peak MB", *(f"QPS (of CPU time) at recall@10 {t}" for t in (.9, .95, .99)), "most recall",
               "p50, p95, p99 ms at .95"]
     rows = []
     for name, c in s["contestants"].items():
@@ -75,7 +80,7 @@ def of_search(s):
         qps = []
         for target in (.9, .95, .99):
             values, mark = measure.at_recall(target, points)
-            qps.append(f"{mark}{number(1e3 / common.median(values)[0])}".replace(">=", "(more recall) ") if values else "–")
+            qps.append(speed(*common.median(values), mark) if values else "–")
         at = next((p for p in points if p["recall"] >= .95 and "p50" in p), None)
         rows.append([name, seconds, *(number(best[k] / 1e6) if best.get(k) else "" for k in ("bytes", "peak_bytes")), *qps,
                      f"{points[-1]['recall']:.4f}" if points else "",
@@ -98,13 +103,13 @@ def of_writes(s):
 
 
 def of_cold(s):
-    header = ["", "setting", "recall@10", "index MB", "dropped: p50, p95 ms", "kB read a query", "kept: p50, p95 ms",
+    header = ["", "setting", "recall@10", "index MB", "buffers MB", "dropped: p50, p95 ms", "kB read a query", "kept: p50, p95 ms",
               "kB read a query"]
     rows = []
     for name, c in s["contestants"].items():
         if "not_run" not in c:
             rows.append([name, " ".join(map(str, c["point"])), f"{c['recall']:.4f}", number(c["bytes"] / 1e6),
-                         *(x for when in ("dropped", "kept") for x in (
+                         number(c["shared_buffers"] / 1e6), *(x for when in ("dropped", "kept") for x in (
                              f"{number(c[when]['p50'])}, {number(c[when]['p95'])}",
                              number(c[when]["read_bytes"] / 1e3)))])
     return header, rows
