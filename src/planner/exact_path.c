@@ -53,7 +53,7 @@ static set_rel_pathlist_hook_type previous_hook = NULL;
 
 /* What it costs to pass a row by, in units of cpu_tuple_cost; measured */
 #define EXACT_TUPLE_COST 0.5
-#define EXACT_FILTERED_COST 1.0
+#define EXACT_FILTERED_COST 0.8
 
 /*
  * Values out of line that are read one after the other, as an exact scan does,
