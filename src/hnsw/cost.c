@@ -1,31 +1,59 @@
 /*
  * cost.c
  *	  What a scan costs, for the planner.
+ *
+ * A scan descends, walks until it has ef_search results, and returns those.
+ * When more are wanted, it walks on; each further row then costs the nodes that
+ * were looked at for it, and a true distance.  With conditions on filter
+ * columns, it goes about it as hnsw_filter_begin decides.
+ *
+ * Times are measured (bench/planner/calibrate.py), with everything cached.
  */
 #include "hnsw/hnsw.h"
 
 #include <math.h>
 
 #include "access/genam.h"
-#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
-#include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
 #include "index/index_cost.h"
 
 /*
  * Nodes whose distance a search computes, for each of its ef results: grows
- * with m and slowly with the number of rows (measured, see bench/RESULTS.md).
+ * with m and slowly with the number of rows.  Data that is easy needs a third.
  */
-#define NODES_PER_RESULT(m, rows)	(0.35 * (m) * log10((rows) + 10))
+#define NODES_PER_RESULT(m, rows)	(0.25 * (m) * log10((rows) + 10))
 
-/* A node costs as much as this many operators: a page looked up, a code read */
-#define NODE_COST	4
+/* Nodes of the upper levels */
+#define UPPER_NODES(m, rows)	(3.5 * (m) * Max(log10(rows) - 2, 0))
+
+/* Nanoseconds: to begin; a node, by the dimensions; a key of an element */
+#define BEGIN_TIME		12000
+#define NODE_TIME(dims)	(160 + 0.1 * (dims))
+#define KEY_TIME		0.6
+
+/* An element whose code is compared without walking */
+#define CODE_TIME(dims)	(90 + 0.03 * (dims))
+
+/* Of rows beyond the first batch, then, so many need their true distance */
+#define ALL_READ_SHARE	0.6
+
+/* A row of the first batch, which seldom needs its true distance */
+#define FIRST_ROW_TIME	1000
+
+/* Nodes looked at for each further row, after the first batch */
+#define NODES_PER_ROW	12
+
+/* A walk in hops, against one through all nodes */
+#define HOPS_FACTOR		2.5
+
+/* Rows that a scan returns for each node that it may visit (max_scan_tuples) */
+#define ROWS_PER_NODE	0.2
 
 /* Nodes that share a page fault, where the index is larger than the cache */
-#define NODES_PER_FAULT	20
+#define NODES_PER_FAULT	4
 
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -33,14 +61,18 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				   Selectivity *selectivity, double *correlation, double *pages)
 {
 	IndexOptInfo *info = path->indexinfo;
-	GenericCosts costs = {0};
 	Relation	index;
+	ScanTimes	times;
+	Selectivity filters;
 	double		rows = Max(info->tuples, 1);
-	double		page_cost;
+	double		matching;
 	double		nodes;
-	double		rounds = 1;
+	double		uncached;
+	double		page_cost;
+	int			conditions;
 	int			m;
 	int			ef;
+	int			dims;
 
 	if (!index_path_possible(path))
 	{
@@ -52,32 +84,61 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	index = index_open(info->indexoid, NoLock);
 	m = hnsw_options(index)->m;
 	ef = hnsw_scan_ef(index);
+	dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	index_close(index, NoLock);
-	get_tablespace_page_costs(info->reltablespace, &page_cost, NULL);
 
-	/* the walk down, then the search at level 0, until it has ef results */
-	nodes = Min(rows, 2 * m * log(rows + 1) / log(m) +
-				ef * NODES_PER_RESULT(m, rows));
-	costs.numIndexTuples = nodes;
-	genericcostestimate(root, path, loop_count, &costs);
+	conditions = index_path_filters(root, path, &filters, selectivity);
+	matching = Max(rows * filters, 1);
+	nodes = Min(rows, ef * NODES_PER_RESULT(m, rows));
 
-	/* as many rows as the query wants, of which ef come from each walk */
-	if (root->limit_tuples > 0 && path->indexinfo->rel->tuples > 0)
+	times.start = BEGIN_TIME + UPPER_NODES(m, rows) * NODE_TIME(dims);
+	times.first_rows = ef;
+	times.first_row = FIRST_ROW_TIME;
+	times.row = NODES_PER_ROW * NODE_TIME(dims) + row_read_time(dims);
+	times.rows = rows * *selectivity;
+	times.reach = rows <= hnsw_max_scan_tuples ? rows
+		: hnsw_max_scan_tuples * ROWS_PER_NODE;
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		times.rows = Min(times.rows, ef);
+
+	if (conditions > 0)
 	{
-		double		share = Max(path->indexinfo->rel->rows, 1) /
-			path->indexinfo->rel->tuples;
+		double		few = hnsw_filter_few(ef);
 
-		rounds = Max(1, root->limit_tuples / Max(share, 1e-9) / ef);
+		/* keys are tested all at once, but where most pass */
+		if (matching <= few || filters < HNSW_WALK_SHARE)
+			times.start += conditions * KEY_TIME * rows;
+		if (matching <= 2 * few)
+		{
+			/* the walk is not needed, nor nodes for further rows */
+			times.start += matching * CODE_TIME(dims);
+			times.row = ALL_READ_SHARE * row_read_time(dims);
+			times.reach = Min(rows, hnsw_max_scan_tuples);
+			nodes = matching;
+		}
+		else if (filters < HNSW_WALK_SHARE)
+		{
+			times.start += nodes * HOPS_FACTOR * NODE_TIME(dims);
+			times.row *= HOPS_FACTOR;
+			nodes *= HOPS_FACTOR;
+		}
+		else
+		{
+			times.start += Min(rows, nodes / filters) * NODE_TIME(dims);
+			times.row += NODES_PER_ROW * (1 / filters - 1) * NODE_TIME(dims);
+			nodes /= filters;
+		}
 	}
+	else
+		times.start += nodes * NODE_TIME(dims);
 
-	*startup_cost = nodes * NODE_COST * cpu_operator_cost +
-		Min(nodes / NODES_PER_FAULT, info->pages) * page_cost;
+	index_path_costs(root, path, &times, startup_cost, total_cost);
 
-	/* all rows, if the query should want them */
-	*total_cost = *startup_cost * Max(1, Min(rounds, rows / ef)) +
-		rows * NODE_COST * cpu_operator_cost;
-	*total_cost = Max(*total_cost, costs.indexTotalCost);
-	*selectivity = costs.indexSelectivity;
-	*correlation = costs.indexCorrelation;
-	*pages = costs.numIndexPages;
+	/* what does not fit the cache is read */
+	get_tablespace_page_costs(info->reltablespace, &page_cost, NULL);
+	*pages = Min(nodes / NODES_PER_FAULT, info->pages);
+	uncached = Max(1 - effective_cache_size / Max((double) info->pages, 1), 0);
+	*startup_cost += *pages * uncached * page_cost;
+	*total_cost += *pages * uncached * page_cost;
+	*correlation = 0;
 }

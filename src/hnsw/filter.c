@@ -28,16 +28,6 @@
 #define SAMPLE_PAGES	8
 #define SAMPLE_SEEDS	64
 
-/* From this share on, failing elements are worth their distance */
-#define WALK_SHARE		0.4
-
-/*
- * So many elements, or ef_search times so many, are compared rather than walked
- * among (see bench/RESULTS.md)
- */
-#define ALL_ELEMENTS	2500
-#define ALL_TIMES_EF	25
-
 /* Up to so many numbers, all keys are tested before a walk in hops */
 #define BITMAP_NUMBERS	(2 * 1024 * 1024)
 
@@ -195,7 +185,7 @@ take_sample(HnswFilter *filter)
 void
 hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 {
-	double		few = Max(ALL_ELEMENTS, (double) ALL_TIMES_EF * ef);
+	double		few = hnsw_filter_few(ef);
 
 	filter_set(filter->filter, keys, nkeys);
 	filter->complete = false;
@@ -212,7 +202,7 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 		test_all(filter);
 	if (filter->complete && filter->matching <= 2 * few)
 		filter->mode = FILTER_ALL;
-	else if (filter->share < WALK_SHARE)
+	else if (filter->share < HNSW_WALK_SHARE)
 	{
 		if (!filter->complete &&
 			(double) filter->keys.pages * filter->keys.per_page <= BITMAP_NUMBERS)

@@ -310,6 +310,19 @@ typedef struct HnswFilter
 	uint32		seed_count;
 } HnswFilter;
 
+/* From this share on, elements that fail are worth their distance */
+#define HNSW_WALK_SHARE		0.4
+
+/*
+ * Up to twice so many elements that pass are compared rather than walked among
+ * (see bench/RESULTS.md)
+ */
+static inline double
+hnsw_filter_few(int ef)
+{
+	return Max(2500, 25.0 * ef);
+}
+
 /* Of an index that has filter columns; in the current context */
 extern HnswFilter *hnsw_filter_create(Relation relation,
 									  const HnswIndex *index, BufferMap *map);

@@ -4,7 +4,10 @@
  */
 #include "index/index_cost.h"
 
+#include <math.h>
+
 #include "nodes/primnodes.h"
+#include "optimizer/cost.h"
 #include "utils/float.h"
 
 bool
@@ -31,6 +34,117 @@ index_path_possible(const IndexPath *path)
 		}
 	}
 	return possible;
+}
+
+bool
+query_reads_one_table(PlannerInfo *root)
+{
+	int			tables = 0;
+
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		RelOptInfo *rel = root->simple_rel_array[i];
+
+		if (rel != NULL && rel->reloptkind == RELOPT_BASEREL)
+			tables++;
+	}
+	return tables == 1;
+}
+
+int
+index_path_filters(PlannerInfo *root, const IndexPath *path,
+				   Selectivity *filters, Selectivity *all)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	List	   *conditions = NIL;
+	List	   *on_vectors = NIL;
+	ListCell   *clause_cell;
+	ListCell   *qual_cell;
+
+	foreach(clause_cell, path->indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, clause_cell);
+
+		foreach(qual_cell, clause->indexquals)
+		{
+			if (clause->indexcol > 0)
+				conditions = lappend(conditions, lfirst(qual_cell));
+			else
+				on_vectors = lappend(on_vectors, lfirst(qual_cell));
+		}
+	}
+	*filters = clauselist_selectivity(root, conditions, rel->relid, JOIN_INNER,
+									  NULL);
+	*all = *filters * clauselist_selectivity(root, on_vectors, rel->relid,
+											 JOIN_INNER, NULL);
+	return list_length(conditions);
+}
+
+/*
+ * Rows that the query wants from the index, of all rows of the path, as far as
+ * is known: 0 if it is not.  A LIMIT wants them where it stands on the path
+ * alone, in its order.
+ */
+static double
+wanted_share(PlannerInfo *root, const IndexPath *path)
+{
+	if (root->limit_tuples <= 0 || path->indexorderbys == NIL ||
+		path->path.param_info != NULL || !query_reads_one_table(root))
+		return 0;
+	return Min(root->limit_tuples / Max(path->path.rows, 1), 1);
+}
+
+/*
+ * What PostgreSQL is going to add for each row of a path below a LIMIT to compute
+ * the distance that the rows are ordered by, where nobody sees it: the planner
+ * takes that away again (planner/junk_distance.c).
+ */
+static Cost
+junk_distance_cost(PlannerInfo *root, const IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, root->processed_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->resjunk && list_member(path->indexorderbys, entry->expr))
+		{
+			QualCost	cost;
+
+			cost_qual_eval_node(&cost, (Node *) entry->expr, root);
+			return cost.per_tuple;
+		}
+	}
+	return 0;
+}
+
+void
+index_path_costs(PlannerInfo *root, IndexPath *path, const ScanTimes *times,
+				 Cost *startup_cost, Cost *total_cost)
+{
+	double		wanted = wanted_share(root, path);
+	double		share = wanted > 0 ? wanted : 1;
+	double		rows = Max(times->rows, 1);
+	double		first = Min(rows, times->first_rows);
+	double		time;
+	Cost		run;
+
+	if (wanted > 0)
+	{
+		rows = Max(rows * share, Min(rows, root->limit_tuples));
+		first = Min(rows, times->first_rows);
+	}
+	time = first * times->first_row + (rows - first) * times->row;
+
+	/* what does not come to an answer is none */
+	if (rows > times->reach)
+		time *= 4;
+	run = COST_OF_TIME(time) / share;
+	if (wanted > 0)
+		run = Max(run - path->path.rows * junk_distance_cost(root, path), 0);
+	*startup_cost = COST_OF_TIME(times->start);
+	*total_cost = *startup_cost + run;
 }
 
 void

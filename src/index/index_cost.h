@@ -8,12 +8,64 @@
 #include "compat/pg.h"
 
 #include "nodes/pathnodes.h"
+#include "optimizer/optimizer.h"
+
+/*
+ * Nanoseconds as a cost.  With PostgreSQL's own costs, a sequential scan of what
+ * is cached takes 0.72 microseconds for each unit (bench/planner/calibrate.py);
+ * who changes cpu_operator_cost changes all of this.
+ */
+#define COST_OF_TIME(ns)	((ns) * (0.001 / 0.72 / 0.0025) * cpu_operator_cost)
 
 /*
  * Can an index be scanned this way: by distance, or inside a sphere?  What has
  * neither would be an error, and an index has no nulls.
  */
 extern bool index_path_possible(const IndexPath *path);
+
+/* Does a query read one table only (which may have partitions)? */
+extern bool query_reads_one_table(PlannerInfo *root);
+
+/*
+ * What a scan costs, in nanoseconds: before its first row, for each of the first
+ * rows, and for each one after them; how many there are, and how many it comes
+ * to before it gives up.
+ */
+typedef struct ScanTimes
+{
+	double		start;
+	double		first_rows;
+	double		first_row;
+	double		row;
+	double		rows;
+	double		reach;
+} ScanTimes;
+
+/*
+ * The conditions of a path on filter columns: how many, and which part of the
+ * index's rows fulfils them.  *all is the part that fulfils all conditions.
+ */
+extern int	index_path_filters(PlannerInfo *root, const IndexPath *path,
+							   Selectivity *filters, Selectivity *all);
+
+/*
+ * amcostestimate's results from a scan's times.  PostgreSQL takes a part of the
+ * rows to cost a part of the total; where it is known how many rows the query
+ * wants from this path, the total is such that this part is right.
+ */
+extern void index_path_costs(PlannerInfo *root, IndexPath *path,
+							 const ScanTimes *times, Cost *startup_cost,
+							 Cost *total_cost);
+
+/*
+ * Nanoseconds to read a row that an index has found, for the distance or to
+ * return it, where the column has dims dimensions
+ */
+static inline double
+row_read_time(int dims)
+{
+	return 2000 + 5.0 * Max(dims, 0);
+}
 
 /* Rule a path out, as far as that can be; what amcostestimate gives then. */
 extern void index_path_disable(IndexPath *path, Cost *startup_cost,

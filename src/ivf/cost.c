@@ -1,38 +1,48 @@
 /*
  * cost.c
  *	  What a scan costs, for the planner.
+ *
+ * A scan compares the query with the lists' centers, goes through the entries of
+ * the nearest ones (probes), and reads the rows that its codes do not tell apart.
+ * When more are wanted than these lists have, it goes on with further lists.
+ * Conditions on filter columns are tested before an entry's distance.
+ *
+ * Times are measured (bench/planner/calibrate.py), with everything cached.
  */
 #include "ivf/ivf.h"
 
 #include <math.h>
 
 #include "access/genam.h"
-#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
-#include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
 #include "index/index_cost.h"
 
-/*
- * What an entry costs, in operators: a value is computed with, a code looked
- * up in tables, 32 at a time or one by one (measured, see bench/RESULTS.md).
- */
+/* Nanoseconds: to begin; a center; an entry's keys, for each condition */
+#define BEGIN_TIME			20000
+#define CENTER_TIME(dims)	(5 + 0.06 * (dims))
+#define KEY_TIME			1.0
+
+/* A row whose distance is known; of those with RaBitQ codes, so many are read */
+#define FLAT_ROW_TIME		400
+#define RABITQ_READ_SHARE	0.5
+
+/* Rows that are read for the first one, where codes are compared */
+#define READ_ROWS			40
+
+/* An entry's distance: computed with, or looked up, 32 at a time or one by one */
 static double
-entry_cost(const IvfMeta *meta)
+entry_time(const IvfMeta *meta, int dims)
 {
 	if (meta->kind == IVF_FLAT)
-		return 2;
+		return 25 + 0.3 * dims;
 	if (meta->kind == IVF_RABITQ && meta->bits > 1)
-		return 0.5;
-	return 0.1;
+		return 20 + 0.03 * dims;
+	return 2 + 0.006 * dims;
 }
-
-/* Rows whose true distances are read from the table, and one's cost */
-#define READ_ROWS	100
-#define READ_COST	20
 
 void
 ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -40,14 +50,18 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				  Selectivity *selectivity, double *correlation, double *pages)
 {
 	IndexOptInfo *info = path->indexinfo;
-	GenericCosts costs = {0};
 	Relation	index;
 	Buffer		buffer;
 	IvfMeta		meta;
+	ScanTimes	times;
+	Selectivity filters;
 	double		rows = Max(info->tuples, 1);
-	double		page_cost;
 	double		share;
-	double		rounds = 1;
+	double		entry;
+	double		uncached;
+	double		page_cost;
+	int			conditions;
+	int			dims;
 
 	if (!index_path_possible(path))
 	{
@@ -61,36 +75,41 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	meta = *ivf_page_meta(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
+	dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	index_close(index, NoLock);
 	if (meta.lists == 0 || meta.kind >= IVF_KINDS)
 		meta.lists = 1;
 	share = (double) ivf_scan_probes(&meta) / meta.lists;
-	get_tablespace_page_costs(info->reltablespace, NULL, &page_cost);
 
-	/* the lists' share of the index; what of it is cached, others know */
-	costs.numIndexTuples = rows * share;
-	genericcostestimate(root, path, loop_count, &costs);
+	conditions = index_path_filters(root, path, &filters, selectivity);
+	entry = conditions * KEY_TIME + filters * entry_time(&meta, dims);
 
-	/* as many rows as the query wants */
-	if (root->limit_tuples > 0 && info->rel->tuples > 0)
+	times.start = BEGIN_TIME + meta.lists * CENTER_TIME(dims) + rows * share * entry;
+	times.rows = rows * *selectivity;
+	times.first_rows = Max(times.rows * share, 1);
+	if (meta.kind == IVF_FLAT)
+		times.first_row = FLAT_ROW_TIME;
+	else
 	{
-		double		passing = Max(info->rel->rows, 1) / info->rel->tuples;
-
-		rounds = Max(1, root->limit_tuples / Max(passing, 1e-9) / (rows * share));
+		/* RaBitQ's bounds, or the values kept in the index, spare some */
+		times.first_row = row_read_time(dims);
+		if (meta.kind == IVF_RABITQ)
+			times.first_row *= RABITQ_READ_SHARE;
+		times.start += Min(times.rows, READ_ROWS) * times.first_row;
 	}
 
-	*startup_cost = (meta.lists * 0.1 + rows * share * entry_cost(&meta)) *
-		cpu_operator_cost + Min(info->pages * share, info->pages) * page_cost * 0.1;
-	if (meta.kind != IVF_FLAT)
-		*startup_cost += READ_ROWS * READ_COST * cpu_operator_cost;
+	/* further rows: of further lists, with all their entries */
+	times.row = times.first_row + entry / Max(*selectivity, 1 / rows);
+	times.reach = rows * ivf_settings[meta.kind].max_probes / meta.lists;
+	if (ivf_settings[meta.kind].iterative_scan == IVF_ITERATIVE_OFF)
+		times.rows = times.first_rows;
+	index_path_costs(root, path, &times, startup_cost, total_cost);
 
-	/* all rows that pass, if the query should want them */
-	*total_cost = *startup_cost * Min(rounds, 1 / share) +
-		rows * (entry_cost(&meta) +
-				costs.indexSelectivity * (meta.kind == IVF_FLAT ? 1 : READ_COST)) *
-		cpu_operator_cost;
-	*total_cost = Max(*total_cost, costs.indexTotalCost);
-	*selectivity = costs.indexSelectivity;
-	*correlation = costs.indexCorrelation;
-	*pages = costs.numIndexPages;
+	/* what does not fit the cache is read, in order but for its beginnings */
+	get_tablespace_page_costs(info->reltablespace, NULL, &page_cost);
+	*pages = info->pages * share;
+	uncached = Max(1 - effective_cache_size / Max((double) info->pages, 1), 0);
+	*startup_cost += *pages * uncached * page_cost;
+	*total_cost += *pages * uncached * page_cost;
+	*correlation = 0;
 }

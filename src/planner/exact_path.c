@@ -42,7 +42,9 @@
 #include "utils/rel.h"
 #include "utils/spccache.h"
 
+#include "index/index_cost.h"
 #include "math/topk/topk.h"
+#include "planner/distance_cost.h"
 #include "types/distance_function.h"
 
 bool		enable_exact_scan = true;
@@ -51,6 +53,13 @@ static set_rel_pathlist_hook_type previous_hook = NULL;
 
 /* What it costs to pass a row by, in units of cpu_tuple_cost; measured */
 #define EXACT_TUPLE_COST 0.5
+#define EXACT_FILTERED_COST 0.8
+
+/*
+ * Values out of line that are read one after the other, as an exact scan does,
+ * take so much of what they take one by one; measured
+ */
+#define EXACT_FETCH_COST 0.25
 
 /* Are its rows stored by PostgreSQL's own table access method? */
 static bool
@@ -61,22 +70,6 @@ is_heap(Oid relid)
 
 	table_close(relation, NoLock);
 	return result;
-}
-
-/* Does the query read one table only (which may have partitions)? */
-static bool
-reads_one_table(PlannerInfo *root)
-{
-	int			tables = 0;
-
-	for (int i = 1; i < root->simple_rel_array_size; i++)
-	{
-		RelOptInfo *rel = root->simple_rel_array[i];
-
-		if (rel != NULL && rel->reloptkind == RELOPT_BASEREL)
-			tables++;
-	}
-	return tables == 1;
 }
 
 /*
@@ -158,14 +151,21 @@ cost_exact_scan(CustomPath *path, PlannerInfo *root, RelOptInfo *rel,
 	double		seq_page_cost_here;
 	QualCost	filter = rel->baserestrictcost;
 	QualCost	per_distance;
+	Cost		fetch = distance_fetch_cost(root, (Node *) distance);
+	double		share = rows * divisor / clamp_row_est(rel->tuples);
+	double		tuple_cost = rel->baserestrictinfo == NIL ? EXACT_TUPLE_COST
+		: EXACT_FILTERED_COST;
 	Cost		total;
 
 	get_tablespace_page_costs(rel->reltablespace, NULL, &seq_page_cost_here);
 	cost_qual_eval_node(&per_distance, (Node *) distance, root);
 
+	/* the fewer values are wanted, the less often the next one is near */
+	per_distance.per_tuple -= fetch * (1 - EXACT_FETCH_COST) * Min(share, 1);
+
 	total = seq_page_cost_here * rel->pages +
 		filter.startup + per_distance.startup +
-		(EXACT_TUPLE_COST * cpu_tuple_cost + filter.per_tuple) *
+		(tuple_cost * cpu_tuple_cost + filter.per_tuple) *
 		rel->tuples / divisor + per_distance.per_tuple * rows;
 	/* what is kept is found again by its TID, in a page seen just before */
 	total += kept * (2 * cpu_operator_cost * log2(kept + 2) + cpu_tuple_cost);
@@ -254,7 +254,7 @@ add_exact_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		rte->inh || rte->tablesample != NULL || !is_heap(rte->relid))
 		return;
 	if (parse->commandType != CMD_SELECT || parse->rowMarks != NIL ||
-		root->rowMarks != NIL || !reads_one_table(root) ||
+		root->rowMarks != NIL || !query_reads_one_table(root) ||
 		rel->lateral_relids != NULL)
 		return;
 
