@@ -15,6 +15,7 @@ Everything sits on one CPU, in interleaved rounds.  See bench/README.md.
 """
 
 import argparse
+import itertools
 import os
 import pathlib
 import statistics
@@ -79,7 +80,7 @@ class Contestant:
             where += [f"u < {bound}"] if bound < RANGE else []
             sql = (f"SELECT id FROM {self.table} {'WHERE ' + ' AND '.join(where) if where else ''}"
                    f" ORDER BY v <-> $1 LIMIT {K}")
-            name = f"{self.name}{len(self.statements)}"
+            name = f"statement {next(NUMBERS)}"
             self.statements[key] = common.Prepared(self.conn, name, sql, "vector")
             self.plan = "\n".join(r[0] for r in self.conn.execute(f"EXPLAIN EXECUTE \"{name}\" ('{ZERO}')"))
         return self.statements[key]
@@ -92,6 +93,7 @@ class Contestant:
         return self.statement(labels, bound).int4s(query)
 
 
+NUMBERS = itertools.count()
 ZERO = "[" + ",".join("0" * 784) + "]"
 
 
@@ -128,6 +130,7 @@ def main():
     out, figures = [], []
     for method in arg.methods:
         load(conn, "filter_items", rows, row_labels, u)
+        exact.statements.clear()    # psycopg has deallocated all, with the table that went
         with_ = f"WITH ({arg.options})" if arg.options else ""
         built = common.timed(conn.execute, f"CREATE INDEX filter_index ON filter_items USING {method}"
                              f" (v vector_l2_ops, label, u) {with_}")[0]
