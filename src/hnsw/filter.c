@@ -200,7 +200,8 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 	filter->mode = FILTER_WALK;
 	if (filter->matching <= few)
 		test_all(filter);
-	if (filter->complete && filter->matching <= 2 * few)
+	if (filter->complete &&
+		filter->matching <= Min(2 * few, hnsw_max_scan_tuples))
 		filter->mode = FILTER_ALL;
 	else if (filter->share < HNSW_WALK_SHARE)
 	{
