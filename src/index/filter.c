@@ -919,22 +919,6 @@ filter_passes(const Filter *filter, uint8 *const *columns, uint32 slot)
 	return true;
 }
 
-bool
-filter_passes_keys(const Filter *filter, const uint8 *keys)
-{
-	if (filter->impossible)
-		return false;
-	for (int i = 0; i < filter->count; i++)
-	{
-		const FilterTest *test = &filter->tests[i];
-		const FilterColumn *column = &filter->shape->columns[test->column];
-
-		if (!test_key(test, keys + column->offset, column->width))
-			return false;
-	}
-	return true;
-}
-
 /* One unsigned comparison for both ends, of keys of one type */
 #define RANGE_LOOP(type) \
 	do { \
@@ -944,6 +928,51 @@ filter_passes_keys(const Filter *filter, const uint8 *keys)
 		for (uint32 i = 0; i < count; i++) \
 			passes[i] &= (type) (keys[i] - low) <= span; \
 	} while (0)
+
+/* Sets of so few members are compared with one after the other, for many keys */
+#define SET_LOOP_MEMBERS	16
+#define SET_LOOP_KEYS		256
+
+#define SET_LOOP(type) \
+	do { \
+		const type *pg_restrict keys = (const type *) column + first; \
+		for (int m = 0; m < test->count; m++) \
+		{ \
+			type		member = (type) test->values[m]; \
+			for (uint32 i = 0; i < part; i++) \
+				any[i] |= keys[i] == member; \
+		} \
+	} while (0)
+
+/* Test keys of a column against a small set. */
+static void
+pass_small_set(const FilterTest *test, const uint8 *column, int width,
+			   uint32 count, uint8 *pg_restrict passes)
+{
+	for (uint32 first = 0; first < count; first += SET_LOOP_KEYS)
+	{
+		uint32		part = Min(count - first, SET_LOOP_KEYS);
+		uint8		any[SET_LOOP_KEYS] = {0};
+
+		switch (width)
+		{
+			case 1:
+				SET_LOOP(uint8);
+				break;
+			case 2:
+				SET_LOOP(uint16);
+				break;
+			case 4:
+				SET_LOOP(uint32);
+				break;
+			default:
+				SET_LOOP(uint64);
+				break;
+		}
+		for (uint32 i = 0; i < part; i++)
+			passes[first + i] &= any[i];
+	}
+}
 
 void
 filter_pass_many(const Filter *filter, uint8 *const *columns, uint32 count,
@@ -977,6 +1006,11 @@ filter_pass_many(const Filter *filter, uint8 *const *columns, uint32 count,
 					RANGE_LOOP(uint64);
 					break;
 			}
+			continue;
+		}
+		if (test->kind == FILTER_TEST_SET && test->count <= SET_LOOP_MEMBERS)
+		{
+			pass_small_set(test, column, width, count, passes);
 			continue;
 		}
 		for (uint32 i = 0; i < count; i++)

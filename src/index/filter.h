@@ -155,9 +155,6 @@ extern void filter_set(Filter *filter, ScanKey keys, int nkeys);
 extern bool filter_passes(const Filter *filter, uint8 *const *columns,
 						  uint32 slot);
 
-/* The same for an entry's keys as filter_make_keys gives them */
-extern bool filter_passes_keys(const Filter *filter, const uint8 *keys);
-
 /*
  * Of count entries from slot 0 on: passes[i], which is 0 or 1, becomes 0 where
  * the keys do not pass.
