@@ -73,17 +73,27 @@
 /* Rows that a search is to find, where conditions make it read on */
 #define TARGET_ROWS		10
 
-/* A filtered search reads so many lists between one look at what has been found and the next */
-#define LISTS_AT_ONCE	8
+/*
+ * A filtered search reads one list in so many, and at most so many, between one
+ * look at what has been found and the next
+ */
+#define LISTS_AT_ONCE_PART	128
+#define LISTS_AT_ONCE		8
 
 /* It looks at all summaries when it wants more than one list in so many */
 #define TEST_ALL_PART	16
 
 /*
- * What it costs to know the nearest lists by codes, in lists read; and each of
- * them costs half of that more, for the sort
+ * What things cost, in microseconds: the keys of a page, an entry's distance or
+ * code by dimension or in a FastScan block, a list by its centroid's code (and
+ * the table for these), one of the lists in order
  */
-#define ORDER_COST		128
+#define PAGE_COST		0.15
+#define DIMENSION_COST	0.0003
+#define FASTSCAN_COST	0.005
+#define TABLE_COST		15.0
+#define CODE_COST		0.005
+#define ORDER_COST		0.1
 
 /* Rows whose pages of the table are asked for ahead of time */
 #define ROWS_AHEAD		16
@@ -218,8 +228,8 @@ ivf_scan_probes(const IvfMeta *meta)
 
 /*
  * Entries of which a share passes are as far apart as if there were so many
- * fewer rows, and their lists with them.  Measured on Fashion-MNIST: 18, 36, 73,
- * 155 and 381 of 980 lists, where 9 do without conditions, for shares of .1, .03,
+ * fewer rows, and their lists with them.  Measured on Fashion-MNIST: 14, 29, 59,
+ * 135 and 332 of 980 lists, where 9 do without conditions, for shares of .1, .03,
  * .01, .003 and .001.
  */
 double
@@ -783,12 +793,13 @@ take_nearest_lists(IvfScan *scan, int count)
 	scan->next_list = 0;
 }
 
-/* Look at all summaries.  Returns how many lists are left. */
+/* Look at all summaries, once.  Returns how many lists are left. */
 static uint32
 test_all_lists(IvfScan *scan)
 {
-	ivf_lists_may_pass(scan->index, scan->filter, scan->may_pass);
-	for (uint32 i = 0; i < scan->index->meta.lists; i++)
+	if (!scan->all_tested)
+		ivf_lists_may_pass(scan->index, scan->filter, scan->may_pass);
+	for (uint32 i = 0; !scan->all_tested && i < scan->index->meta.lists; i++)
 	{
 		if (!scan->may_pass[i] && !scan->was_read[i])
 			count_ruled_out(scan, i);
@@ -845,6 +856,27 @@ beyond_reach(const IvfScan *scan, double rank, double reach)
 }
 
 /*
+ * Is it better to read all of the left lists than to find out which are the
+ * wanted nearest?
+ */
+static bool
+order_costs_more(const IvfScan *scan, uint32 left, double wanted, double share)
+{
+	const IvfMeta *meta = &scan->index->meta;
+	const IvfModel *model = scan->index->model;
+	double		entries = meta->rows / meta->lists;
+	double		passing = share * entries;
+	double		entry = scan->index->layout.fastscan ? FASTSCAN_COST
+		: model->width * DIMENSION_COST;
+	double		list = (1 + entries / scan->index->layout.slots) * PAGE_COST +
+		passing * entry + Min(passing, 1) * model->width * DIMENSION_COST;
+	double		order = model->has_codes ? TABLE_COST + meta->lists * CODE_COST
+		: meta->lists * model->width * DIMENSION_COST;
+
+	return left * (1 - wanted / meta->lists) * list < order + wanted * ORDER_COST;
+}
+
+/*
  * With conditions, the nearest lists hold fewer rows to return.  Read on, until
  * ten have been found than which further lists are not likely to have nearer
  * ones: how far such lists are, relative to the tenth row, was measured at build
@@ -860,12 +892,15 @@ read_on(IvfScan *scan)
 	double		reach = ivf_scan_reach(meta, scan->read_count);
 	int			most = most_lists(scan);
 	int			asked = scan->read_count;
+	int			at_once = Max(1, Min((int) meta->lists / LISTS_AT_ONCE_PART,
+									 LISTS_AT_ONCE));
 
 	if (ivf_settings[scan->index->kind].iterative_scan == IVF_ITERATIVE_OFF)
 		return;
 	while (scan->read_count < most)
 	{
 		bool		known = scan->next_list < scan->list_count;
+		double		share;
 		double		wanted;
 
 		CHECK_FOR_INTERRUPTS();
@@ -874,20 +909,17 @@ read_on(IvfScan *scan)
 			return;
 		if (known)
 		{
-			read_lists(scan, Min(scan->no_order ? PAGES_AHEAD : LISTS_AT_ONCE,
-								 most - scan->read_count));
+			read_lists(scan, Min(at_once, most - scan->read_count));
 			continue;
 		}
-		wanted = ivf_filtered_probes(meta, (scan->passed + 1.0) / (scan->seen + 1.0));
-		if (most == (int) meta->lists && wanted * TEST_ALL_PART > meta->lists)
+		share = (scan->passed + 1.0) / (scan->seen + 1.0);
+		wanted = ivf_filtered_probes(meta, share);
+		if (most == (int) meta->lists && wanted * TEST_ALL_PART > meta->lists &&
+			order_costs_more(scan, test_all_lists(scan), wanted, share))
 		{
-			uint32		left = test_all_lists(scan);
-
-			if (left * (1 - wanted / meta->lists) < ORDER_COST + wanted / 2)
-			{
-				take_any_lists(scan);
-				continue;
-			}
+			take_any_lists(scan);
+			at_once = PAGES_AHEAD;
+			continue;
 		}
 		asked = Min(2 * Max(asked, wanted), meta->lists);
 		take_nearest_lists(scan, asked);
