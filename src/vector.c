@@ -14,6 +14,7 @@
 #include "math/cluster/kernels.h"
 #include "math/quantize/quantize.h"
 #include "planner/exact.h"
+#include "planner/explain.h"
 #include "planner/index_match.h"
 #include "planner/junk_distance.h"
 
@@ -71,6 +72,7 @@ _PG_init(void)
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
 	exact_scan_init();
+	explain_init();
 	index_match_init();
 	junk_distance_init();
 	hnsw_init();

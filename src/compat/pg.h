@@ -69,6 +69,11 @@ extern PGDLLEXPORT void _PG_init(void);
 #include "commands/explain.h"
 #endif
 
+/* A hook where EXPLAIN shows a node came with 18. */
+#if PG_VERSION_NUM >= 180000
+#define HAVE_EXPLAIN_PER_NODE_HOOK
+#endif
+
 /* A custom scan's word that it can project came with 15; 14 took it for granted. */
 #if PG_VERSION_NUM < 150000
 #define CUSTOMPATH_SUPPORT_PROJECTION 0

@@ -67,11 +67,11 @@ typedef struct IndexDistance
  * Indexes
  */
 
-static bool
-is_vector_index(const IndexOptInfo *index)
+bool
+is_vector_index_am(amcostestimate_function amcostestimate)
 {
-	return (void *) index->amcostestimate == (void *) hnsw_cost_estimate ||
-		(void *) index->amcostestimate == (void *) ivf_cost_estimate;
+	return amcostestimate == hnsw_cost_estimate ||
+		amcostestimate == ivf_cost_estimate;
 }
 
 /* False where an operator class has no spheres, or is not on distances of ours */
@@ -158,7 +158,7 @@ float8_constant(double number)
 							  Float8GetDatum(number), false, FLOAT8PASSBYVAL);
 }
 
-/* Constants that people add to distances are small; larger ones may overflow */
+/* Numbers that distances are subtracted from are small; larger ones may overflow */
 #define MAX_CONSTANT	1e6
 
 /*
@@ -217,6 +217,9 @@ negate_bound(Bound *bound)
  * is from, and *falling whether expr falls when it rises.  *bound is what expr
  * is compared with, and becomes what the distance is compared with; it may
  * become wider.
+ *
+ * What is added to a distance is left alone: distance + 0 is how people keep an
+ * index out.
  */
 static bool
 find_distance(PlannerInfo *root, const IndexDistance *distance, Expr *expr,
@@ -261,35 +264,15 @@ find_distance(PlannerInfo *root, const IndexDistance *distance, Expr *expr,
 				continue;
 
 			case F_FLOAT8MI:
-				if (is_number(second, &number))
-				{
-					expr = (Expr *) first;
-					bound->expr = float8_call(F_FLOAT8PL, old_bound, (Expr *) second);
-				}
-				else if (is_number(first, &number))
-				{
-					/* a similarity: number - distance */
-					expr = (Expr *) second;
-					bound->expr = float8_call(F_FLOAT8MI, (Expr *) first, old_bound);
-					bound->upper = !bound->upper;
-					*falling = !*falling;
-				}
-				else
+				/* a similarity: number - distance */
+				if (!is_number(first, &number) || !(fabs(number) <= MAX_CONSTANT))
 					return false;
-				break;
-
-			case F_FLOAT8PL:
-				if (is_number(second, &number))
-					expr = (Expr *) first;
-				else if (is_number(first, &number))
-				{
-					expr = (Expr *) second;
-					second = first;
-				}
-				else
-					return false;
-				bound->expr = float8_call(F_FLOAT8MI, old_bound, (Expr *) second);
-				break;
+				expr = (Expr *) second;
+				bound->upper = !bound->upper;
+				bound->expr = widened(float8_call(F_FLOAT8MI, (Expr *) first, old_bound),
+									  old_bound, number, bound->upper);
+				*falling = !*falling;
+				continue;
 
 			default:
 				if (match_index_to_operand(first, 0, distance->index))
@@ -308,11 +291,6 @@ find_distance(PlannerInfo *root, const IndexDistance *distance, Expr *expr,
 				*falling = !*falling;
 				return true;
 		}
-
-		/* a number has been added */
-		if (!(fabs(number) <= MAX_CONSTANT))
-			return false;
-		bound->expr = widened(bound->expr, old_bound, number, bound->upper);
 	}
 }
 
@@ -808,7 +786,7 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 	List	   *paths;
 	ListCell   *cell;
 
-	if (!is_vector_index(index) || (index->indpred != NIL && !index->predOK) ||
+	if (!is_vector_index_am((amcostestimate_function) index->amcostestimate) || (index->indpred != NIL && !index->predOK) ||
 		!get_index_distance(index, &distance))
 		return;
 	conditions = derive_conditions(root, &distance, index->indrestrictinfo);
