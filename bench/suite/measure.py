@@ -19,8 +19,8 @@ class Effort:
     """How long a measurement may take."""
     rounds: int = 7				# each contestant once a round
     a_round: int = 200			# queries of one point in a round, at most
-    seconds: float = 1.0		# and of a round's point, at most
-    look: float = 3.0			# seconds of the first look at a point, at most
+    seconds: float = .5			# and of a round's point, at most
+    look: float = 1.5			# seconds of the first look at a point, at most
     points: int = 8				# settings of a contestant that are timed, at most
     targets: tuple = (.9, .95, .99)
 
@@ -55,6 +55,21 @@ def gather(names, peers, setup):
 def reason(error):
     text = " ".join(str(error).split())[:300]
     return text if isinstance(error, Lost) else f"{type(error).__name__}: {text}"
+
+
+def not_cached(running):
+    """Warnings where a server's tables and indexes do not fit its buffers."""
+    out, total = [], {}
+    for c in running.values():
+        if hasattr(c, "conn"):
+            size = common.one(c.conn, "SELECT pg_total_relation_size(%s::regclass)", c.table)
+            total.setdefault(c.dsn, [c, 0])[1] += size
+    for c, size in total.values():
+        have = common.setting_bytes(c.conn, "shared_buffers")
+        if size > have:
+            out.append(f"{size / 1e9:.1f} GB of tables and indexes of {c.home}, shared_buffers {have / 1e9:.1f} GB")
+            say("not all cached: " + out[-1])
+    return out
 
 
 def close(c):

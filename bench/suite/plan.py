@@ -10,7 +10,7 @@ import dataclasses
 from contestants import CORES
 from measure import Effort
 
-LARGE = ("ours hnsw", "ours ivfrabitq", "ours ivfrabitq, heap", "faiss ivfpq")
+LARGE = ("ours hnsw", "ours ivfrabitq", "faiss ivfpq")
 HDF5 = ("glove-100-angular", "sift-128-euclidean", "gist-960-euclidean", "dbpedia-openai-1000k-angular",
         "nytimes-256-angular", "deep-image-96-angular")
 
@@ -46,10 +46,11 @@ def full(rows=None):
     """rows: of the sentences, for those in a hurry."""
     many = rows or 300000
     part = min(many, 100000)
-    light = Effort(rounds=5, points=6, targets=(.95, .99))
+    light = Effort(rounds=5, look=1, points=6, targets=(.95, .99))
     return [
         Stage("search-fashion", "search", "fashion", options=dict(processes=(1, CORES))),
-        Stage("search-sentences", "search", "sentences", many, options=dict(processes=(CORES,))),
+        Stage("search-sentences", "search", "sentences", many, options=dict(processes=(CORES,)),
+              settings=("shared_buffers=7GB",)),
         Stage("writes-sentences", "writes", "sentences", part, options=dict(inserts=2000)),
         Stage("filtered-sentences", "filtered", "sentences", part, effort=light, queries=400),
         Stage("cold-sentences", "cold", "sentences", part, effort=light, queries=400),

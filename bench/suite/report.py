@@ -1,4 +1,6 @@
-"""One self-contained HTML file from a result: goals, pictures, tables."""
+"""One self-contained HTML file from a result: goals, pictures, tables; and the
+same as Markdown beside it, for RESULTS.md.
+"""
 
 import base64
 from pathlib import Path
@@ -22,6 +24,33 @@ def write(result, folder):
         tables={name: TABLES[s["kind"]](s) for name, s in result["stages"].items()},
         versions=versions(result), not_run=not_run(result), summary=summary(result["goals"]))
     (folder / "report.html").write_text(html)
+    (folder / "report.md").write_text(markdown(result, pictures))
+
+
+def markdown(result, pictures):
+    about = result["about"]
+    machine = about["machine"]
+    out = [f"{about['date']}, commit {about['commit']}, `make bench` profile {about['profile']}; {machine['cpu']}, "
+           f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}.", "",
+           *lines(["goal (issue)", "wanted", "where", "measured", ""], [
+               [f"{g['text']} ({g['issue']})", g["goal"], g["where"], g["shown"],
+                "not measured" if g["value"] is None else "met" if g["met"] else f"**not met**, {g['by']:.0%} of the way"]
+               for g in result["goals"]])]
+    for name, stage in result["stages"].items():
+        out += ["", f"### {name}", f"{stage['dataset']}, started {stage['started']}, took {stage['seconds']} s; load "
+                f"{stage['load'][0]} before, {stage['load'][1]} after.", ""]
+        out += [f"![{name}: {caption}]({Path(path).name})" for caption, path in pictures[name]]
+        out += ["", *lines(*TABLES[stage["kind"]](stage))]
+    lost = not_run(result)
+    if lost:
+        out += ["", "Not run: " + "; ".join(f"{name} ({where}): {why}" for name, why, where in lost)]
+    return "\n".join(out) + "\n"
+
+
+def lines(header, rows):
+    def cells(row):
+        return "| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |"
+    return [cells(header), "|" + "---|" * len(header), *(cells(r) for r in rows)]
 
 
 def versions(result):

@@ -24,7 +24,7 @@ for room in (HERE.parent / "data", HERE.parent / "hnsw", HERE.parent, HERE):
     sys.path.insert(0, str(room))
 import common
 import plan
-from contestants import CORES, EVERYBODY
+from contestants import CORES, EMBEDDED, EVERYBODY, EXACT, LIBRARIES, OURS, PGVECTOR
 from env import Env, cleanup, commit, machine, now, settings
 from measure import say
 
@@ -32,6 +32,7 @@ import sets
 
 RUNS = common.CACHE / "runs"
 FORMAT = 1
+GROUPS = {"ours": [*OURS, EXACT], "pgvector": list(PGVECTOR), "library": list(LIBRARIES), "embedded": list(EMBEDDED)}
 
 
 def arguments():
@@ -39,8 +40,9 @@ def arguments():
     arg.add_argument("--profile", default="full", choices=plan.PROFILES)
     arg.add_argument("--stages", nargs="+", metavar="NAME", help="only these (see --list)")
     arg.add_argument("--list", action="store_true", help="list the profile's stages and contestants, and end")
-    arg.add_argument("--contestants", metavar="A,B", help=f"only these of {', '.join(EVERYBODY)}; names with a "
-                     "comma of their own: separate by ';'")
+    arg.add_argument("--contestants", metavar="A,B", help=f"only these of {', '.join(EVERYBODY)}, or the groups "
+                     f"{', '.join(GROUPS)}; where a name has a comma, separate by ';'")
+    arg.add_argument("--without", metavar="A,B", help="all but these; \"embedded\" and \"library\" are all of them")
     arg.add_argument("--rows", type=int, help="rows of the sentences in the full profile (default 300000)")
     arg.add_argument("--peer", action="append", default=[], metavar="DSN",
                      help="another server of the dialect, as 'host=... dbname=...'; may be repeated")
@@ -87,13 +89,18 @@ def stages(arg):
 
 
 def names_of(arg):
-    if not arg.contestants:
-        return [*EVERYBODY, *peers(arg)]
-    names = [n.strip() for n in arg.contestants.split(";" if ";" in arg.contestants else ",")]
-    for name in names:
-        if name not in EVERYBODY and name not in peers(arg):
-            sys.exit(f"no contestant {name}: one of {', '.join([*EVERYBODY, *peers(arg)])}")
-    return names
+    everybody = [*EVERYBODY, *peers(arg)]
+
+    def read(text):
+        names = [n.strip() for n in text.split(";" if ";" in text else ",")]
+        names = [n for name in names for n in GROUPS.get(name, [name])]
+        for name in names:
+            if name not in everybody:
+                sys.exit(f"no contestant {name}: one of {', '.join([*everybody, *GROUPS])}")
+        return names
+    names = read(arg.contestants) if arg.contestants else everybody
+    without = read(arg.without) if arg.without else []
+    return [n for n in names if n not in without]
 
 
 def one_stage(arg):

@@ -21,7 +21,7 @@ def main():
     rows, query = rng.standard_normal((3000, 24), np.float32), rng.standard_normal(24, np.float32)
     order = ((rows - query) ** 2).sum(1).argsort()
     labels = [f"label_{i % 2}p" for i in range(len(rows))]
-    for method, effort in (("hnsw", 200), ("ivfrabitq", 40), ("ivfpq", 40), ("ivfflat", 40)):
+    for method, effort in ((m, 200) for m in ("hnsw", "ivfrabitq", "ivfpq", "ivfflat")):
         case = DB.Test.case_config_cls()(metric_type=MetricType.L2, method=method, effort=effort)
         db = DB.Test.init_cls(24, config, case, "vdbb_check", drop_old=True)
         with db.init():
