@@ -86,6 +86,7 @@ typedef struct BuildShared
 	double		heap_tuples;
 	double		index_tuples;
 	double		error;			/* sum of squared distances */
+	double		code_error;		/* the same of codes */
 } BuildShared;
 
 /* Of a list */
@@ -397,6 +398,7 @@ builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan,
 	shared->heap_tuples += heap_tuples;
 	shared->index_tuples += builder->index_tuples;
 	shared->error += builder->error;
+	shared->code_error += builder->encoder->error;
 	for (uint32 i = 0; i < shared->meta.lists; i++)
 	{
 		sums[i].error += builder->sums[i].error;
@@ -823,7 +825,7 @@ init_shared(BuildShared *shared, Relation heap, Relation index,
 	}
 	shared->heap_tuples = 0;
 	shared->index_tuples = 0;
-	shared->error = 0;
+	shared->error = shared->code_error = 0;
 }
 
 static void
@@ -880,6 +882,7 @@ typedef struct BuildResult
 	double		heap_tuples;
 	double		index_tuples;
 	double		error;
+	double		code_error;
 	ListSum    *sums;
 	Neighbor   *neighbors;
 } BuildResult;
@@ -895,6 +898,7 @@ finish_build(Relation index, Training *training, const Builder *builder,
 	result->heap_tuples = shared->heap_tuples;
 	result->index_tuples = shared->index_tuples;
 	result->error = shared->error;
+	result->code_error = shared->code_error;
 	result->sums = (ListSum *) palloc(mul_size(lists, sizeof(ListSum)));
 	memcpy(result->sums, sums, lists * sizeof(ListSum));
 	result->neighbors = (Neighbor *)
@@ -1089,6 +1093,8 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	training->meta.rows = built.index_tuples;
 	training->meta.error = built.index_tuples > 0
 		? built.error / built.index_tuples : 0;
+	training->meta.code_error = built.index_tuples > 0
+		? built.code_error / built.index_tuples : 0;
 	calibrate(&training->meta, &model,
 			  training->floats + ivf_constants(&training->meta).centroids,
 			  training->queries, training->query_count, built.neighbors,

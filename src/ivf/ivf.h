@@ -144,6 +144,12 @@ typedef struct IvfMeta
 	IvfRecall	recall[IVF_RECALL_POINTS];
 	float		reach[IVF_RECALL_POINTS];	/* see ivf_reach; none of an index built before */
 
+	/*
+	 * At build: what estimates are too small by, the mean squared distance of
+	 * residuals from their product code (RaBitQ's estimates have no such bias)
+	 */
+	float		code_error;
+
 	/* filter columns; all zero without any */
 	uint32		filter_columns;
 	uint32		filter_digest;
@@ -307,6 +313,7 @@ typedef struct IvfEncoder
 	RabitqCode *rabitq;
 	float	   *residual;
 	float	   *decoded;
+	double		error;			/* see IvfMeta.code_error: the sum so far */
 } IvfEncoder;
 
 extern IvfEncoder *ivf_encoder_create(const IvfModel *model);

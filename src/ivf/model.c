@@ -321,6 +321,8 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 	if (!ip)
 	{
 		pq_decode(&model->pq, model->codebooks, entry->code, encoder->decoded);
+		encoder->error += distance_kernels->f32_l2sq(encoder->residual,
+													 encoder->decoded, width);
 		entry->add = (float) distance_kernels->f32_norm2(encoder->decoded, width) +
 			2 * distance_kernels->f32_ip(encoder->decoded, c, width);
 		entry->add = Max(Min(entry->add, FLT_MAX), -FLT_MAX);

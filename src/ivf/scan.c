@@ -842,6 +842,8 @@ beyond_reach(const IvfScan *scan, double rank, double reach)
 	if (scan->no_order || isinf(tenth))
 		return false;
 	/* values give the operator's distance, codes that of y's */
+	if (!scan->constant)
+		tenth += scan->index->meta.code_error;
 	if (model->kind == IVF_FLAT && !scan->constant)
 	{
 		if (model->column.metric == METRIC_L2)
