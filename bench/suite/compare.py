@@ -91,7 +91,7 @@ def of_growth(c):
         yield "build s", f"{s['rows']} rows", s["build_seconds"]
         yield "peak bytes", f"{s['rows']} rows", s["peak_bytes"]
         if not s["mark"]:
-            yield "ms", f"{s['rows']} rows", s["ms"]
+            yield "ms", f"{s['rows']} rows", s["cpu_ms"]
 
 
 READERS = dict(search=of_search, writes=of_writes, cold=of_cold, filtered=of_filtered, growth=of_growth)

@@ -37,6 +37,7 @@ OURS = {
     "ours ivfrabitq": ("ivfrabitq", "lists = {lists}, rerank = index"),
     "ours ivfrabitq, heap": ("ivfrabitq", "lists = {lists}"),
     "ours ivfpq": ("ivfpq", "lists = {lists}, rerank = index"),
+    "ours ivfpq, heap": ("ivfpq", "lists = {lists}"),
     "ours ivfflat": ("ivfflat", "lists = {lists}"),
 }
 PGVECTOR = {

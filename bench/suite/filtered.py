@@ -8,7 +8,7 @@ Who answers: the index with the columns in it (where the access method takes
 them), the index alone with an iterative scan, and the exact plan: the same
 table without a vector index but with btree indexes on both columns.  The
 planner has its defaults, so it may leave a vector index aside; the plan is
-recorded.
+recorded, and "forced" is the same without that choice (enable_seqscan = off).
 """
 
 import common
@@ -21,14 +21,17 @@ from sets import Truth
 SHARES = (.5, .1, .01, .001, .0001)
 EFS = (40, 100, 200)
 VALUES = 10000
-# name: (contestant, columns of the index, statements of a session)
-WAYS = {
-    "ours hnsw, filter columns": ("ours hnsw", ", u, c", ()),
-    "ours hnsw, iterative": ("ours hnsw", "", ()),
-    "ours exact plan": ("ours hnsw", None, ()),
-    "pgvector hnsw, iterative": ("pgvector hnsw", "", ("SET hnsw.iterative_scan = relaxed_order",)),
-    "pgvector exact plan": ("pgvector hnsw", None, ()),
-}
+FORCED = "SET enable_seqscan = off"
+RELAXED = "SET hnsw.iterative_scan = relaxed_order"
+# (contestant, columns of the index after the vector, or None for no such index,
+# {name: statements of its session})
+WAYS = [
+    ("ours hnsw", ", u, c", {"ours hnsw, filter columns": (), "ours hnsw, filter columns, forced": (FORCED,)}),
+    ("ours hnsw", "", {"ours hnsw, iterative": (), "ours hnsw, iterative, forced": (FORCED,)}),
+    ("ours hnsw", None, {"ours exact plan": ()}),
+    ("pgvector hnsw", "", {"pgvector hnsw, iterative": (RELAXED,), "pgvector hnsw, iterative, forced": (RELAXED, FORCED)}),
+    ("pgvector hnsw", None, {"pgvector exact plan": ()}),
+]
 
 
 def run(env):
@@ -44,44 +47,45 @@ def run(env):
             truths[column, share] = Truth(rows, queries, values < share * VALUES)
 
     result = {}
-    for way, (name, more, session) in ways(env).items():
-        def setup(c, way=way, more=more, session=session):
+    for name, more, ways_ in ways(env):
+        def setup(c, more=more):
             c.load(path, len(rows))
             add_columns(c, columns)
             if more is None:
                 c.conn.execute(f"CREATE INDEX ON {c.table} (u)")
                 c.conn.execute(f"CREATE INDEX ON {c.table} (c)")
             else:
-                plain = c.using()
-                c.ddl = plain.replace("vector_l2_ops", "vector_l2_ops" + more)
-                result[way] = dict(build=c.build(CORES))
-            result.setdefault(way, {}).update(home=c.home, version=c.version(), cells=[])
+                c.ddl = c.using().replace("vector_l2_ops", "vector_l2_ops" + more)
+                builds[c.name] = c.build(CORES)
             c.prepare(queries, check=False)
-            for command in ("RESET enable_seqscan", *session):
-                c.sql(command)
-                c.conn.execute(command)
 
+        builds = {}
         running, lost = measure.gather([name], env.peers, setup)
-        if lost:
-            result[way] = dict(not_run=lost[name])
-            continue
-        c = running[name]
-        try:
-            for (column, share), truth in truths.items():
-                for ef in EFS if more is not None else (None,):
-                    result[way]["cells"].append(cell(c, column, share, ef, truth, env.effort))
-            say(f"{way}: {len(result[way]['cells'])} cells")
-        except Exception as error:
-            result[way]["not_run"] = measure.reason(error)
-        measure.close(c)
+        for way, session in ways_.items():
+            if lost:
+                result[way] = dict(not_run=lost[name])
+                continue
+            c = running[name]
+            result[way] = dict(home=c.home, version=c.version(), build=builds.get(name), cells=[])
+            try:
+                for command in ("RESET ALL", "SET jit = off", "SET max_parallel_workers_per_gather = 0", *session):
+                    c.sql(command)
+                    c.conn.execute(command)
+                for (column, share), truth in truths.items():
+                    for ef in EFS if more is not None else (None,):
+                        result[way]["cells"].append(cell(c, column, share, ef, truth, env.effort))
+                say(f"{way}: {len(result[way]['cells'])} cells")
+            except Exception as error:
+                result[way]["not_run"] = measure.reason(error)
+                say(f"{way}: not run: {result[way]['not_run']}")
+        for c in running.values():
+            measure.close(c)
     return dict(dataset=env.dataset_name, rows=len(rows), dims=rows.shape[1], contestants=result)
 
 
 def ways(env):
-    out = {way: spec for way, spec in WAYS.items() if spec[0] in env.names}
-    for peer in env.peers:
-        out[f"{peer}, as it is"] = (peer, "", ())
-    return out
+    return [w for w in WAYS if w[0] in env.names] + [
+        (peer, "", {f"{peer}, as it is": (), f"{peer}, forced": (FORCED,)}) for peer in env.peers if peer in env.names]
 
 
 def add_columns(c, columns):
@@ -100,6 +104,7 @@ def cell(c, column, share, ef, truth, effort):
     where = "" if column == "all" else f"WHERE {column} < {round(share * VALUES)}"
     if ef:
         c.sql(f"SET hnsw.ef_search = {ef}")
+        c.conn.execute(f"SET hnsw.ef_search = {ef}")
     statement = c.select(10, where)
     for driver in c.drivers.values():
         driver.prepare(statement)
@@ -107,8 +112,9 @@ def cell(c, column, share, ef, truth, effort):
     probe = c.run(0, min(10, many), 1)
     count = int(min(many, max(20, effort.look * 1e9 / (probe.whole / min(10, many)))))
     run = c.run(0, count, 1)
+    cpu_ms = run.cpu / count / 1e6
     returned = (run.ids >= 0).sum(1)
     full = float((returned >= truth.many[:count]).mean())
     uses = "index" if c.index in c.plan(statement, truth.queries[0]) else "exact"
     return dict(column=column, share=share, ef=ef, recall=truth.recall(list(run.ids)), full=full, plan=uses,
-                asked=count, **measure.percentiles([run.each]))
+                asked=count, cpu_ms=None if cpu_ms != cpu_ms else cpu_ms, **measure.percentiles([run.each]))

@@ -14,7 +14,7 @@ from measure import say
 from sets import Truth
 
 NAMES = ("ours hnsw", "ours ivfrabitq", "pgvector hnsw", "hnswlib", "faiss ivfpq")
-FITTED = ("build_seconds", "peak_bytes", "bytes", "ms")
+FITTED = ("build_seconds", "peak_bytes", "bytes", "ms", "cpu_ms")
 
 
 def run(env, sizes, names=NAMES, target=.95):
@@ -57,5 +57,5 @@ def run(env, sizes, names=NAMES, target=.95):
 def fit(sizes, key):
     """The exponent, of the sizes where the figure is at hand and exact; None
     where fewer than two are."""
-    points = [(s["rows"], s[key]) for s in sizes if s.get(key) and not (key == "ms" and s["mark"])]
+    points = [(s["rows"], s[key]) for s in sizes if s.get(key) and not (key in ("ms", "cpu_ms") and s["mark"])]
     return float(np.polyfit(*np.log(points).T, 1)[0]) if len(points) > 1 else None

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLo
 # Ours blue and green, pgvector red, libraries grey to brown, embedded purple.
 COLOURS = {
     "ours hnsw": "#0b5fa5", "ours hnsw, heap": "#6aaed6", "ours ivfrabitq": "#12803c", "ours ivfrabitq, heap": "#74c476",
-    "ours ivfpq": "#1aa7a0", "ours ivfflat": "#8fd0cb", "ours exact": "#08306b",
+    "ours ivfpq": "#1aa7a0", "ours ivfpq, heap": "#5cc4c0", "ours ivfflat": "#8fd0cb", "ours exact": "#08306b",
     "pgvector hnsw": "#c0161c", "pgvector ivfflat": "#f08070",
     "hnswlib": "#222222", "usearch": "#777777", "faiss hnsw": "#8c510a", "faiss ivfpq": "#c98b2b",
     "faiss ivfflat": "#dfb877", "faiss flat": "#a5937c",
@@ -24,6 +24,8 @@ TICKS = (.5, .8, .9, .95, .99, .999)
 
 def colour(name):
     base = name.split(", filter")[0].split(", iterative")[0]
+    if "iterative" in name and base == "ours hnsw":
+        return "#12803c"
     return COLOURS.get(name) or COLOURS.get(base) or PEERS[sum(map(ord, name)) % len(PEERS)]
 
 
@@ -258,6 +260,8 @@ def filtered(stage, path):
             points = sorted((share, cell) for (k, share), cell in cells.items() if k in (kind, "all"))
             x = [100 * p[0] for p in points]
             look = {**style(way), "ls": ":" if "exact" in way else "-" if "columns" in way else (0, (4, 1.5))}
+            if "forced" in way:
+                look.update(alpha=.45, marker="x")
             top.plot(x, [p[1]["p50"] for p in points], label=way, **look)
             bottom.plot(x, [p[1]["recall"] for p in points], label=way, **look)
         for ax in (top, bottom):
@@ -280,7 +284,7 @@ def filtered(stage, path):
 
 def growth(stage, path):
     found = ran(stage)
-    panels = (("ms", f"ms a query at recall {stage['target']}", 1), ("build_seconds", "build by one process, seconds", 1),
+    panels = (("cpu_ms", f"CPU ms a query at recall {stage['target']}", 1), ("build_seconds", "build by one process, seconds", 1),
               ("peak_bytes", "peak memory of the build, MB", 1e6))
     fig, axes = plt.subplots(1, 3, figsize=(13.5, 4.4), dpi=110)
     for ax, (key, name, unit) in zip(axes, panels):

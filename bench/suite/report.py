@@ -168,7 +168,7 @@ def of_growth(s):
         if c["sizes"]:
             e = c["exponents"]
             rows.append([f"{name}, rows^e", "e =", *(f"{e[k]:.2f}" if k and e.get(k) is not None else "" for k in (
-                "build_seconds", None, "peak_bytes", "bytes", "ms", None))])
+                "build_seconds", None, "peak_bytes", "bytes", "ms", "cpu_ms"))])
     return header, rows
 
 
