@@ -29,9 +29,12 @@
 /* Nodes of the upper levels */
 #define UPPER_NODES(m, rows)	(3.5 * (m) * Max(log10(rows) - 2, 0))
 
-/* Nanoseconds: to begin; a node, by the dimensions; a key of an element */
+/*
+ * Nanoseconds: to begin; a node, by the dimensions and by how much of the index
+ * the processor's caches hold; a key of an element
+ */
 #define BEGIN_TIME		12000
-#define NODE_TIME(dims)	(160 + 0.1 * (dims))
+#define NODE_TIME(dims, rows)	(100 + 45 * Max(log10(rows) - 3, 0) + 0.1 * (dims))
 #define KEY_TIME		0.6
 
 /* An element whose code is compared without walking */
@@ -46,8 +49,9 @@
 /* Nodes looked at for each further row, after the first batch */
 #define NODES_PER_ROW	12
 
-/* A walk in hops, against one through all nodes */
+/* A walk in hops, against one through all nodes: at first, and to walk on */
 #define HOPS_FACTOR		2.5
+#define HOPS_ROW_FACTOR	5
 
 /* Rows that a scan returns for each node that it may visit (max_scan_tuples) */
 #define ROWS_PER_NODE	0.2
@@ -67,6 +71,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		rows = Max(info->tuples, 1);
 	double		matching;
 	double		nodes;
+	double		node_time;
 	double		uncached;
 	double		page_cost;
 	int			conditions;
@@ -89,12 +94,13 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	conditions = index_path_filters(root, path, &filters, selectivity);
 	matching = Max(rows * filters, 1);
+	node_time = NODE_TIME(dims, rows);
 	nodes = Min(rows, ef * NODES_PER_RESULT(m, rows));
 
-	times.start = BEGIN_TIME + UPPER_NODES(m, rows) * NODE_TIME(dims);
+	times.start = BEGIN_TIME + UPPER_NODES(m, rows) * node_time;
 	times.first_rows = ef;
 	times.first_row = FIRST_ROW_TIME;
-	times.row = NODES_PER_ROW * NODE_TIME(dims) + row_read_time(dims);
+	times.row = NODES_PER_ROW * node_time + row_read_time(dims);
 	times.rows = rows * *selectivity;
 	times.reach = rows <= hnsw_max_scan_tuples ? rows
 		: hnsw_max_scan_tuples * ROWS_PER_NODE;
@@ -118,19 +124,19 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		}
 		else if (filters < HNSW_WALK_SHARE)
 		{
-			times.start += nodes * HOPS_FACTOR * NODE_TIME(dims);
-			times.row *= HOPS_FACTOR;
+			times.start += nodes * HOPS_FACTOR * node_time;
+			times.row *= HOPS_ROW_FACTOR;
 			nodes *= HOPS_FACTOR;
 		}
 		else
 		{
-			times.start += Min(rows, nodes / filters) * NODE_TIME(dims);
-			times.row += NODES_PER_ROW * (1 / filters - 1) * NODE_TIME(dims);
+			times.start += Min(rows, nodes / filters) * node_time;
+			times.row += NODES_PER_ROW * (1 / filters - 1) * node_time;
 			nodes /= filters;
 		}
 	}
 	else
-		times.start += nodes * NODE_TIME(dims);
+		times.start += nodes * node_time;
 
 	index_path_costs(root, path, &times, startup_cost, total_cost);
 
@@ -140,5 +146,5 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	uncached = Max(1 - effective_cache_size / Max((double) info->pages, 1), 0);
 	*startup_cost += *pages * uncached * page_cost;
 	*total_cost += *pages * uncached * page_cost;
-	*correlation = 0;
+	*correlation = ROW_CORRELATION;
 }

@@ -111,5 +111,5 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	uncached = Max(1 - effective_cache_size / Max((double) info->pages, 1), 0);
 	*startup_cost += *pages * uncached * page_cost;
 	*total_cost += *pages * uncached * page_cost;
-	*correlation = 0;
+	*correlation = ROW_CORRELATION;
 }

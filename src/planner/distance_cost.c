@@ -26,7 +26,7 @@
 /* Nanoseconds: a call, 16 elements; a value out of line, and a chunk of it */
 #define CALL_TIME		20
 #define ELEMENTS_TIME	1
-#define FETCH_TIME		1500
+#define FETCH_TIME		2400
 #define CHUNK_TIME		500
 
 /* Dimensions that nobody knows */

@@ -59,7 +59,7 @@ static set_rel_pathlist_hook_type previous_hook = NULL;
  * Values out of line that are read one after the other, as an exact scan does,
  * take so much of what they take one by one; measured
  */
-#define EXACT_FETCH_COST 0.25
+#define EXACT_FETCH_COST 0.22
 
 /* Are its rows stored by PostgreSQL's own table access method? */
 static bool

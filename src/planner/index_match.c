@@ -324,12 +324,6 @@ derive_restriction(PlannerInfo *root, const RestrictInfo *parent,
 	derived->left_em = derived->right_em = NULL;
 	derived->scansel_cache = NIL;
 	derived->hashjoinoperator = InvalidOid;
-
-	/*
-	 * Only the index evaluates it, on values of the right dimensions, so nothing
-	 * can be learnt from its errors.
-	 */
-	derived->leakproof = true;
 	return derived;
 }
 
@@ -499,8 +493,20 @@ derive_conditions(PlannerInfo *root, const IndexDistance *distance,
 		if (restriction->pseudoconstant)
 			continue;
 		clause = derive_sphere(root, distance, restriction->clause);
-		if (clause == NULL)
-			clause = derive_element(root, distance->index, restriction->clause);
+		if (clause != NULL)
+		{
+			RestrictInfo *sphere = derive_restriction(root, restriction, clause);
+
+			/*
+			 * Only the index evaluates it, on values of the right dimensions, so
+			 * nothing can be learnt from its errors: row-level security need not
+			 * come first.
+			 */
+			sphere->leakproof = true;
+			derived = lappend(derived, sphere);
+			continue;
+		}
+		clause = derive_element(root, distance->index, restriction->clause);
 		if (clause == NULL)
 			clause = derive_flag(root, distance->index, restriction->clause);
 		if (clause != NULL)
