@@ -48,7 +48,11 @@ class Env:
 
 
 def cleanup():
-    (common.CACHE / f"rows-{os.getpid()}.npy").unlink(missing_ok=True)
+    """Files of this process, and of those that were stopped."""
+    for path in common.CACHE.glob("rows-*.npy"):
+        pid = path.stem.split("-")[1]
+        if int(pid) == os.getpid() or not os.path.isdir(f"/proc/{pid}"):
+            path.unlink(missing_ok=True)
 
 
 def machine():

@@ -17,11 +17,11 @@ import graph
 @dataclasses.dataclass
 class Effort:
     """How long a measurement may take."""
-    rounds: int = 7				# each contestant once a round
+    rounds: int = 5				# each contestant once a round
     a_round: int = 200			# queries of one point in a round, at most
-    seconds: float = .5			# and of a round's point, at most
-    look: float = 1.5			# seconds of the first look at a point, at most
-    points: int = 8				# settings of a contestant that are timed, at most
+    seconds: float = .4			# and of a round's point, at most
+    look: float = .8			# seconds of the first look at a point, at most
+    points: int = 7				# settings of a contestant that are timed, at most
     targets: tuple = (.9, .95, .99)
 
 
@@ -201,7 +201,7 @@ def pin(all_, cpu):
 def by_all_cores(running, points, seen, effort, repeats=3):
     """{name: {point: dict(qps, p50, p95, p99)}} with a client for each core."""
     def asks(c, point):
-        count = a_round(seen[c.name][point]["ms"] / CORES, dataclasses.replace(effort, a_round=5 * effort.a_round))
+        count = a_round(seen[c.name][point]["ms"] / CORES, dataclasses.replace(effort, a_round=2 * effort.a_round))
         at = iter(range(0, 1 << 30, count))
 
         def run():

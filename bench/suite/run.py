@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -133,12 +134,19 @@ def start_stage(arg, stage, path, extra):
         command = [str(HERE.parent / "servers.sh"), "-v", arg.postgres, *options, *command]
     log = path.with_suffix(".log")
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        for line in process.stdout:
-            out.write(line)
-            out.flush()
-            print("    " + line, end="", flush=True)
-        return process.wait()
+        # A group of its own, to be stopped as a whole: it has servers in it.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   errors="replace", start_new_session=True)
+        try:
+            for line in process.stdout:
+                out.write(line)
+                out.flush()
+                print("    " + line, end="", flush=True)
+            return process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
 
 
 def small_buffers(stage, found, data):
@@ -175,6 +183,7 @@ def main():
     if not (folder / "about.json").exists():
         write(folder / "about.json", dict(format=FORMAT, profile=arg.profile, commit=commit(), date=now(),
                                           machine=machine()))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the next call goes on"))
     started, failed = time.time(), []
     for stage in chosen:
         path = folder / f"{stage.name}.json"
