@@ -21,13 +21,20 @@
 
 #include "index/index_cost.h"
 
-/* Nanoseconds: to begin; a center; an entry's keys, for each condition */
+/* Nanoseconds: to begin; a center; an entry's keys, for each condition; a page */
 #define BEGIN_TIME			20000
 #define CENTER_TIME(dims)	(5 + 0.06 * (dims))
 #define KEY_TIME			1.0
+#define PAGE_TIME			70
+
+/*
+ * Rows that lists must have for a search with conditions: it reads on until it
+ * has found ten that are not likely to be beaten
+ */
+#define ROWS_PASSING		60
 
 /* A row whose distance is known; of those with RaBitQ codes, so many are read */
-#define FLAT_ROW_TIME		400
+#define FLAT_ROW_TIME		1000
 #define RABITQ_READ_SHARE	0.5
 
 /* Rows that are read for the first one, where codes are compared */
@@ -82,7 +89,10 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	share = (double) ivf_scan_probes(&meta) / meta.lists;
 
 	conditions = index_path_filters(root, path, &filters, selectivity);
-	entry = conditions * KEY_TIME + filters * entry_time(&meta, dims);
+	if (conditions > 0)
+		share = Min(Max(share, ROWS_PASSING / Max(rows * filters, 1)), 1);
+	entry = conditions * KEY_TIME + filters * entry_time(&meta, dims) +
+		PAGE_TIME * info->pages / rows;
 
 	times.start = BEGIN_TIME + meta.lists * CENTER_TIME(dims) + rows * share * entry;
 	times.rows = rows * *selectivity;
