@@ -25,7 +25,7 @@
 #define BEGIN_TIME			20000
 #define CENTER_TIME(dims)	(5 + 0.06 * (dims))
 #define KEY_TIME			1.0
-#define PAGE_TIME			70
+#define PAGE_TIME			45
 
 /*
  * Rows that lists must have for a search with conditions: it reads on until it
@@ -34,7 +34,7 @@
 #define ROWS_PASSING		60
 
 /* A row whose distance is known; of those with RaBitQ codes, so many are read */
-#define FLAT_ROW_TIME		1000
+#define FLAT_ROW_TIME		600
 #define RABITQ_READ_SHARE	0.5
 
 /* Rows that are read for the first one, where codes are compared */
@@ -64,6 +64,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	Selectivity filters;
 	double		rows = Max(info->tuples, 1);
 	double		share;
+	double		possible = 1;
 	double		entry;
 	double		uncached;
 	double		page_cost;
@@ -90,13 +91,19 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	conditions = index_path_filters(root, path, &filters, selectivity);
 	if (conditions > 0)
-		share = Min(Max(share, ROWS_PASSING / Max(rows * filters, 1)), 1);
+	{
+		double		matching = Max(rows * filters, 1);
+
+		/* lists that have none are left out, where their summaries tell */
+		possible = Min(matching / meta.lists, 1);
+		share = Min(Max(share, ROWS_PASSING / matching), possible);
+	}
 	entry = conditions * KEY_TIME + filters * entry_time(&meta, dims) +
 		PAGE_TIME * info->pages / rows;
 
 	times.start = BEGIN_TIME + meta.lists * CENTER_TIME(dims) + rows * share * entry;
 	times.rows = rows * *selectivity;
-	times.first_rows = Max(times.rows * share, 1);
+	times.first_rows = Max(times.rows * share / possible, 1);
 	if (meta.kind == IVF_FLAT)
 		times.first_row = FLAT_ROW_TIME;
 	else
@@ -109,7 +116,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	}
 
 	/* further rows: of further lists, with all their entries */
-	times.row = times.first_row + entry / Max(*selectivity, 1 / rows);
+	times.row = times.first_row + entry * possible / Max(*selectivity, 1 / rows);
 	times.reach = rows * ivf_settings[meta.kind].max_probes / meta.lists;
 	if (ivf_settings[meta.kind].iterative_scan == IVF_ITERATIVE_OFF)
 		times.rows = times.first_rows;
