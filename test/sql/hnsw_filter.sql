@@ -13,7 +13,8 @@ SELECT string_agg(quote_ident(name), ', ' ORDER BY n) AS all_columns FROM column
 CREATE INDEX l2_index ON items USING hnsw (v vector_l2_ops, :all_columns);
 CREATE INDEX cosine_index ON items USING hnsw (v vector_cosine_ops, :all_columns) WITH (quantizer = none);
 CREATE INDEX ip_index ON items USING hnsw (v vector_ip_ops, :all_columns) WITH (quantizer = rabitq4, rerank = heap);
-SELECT name, type, r.* FROM columns, check_column(name) r ORDER BY n;
+-- (how many rows a collation has depends on whether the server knows it)
+SELECT name, type, conditions, filters, CASE WHEN type NOT LIKE '%COLLATE%' THEN rows END AS rows, wrong FROM columns, check_column(name) r ORDER BY n;
 SET enable_seqscan = off;
 SET vector.enable_exact_scan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM items WHERE i4 > 1::int8 AND t IN ('a', 'b') AND ia && '{1,2}' AND d IS NULL AND f8 BETWEEN 0 AND 1 AND NOT b ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 3;

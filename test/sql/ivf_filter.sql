@@ -11,7 +11,8 @@ CREATE INDEX flat_index ON items USING ivfflat (v vector_l2_ops, :all_columns) W
 CREATE INDEX pq_index ON items USING ivfpq (v vector_cosine_ops, :all_columns) WITH (lists = 5);
 CREATE INDEX rabitq_index ON items USING ivfrabitq (v vector_ip_ops, :all_columns) WITH (lists = 5, rerank = index);
 
-SELECT name, type, r.* FROM columns, check_column(name) r ORDER BY n;
+-- (how many rows a collation has depends on whether the server knows it)
+SELECT name, type, conditions, filters, CASE WHEN type NOT LIKE '%COLLATE%' THEN rows END AS rows, wrong FROM columns, check_column(name) r ORDER BY n;
 SET enable_seqscan = off;
 SET vector.enable_exact_scan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM items WHERE i4 > 1::int8 AND t = 'a' AND ia && '{1,2}' AND d IS NULL AND f8 BETWEEN 0 AND 1 AND e IN ('sad', 'ok') ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 3;
