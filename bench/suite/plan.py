@@ -33,7 +33,7 @@ def quick():
     effort = Effort(rounds=3, a_round=50, seconds=.1, look=.15, points=4, targets=(.95, .99))
     small = dict(dataset="fashion", effort=effort, queries=200, settings=("shared_buffers=1GB",))
     return [
-        Stage("search", "search", rows=10000, options=dict(processes=(CORES,), ks=(10,)), **small),
+        Stage("search", "search", rows=8000, options=dict(processes=(CORES,), ks=(10,)), **small),
         Stage("writes", "writes", rows=8000, options=dict(inserts=400), **small),
         Stage("filtered", "filtered", rows=10000, **small),
         Stage("cold", "cold", rows=10000, **small),
