@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 #include "utils/spccache.h"
@@ -53,8 +54,12 @@
 #define HOPS_FACTOR		2.5
 #define HOPS_ROW_FACTOR	5
 
-/* Rows that a scan returns for each node that it may visit (max_scan_tuples) */
-#define ROWS_PER_NODE	0.2
+/*
+ * Bytes that a scan keeps of each node that it has met, and rows that it returns
+ * for each that it may meet
+ */
+#define NODE_BYTES		48
+#define ROWS_PER_NODE	0.6
 
 /* Nodes that share a page fault, where the index is larger than the cache */
 #define NODES_PER_FAULT	4
@@ -74,6 +79,8 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		node_time;
 	double		uncached;
 	double		page_cost;
+	double		most;
+	bool		bounded;
 	int			conditions;
 	int			m;
 	int			ef;
@@ -92,7 +99,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	index_close(index, NoLock);
 
-	conditions = index_path_filters(root, path, &filters, selectivity);
+	conditions = index_path_filters(root, path, &filters, selectivity, &bounded);
 	matching = Max(rows * filters, 1);
 	node_time = NODE_TIME(dims, rows);
 	nodes = Min(rows, ef * NODES_PER_RESULT(m, rows));
@@ -102,8 +109,10 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	times.first_row = FIRST_ROW_TIME;
 	times.row = NODES_PER_ROW * node_time + row_read_time(dims);
 	times.rows = rows * *selectivity;
-	times.reach = rows <= hnsw_max_scan_tuples ? rows
-		: hnsw_max_scan_tuples * ROWS_PER_NODE;
+	most = work_mem * 1024.0 * hnsw_scan_mem_multiplier / NODE_BYTES;
+	if (!bounded)
+		most = Min(most, hnsw_max_scan_tuples);
+	times.reach = rows <= most ? rows : most * ROWS_PER_NODE;
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		times.rows = Min(times.rows, ef);
 
@@ -119,7 +128,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 			/* the walk is not needed, nor nodes for further rows */
 			times.start += matching * CODE_TIME(dims);
 			times.row = ALL_READ_SHARE * row_read_time(dims);
-			times.reach = Min(rows, hnsw_max_scan_tuples);
+			times.reach = Min(rows, most);
 			nodes = matching;
 		}
 		else if (filters < HNSW_WALK_SHARE)

@@ -216,7 +216,8 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 }
 
 void
-hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef)
+hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef,
+					uint32 most)
 {
 	GraphId		ids[GRAPH_BATCH];
 	int			count = 0;
@@ -251,7 +252,7 @@ hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef)
 			CHECK_FOR_INTERRUPTS();
 			graph_search_add(search, ids, count, false, ef);
 			count = 0;
-			if (search->found_count >= (uint32) hnsw_max_scan_tuples)
+			if (search->found_count >= most)
 				return;
 		}
 	}

@@ -334,12 +334,9 @@ extern HnswFilter *hnsw_filter_create(Relation relation,
 extern void hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys,
 							  int ef);
 
-/*
- * Add all elements that pass to a search's results, up to
- * hnsw.max_scan_tuples in all.
- */
+/* Add all elements that pass to a search's results, up to most in all. */
 extern void hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search,
-								int ef);
+								int ef, uint32 most);
 
 /* ------------------------------------------------------------------------
  * Build, insert, vacuum, scan, cost, check

@@ -489,13 +489,24 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 }
 
 /*
+ * Elements after which a scan walks no further.  Where a range ends it, that is
+ * where it ends.
+ */
+static uint32
+scan_limit(const HnswScan *scan)
+{
+	return scan->target.bound < TOPK_NAN ? PG_UINT32_MAX
+		: (uint32) hnsw_max_scan_tuples;
+}
+
+/*
  * What the walk has not led to, where too few are found that fulfil the
  * conditions.
  */
 static void
 add_all_passing(HnswScan *scan, int ef)
 {
-	hnsw_filter_add_all(scan->filter, scan->search, ef);
+	hnsw_filter_add_all(scan->filter, scan->search, ef, scan_limit(scan));
 	scan->added_all = true;
 	scan->stats.mode = SCAN_ALL_PASSING;
 }
@@ -616,21 +627,19 @@ next_batch(IndexScanDesc desc)
 		hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		return false;
 
-	/* at the limit, what is known already is all there is */
-	if (scan->search->found_count >= (uint32) hnsw_max_scan_tuples ||
-		graph_search_memory(scan->search) >
-		work_mem * 1024.0 * hnsw_scan_mem_multiplier)
-	{
-		scan->quota = scan->result_count;
-		return scan->quota > 0;
-	}
-
 	/* larger steps the farther out, so that their number is small */
 	ef = Max(ef, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
-	graph_search_resume(scan->search, ef);
-	if (scan->search->filter != NULL && !scan->added_all &&
-		scan->search->best.count < (uint32) ef)
-		add_all_passing(scan, ef);
+
+	/* at the limit, what has been met already is all there is */
+	if (scan->search->found_count < scan_limit(scan) &&
+		graph_search_memory(scan->search) <=
+		work_mem * 1024.0 * hnsw_scan_mem_multiplier)
+	{
+		graph_search_resume(scan->search, ef);
+		if (scan->search->filter != NULL && !scan->added_all &&
+			scan->search->best.count < (uint32) ef)
+			add_all_passing(scan, ef);
+	}
 	return collect(scan, desc, ef) > 0 || scan->result_count > 0;
 }
 

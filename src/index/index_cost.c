@@ -9,6 +9,7 @@
 #include "nodes/primnodes.h"
 #include "optimizer/cost.h"
 #include "utils/float.h"
+#include "utils/selfuncs.h"
 
 bool
 index_path_possible(const IndexPath *path)
@@ -53,14 +54,16 @@ query_reads_one_table(PlannerInfo *root)
 
 int
 index_path_filters(PlannerInfo *root, const IndexPath *path,
-				   Selectivity *filters, Selectivity *all)
+				   Selectivity *filters, Selectivity *all, bool *bounded)
 {
 	RelOptInfo *rel = path->indexinfo->rel;
+	Selectivity inside;
 	List	   *conditions = NIL;
 	List	   *on_vectors = NIL;
 	ListCell   *clause_cell;
 	ListCell   *qual_cell;
 
+	*bounded = false;
 	foreach(clause_cell, path->indexclauses)
 	{
 		IndexClause *clause = lfirst_node(IndexClause, clause_cell);
@@ -70,13 +73,26 @@ index_path_filters(PlannerInfo *root, const IndexPath *path,
 			if (clause->indexcol > 0)
 				conditions = lappend(conditions, lfirst(qual_cell));
 			else
+			{
 				on_vectors = lappend(on_vectors, lfirst(qual_cell));
+				*bounded |= !IsA(lfirst_node(RestrictInfo, qual_cell)->clause, NullTest);
+			}
 		}
 	}
 	*filters = clauselist_selectivity(root, conditions, rel->relid, JOIN_INNER,
 									  NULL);
-	*all = *filters * clauselist_selectivity(root, on_vectors, rel->relid,
-											 JOIN_INNER, NULL);
+	inside = clauselist_selectivity(root, on_vectors, rel->relid, JOIN_INNER,
+									NULL);
+
+	/*
+	 * Nobody knows how many rows a bound lets in.  Where other conditions are
+	 * left to be tested on each of these, another plan may need few rows for
+	 * certain: then expect as many as the rest of PostgreSQL does.
+	 */
+	if (*bounded && path->path.rows <
+		0.9 * DEFAULT_INEQ_SEL * *filters * Max(rel->tuples, 1))
+		inside = Max(inside, DEFAULT_INEQ_SEL);
+	*all = *filters * inside;
 	return list_length(conditions);
 }
 

@@ -51,10 +51,12 @@ typedef struct ScanTimes
 
 /*
  * The conditions of a path on filter columns: how many, and which part of the
- * index's rows fulfils them.  *all is the part that fulfils all conditions.
+ * index's rows fulfils them.  *all is the part that fulfils all conditions;
+ * *bounded, whether a bound on the distance is among them.
  */
 extern int	index_path_filters(PlannerInfo *root, const IndexPath *path,
-							   Selectivity *filters, Selectivity *all);
+							   Selectivity *filters, Selectivity *all,
+							   bool *bounded);
 
 /*
  * amcostestimate's results from a scan's times.  PostgreSQL takes a part of the

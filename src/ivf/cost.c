@@ -69,6 +69,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		uncached;
 	double		page_cost;
 	int			conditions;
+	bool		bounded;
 	int			dims;
 
 	if (!index_path_possible(path))
@@ -89,7 +90,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		meta.lists = 1;
 	share = (double) ivf_scan_probes(&meta) / meta.lists;
 
-	conditions = index_path_filters(root, path, &filters, selectivity);
+	conditions = index_path_filters(root, path, &filters, selectivity, &bounded);
 	if (conditions > 0)
 	{
 		double		matching = Max(rows * filters, 1);

@@ -33,9 +33,12 @@ ORDER BY mode, filter;
 RESET hnsw.iterative_scan;
 SHOW hnsw.iterative_scan;
 SET hnsw.max_scan_tuples = 1;
-SELECT rows BETWEEN 40 AND 100 AS limited FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 7');
+SELECT rows BETWEEN 40 AND 1000 AS limited FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 7');
 SET hnsw.max_scan_tuples = 500;
 SELECT rows BETWEEN 100 AND 1000 AS limited FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 7', 2000);
+-- but for a range, which ends by itself
+SELECT bound, found, found = exact AS all_of_them FROM unnest('{7,8,9,20}'::float8[]) bound,
+	LATERAL (SELECT count(*) AS found FROM items WHERE v <-> '[1,2,3,4,5,6]' < bound) f, LATERAL (SELECT count(*) AS exact FROM items WHERE (v <-> '[1,2,3,4,5,6]') + 0 < bound) e;
 RESET hnsw.max_scan_tuples;
 
 -- queries that have no nearest rows
