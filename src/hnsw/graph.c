@@ -404,17 +404,21 @@ read_neighbors(GraphSearch *search, GraphId id, NeighborsArg *neighbors)
 }
 
 /*
- * With two_hops, enough neighbours of a node that pass: as many as a node has at
- * upper levels and some more.  Where those near the query fail, the way to those
- * that pass is longer, and there are fewer ways.
+ * With two_hops, enough neighbours of a node that pass: as many as a node can
+ * have.  Where those near the query fail, the way to those that pass is longer,
+ * and there are fewer ways.
  */
-#define HOPS_ENOUGH(m)		((m) + (m) / 4)
+#define HOPS_ENOUGH(m)		(2 * (m))
 #define HOPS_ENOUGH_FAR(m)	(2 * (m) + (m) / 2)
+
+/* Almost enough, and the neighbours of one node more; m is half of the most */
+#define PASSING_NEIGHBORS \
+	(HOPS_ENOUGH_FAR(GRAPH_MAX_NEIGHBORS / 2) + GRAPH_MAX_NEIGHBORS)
 
 /*
  * The fresh neighbours of a node that pass, and if those are too few, of its
  * neighbours that fail.  Returns how many; ids has room for
- * twice GRAPH_MAX_NEIGHBORS.
+ * PASSING_NEIGHBORS.
  */
 static int
 passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
@@ -469,6 +473,7 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 				ids[count++] = id;
 		}
 	}
+	Assert(count <= PASSING_NEIGHBORS);
 	return count;
 }
 
@@ -483,7 +488,7 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 							   search->found[search->candidates.entries[0].index].id);
 	if (search->filter != NULL && search->filter->two_hops && search->level == 0)
 	{
-		GraphId		ids[2 * GRAPH_MAX_NEIGHBORS];
+		GraphId		ids[PASSING_NEIGHBORS];
 		int			count = passing_neighbors(search, index, ids);
 
 		for (int done = 0; done < count; done += GRAPH_BATCH)

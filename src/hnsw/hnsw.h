@@ -320,7 +320,7 @@ typedef struct HnswFilter
 static inline double
 hnsw_filter_few(int ef)
 {
-	return Max(2500, 25.0 * ef);
+	return Max(5000, 25.0 * ef);
 }
 
 /* Of an index that has filter columns; in the current context */

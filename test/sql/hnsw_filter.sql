@@ -98,7 +98,7 @@ RESET hnsw.max_scan_tuples;
 RESET hnsw.iterative_scan;
 CREATE TABLE many (id int, v vector(12), k int, half bool, area int);
 INSERT INTO many SELECT i, v, i % 1000, i % 2 = 0, CASE WHEN v <-> '[0,0,0,0,0,0,0,0,0,0,0,0]' < 3 THEN 1 ELSE 2 END FROM
-	(SELECT i, (SELECT array_agg(sin(i * j * 1.7) + cos(i * j * j)) FROM generate_series(1, 12) j)::vector AS v FROM generate_series(1, 12000) i) s;
+	(SELECT i, (SELECT array_agg(sin(i * j * 1.7) + cos(i * j * j)) FROM generate_series(1, 12) j)::vector AS v FROM generate_series(1, 16000) i) s;
 CREATE INDEX ON many USING hnsw (v vector_l2_ops, k, half, area);
 ANALYZE many;
 -- counts of what comes, and how the scan went about it
@@ -107,13 +107,13 @@ BEGIN
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE %1$s) FROM (SELECT * FROM many WHERE %1$s ORDER BY v <-> ''[1,2,0,1,2,0,1,2,0,1,2,0]'' LIMIT %2$s) x', condition, most) INTO rows, fulfil;
 	mode := (vector_last_scan()).mode;
 END $$;
-SELECT condition, most, c.* FROM unnest('{half,k < 300,k < 300 AND half,k = 17,k IN (1;2;3),k < 0,k > 5000,k IS NULL,area = 1}'::text[]) u, unnest('{10,100}'::int[]) most, LATERAL (SELECT replace(u, ';', ',') AS condition) s, counted(condition, most) c;
+SELECT condition, most, c.* FROM unnest('{half,k < 350,k < 350 AND half,k = 17,k IN (1;2;3),k < 0,k > 5000,k IS NULL,area = 1}'::text[]) u, unnest('{10,100}'::int[]) most, LATERAL (SELECT replace(u, ';', ',') AS condition) s, counted(condition, most) c;
 -- to the end, in order, nothing twice
 SET hnsw.max_scan_tuples = 1000000;
 SET hnsw.scan_mem_multiplier = 100;
-SELECT condition, r.index, (SELECT count(*) FROM many WHERE CASE condition WHEN 'half' THEN half WHEN 'k = 17' THEN k = 17 ELSE k < 300 END) - r.rows < 60 AS nearly_all, r.disorder, r.twice FROM unnest('{half,k < 300,k = 17}'::text[]) condition, nearest('many', 'v', '<->', 'SELECT v FROM many WHERE id = 7', 20000, condition) r;
+SELECT condition, r.index, (SELECT count(*) FROM many WHERE CASE condition WHEN 'half' THEN half WHEN 'k = 17' THEN k = 17 ELSE k < 350 END) - r.rows < 60 AS nearly_all, r.disorder, r.twice FROM unnest('{half,k < 350,k = 17}'::text[]) condition, nearest('many', 'v', '<->', 'SELECT v FROM many WHERE id = 7', 20000, condition) r;
 SET hnsw.iterative_scan = relaxed_order;
-SELECT condition, r.rows, r.twice FROM unnest('{half,k < 300,k = 17}'::text[]) condition, nearest('many', 'v', '<->', 'SELECT v FROM many WHERE id = 7', 20000, condition) r;
+SELECT condition, r.rows, r.twice FROM unnest('{half,k < 350,k = 17}'::text[]) condition, nearest('many', 'v', '<->', 'SELECT v FROM many WHERE id = 7', 20000, condition) r;
 RESET hnsw.iterative_scan;
 RESET hnsw.max_scan_tuples;
 RESET hnsw.scan_mem_multiplier;
@@ -129,13 +129,17 @@ BEGIN
 	END LOOP;
 	RETURN hits / 200.0;
 END $$;
-SELECT condition, found(condition) > 0.95 AS enough FROM unnest('{true,half,k < 300,k < 300 AND half,k = 17,area = 1,area = 2}'::text[]) condition;
+SELECT condition, found(condition) > 0.95 AS enough FROM unnest('{true,half,k < 350,k < 350 AND half,k = 17,area = 1,area = 2}'::text[]) condition;
+-- nodes with as many neighbours as can be
+CREATE INDEX many_m ON many USING hnsw (v vector_ip_ops, k) WITH (m = 100, ef_construction = 200);
+SELECT condition, r.index, r.rows, r.disorder, r.twice FROM unnest('{k < 350,k < 550,k = 17}'::text[]) condition, nearest('many', 'v', '<#>', 'SELECT v FROM many WHERE id = 7', 200, condition) r;
+DROP INDEX many_m;
 -- off ends after ef_search, and max_scan_tuples counts what passes
 SET hnsw.iterative_scan = off;
-SELECT condition, c.rows BETWEEN 40 AND 60 AS first_ones FROM unnest('{half,k < 300,k < 300 AND half}'::text[]) condition, counted(condition, 1000) c;
+SELECT condition, c.rows BETWEEN 40 AND 60 AS first_ones FROM unnest('{half,k < 350,k < 350 AND half}'::text[]) condition, counted(condition, 1000) c;
 RESET hnsw.iterative_scan;
 SET hnsw.max_scan_tuples = 100;
-SELECT condition, c.rows BETWEEN 40 AND 1000 AS limited FROM unnest('{half,k < 300,k < 300 AND half}'::text[]) condition, counted(condition, 10000) c;
+SELECT condition, c.rows BETWEEN 40 AND 1000 AS limited FROM unnest('{half,k < 350,k < 350 AND half}'::text[]) condition, counted(condition, 10000) c;
 RESET hnsw.max_scan_tuples;
 -- prepared, with parameters that come late, and null
 PREPARE by_k(int, int[]) AS SELECT count(*) FROM (SELECT id FROM many WHERE k < $1 AND k = ANY ($2) ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 50) x;
