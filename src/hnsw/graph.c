@@ -477,6 +477,21 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 	return count;
 }
 
+/* Let nodes that have just been met take part, with their distances. */
+static void
+take_part(GraphSearch *search, const GraphId *ids, int count, uint32 ef)
+{
+	for (int done = 0; done < count; done += GRAPH_BATCH)
+	{
+		int			part = Min(count - done, GRAPH_BATCH);
+		uint32		first = search->found_count;
+
+		evaluate(search, ids + done, part);
+		for (int i = 0; i < part; i++)
+			offer(search, first + i, ef);
+	}
+}
+
 static void
 expand(GraphSearch *search, uint32 index, uint32 ef)
 {
@@ -491,15 +506,7 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 		GraphId		ids[PASSING_NEIGHBORS];
 		int			count = passing_neighbors(search, index, ids);
 
-		for (int done = 0; done < count; done += GRAPH_BATCH)
-		{
-			int			part = Min(count - done, GRAPH_BATCH);
-			uint32		first = search->found_count;
-
-			evaluate(search, ids + done, part);
-			for (int i = 0; i < part; i++)
-				offer(search, first + i, ef);
-		}
+		take_part(search, ids, count, ef);
 		return;
 	}
 	read_neighbors(search, search->found[index].id, &neighbors);
@@ -510,15 +517,7 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 		if (id != NO_SLOT && visited_add(search, id))
 			neighbors.ids[fresh++] = id;
 	}
-	for (int done = 0; done < fresh; done += GRAPH_BATCH)
-	{
-		int			count = Min(fresh - done, GRAPH_BATCH);
-		uint32		first = search->found_count;
-
-		evaluate(search, neighbors.ids + done, count);
-		for (int i = 0; i < count; i++)
-			offer(search, first + i, ef);
-	}
+	take_part(search, neighbors.ids, fresh, ef);
 }
 
 void

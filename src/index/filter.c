@@ -256,30 +256,43 @@ element_hash(FilterColumn *column, Datum element)
 											element));
 }
 
-/* All elements' bits; nulls, which no operator finds, have none. */
-static void
-array_signature(FilterColumn *column, Datum value, uint64 *signature)
+/* The members of an array that are not null */
+static Datum *
+array_members(Datum value, int *count)
 {
 	ArrayType  *array = DatumGetArrayTypeP(value);
 	int16		length;
 	bool		by_value;
 	char		align;
-	Datum	   *elements;
+	Datum	   *members;
 	bool	   *nulls;
-	int			count;
+	int			all;
 
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
 	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align,
-					  &elements, &nulls, &count);
+					  &members, &nulls, &all);
+	*count = 0;
+	for (int i = 0; i < all; i++)
+	{
+		if (!nulls[i])
+			members[(*count)++] = members[i];
+	}
+	pfree(nulls);
+	return members;
+}
+
+/* All elements' bits; nulls, which no operator finds, have none. */
+static void
+array_signature(FilterColumn *column, Datum value, uint64 *signature)
+{
+	int			count;
+	Datum	   *elements = array_members(value, &count);
+
 	signature[0] = SIGNATURE_ANY;
 	signature[1] = 0;
 	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			add_to_signature(signature, element_hash(column, elements[i]));
-	}
+		add_to_signature(signature, element_hash(column, elements[i]));
 	pfree(elements);
-	pfree(nulls);
 }
 
 /* The key of a value of the column's own type; not of arrays */
@@ -731,13 +744,8 @@ static void
 add_array_condition(Filter *filter, int number, ScanKey key, Datum value)
 {
 	FilterColumn *column = unconstify(FilterColumn *, &filter->shape->columns[number]);
-	ArrayType  *array = DatumGetArrayTypeP(value);
 	FilterTest *test;
-	int16		length;
-	bool		by_value;
-	char		align;
 	Datum	   *elements;
-	bool	   *nulls;
 	int			count;
 
 	filter->recheck = true;
@@ -749,41 +757,12 @@ add_array_condition(Filter *filter, int number, ScanKey key, Datum value)
 		test->count = 1;
 		return;
 	}
-	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
-	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align,
-					  &elements, &nulls, &count);
+	elements = array_members(value, &count);
 	test->values = (uint64 *) palloc0(mul_size(Max(count, 1), 2 * sizeof(uint64)));
+	test->count = count;
 	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			add_to_signature(test->values + 2 * test->count++,
-							 element_hash(column, elements[i]));
-	}
-	filter->impossible |= test->count == 0;
-}
-
-/* The members of an array that are not null */
-static Datum *
-array_members(Datum value, int *count)
-{
-	ArrayType  *array = DatumGetArrayTypeP(value);
-	int16		length;
-	bool		by_value;
-	char		align;
-	Datum	   *members;
-	bool	   *nulls;
-	int			all;
-
-	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
-	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align,
-					  &members, &nulls, &all);
-	*count = 0;
-	for (int i = 0; i < all; i++)
-	{
-		if (!nulls[i])
-			members[(*count)++] = members[i];
-	}
-	return members;
+		add_to_signature(test->values + 2 * i, element_hash(column, elements[i]));
+	filter->impossible |= count == 0;
 }
 
 static void
