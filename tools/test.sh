@@ -179,9 +179,11 @@ tap()
 	mkdir -p "$logs/$step-tap"
 	cp -r "$dir/tmp_check/log/." "$logs/$step-tap" || true
 	# What a test died of, or the rest of what a failed one had to say.
+	# Its lines begin with the time: "[21:03:33.914](0.104s) ok 16 - ...".
 	for log in "$logs/$step-tap"/regress_log_*; do
-		if grep -q '^not ok' "$log" || ! grep -q '^1\.\.' "$log"; then
+		if grep -qE '^(\[[^ ]*)? ?not ok' "$log" || ! grep -qE '^(\[[^ ]*)? ?1\.\.' "$log"; then
 			echo "# the end of $log"
+			grep -E -A 8 '^(\[[^ ]*)? ?not ok' "$log" | head -n 40 || true
 			tail -n 20 "$log"
 		fi
 	done
@@ -266,6 +268,8 @@ for step in "$@"; do
 	if [ "$f" -gt 0 ]; then
 		echo "==== the end of $log"
 		tail -n 100 "$log"
+		echo "==== what failed in it"
+		grep -hE '^not ok |^#   (Failed|at )|^# (Looks like|.* died)|\(Wstat|Dubious|\.\.\. +(FAILED|failed)|FAILED( |:)' "$log" | head -n 40 || true
 		echo "===="
 	fi
 	printf '%-12s %5d passed %3d failed %3d skipped %5d s\n' \

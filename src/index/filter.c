@@ -12,6 +12,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <sys/socket.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -23,6 +24,7 @@
 #include "utils/catcache.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inet.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -65,6 +67,8 @@ static const KnownType known_types[] = {
 	{CASHOID, FILTER_ORDERED, 8, true},
 	{DATEOID, FILTER_ORDERED, 4, true},
 	{TIMEOID, FILTER_ORDERED, 8, true},
+	{TIMETZOID, FILTER_ORDERED, 8, false},
+	{INTERVALOID, FILTER_ORDERED, 8, false},
 	{TIMESTAMPOID, FILTER_ORDERED, 8, true},
 	{TIMESTAMPTZOID, FILTER_ORDERED, 8, true},
 	{NUMERICOID, FILTER_ORDERED, 8, false},
@@ -86,13 +90,42 @@ find_hash(Relation index, Oid type, FmgrInfo *hash)
 	fmgr_info_copy(hash, &entry->hash_proc_finfo, CurrentMemoryContext);
 }
 
+/*
+ * How text and bytea become 8 bytes that order as they do: the abbreviated keys
+ * that PostgreSQL sorts by, unsigned numbers of the first bytes of the value or
+ * of its sort key (ICU).  NULL where there are none: with a collation of the C
+ * library, whose sort keys PostgreSQL does not trust.
+ */
+static SortSupport
+find_prefix(const FilterColumn *column)
+{
+	TypeCacheEntry *entry = lookup_type_cache(column->type, TYPECACHE_LT_OPR);
+	SortSupport support;
+
+	if (column->type != TEXTOID && column->type != BPCHAROID &&
+		column->type != BYTEAOID)
+		return NULL;
+	support = (SortSupport) palloc0(sizeof(SortSupportData));
+	support->ssup_cxt = CurrentMemoryContext;
+	support->ssup_collation = column->collation;
+	support->abbreviate = true;
+	PrepareSortSupportFromOrderingOp(entry->lt_opr, support);
+	if (support->abbrev_converter == NULL)
+	{
+		pfree(support);
+		return NULL;
+	}
+	return support;
+}
+
 static void
-describe_column(Relation index, int attno, FilterColumn *column)
+describe_column(Relation index, AttrNumber attno, FilterColumn *column)
 {
 	Oid			declared = TupleDescAttr(RelationGetDescr(index), attno - 1)->atttypid;
 	Oid			type = getBaseType(declared);
 
 	memset(column, 0, sizeof(*column));
+	column->attribute = attno;
 	column->type = index->rd_opcintype[attno - 1];
 	column->collation = index->rd_indcollation[attno - 1];
 
@@ -130,23 +163,41 @@ describe_column(Relation index, int attno, FilterColumn *column)
 	column->kind = FILTER_EQUALITY;
 	column->width = 4;
 	find_hash(index, column->type, &column->hash);
+	column->prefix = find_prefix(column);
+	column->ordered_next = column->prefix != NULL || column->type == INETOID;
+}
+
+/* The second key of a column, that orders */
+static void
+describe_second(const FilterColumn *first, FilterColumn *second)
+{
+	*second = *first;
+	second->kind = FILTER_ORDERED;
+	second->ordered_next = false;
+	second->width = 8;
 }
 
 FilterShape *
 filter_shape(Relation index)
 {
-	int			count = IndexRelationGetNumberOfKeyAttributes(index) - 1;
+	int			attributes = IndexRelationGetNumberOfKeyAttributes(index);
 	FilterShape *shape;
 
-	if (count <= 0)
+	if (attributes <= 1)
 		return NULL;
 	shape = (FilterShape *)
 		palloc0(add_size(offsetof(FilterShape, columns),
-						 mul_size(count, sizeof(FilterColumn))));
-	shape->count = count;
-	for (int i = 0; i < count; i++)
+						 mul_size(2 * (attributes - 1), sizeof(FilterColumn))));
+	for (AttrNumber attno = 2; attno <= attributes; attno++)
 	{
-		describe_column(index, i + 2, &shape->columns[i]);
+		FilterColumn *column = &shape->columns[shape->count++];
+
+		describe_column(index, attno, column);
+		if (column->ordered_next)
+			describe_second(column, &shape->columns[shape->count++]);
+	}
+	for (int i = 0; i < shape->count; i++)
+	{
 		shape->columns[i].offset = shape->entry_bytes;
 		shape->entry_bytes += shape->columns[i].width;
 	}
@@ -235,6 +286,68 @@ uuid_key(Datum value)
 	for (int i = 0; i < 8; i++)
 		key = key << 8 | uuid->data[i];
 	return key;
+}
+
+/* UTC, then the zone; not quite all of the zone's order */
+static uint64
+timetz_key(Datum value)
+{
+	const TimeTzADT *time = DatumGetTimeTzADTP(value);
+
+	return signed_key(time->time + time->zone * USECS_PER_SEC);
+}
+
+/*
+ * Days, months being 30 of them, and 2 ms of a day.  Intervals compare as
+ * numbers of microseconds, of 96 bits.
+ */
+static uint64
+interval_key(Datum value)
+{
+	const Interval *interval = DatumGetIntervalP(value);
+	int64		days = interval->month * INT64CONST(30) + interval->day +
+		interval->time / USECS_PER_DAY;
+	int64		rest = interval->time % USECS_PER_DAY;
+
+	if (rest < 0)
+	{
+		rest += USECS_PER_DAY;
+		days--;
+	}
+	return (uint64) (days + (INT64CONST(1) << 37)) << 26 | (uint64) rest >> 11;
+}
+
+/*
+ * Addresses order by family, by the bits that both networks have, by the length
+ * of the network, and last by the address.  The network of either, its other
+ * bits zero, is in that order as well: 31 bits of it, or 63, and of an IPv4
+ * address also the network's last bit, its length, and bits of the host.
+ */
+static uint64
+inet_key(Datum value)
+{
+	inet	   *address = DatumGetInetPP(value);
+	const unsigned char *bytes = ip_addr(address);
+	uint64		bits = 0;
+	uint64		network;
+	int			length = ip_bits(address);
+
+	for (int i = 0; i < 8; i++)
+		bits = bits << 8 | (i < ip_addrsize(address) ? bytes[i] : 0);
+	network = length >= 64 ? bits : length == 0 ? 0 : bits & (~UINT64CONST(0) << (64 - length));
+	if (ip_family(address) != PGSQL_AF_INET)
+		return UINT64CONST(1) << 63 | network >> 1;
+	/* network: bits 62 to 31; length: 30 to 25; of the host: 24 to 0 */
+	return network >> 1 | (uint64) length << 25 | (bits & ~network) >> 32 >> 7;
+}
+
+/* The second key of a column: what orders of text, bytea or inet */
+static uint64
+second_key(FilterColumn *column, Datum value)
+{
+	if (column->type == INETOID)
+		return not_null(inet_key(value));
+	return not_null((uint64) column->prefix->abbrev_converter(value, column->prefix));
 }
 
 /* The two bits of an element's hash, in a signature */
@@ -327,7 +440,13 @@ value_key(FilterColumn *column, Datum value)
 			return not_null(numeric_key(value));
 		case UUIDOID:
 			return not_null(uuid_key(value));
+		case TIMETZOID:
+			return not_null(timetz_key(value));
+		case INTERVALOID:
+			return not_null(interval_key(value));
 		default:
+			if (column->kind == FILTER_ORDERED)
+				return second_key(column, value);
 			return not_null(DatumGetUInt32(FunctionCall1Coll(&column->hash,
 															 column->collation,
 															 value)));
@@ -376,18 +495,19 @@ filter_make_keys(FilterShape *shape, const Datum *values, const bool *isnull,
 	for (int i = 0; i < shape->count; i++)
 	{
 		FilterColumn *column = &shape->columns[i];
+		Datum		value = values[column->attribute - 1];
 		uint64		signature[2];
 
-		if (isnull[i + 1])
+		if (isnull[column->attribute - 1])
 			continue;
 		if (column->kind == FILTER_ELEMENTS)
 		{
-			array_signature(column, values[i + 1], signature);
+			array_signature(column, value, signature);
 			memcpy(keys + column->offset, signature, sizeof(signature));
 		}
 		else
 			store_key(keys + column->offset, column->width,
-					  value_key(column, values[i + 1]));
+					  value_key(column, value));
 	}
 }
 
@@ -703,7 +823,12 @@ add_comparison(Filter *filter, int number, ScanKey key, const Datum *constants,
 		return;
 	}
 
-	/* a hash tells nothing of the order */
+	/* a hash tells nothing of the order: there may be another key */
+	if (key->sk_strategy != FILTER_EQUAL && column->ordered_next)
+	{
+		number++;
+		column++;
+	}
 	if (key->sk_strategy != FILTER_EQUAL && column->kind == FILTER_EQUALITY)
 	{
 		add_not_null(filter, number);
@@ -765,10 +890,23 @@ add_array_condition(Filter *filter, int number, ScanKey key, Datum value)
 	filter->impossible |= count == 0;
 }
 
+/* The (first) key of a column of the index */
+static int
+find_column(const FilterShape *shape, AttrNumber attribute)
+{
+	for (int i = 0; i < shape->count; i++)
+	{
+		if (shape->columns[i].attribute == attribute)
+			return i;
+	}
+	elog(ERROR, "no key of column %d", attribute);
+	pg_unreachable();
+}
+
 static void
 add_key(Filter *filter, ScanKey key)
 {
-	int			number = key->sk_attno - 2;
+	int			number = find_column(filter->shape, key->sk_attno);
 	Datum	   *members;
 	int			count;
 

@@ -7,9 +7,12 @@
  * unsigned number, 0 for null.
  *
  * - FILTER_ORDERED: keys order as values do (bool, integers, floats, numeric,
- *	 uuid, date, time, timestamps).
+ *	 uuid, date, time, timestamps, interval).
  * - FILTER_EQUALITY: equal values have equal keys (enums: their OID; else a
- *	 hash: text, bytea, inet, interval, ...).
+ *	 hash: text, bytea, inet).  Where something of the value that orders can be
+ *	 told in 8 bytes (the first ones of text in a collation whose order is the
+ *	 bytes', or whose sort keys can be trusted), a second key of the same column
+ *	 follows, FILTER_ORDERED, for conditions other than equality.
  * - FILTER_ELEMENTS: an array's key is a signature, 128 bits of which each
  *	 element sets two (Faloutsos and Christodoulakis, "Signature files", 1984).
  *
@@ -27,9 +30,10 @@
 
 #include "access/skey.h"
 #include "utils/relcache.h"
+#include "utils/sortsupport.h"
 
-/* Further key columns that an index can have */
-#define FILTER_MAX_COLUMNS	(INDEX_MAX_KEYS - 1)
+/* Keys that an entry can have: two of each further key column of an index */
+#define FILTER_MAX_COLUMNS	(2 * (INDEX_MAX_KEYS - 1))
 
 /* The widest key, of arrays */
 #define FILTER_MAX_WIDTH	16
@@ -51,9 +55,13 @@ typedef enum FilterKind
 	FILTER_ELEMENTS
 } FilterKind;
 
+/* A key of an entry: of a column of the index, or the second of that column */
 typedef struct FilterColumn
 {
 	FilterKind	kind;
+	AttrNumber	attribute;		/* of the index, from 1: 2 or more */
+	bool		ordered_next;	/* the next one is this column's second key */
+	SortSupport prefix;			/* of text and bytea: gives the second key */
 	Oid			type;			/* of the operator class's input */
 	Oid			collation;
 	bool		exact;			/* a key of 2 or more tells the value */
@@ -66,7 +74,7 @@ typedef struct FilterColumn
 
 typedef struct FilterShape
 {
-	int			count;			/* of columns */
+	int			count;			/* of keys */
 	Size		entry_bytes;	/* of an entry's keys, one behind the other */
 	FilterColumn columns[FLEXIBLE_ARRAY_MEMBER];
 } FilterShape;
@@ -124,7 +132,7 @@ typedef enum FilterTestKind
 typedef struct FilterTest
 {
 	FilterTestKind kind;
-	int			column;			/* from 0 */
+	int			column;			/* which key, from 0 */
 	uint64		low;
 	uint64		high;
 	uint64	   *values;			/* ascending; for bits, two words each */

@@ -100,9 +100,9 @@ foreach my $step (1 .. 5)
 	$node->safe_psql('postgres', "DELETE FROM t WHERE id % 6 = $step");
 	my $mem = $step == 5 ? '1MB' : '64MB';
 	my $vacuum = start_psql($node,
-		"SET maintenance_work_mem = '$mem'; SET vacuum_cost_limit = 20; SET vacuum_cost_delay = '2ms'; VACUUM t");
+		"SET maintenance_work_mem = '$mem'; SET vacuum_cost_limit = 20; SET vacuum_cost_delay = '10ms'; VACUUM t");
 	wait_for_phase($node, 'vacuum', 'vacuuming indexes');
-	select(undef, undef, undef, 0.07 * $step);
+	select(undef, undef, undef, 0.2 * $step);
 	if ($step % 2)
 	{
 		crash();

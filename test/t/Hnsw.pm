@@ -211,15 +211,28 @@ sub start_psql
 	return \%session;
 }
 
-# Wait until a command of a kind (create_index, vacuum) is in a phase.
+# Wait until a command of a kind (create_index, vacuum) is in a phase.  Looks
+# often, from one session: starting one for each look may take longer than the
+# phase on a busy machine.  What a vacuum is to remove has to be deleted before
+# it starts: this session's snapshot may be older than a deletion beside it, and
+# a vacuum that can remove nothing never comes to the indexes.
 sub wait_for_phase
 {
 	my ($node, $command, $phase, $more) = @_;
 	my $and = $more ? "AND $more" : '';
 
-	$node->poll_query_until('postgres',
-		"SELECT count(*) > 0 FROM pg_stat_progress_$command WHERE phase LIKE '$phase' $and")
-	  or die "no $command in phase $phase";
+	$node->safe_psql(
+		'postgres', qq{
+		DO \$\$
+		BEGIN
+			FOR i IN 1 .. 90000 LOOP
+				PERFORM pg_stat_clear_snapshot();
+				PERFORM FROM pg_stat_progress_$command WHERE phase LIKE '$phase' $and;
+				IF FOUND THEN RETURN; END IF;
+				PERFORM pg_sleep(0.002);
+			END LOOP;
+			RAISE '%', 'no $command in phase $phase';
+		END \$\$});
 }
 
 sub finish_psql
