@@ -12,6 +12,7 @@
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
 #include "math/cluster/kernels.h"
+#include "math/keys/keys.h"
 #include "math/quantize/quantize.h"
 #include "planner/exact.h"
 #include "planner/explain.h"
@@ -51,6 +52,7 @@ assign_simd_level(int newval, void *extra)
 	if (quantize_set_level((DistanceLevel) newval) != 0)
 		(void) quantize_set_level(DISTANCE_SCALAR);
 	(void) cluster_set_level((DistanceLevel) newval);
+	(void) keys_set_level((DistanceLevel) newval);
 }
 
 /* The setting shows what "auto" has chosen. */

@@ -24,6 +24,8 @@
 #include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
+#include "math/keys/keys.h"
+
 /* Pages of keys that are looked at beforehand, and elements on them at most */
 #define SAMPLE_PAGES	8
 #define SAMPLE_SEEDS	64
@@ -36,9 +38,6 @@ filter_passes_id(GraphFilter *graph, GraphId id)
 {
 	HnswFilter *filter = (HnswFilter *) graph;
 
-	if (filter->complete)
-		return id / 8 < filter->bitmap_bytes &&
-			(filter->bitmap[id / 8] >> (id % 8) & 1) != 0;
 	if (hnsw_keys_pass(&filter->keys, filter->filter, id))
 		return true;
 	filter->failed++;
@@ -59,45 +58,36 @@ hnsw_filter_create(Relation relation, const HnswIndex *index, BufferMap *map)
 	return filter;
 }
 
-/* Bytes of 0 or 1 as bits, count of them, a multiple of 8; returns how many are 1 */
-static uint32
-pack_bits(const uint8 *bytes, uint32 count, uint8 *bits)
-{
-	uint32		ones = 0;
-
-	for (uint32 i = 0; i < count / 8; i++)
-	{
-		uint64		word;
-
-		memcpy(&word, bytes + 8 * i, sizeof(word));
-#ifdef WORDS_BIGENDIAN
-		word = pg_bswap64(word);
-#endif
-		/* each product brings one byte's bit to its place in the highest byte */
-		bits[i] = (word * UINT64CONST(0x0102040810204080)) >> 56;
-		ones += (word * UINT64CONST(0x0101010101010101)) >> 56;
-	}
-	return ones;
-}
-
-/* Elements that pass, evenly from all of them */
+/*
+ * Elements that pass, evenly from all of them: those are seeds before which
+ * matching * i / SAMPLE_SEEDS pass.
+ */
 static void
 choose_seeds(HnswFilter *filter)
 {
-	uint64		seen = 0;
+	Size		words = filter->bitmap_bytes / sizeof(uint64);
+	uint64		before = 0;
 	uint64		next = 0;
 
 	filter->seed_count = 0;
-	for (Size i = 0; i < filter->bitmap_bytes && filter->seed_count < SAMPLE_SEEDS; i++)
+	for (Size w = 0; w < words && filter->seed_count < SAMPLE_SEEDS; w++)
 	{
-		uint8		bits = filter->bitmap[i];
+		uint64		word;
+		uint32		passing;
 
-		seen += pg_number_of_ones[bits];
-		if (seen <= next)
-			continue;
-		filter->seeds[filter->seed_count++] = (GraphId) (i * 8) +
-			pg_rightmost_one_pos32(bits);
-		next = (uint64) (filter->matching * filter->seed_count / SAMPLE_SEEDS);
+		memcpy(&word, filter->bitmap + w * sizeof(word), sizeof(word));
+		passing = pg_popcount64(word);
+		if (before + passing > next)
+		{
+#ifdef WORDS_BIGENDIAN
+			word = pg_bswap64(word);
+#endif
+			filter->seeds[filter->seed_count++] = (GraphId) (w * 64) +
+				pg_rightmost_one_pos64(word);
+			next = Max(before + passing,
+					   (uint64) (filter->matching * filter->seed_count / SAMPLE_SEEDS));
+		}
+		before += passing;
 	}
 }
 
@@ -126,7 +116,7 @@ test_all(HnswFilter *filter)
 		CHECK_FOR_INTERRUPTS();
 		if (hnsw_keys_pass_page(keys, filter->filter, number, NULL,
 								filter->passes))
-			matching += pack_bits(filter->passes, keys->per_page, bits);
+			matching += key_kernels->pack(filter->passes, keys->per_page, bits);
 		else
 			memset(bits, 0, keys->per_page / 8);
 	}
@@ -134,6 +124,8 @@ test_all(HnswFilter *filter)
 	filter->share = filter->elements > 0 ? matching / filter->elements : 0;
 	filter->failed += Max(filter->elements - matching, 0);
 	filter->complete = true;
+	filter->graph.bitmap = filter->bitmap;
+	filter->graph.bitmap_bytes = bytes;
 }
 
 /*
@@ -189,8 +181,9 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 
 	filter_set(filter->filter, keys, nkeys);
 	filter->complete = false;
+	filter->graph.bitmap = NULL;
 	filter->graph.two_hops = false;
-	filter->graph.far = false;
+	filter->graph.ways = 0;
 	filter->mode = FILTER_NONE;
 	if (filter->filter->impossible || filter->filter->count == 0)
 		return;

@@ -250,9 +250,21 @@ visit_distance(const GraphNode *node, void *arg)
 						&visit->found->distance);
 }
 
-/* Add up to GRAPH_BATCH nodes to found, with their distances. */
+static inline bool
+filter_passes_node(GraphFilter *filter, GraphId id)
+{
+	if (filter->bitmap != NULL)
+		return id / 8 < filter->bitmap_bytes &&
+			(filter->bitmap[id / 8] >> (id % 8) & 1) != 0;
+	return filter->passes(filter, id);
+}
+
+/*
+ * Add up to GRAPH_BATCH nodes to found, with their distances; passing: they are
+ * known to pass the filter.
+ */
 static void
-evaluate(GraphSearch *search, const GraphId *ids, int count)
+evaluate(GraphSearch *search, const GraphId *ids, int count, bool passing)
 {
 	GraphStore *store = search->store;
 	GraphFound *found;
@@ -291,8 +303,8 @@ evaluate(GraphSearch *search, const GraphId *ids, int count)
 		else
 			found[i].distance = distances[i];
 		found[i].distance = comparable(found[i].distance);
-		if (search->filter != NULL && search->level == 0 &&
-			!search->filter->passes(search->filter, ids[i]))
+		if (search->filter != NULL && search->level == 0 && !passing &&
+			!filter_passes_node(search->filter, ids[i]))
 			found[i].state |= GRAPH_SKIP;
 	}
 }
@@ -334,7 +346,7 @@ graph_search_begin(GraphSearch *search, int level, const GraphId *ids,
 	{
 		if (!visited_add(search, ids[i]))
 			continue;
-		evaluate(search, &ids[i], 1);
+		evaluate(search, &ids[i], 1, false);
 		offer(search, search->found_count - 1, UINT32_MAX);
 	}
 }
@@ -355,7 +367,7 @@ graph_search_add(GraphSearch *search, const GraphId *ids, int count,
 			if (visited_add(search, ids[i]))
 				fresh[part++] = ids[i];
 		}
-		evaluate(search, fresh, part);
+		evaluate(search, fresh, part, false);
 		for (int k = 0; k < part; k++)
 		{
 			if (!lead_on)
@@ -404,16 +416,26 @@ read_neighbors(GraphSearch *search, GraphId id, NeighborsArg *neighbors)
 }
 
 /*
- * With two_hops, enough neighbours of a node that pass: as many as a node can
- * have.  Where those near the query fail, the way to those that pass is longer,
- * and there are fewer ways.
+ * With two_hops, enough neighbours of a node that pass: up to as many as a node
+ * can have, 2 m, and fewer where a search for many goes more ways anyhow.  Where
+ * those near the query fail, the way to those that pass is longer, and there
+ * are fewer ways: m / 2 more.
  */
-#define HOPS_ENOUGH(m)		(2 * (m))
-#define HOPS_ENOUGH_FAR(m)	(2 * (m) + (m) / 2)
+static inline int
+hops_enough(const GraphSearch *search, uint32 ef)
+{
+	int			m = search->shape->m;
+
+	return m + m / 2 + Min(m / 2, 20 * m / (int) ef) +
+		(search->filter->ways < 0 ? m / 2 : 0);
+}
+
+/* Lists of neighbours on their way from memory while one is looked through */
+#define HOPS_FORESEEN	4
 
 /* Almost enough, and the neighbours of one node more; m is half of the most */
 #define PASSING_NEIGHBORS \
-	(HOPS_ENOUGH_FAR(GRAPH_MAX_NEIGHBORS / 2) + GRAPH_MAX_NEIGHBORS)
+	(GRAPH_MAX_NEIGHBORS + GRAPH_MAX_NEIGHBORS / 4 + GRAPH_MAX_NEIGHBORS)
 
 /*
  * The fresh neighbours of a node that pass, and if those are too few, of its
@@ -421,7 +443,7 @@ read_neighbors(GraphSearch *search, GraphId id, NeighborsArg *neighbors)
  * PASSING_NEIGHBORS.
  */
 static int
-passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
+passing_neighbors(GraphSearch *search, uint32 index, uint32 ef, GraphId *ids)
 {
 	GraphFilter *filter = search->filter;
 	NeighborsArg near;
@@ -438,7 +460,7 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 
 		if (id == NO_SLOT)
 			continue;
-		if (!filter->passes(filter, id))
+		if (!filter_passes_node(filter, id))
 			near.ids[failing++] = id;
 		else
 		{
@@ -449,14 +471,16 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 	}
 
 	/* only a starting point fails */
-	if (seen == 0 && (search->found[index].state & GRAPH_SKIP))
-		filter->far = true;
-	enough = filter->far ? HOPS_ENOUGH_FAR(search->shape->m)
-		: HOPS_ENOUGH(search->shape->m);
+	if (search->found[index].state & GRAPH_SKIP)
+		filter->ways += seen > 0 ? 1 : -1;
+	enough = hops_enough(search, ef);
+	for (int i = 0; i < Min(failing, HOPS_FORESEEN); i++)
+		search->store->foresee(search->store, search->level, near.ids[i]);
 	for (int i = 0; i < failing && seen < enough; i++)
 	{
-		if (i + 1 < failing)
-			search->store->foresee(search->store, search->level, near.ids[i + 1]);
+		if (i + HOPS_FORESEEN < failing)
+			search->store->foresee(search->store, search->level,
+								   near.ids[i + HOPS_FORESEEN]);
 
 		/* who fails counts as visited when his neighbours have been looked at */
 		if (!visited_add(search, near.ids[i]))
@@ -466,7 +490,7 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 		{
 			GraphId		id = far.ids[k];
 
-			if (id == NO_SLOT || !filter->passes(filter, id))
+			if (id == NO_SLOT || !filter_passes_node(filter, id))
 				continue;
 			seen++;
 			if (visited_add(search, id))
@@ -477,16 +501,20 @@ passing_neighbors(GraphSearch *search, uint32 index, GraphId *ids)
 	return count;
 }
 
-/* Let nodes that have just been met take part, with their distances. */
+/*
+ * Let nodes that have just been met take part, with their distances; passing:
+ * they are known to pass the filter.
+ */
 static void
-take_part(GraphSearch *search, const GraphId *ids, int count, uint32 ef)
+take_part(GraphSearch *search, const GraphId *ids, int count, bool passing,
+		  uint32 ef)
 {
 	for (int done = 0; done < count; done += GRAPH_BATCH)
 	{
 		int			part = Min(count - done, GRAPH_BATCH);
 		uint32		first = search->found_count;
 
-		evaluate(search, ids + done, part);
+		evaluate(search, ids + done, part, passing);
 		for (int i = 0; i < part; i++)
 			offer(search, first + i, ef);
 	}
@@ -504,9 +532,9 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 	if (search->filter != NULL && search->filter->two_hops && search->level == 0)
 	{
 		GraphId		ids[PASSING_NEIGHBORS];
-		int			count = passing_neighbors(search, index, ids);
+		int			count = passing_neighbors(search, index, ef, ids);
 
-		take_part(search, ids, count, ef);
+		take_part(search, ids, count, true, ef);
 		return;
 	}
 	read_neighbors(search, search->found[index].id, &neighbors);
@@ -517,7 +545,7 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 		if (id != NO_SLOT && visited_add(search, id))
 			neighbors.ids[fresh++] = id;
 	}
-	take_part(search, neighbors.ids, fresh, ef);
+	take_part(search, neighbors.ids, fresh, false, ef);
 }
 
 void

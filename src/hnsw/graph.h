@@ -96,6 +96,7 @@ prefetch_neighbors(const GraphShape *shape, const char *node, int level)
 	const char *at = node + sizeof(GraphNode) + shape->payload_size;
 	int			bytes = graph_capacity(shape, level) * sizeof(GraphId);
 
+	__builtin_prefetch(node);
 	for (int i = 0; i < bytes; i += 64)
 		__builtin_prefetch(at + i);
 	__builtin_prefetch(at + bytes - 1);
@@ -251,8 +252,15 @@ typedef struct GraphFilter GraphFilter;
 struct GraphFilter
 {
 	bool		(*passes) (GraphFilter *filter, GraphId id);
+	const uint8 *bitmap;		/* what passes gives, if known; or NULL */
+	Size		bitmap_bytes;
 	bool		two_hops;
-	bool		far;			/* set by a search: near the query, none passes */
+
+	/*
+	 * Kept by a search: starting points that fail and have neighbours that pass,
+	 * less those without.  Below 0, what passes is far from the query.
+	 */
+	int			ways;
 };
 
 /*

@@ -346,19 +346,13 @@ hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id)
 	return passes;
 }
 
-bool
-hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
-					uint32 *used, uint8 *passes)
+/* What hnsw_keys_pass_page does, on a page that may be changing */
+static void
+pass_page(HnswKeys *keys, const Filter *filter, Page page, uint32 *used,
+		  uint8 *passes)
 {
 	uint8	   *columns[FILTER_MAX_COLUMNS];
-	Buffer		buffer;
-	Page		page;
 
-	if (keys->blocks[number] == InvalidBlockNumber)
-		return false;
-	buffer = map_read(keys->map, keys->blocks[number]);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	page = BufferGetPage(buffer);
 	memcpy(passes, page_used(page), keys->per_page);
 	if (used != NULL)
 	{
@@ -368,6 +362,26 @@ hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
 	}
 	page_columns(keys, page, columns);
 	filter_pass_many(filter, columns, keys->per_page, passes);
+}
+
+bool
+hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
+					uint32 *used, uint8 *passes)
+{
+	BlockNumber block = keys->blocks[number];
+	Buffer		buffer;
+	Page		page;
+
+	if (block == InvalidBlockNumber)
+		return false;
+	page = (Page) unconstify(char *, map_peek(keys->map, block, &buffer));
+	pass_page(keys, filter, page, used, passes);
+	if (likely(map_still(keys->map, block, buffer)))
+		return true;
+
+	buffer = map_read(keys->map, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	pass_page(keys, filter, BufferGetPage(buffer), used, passes);
 	UnlockReleaseBuffer(buffer);
 	return true;
 }

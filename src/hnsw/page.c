@@ -499,10 +499,12 @@ page_foresee(GraphStore *graph_store, int level, GraphId id)
 	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
 	Buffer		guess = map_guess(store->map, slot_block(geometry, id));
 
-	if (guess > 0)
-		prefetch_neighbors(&store->index->shape,
-						   (const char *) BufferGetBlock(guess) +
-						   slot_offset(geometry, id % geometry->per_page), level);
+	if (guess <= 0)
+		return;
+	__builtin_prefetch(buffer_descriptor_hint(guess));
+	prefetch_neighbors(&store->index->shape,
+					   (const char *) BufferGetBlock(guess) +
+					   slot_offset(geometry, id % geometry->per_page), level);
 }
 
 static bool

@@ -35,6 +35,7 @@
 #include "utils/uuid.h"
 
 #include "index/column.h"
+#include "math/keys/keys.h"
 
 /* From so many members on, a set is searched by halves */
 #define SET_SEARCH	8
@@ -1036,56 +1037,26 @@ filter_passes(const Filter *filter, uint8 *const *columns, uint32 slot)
 	return true;
 }
 
-/* One unsigned comparison for both ends, of keys of one type */
-#define RANGE_LOOP(type) \
-	do { \
-		const type *pg_restrict keys = (const type *) column; \
-		type		low = (type) test->low; \
-		type		span = (type) (test->high - test->low); \
-		for (uint32 i = 0; i < count; i++) \
-			passes[i] &= (type) (keys[i] - low) <= span; \
-	} while (0)
-
 /* Sets of so few members are compared with one after the other, for many keys */
 #define SET_LOOP_MEMBERS	16
-#define SET_LOOP_KEYS		256
-
-#define SET_LOOP(type) \
-	do { \
-		const type *pg_restrict keys = (const type *) column + first; \
-		for (int m = 0; m < test->count; m++) \
-		{ \
-			type		member = (type) test->values[m]; \
-			for (uint32 i = 0; i < part; i++) \
-				any[i] |= keys[i] == member; \
-		} \
-	} while (0)
+#define SET_LOOP_KEYS		1024
 
 /* Test keys of a column against a small set. */
 static void
 pass_small_set(const FilterTest *test, const uint8 *column, int width,
 			   uint32 count, uint8 *pg_restrict passes)
 {
+	int			kernel = key_width_number(width);
+
 	for (uint32 first = 0; first < count; first += SET_LOOP_KEYS)
 	{
 		uint32		part = Min(count - first, SET_LOOP_KEYS);
-		uint8		any[SET_LOOP_KEYS] = {0};
+		uint8		any[SET_LOOP_KEYS];
 
-		switch (width)
-		{
-			case 1:
-				SET_LOOP(uint8);
-				break;
-			case 2:
-				SET_LOOP(uint16);
-				break;
-			case 4:
-				SET_LOOP(uint32);
-				break;
-			default:
-				SET_LOOP(uint64);
-				break;
-		}
+		memset(any, 0, part);
+		for (int m = 0; m < test->count; m++)
+			key_kernels->equal[kernel] (column + (Size) first * width, part,
+										test->values[m], any);
 		for (uint32 i = 0; i < part; i++)
 			passes[first + i] &= any[i];
 	}
@@ -1108,21 +1079,9 @@ filter_pass_many(const Filter *filter, uint8 *const *columns, uint32 count,
 
 		if (test->kind == FILTER_TEST_RANGE)
 		{
-			switch (width)
-			{
-				case 1:
-					RANGE_LOOP(uint8);
-					break;
-				case 2:
-					RANGE_LOOP(uint16);
-					break;
-				case 4:
-					RANGE_LOOP(uint32);
-					break;
-				default:
-					RANGE_LOOP(uint64);
-					break;
-			}
+			key_kernels->range[key_width_number(width)] (column, count,
+														 test->low, test->high,
+														 passes);
 			continue;
 		}
 		if (test->kind == FILTER_TEST_SET && test->count <= SET_LOOP_MEMBERS)

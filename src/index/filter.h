@@ -21,7 +21,7 @@
  * of a uuid), the filter says recheck, and the executor compares the row.
  *
  * Keys of many entries lie by column, not by entry, so that a test of all of
- * them is one loop over an array that the compiler vectorizes.
+ * them is one loop over an array (math/keys).
  */
 #ifndef VECTOR_INDEX_FILTER_H
 #define VECTOR_INDEX_FILTER_H
