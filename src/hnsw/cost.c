@@ -32,11 +32,13 @@
 
 /*
  * Nanoseconds: to begin; a node, by the dimensions and by how much of the index
- * the processor's caches hold; a key of an element
+ * the processor's caches hold; a key of an element (which takes half of that,
+ * but the few rows of a bitmap scan, that is compared with it, cost more in
+ * PostgreSQL's eyes than they take from its cache)
  */
 #define BEGIN_TIME		12000
 #define NODE_TIME(dims, rows)	(100 + 45 * Max(log10(rows) - 3, 0) + 0.1 * (dims))
-#define KEY_TIME		0.6
+#define KEY_TIME		0.4
 
 /* An element whose code is compared without walking */
 #define CODE_TIME(dims)	(90 + 0.03 * (dims))
@@ -48,11 +50,11 @@
 #define FIRST_ROW_TIME	1000
 
 /* Nodes looked at for each further row, after the first batch */
-#define NODES_PER_ROW	12
+#define NODES_PER_ROW	6
 
 /* A walk in hops, against one through all nodes: at first, and to walk on */
-#define HOPS_FACTOR		2.5
-#define HOPS_ROW_FACTOR	5
+#define HOPS_FACTOR		1.6
+#define HOPS_ROW_FACTOR(share) Max(cbrt(0.8 / (share)), 1)
 
 /*
  * Bytes that a scan keeps of each node that it has met, and rows that it returns
@@ -123,7 +125,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		/* keys are tested all at once, but where most pass */
 		if (matching <= few || filters < HNSW_WALK_SHARE)
 			times.start += conditions * KEY_TIME * rows;
-		if (matching <= 2 * few)
+		if (matching <= few)
 		{
 			/* the walk is not needed, nor nodes for further rows */
 			times.start += matching * CODE_TIME(dims);
@@ -134,7 +136,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		else if (filters < HNSW_WALK_SHARE)
 		{
 			times.start += nodes * HOPS_FACTOR * node_time;
-			times.row *= HOPS_ROW_FACTOR;
+			times.row *= HOPS_ROW_FACTOR(filters);
 			nodes *= HOPS_FACTOR;
 		}
 		else
