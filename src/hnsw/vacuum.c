@@ -422,7 +422,7 @@ mark_upper_page(Vacuum *vacuum, Buffer buffer)
 	BlockNumber block = BufferGetBlockNumber(buffer);
 	Page		page = BufferGetPage(buffer);
 	uint32		slots = slots_in_use(geometry, page);
-	PageEdit	edit;
+	PageEdit	edit = {0};	/* some compilers warn without */
 	bool		editing = false;
 
 	for (uint32 slot = 0; slot < slots; slot++)
