@@ -54,8 +54,8 @@ SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY repeat('01', 24)::bit(48) <%> b LIMIT 5;
 -- another metric's operator, a function or the descending order is no use for it
-EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY v <=> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT id FROM built ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' DESC LIMIT 5;
+SELECT plan_of($$SELECT id FROM built ORDER BY v <=> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5$$);
+SELECT plan_of($$SELECT id FROM built ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' DESC LIMIT 5$$);
 RESET enable_seqscan;
 
 -- dimensions

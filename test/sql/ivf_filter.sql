@@ -16,7 +16,7 @@ CREATE INDEX rabitq_index ON items USING ivfrabitq (v vector_ip_ops, :all_column
 SELECT name, type, conditions, filters, CASE WHEN type NOT LIKE '%COLLATE%' THEN rows END AS rows, wrong FROM columns, check_column(name) r ORDER BY n;
 SET enable_seqscan = off;
 SET vector.enable_exact_scan = off;
-EXPLAIN (COSTS OFF) SELECT id FROM items WHERE i4 > 1::int8 AND t = 'a' AND ia && '{1,2}' AND d IS NULL AND f8 BETWEEN 0 AND 1 AND e IN ('sad', 'ok') ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 3;
+SELECT plan_of($$SELECT id FROM items WHERE i4 > 1::int8 AND t = 'a' AND ia && '{1,2}' AND d IS NULL AND f8 BETWEEN 0 AND 1 AND e IN ('sad', 'ok') ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 3$$);
 
 -- several, and such as no index takes
 SELECT condition, r.* FROM conditions, compare(condition) r ORDER BY n;
