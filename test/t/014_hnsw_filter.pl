@@ -93,6 +93,8 @@ my $writer = qq{
 		WHILE clock_timestamp() < stop LOOP
 			PERFORM fill('t', 20, 1000000);
 			chosen := ARRAY(SELECT id FROM (SELECT id FROM t ORDER BY id) s ORDER BY random() LIMIT 20);
+			-- in one order, or two writers may wait for each other
+			PERFORM FROM t WHERE id = ANY (chosen) ORDER BY id FOR UPDATE;
 			IF random() < 0.5 THEN
 				UPDATE t SET k = (k + 1) % 50, tags = CASE WHEN random() < 0.5 THEN tags || 5 END WHERE id = ANY (chosen);
 			END IF;
