@@ -62,6 +62,8 @@ sub writer
 		WHILE clock_timestamp() < stop LOOP
 			INSERT INTO $t SELECT i, item(i % $distinct, $dims) FROM (SELECT nextval('ids') AS i FROM generate_series(1, step)) s;
 			ids := ARRAY(SELECT id FROM (SELECT id FROM $t ORDER BY id) s ORDER BY random() LIMIT step);
+			-- in one order, or two writers may wait for each other
+			PERFORM FROM $t WHERE id = ANY (ids) ORDER BY id FOR UPDATE;
 			IF random() < 0.3 THEN
 				UPDATE $t SET v = item((id + 1) % $distinct, $dims) WHERE id = ANY (ids);
 			END IF;
