@@ -174,18 +174,19 @@ def grown(name, key):
 
 
 FILTERED = "ours hnsw, filter columns"
+CHOOSING = "ours hnsw, filter columns and btrees"
 
 
-def best_cells(stage, name=FILTERED, enough=.95):
-    """{(column, share): cell}: the fastest ef_search with the recall, else the
-    one with the most."""
-    out = {}
+def cells_at(stage, name=FILTERED, enough=.95):
+    """(ef_search, {(column, share): cell}): one setting for all conditions, the
+    least with which each has the recall, else the one whose worst is best."""
+    by_ef = {}
     for cell in stage["contestants"][name]["cells"]:
-        key = cell["column"], cell["share"]
-        rank = (cell["recall"] < enough, cell["p50"] if cell["recall"] >= enough else -cell["recall"])
-        if key not in out or rank < out[key][0]:
-            out[key] = rank, cell
-    return {key: cell for key, (_, cell) in out.items()}
+        by_ef.setdefault(cell["ef"], {})[cell["column"], cell["share"]] = cell
+    lowest = {ef: min(cell["recall"] for cell in cells.values()) for ef, cells in by_ef.items()}
+    good = [ef for ef in sorted(by_ef) if lowest[ef] >= enough]
+    ef = good[0] if good else max(lowest, key=lowest.get)
+    return ef, by_ef[ef]
 
 
 def filtered(value, worst):
@@ -195,20 +196,23 @@ def filtered(value, worst):
         for s in of_kind(stages, "filtered"):
             if not ran(s, FILTERED):
                 continue
-            cells = best_cells(s)
+            ef, cells = cells_at(s)
             for column, kind in (("u", "random"), ("c", "correlated")):
                 found = [(v, share, cell["plan"]) for (c, share), cell in cells.items()
                          if c == column and (v := value(s, cells, cell)) is not None]
                 if found:
                     figure, share, plan = worst(found)
-                    yield (f"{s['dataset']}, {s['rows']:,} rows, {kind}; the worst of {len(found)}: {share:.2%} of the rows, "
-                           f"plan: {plan}", figure)
+                    yield (f"{s['dataset']}, {s['rows']:,} rows, {kind}, ef_search {ef}; the worst of {len(found)}: "
+                           f"{share:.2%} of the rows, plan: {plan}", figure)
     return figures
 
 
 def to_exact(stage, _, cell):
-    if not ran(stage, "ours exact plan"):
+    """Beside btrees on the columns, as the exact plan has them"""
+    if not ran(stage, "ours exact plan") or not ran(stage, CHOOSING):
         return None
+    cell = next(c for c in stage["contestants"][CHOOSING]["cells"]
+                if (c["column"], c["share"], c["ef"]) == (cell["column"], cell["share"], cell["ef"]))
     exact = next(c for c in stage["contestants"]["ours exact plan"]["cells"]
                  if (c["column"], c["share"]) == (cell["column"], cell["share"]))
     return cell["p50"] / exact["p50"]
@@ -260,10 +264,10 @@ GOALS = [
     Goal("filter-recall", 5, "filter columns: recall@10", .95, filtered(lambda s, cells, cell: cell["recall"], min)),
     Goal("filter-full", 5, "filter columns: share of searches with all rows asked for", 1,
          filtered(lambda s, cells, cell: cell["full"], min)),
-    Goal("filter-unfiltered", 5, "filter columns: median latency, times the search without a filter", 2,
+    Goal("filter-unfiltered", 5, "filter columns: median latency, times the search without a filter, same settings", 2,
          filtered(lambda s, cells, cell: cell["p50"] / cells["all", 1]["p50"], max),
          False),
-    Goal("filter-exact", 5, "filter columns: median latency, times the exact plan's", 1, filtered(to_exact, max), False),
+    Goal("filter-exact", 5, "filter columns and btrees: median latency, times the exact plan's", 1, filtered(to_exact, max), False),
 ]
 
 

@@ -149,7 +149,7 @@ def of_filtered(s):
     rows = []
     for name, c in s["contestants"].items():
         if "not_run" not in c:
-            for (column, share), cell in goals.best_cells(s, name).items():
+            for (column, share), cell in goals.cells_at(s, name)[1].items():
                 kind = dict(u="random", c="correlated", all="no filter")[column]
                 rows.append([name, f"{share:.2%}, {kind}" if column != "all" else kind, cell["ef"] or "", cell["plan"],
                              f"{cell['recall']:.4f}", f"{cell['full']:.0%}", number(cell["p50"]), number(cell["p95"])])
