@@ -832,6 +832,23 @@ most_lists(const IvfScan *scan)
 			   (int) scan->index->meta.lists);
 }
 
+/*
+ * How near the nearest entries of a list of a rank may be, as a rank: those whose
+ * residual points to the query, by three standard deviations if residuals go in
+ * all directions alike.  Reach was measured where the query is among the rows;
+ * where all that pass are far from it, this is what differs.
+ */
+static double
+list_floor(const IvfScan *scan, double rank)
+{
+	const IvfModel *model = scan->index->model;
+	double		error = scan->index->meta.error;
+
+	if (model->column.metric != METRIC_L2 && model->column.metric != METRIC_COSINE)
+		return INFINITY;
+	return rank + error - 2 * sqrt(rank * error) * Min(1, 3 / sqrt(model->width));
+}
+
 /* Are further lists, the nearest of this rank, beyond what may be wanted? */
 static bool
 beyond_reach(const IvfScan *scan, double rank, double reach)
@@ -853,8 +870,10 @@ beyond_reach(const IvfScan *scan, double rank, double reach)
 		else if (model->column.metric == METRIC_IP)
 			tenth += scan->mean_product;
 	}
-	return ivf_reach(model->column.metric, rank, tenth,
-					 scan->norm * sqrt(scan->index->meta.error)) > reach;
+	if (ivf_reach(model->column.metric, rank, tenth,
+				  scan->norm * sqrt(scan->index->meta.error)) <= reach)
+		return false;
+	return list_floor(scan, rank) > tenth;
 }
 
 /*

@@ -802,10 +802,11 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 	if (conditions == NIL && joins == NIL && order == NULL && arrays == NIL)
 		return;
 
-	if (conditions == NIL && joins == NIL && order == NULL)
-		paths = ordered_paths(rel, index);
-	else
-		paths = make_index_paths(root, index, conditions, joins, order);
+	/*
+	 * Not from the table's paths: another index's may have won against this
+	 * one's, which lack the conditions.
+	 */
+	paths = make_index_paths(root, index, conditions, joins, order);
 	if ((conditions != NIL || arrays != NIL) && order == NULL)
 		remove_ordered_paths(rel, index);
 	foreach(cell, paths)

@@ -161,6 +161,13 @@ DROP INDEX many_shop;
 SELECT condition, p FROM (VALUES (1, ''), (3, 'WHERE shop < 100'), (4, 'WHERE shop > 3')) x(n, condition),
 	plan('SELECT id FROM many ' || condition || ' ORDER BY embedding <=> ''[3,1,2,1,1]'' LIMIT 5') p WHERE p ~ 'Scan|Cond' ORDER BY n;
 
+-- a newer index, of the vectors alone, costs less without the condition: that does
+-- not hide the one that has it
+CREATE INDEX many_newer ON many USING hnsw (embedding vector_cosine_ops);
+ANALYZE many;
+SELECT condition, p FROM (VALUES (1, 'WHERE shop IN (3, 7)'), (2, 'WHERE shop = ANY (ARRAY[1, 2, 3])')) x(n, condition),
+	plan('SELECT id FROM many ' || condition || ' ORDER BY embedding <=> ''[3,1,2,1,1]'' LIMIT 5') p WHERE p ~ 'Scan|Cond' ORDER BY n;
+
 \set VERBOSITY terse
 SET client_min_messages = warning;
 DROP SCHEMA planner_queries CASCADE;

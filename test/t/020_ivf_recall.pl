@@ -228,5 +228,18 @@ foreach my $source ('t64', 'SELECT v FROM t64 WHERE id % 3 = 0', 'SELECT v::half
 }
 is(sql(q{SELECT count(*), sum(size), sum(error) FROM vector_kmeans('SELECT v FROM t64 WHERE id <= 7', 30)}), '7|7|0', 'more centroids than rows');
 
+note 'few rows fulfil a condition, far from most queries';
+sql(q{
+	CREATE TABLE far (id int, g int, v vector(32));
+	INSERT INTO far SELECT i, i / 40 % 150, item(i, 32) FROM generate_series(1, 12000) i;
+	INSERT INTO answers SELECT 'far WHERE g = 3', '<->', n, (SELECT max(d) FROM (SELECT (v <-> q) + 0 AS d FROM far WHERE g = 3 ORDER BY 1 LIMIT 10) f), q
+	FROM (SELECT n, item(10000000 + n, 32) AS q FROM generate_series(1, 50) n) s});
+foreach my $kind (@kinds)
+{
+	sql("DROP INDEX IF EXISTS far_v; CREATE INDEX far_v ON far USING $kind (v vector_l2_ops, g) WITH (lists = 80); ANALYZE far");
+	my $recall = recall_of('far WHERE g = 3', '<->', 'SET enable_sort = off; SET enable_bitmapscan = off');
+	cmp_ok($recall, '>=', 0.95, "$kind, one row in 150: recall $recall");
+}
+
 $node->stop;
 done_testing();
