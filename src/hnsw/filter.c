@@ -65,7 +65,7 @@ hnsw_filter_create(Relation relation, const HnswIndex *index, BufferMap *map)
 static void
 choose_seeds(HnswFilter *filter)
 {
-	Size		words = filter->bitmap_bytes / sizeof(uint64);
+	Size		words = filter->graph.bitmap_bytes / sizeof(uint64);
 	uint64		before = 0;
 	uint64		next = 0;
 
@@ -107,7 +107,6 @@ test_all(HnswFilter *filter)
 		filter->bitmap = (uint8 *) MemoryContextAllocHuge(filter->context, bytes);
 		filter->bitmap_room = bytes;
 	}
-	filter->bitmap_bytes = bytes;
 	matching = 0;
 	for (uint32 number = 0; number < keys->pages; number++)
 	{
@@ -123,7 +122,6 @@ test_all(HnswFilter *filter)
 	filter->matching = matching;
 	filter->share = filter->elements > 0 ? matching / filter->elements : 0;
 	filter->failed += Max(filter->elements - matching, 0);
-	filter->complete = true;
 	filter->graph.bitmap = filter->bitmap;
 	filter->graph.bitmap_bytes = bytes;
 }
@@ -180,7 +178,6 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 	double		few = hnsw_filter_few(ef);
 
 	filter_set(filter->filter, keys, nkeys);
-	filter->complete = false;
 	filter->graph.bitmap = NULL;
 	filter->graph.two_hops = false;
 	filter->graph.ways = 0;
@@ -193,15 +190,15 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 	filter->mode = FILTER_WALK;
 	if (filter->matching <= few)
 		test_all(filter);
-	if (filter->complete &&
+	if (filter->graph.bitmap != NULL &&
 		filter->matching <= Min(2 * few, hnsw_max_scan_tuples))
 		filter->mode = FILTER_ALL;
 	else if (filter->share < HNSW_WALK_SHARE)
 	{
-		if (!filter->complete &&
+		if (filter->graph.bitmap == NULL &&
 			(double) filter->keys.pages * filter->keys.per_page <= BITMAP_NUMBERS)
 			test_all(filter);
-		if (filter->complete)
+		if (filter->graph.bitmap != NULL)
 			choose_seeds(filter);
 		filter->mode = FILTER_HOPS;
 		filter->graph.two_hops = true;
@@ -215,12 +212,12 @@ hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef,
 	GraphId		ids[GRAPH_BATCH];
 	int			count = 0;
 
-	if (!filter->complete)
+	if (filter->graph.bitmap == NULL)
 	{
 		hnsw_keys_refresh(&filter->keys);
 		test_all(filter);
 	}
-	for (Size i = 0; i < filter->bitmap_bytes; i++)
+	for (Size i = 0; i < filter->graph.bitmap_bytes; i++)
 	{
 		uint8		bits = filter->bitmap[i];
 		uint64		word = 0;
@@ -228,7 +225,7 @@ hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef,
 		/* long stretches without one that passes */
 		if (bits == 0)
 		{
-			while (i + 1 + sizeof(word) <= filter->bitmap_bytes)
+			while (i + 1 + sizeof(word) <= filter->graph.bitmap_bytes)
 			{
 				memcpy(&word, filter->bitmap + i + 1, sizeof(word));
 				if (word != 0)

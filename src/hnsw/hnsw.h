@@ -301,9 +301,7 @@ typedef struct HnswFilter
 	double		elements;		/* in the index: an estimate */
 	double		matching;		/* of them pass: an estimate, or all */
 	uint64		failed;			/* elements found to fail since creation, about */
-	bool		complete;		/* bitmap says which */
-	uint8	   *bitmap;
-	Size		bitmap_bytes;
+	uint8	   *bitmap;			/* memory of graph.bitmap */
 	Size		bitmap_room;
 	uint8	   *passes;			/* of a page */
 	GraphId    *seeds;			/* some that pass */

@@ -142,25 +142,23 @@ index_path_costs(PlannerInfo *root, IndexPath *path, const ScanTimes *times,
 	double		wanted = wanted_share(root, path);
 	double		share = wanted > 0 ? wanted : 1;
 	double		rows = Max(times->rows, 1);
-	double		first = Min(rows, times->first_rows);
-	double		farthest = rows;
+	double		first;
+	double		farthest;
 	double		time;
 	Cost		run;
 
 	if (wanted > 0)
-	{
 		rows = Max(rows * share, Min(rows, root->limit_tuples));
-		first = Min(rows, times->first_rows);
+	first = Min(rows, times->first_rows);
 
-		/*
-		 * Where not all rows pass, those that do may lie farther out than on
-		 * average: two standard deviations.
-		 */
-		farthest = rows;
-		if (rows > root->limit_tuples)
-			farthest = Min(rows + 2 * rows / sqrt(root->limit_tuples),
-						   Max(times->rows, rows));
-	}
+	/*
+	 * Where not all rows pass, those that do may lie farther out than on average:
+	 * two standard deviations.
+	 */
+	farthest = rows;
+	if (wanted > 0 && rows > root->limit_tuples)
+		farthest = Min(rows + 2 * rows / sqrt(root->limit_tuples),
+					   Max(times->rows, rows));
 	time = first * times->first_row + (rows - first) * times->row;
 
 	/* what does not come to an answer is none */

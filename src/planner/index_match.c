@@ -748,11 +748,13 @@ with_clauses(PlannerInfo *root, IndexPath *path, List *clauses)
 							 PATH_REQ_OUTER(&path->path), 1.0, false);
 }
 
-/* A table's ordered paths of an index, as PostgreSQL has made them */
-static List *
-ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
+/*
+ * The new paths of an index know more than PostgreSQL's old ones that are
+ * ordered, but might not cost less: take the old ones away.
+ */
+static void
+remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
 {
-	List	   *paths = NIL;
 	ListCell   *cell;
 
 	foreach(cell, rel->pathlist)
@@ -761,23 +763,8 @@ ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
 
 		if (IsA(path, IndexPath) && path->indexinfo == index &&
 			path->path.param_info == NULL && path->indexorderbys != NIL)
-			paths = lappend(paths, path);
+			rel->pathlist = foreach_delete_current(rel->pathlist, cell);
 	}
-	return paths;
-}
-
-/*
- * The new paths of an index know more than PostgreSQL's old ones that are
- * ordered, but might not cost less: take the old ones away.
- */
-static void
-remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
-{
-	List	   *paths = ordered_paths(rel, index);
-	ListCell   *cell;
-
-	foreach(cell, paths)
-		rel->pathlist = list_delete_ptr(rel->pathlist, lfirst(cell));
 }
 
 static void
