@@ -31,6 +31,9 @@ looked_at(const IvfModel *model, int count, bool ip)
 	return ip ? 4 * count + 64 : 2 * count + 32;
 }
 
+/* Times as many as are wanted are gathered, before some are forgotten */
+#define GATHERED_FACTOR	4
+
 IvfCoarse *
 ivf_coarse_create(IvfIndex *index)
 {
@@ -90,50 +93,31 @@ ivf_compare_doubles(const void *a, const void *b)
 }
 
 static int
-compare_near(const void *a, const void *b)
+compare_entries(const void *a, const void *b)
 {
-	const IvfNear *x = (const IvfNear *) a;
-	const IvfNear *y = (const IvfNear *) b;
+	const TopkEntry *x = (const TopkEntry *) a;
+	const TopkEntry *y = (const TopkEntry *) b;
 
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return x->list < y->list ? -1 : x->list > y->list;
+	return topk_entry_less(*x, *y) ? -1 : topk_entry_less(*y, *x);
 }
 
-/* Put the count least of n in front, in no order (Hoare's selection). */
+/* Put the count nearest of the n lists in coarse->near in order. */
 static void
-select_least(IvfNear *near, int n, int count)
+order_lists(IvfCoarse *coarse, int n, int count)
 {
-	int			low = 0;
-	int			high = n - 1;
+	IvfNear    *near = coarse->near;
 
-	while (low < high)
+	for (int i = 0; i < n; i++)
 	{
-		IvfNear		pivot = near[low + (high - low) / 2];
-		int			i = low;
-		int			j = high;
-
-		while (i <= j)
-		{
-			while (compare_near(&near[i], &pivot) < 0)
-				i++;
-			while (compare_near(&near[j], &pivot) > 0)
-				j--;
-			if (i <= j)
-			{
-				IvfNear		swap = near[i];
-
-				near[i++] = near[j];
-				near[j--] = swap;
-			}
-		}
-		if (count <= j)
-			high = j;
-		else if (count >= i)
-			low = i;
-		else
-			return;
+		coarse->entries[i].key = topk_key(near[i].rank);
+		coarse->entries[i].id = (uint64) near[i].list << 32 | i;
 	}
+	topk_select(coarse->entries, n, count);
+	qsort(coarse->entries, count, sizeof(TopkEntry), compare_entries);
+	for (int i = 0; i < count; i++)
+		coarse->ordered[i] = near[(uint32) coarse->entries[i].id];
+	coarse->near = coarse->ordered;
+	coarse->ordered = near;
 }
 
 /* The number that topk_key made a key of */
@@ -148,10 +132,10 @@ estimate_of(uint64 key)
 }
 
 /*
- * The count lists that codes say are nearest, in no order, with ranks by these;
- * returns how many
+ * The count lists (at most all) that codes say are nearest, in no order, with
+ * ranks by these
  */
-static int
+static void
 by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 {
 	const IvfModel *model = coarse->index->model;
@@ -159,12 +143,12 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 	Size		block_bytes = fastscan_block_bytes(nibbles);
 	static const float zeros[FASTSCAN_VECTORS];
 	float		limit = FLT_MAX;
+	int			gathered = 0;
 
 	memcpy(coarse->rotated, y, model->width * sizeof(float));
 	rotation_apply(&model->code_rotation, model->code_signs, coarse->rotated);
 	fastscan_table_rabitq(coarse->table, coarse->rotated,
 						  model->code_rotation.padded);
-	topk_init(&coarse->best, coarse->entries, count);
 	for (int i = 0; i < model->lists; i += FASTSCAN_VECTORS)
 	{
 		float		estimates[FASTSCAN_VECTORS];
@@ -175,21 +159,25 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 						  0, estimates);
 		for (int j = 0; j < Min(FASTSCAN_VECTORS, model->lists - i); j++)
 		{
-			TopkEntry	entry;
-
 			/* most are not worth making a key of */
 			if (estimates[j] > limit)
 				continue;
-			entry.key = topk_key(estimates[j]);
-			entry.id = i + j;
-			if (!topk_wants(&coarse->best, entry))
-				continue;
-			topk_add(&coarse->best, entry);
-			if (coarse->best.count == coarse->best.capacity)
-				limit = estimate_of(coarse->entries[0].key);
+			coarse->entries[gathered].key = topk_key(estimates[j]);
+			coarse->entries[gathered++].id = i + j;
+		}
+		if (gathered / GATHERED_FACTOR >= count)
+		{
+			uint64		last = 0;
+
+			topk_select(coarse->entries, gathered, count);
+			gathered = count;
+			for (int j = 0; j < count; j++)
+				last = Max(last, coarse->entries[j].key);
+			limit = estimate_of(last);
 		}
 	}
-	for (Size i = 0; i < coarse->best.count; i++)
+	topk_select(coarse->entries, gathered, count);
+	for (int i = 0; i < count; i++)
 	{
 		IvfNear    *near = &coarse->near[i];
 
@@ -201,7 +189,6 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 		else
 			near->rank -= product_margin(norm, model->radii[near->list], model->width);
 	}
-	return coarse->best.count;
 }
 
 /* An array of count members, in place of an old one */
@@ -214,15 +201,18 @@ grow(IvfCoarse *coarse, void *old, int count, Size size)
 								  mul_size(count, size));
 }
 
-/* Make room for count lists, and as many candidates. */
+/* Make room for count lists, and for the estimates of all. */
 static void
 need_lists(IvfCoarse *coarse, int count)
 {
+	if (coarse->entries == NULL)
+		coarse->entries = (TopkEntry *)
+			grow(coarse, NULL, coarse->index->model->lists, sizeof(TopkEntry));
 	if (count <= coarse->room)
 		return;
 	coarse->room = count;
 	coarse->near = (IvfNear *) grow(coarse, coarse->near, count, sizeof(IvfNear));
-	coarse->entries = (TopkEntry *) grow(coarse, coarse->entries, count, sizeof(TopkEntry));
+	coarse->ordered = (IvfNear *) grow(coarse, coarse->ordered, count, sizeof(IvfNear));
 }
 
 void
@@ -277,9 +267,9 @@ ivf_nearest_by_codes(IvfCoarse *coarse, const float *y, int count,
 	if (!model->has_codes || metric == METRIC_L1)
 		return ivf_nearest_lists(coarse, y, count, true, lists);
 	need_lists(coarse, count);
-	count = by_codes(coarse, y, sqrt(distance_kernels->f32_norm2(y, model->width)),
-					 count, metric == METRIC_IP);
-	qsort(coarse->near, count, sizeof(IvfNear), compare_near);
+	by_codes(coarse, y, sqrt(distance_kernels->f32_norm2(y, model->width)), count,
+			 metric == METRIC_IP);
+	order_lists(coarse, count, count);
 	*lists = coarse->near;
 	return count;
 }
@@ -299,7 +289,7 @@ ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 		candidates = Min(looked_at(model, count, ip), model->lists);
 	need_lists(coarse, candidates);
 	if (candidates < model->lists)
-		candidates = by_codes(coarse, y, norm, candidates, ip);
+		by_codes(coarse, y, norm, candidates, ip);
 	else
 	{
 		for (int i = 0; i < model->lists; i++)
@@ -310,10 +300,11 @@ ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 	{
 		if (i % 64 == 0)
 			CHECK_FOR_INTERRUPTS();
+		if (i + 1 < candidates)
+			ivf_prefetch_centroid(coarse->index, coarse->near[i + 1].list);
 		ivf_measure_list(coarse, y, norm, metric, &coarse->near[i]);
 	}
-	select_least(coarse->near, candidates, count);
-	qsort(coarse->near, count, sizeof(IvfNear), compare_near);
+	order_lists(coarse, candidates, count);
 	*lists = coarse->near;
 	return count;
 }

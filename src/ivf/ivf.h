@@ -400,6 +400,7 @@ typedef struct IvfIndex
 {
 	Relation	relation;
 	IvfMeta		meta;
+	uint64		centroids;		/* where they begin among the constants */
 	IvfModel   *model;			/* shared by all users of the backend */
 	IvfLayout	layout;
 	BufferMap  *map;
@@ -421,6 +422,9 @@ extern IvfIndex *ivf_open(Relation relation);
 extern void ivf_read_floats(IvfIndex *index, uint64 offset, uint64 count,
 							float *out);
 extern void ivf_read_centroid(IvfIndex *index, uint32 list, float *out);
+
+/* Ask for a centroid that will be read, from memory: only a hint */
+extern void ivf_prefetch_centroid(const IvfIndex *index, uint32 list);
 
 /* A list's record.  Locks its page. */
 extern IvfList ivf_get_list(IvfIndex *index, uint32 list);
@@ -567,10 +571,10 @@ typedef struct IvfCoarse
 	IvfIndex   *index;
 	FastScanTable *table;
 	float	   *rotated;
-	Topk		best;			/* by estimate */
+	TopkEntry  *entries;		/* of all lists */
 	int			room;			/* in the arrays that follow */
-	TopkEntry  *entries;
 	IvfNear    *near;
+	IvfNear    *ordered;		/* they change places */
 	float	   *centroid;
 } IvfCoarse;
 

@@ -10,6 +10,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "types/recent_buffer.h"
+
 /* Marks of pgvector's indexes, for a better message */
 #define PGVECTOR_HNSW_MAGIC		0xA953A953
 #define PGVECTOR_IVFFLAT_MAGIC	0x14FF1A7
@@ -193,9 +195,12 @@ ivf_read_floats(IvfIndex *index, uint64 offset, uint64 count, float *out)
 		int			part = Min(count, (uint64) (IVF_RAW_FLOATS - first));
 		Buffer		buffer = map_read(index->map, block);
 
-		/* never changes once it is there: no lock */
-		memcpy(out, (float *) PageGetContents(BufferGetPage(buffer)) + first,
-			   part * sizeof(float));
+		/*
+		 * Never changes once it is there: no lock.  (gcc would make a slow
+		 * "rep movsq" of a memcpy.)
+		 */
+		memmove(out, (float *) PageGetContents(BufferGetPage(buffer)) + first,
+				part * sizeof(float));
 		ReleaseBuffer(buffer);
 		out += part;
 		offset += part;
@@ -212,8 +217,30 @@ ivf_read_centroid(IvfIndex *index, uint32 list, float *out)
 		memcpy(out, index->model->centroids + (Size) list * width,
 			   width * sizeof(float));
 	else
-		ivf_read_floats(index, ivf_constants(&index->meta).centroids +
-						(uint64) list * width, width, out);
+		ivf_read_floats(index, index->centroids + (uint64) list * width, width,
+						out);
+}
+
+void
+ivf_prefetch_centroid(const IvfIndex *index, uint32 list)
+{
+	int			width = index->meta.width;
+	uint64		offset = index->centroids + (uint64) list * width;
+
+	if (index->model->centroids != NULL)
+		return;
+	for (int done = 0; done < width;)
+	{
+		int			first = (offset + done) % IVF_RAW_FLOATS;
+		int			part = Min(width - done, IVF_RAW_FLOATS - first);
+		Buffer		buffer = map_guess(index->map, index->meta.constants +
+									   (offset + done) / IVF_RAW_FLOATS);
+
+		if (buffer > 0)
+			prefetch_bytes(PageGetContents(unpinned_page(buffer)) + first * sizeof(float),
+						   part * sizeof(float));
+		done += part;
+	}
 }
 
 static Buffer
@@ -547,6 +574,7 @@ ivf_open(Relation relation)
 	index->meta = *ivf_page_meta(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	check_meta(relation, &index->meta, index->kind);
+	index->centroids = ivf_constants(&index->meta).centroids;
 
 	index->filter = filter_shape(relation);
 

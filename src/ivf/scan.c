@@ -3,9 +3,9 @@
  *	  Ordered scans: choose lists, estimate distances, read the true ones.
  *
  * A scan reads its lists page by page.  Each page gives the estimated distances
- * of its entries, which are kept with their TIDs (found), and from each follows
- * a bound below which the true distance is not likely to be.  A bounded heap
- * keeps those with the least bounds: a batch.
+ * of its entries, and from each follows a bound below which the true distance is
+ * not likely to be.  Those with the least bounds are kept (found.h); the least of
+ * these are a batch.
  *
  * Rows are returned in the order of their true distances.  The row with the
  * least bound is read from the table and gets its true distance instead, until
@@ -47,12 +47,21 @@
 #include "index/heap_value.h"
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
+#include "ivf/found.h"
 #include "math/distance/distance.h"
 #include "math/topk/topk.h"
 #include "types/detoast.h"
+#include "types/recent_buffer.h"
 
 /* Rows of an ivfflat batch */
 #define FLAT_BATCH		200
+
+/* Of what has been found, these are kept; and so many batches */
+#define KEPT_ROWS		512
+#define KEPT_BATCHES	2
+
+/* A batch without an end */
+#define ALL_ROWS		PG_INT32_MAX
 
 /* Times that a list is walked anew, where its pages were freed under a scan */
 #define MAX_ATTEMPTS	3
@@ -141,7 +150,7 @@ typedef struct IvfScan
 	Filter	   *filter;			/* NULL: the index has no filter columns */
 	bool		filtered;		/* there are some */
 	uint8	   *passes;			/* of a page */
-	uint32	   *slots;			/* of it that pass */
+	uint32	   *slots;			/* of it that pass, or are near enough */
 	bool	   *may_pass;		/* of lists */
 	bool		all_tested;		/* may_pass is known */
 	bool		no_order;		/* lists are in no order */
@@ -161,26 +170,8 @@ typedef struct IvfScan
 	bool	   *was_read;		/* by list */
 	int			read_count;
 
-	/* what has been found, and not returned yet */
-	double	   *found;			/* estimates; NaN: taken */
-	float	   *slack;			/* bounds are lower by that */
-	ItemPointerData *tids;
-	SlotId	   *values;			/* where the index keeps them */
-	Size		found_count;
-	Size		found_room;
+	FoundSet	found;			/* in these lists, and not taken for a batch */
 	bool		dedupe;			/* some may be there twice */
-
-	/*
-	 * Of the lists read last, what has its bound between these has been found: the rest
-	 * was there before, or did not fit work_mem.
-	 */
-	bool		reread;			/* there is a floor */
-	double		floor;
-	double		cutoff;
-	Size		left;			/* of found, not taken */
-
-	TopkEntry  *best_entries;
-	Topk		best;
 
 	IvfResult  *results;		/* a batch: a heap, least key on top */
 	int			result_count;
@@ -265,6 +256,7 @@ prepare_buffers(IvfScan *scan)
 
 	scan->y = (float *) palloc0(mul_size(model->width, sizeof(float)));
 	scan->estimates = (float *) palloc(mul_size(slots, sizeof(float)));
+	scan->slots = (uint32 *) palloc(mul_size(slots, sizeof(uint32)));
 	if (layout->pieces > 0)
 		scan->scratch = (uint8 *) palloc(ivf_codes_bytes(layout));
 	if (layout->fastscan)
@@ -350,7 +342,7 @@ select_slots(IvfScan *scan, Page page)
 		scan->slots[passed] = i;
 		passed += scan->passes[i];
 	}
-	if (!scan->reread)
+	if (!scan->found.again)
 	{
 		scan->seen += count;
 		scan->passed += passed;
@@ -427,92 +419,24 @@ note_nearest(IvfScan *scan, double estimate)
 	scan->nearest[at] = estimate;
 }
 
-/* Keep an entry among the nearest. */
-static inline void
-offer(IvfScan *scan, Size index)
-{
-	TopkEntry	entry = {topk_key(scan->found[index] - scan->slack[index]), index};
-
-	if (topk_wants(&scan->best, entry))
-		topk_add(&scan->best, entry);
-}
-
-/* Choose the nearest anew, among all that has been found and not taken. */
-static void
-offer_all(IvfScan *scan)
-{
-	topk_init(&scan->best, scan->best_entries, scan->best.capacity);
-	for (Size i = 0; i < scan->found_count; i++)
-	{
-		if (!isnan(scan->found[i]))
-			offer(scan, i);
-	}
-}
-
 /*
- * work_mem is full: forget what is farther than the keep nearest.  It will be
- * read again, if it should be wanted (read_dropped).
+ * Put the slots, of the first count of a page, whose estimates are not beyond
+ * what is kept into scan->slots.  Returns how many.
  */
-static void
-drop_far(IvfScan *scan, Size keep)
+static uint32
+near_slots(const IvfScan *scan, uint32 count, float slack)
 {
-	double	   *sorted = (double *)
-		MemoryContextAllocHuge(CurrentMemoryContext,
-							   mul_size(scan->found_count, sizeof(double)));
-	Size		count = 0;
+	const float *estimates = scan->estimates;
+	uint32	   *slots = scan->slots;
+	float		limit = nextafterf((float) (scan->found.cutoff + slack), INFINITY);
+	uint32		found = 0;
 
-	for (Size i = 0; i < scan->found_count; i++)
+	for (uint32 i = 0; i < count; i++)
 	{
-		if (!isnan(scan->found[i]))
-			sorted[count++] = scan->found[i] - scan->slack[i];
+		slots[found] = i;
+		found += !(estimates[i] > limit);
 	}
-	if (count > keep)
-	{
-		qsort(sorted, count, sizeof(double), ivf_compare_doubles);
-		scan->cutoff = sorted[keep - 1];
-	}
-	pfree(sorted);
-	count = 0;
-	for (Size i = 0; i < scan->found_count; i++)
-	{
-		if (isnan(scan->found[i]) || scan->found[i] - scan->slack[i] > scan->cutoff)
-			continue;
-		scan->found[count] = scan->found[i];
-		scan->slack[count] = scan->slack[i];
-		scan->tids[count] = scan->tids[i];
-		if (scan->values != NULL)
-			scan->values[count] = scan->values[i];
-		count++;
-	}
-	scan->found_count = scan->left = count;
-	offer_all(scan);
-}
-
-static void
-make_room(IvfScan *scan, Size count)
-{
-	Size		limit = mul_size(work_mem, 1024) /
-		(sizeof(double) + sizeof(float) + sizeof(ItemPointerData));
-
-	if (scan->found_count + count <= scan->found_room)
-		return;
-	if (scan->found_count > limit && scan->found_count > 4 * scan->best.capacity)
-	{
-		drop_far(scan, Max(limit / 2, 2 * scan->best.capacity));
-		if (scan->found_count + count <= scan->found_room)
-			return;
-	}
-	scan->found_room = Max(2 * scan->found_room, scan->found_count + count);
-	scan->found = (double *)
-		repalloc_huge(scan->found, mul_size(scan->found_room, sizeof(double)));
-	if (scan->values != NULL)
-		scan->values = (SlotId *)
-			repalloc_huge(scan->values, mul_size(scan->found_room, sizeof(SlotId)));
-	scan->slack = (float *)
-		repalloc_huge(scan->slack, mul_size(scan->found_room, sizeof(float)));
-	scan->tids = (ItemPointerData *)
-		repalloc_huge(scan->tids,
-					  mul_size(scan->found_room, sizeof(ItemPointerData)));
+	return found;
 }
 
 /*
@@ -525,69 +449,43 @@ read_page(IvfScan *scan, Page page, const uint32 *slots, uint32 count,
 {
 	const IvfModel *model = scan->index->model;
 	const IvfLayout *layout = &scan->index->layout;
-	double	   *found;
-	double		limit;
+	const ItemPointerData *tids = ivf_page_tids(layout, page);
+	const SlotId *values = layout->has_values ? ivf_page_values(layout, page) : NULL;
+	const uint8 *codes = NULL;
 
-	make_room(scan, count);
-	found = scan->found + scan->found_count;
-	if (slots == NULL)
-	{
-		memcpy(scan->tids + scan->found_count, ivf_page_tids(layout, page),
-			   count * sizeof(ItemPointerData));
-		if (layout->has_values)
-			memcpy(scan->values + scan->found_count, ivf_page_values(layout, page),
-				   count * sizeof(SlotId));
-	}
-	else
-	{
-		for (uint32 i = 0; i < count; i++)
-			scan->tids[scan->found_count + i] = ivf_page_tids(layout, page)[slots[i]];
-		for (uint32 i = 0; layout->has_values && i < count; i++)
-			scan->values[scan->found_count + i] = ivf_page_values(layout, page)[slots[i]];
-	}
-	for (uint32 i = 0; i < count; i++)
-		scan->slack[scan->found_count + i] = slack;
-	if (scan->constant)
-		memset(found, 0, count * sizeof(double));
-	else if (model->kind == IVF_FLAT)
-	{
-		const uint8 *codes = ivf_page_codes(scan->index, page, scan->scratch);
-
-		for (uint32 i = 0; i < count; i++)
-			found[i] = model->column.distance((const struct varlena *)
-											  (codes + (slots != NULL ? slots[i] : i) *
-											   layout->unit_bytes),
-											  scan->value);
-	}
-	else
+	found_reserve(&scan->found, count);
+	if (model->kind == IVF_FLAT)
+		codes = ivf_page_codes(scan->index, page, scan->scratch);
+	else if (!scan->constant)
 	{
 		estimate_page(scan, page, slots, count, base);
-		for (uint32 i = 0; i < count; i++)
-			found[i] = scan->estimates[i];
+		/* of many entries, few are near enough to look at */
+		if (!scan->filtered)
+		{
+			count = near_slots(scan, count, slack);
+			slots = scan->slots;
+		}
 	}
-	for (uint32 i = 0; slots != NULL && !scan->reread && i < count; i++)
-		note_nearest(scan, found[i]);
-
-	/* while the heap is full, few are near enough to look at */
-	limit = scan->best.count == scan->best.capacity
-		? scan->found[scan->best.entries[0].id] -
-		scan->slack[scan->best.entries[0].id] + slack : INFINITY;
 	for (uint32 i = 0; i < count; i++)
 	{
-		/* NaN means taken; and is behind all numbers */
-		if (unlikely(found[i] != found[i]))
-			found[i] = INFINITY;
-		if (unlikely((scan->reread && found[i] - slack <= scan->floor) ||
-					 found[i] - slack > scan->cutoff))
-		{
-			found[i] = NAN;
-			continue;
-		}
-		scan->left++;
-		if (found[i] <= limit)
-			offer(scan, scan->found_count + i);
+		uint32		slot = slots != NULL ? slots[i] : i;
+		double		estimate = 0;
+
+		if (scan->constant)
+			;
+		else if (codes != NULL)
+			estimate = model->column.distance((const struct varlena *)
+											  (codes + slot * layout->unit_bytes),
+											  scan->value);
+		else
+			estimate = scan->estimates[scan->filtered ? i : slot];
+		if (unlikely(isnan(estimate)))
+			estimate = INFINITY;
+		if (scan->filtered && !scan->found.again)
+			note_nearest(scan, estimate);
+		found_add(&scan->found, estimate - slack, tids[slot],
+				  values != NULL ? values[slot] : NO_SLOT);
 	}
-	scan->found_count += count;
 }
 
 /*
@@ -608,7 +506,7 @@ list_slack(const IvfScan *scan, const IvfNear *near)
 	double		radius2 = (double) model->radii[near->list] * model->radii[near->list];
 	double		deviation;
 
-	if (!scan->bounded)
+	if (!scan->bounded || scan->constant)
 		return 0;
 
 	/* of few rows at build, it is no measure of those that came later */
@@ -621,15 +519,47 @@ list_slack(const IvfScan *scan, const IvfNear *near)
 }
 
 /*
+ * Ask for a page of a list, before entries of which come the given number: only
+ * a hint.  What will be read of it is keys, or factors and codes.
+ */
+static void
+ask_for_page(const IvfScan *scan, Buffer buffer, uint32 list, uint64 before)
+{
+	const IvfLayout *layout = &scan->index->layout;
+	uint64		entries = scan->index->model->built[list];
+	const char *page;
+
+	if (buffer <= 0)
+		return;
+	page = unpinned_page(buffer);
+	prefetch_bytes(page, SizeOfPageHeaderData + sizeof(IvfListPage));
+	if (scan->filtered)
+	{
+		prefetch_far(page + layout->keys, layout->codes - layout->keys);
+		return;
+	}
+	entries = entries > before ? Min(entries - before, layout->slots) : layout->slots;
+	if (layout->factors > 0)
+		prefetch_far(page + layout->add, entries * sizeof(float));
+	if (layout->factors > 1)
+		prefetch_far(page + layout->k, entries * sizeof(float));
+	entries = (entries + layout->unit_slots - 1) / layout->unit_slots;
+	prefetch_far(page + layout->codes,
+				 Min(entries * layout->unit_bytes, ivf_head_codes(layout)));
+}
+
+/*
  * Read a list.  False if a page was not the list's any more: replay of WAL
- * does not wait for pins as vacuum does.
+ * does not wait for pins as vacuum does.  after: the list that comes then, or
+ * NULL.
  */
 static bool
-walk_list(IvfScan *scan, IvfNear *near)
+walk_list(IvfScan *scan, IvfNear *near, const IvfNear *after)
 {
 	IvfIndex   *index = scan->index;
 	float		slack = near->spread >= 0 ? list_slack(scan, near) : 0;
 	Buffer		buffer = map_read(index->map, near->head);
+	uint64		entries = 0;
 
 	while (BufferIsValid(buffer))
 	{
@@ -648,6 +578,11 @@ walk_list(IvfScan *scan, IvfNear *near)
 		}
 		if (header->next != InvalidBlockNumber)
 			next = map_read(index->map, header->next);
+		entries += header->count;
+		if (BufferIsValid(next))
+			ask_for_page(scan, next, near->list, entries);
+		else if (after != NULL && after->head != InvalidBlockNumber)
+			ask_for_page(scan, map_guess(index->map, after->head), after->list, 0);
 		count = scan->filtered ? select_slots(scan, page) : header->count;
 		scan->stats.visited += header->count;
 		scan->stats.filtered += header->count - count;
@@ -720,7 +655,7 @@ walk_lists(IvfScan *scan, IvfNear *lists, int count)
 			continue;
 		for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 		{
-			if (walk_list(scan, &lists[i]))
+			if (walk_list(scan, &lists[i], i + 1 < count ? &lists[i + 1] : NULL))
 				break;
 			scan->dedupe = true;
 		}
@@ -752,23 +687,12 @@ read_lists(IvfScan *scan, int count)
 static void
 start_round(IvfScan *scan)
 {
-	scan->found_count = scan->left = 0;
+	found_start(&scan->found,
+				Max(KEPT_ROWS, KEPT_BATCHES * (Size) scan->batch_rows),
+				scan->batch_rows < ALL_ROWS ? scan->batch_rows : KEPT_ROWS);
 	scan->round_over = false;
 	scan->round_rows = 0;
 	scan->round_count = 0;
-	scan->reread = false;
-	scan->cutoff = INFINITY;
-}
-
-/* Read the lists read last again, for what did not fit work_mem. */
-static void
-read_dropped(IvfScan *scan)
-{
-	scan->found_count = 0;
-	scan->reread = true;
-	scan->floor = scan->cutoff;
-	scan->cutoff = INFINITY;
-	walk_lists(scan, scan->round, scan->round_count);
 }
 
 /*
@@ -961,29 +885,12 @@ batch_size(const IvfScan *scan)
 		return FLAT_BATCH;
 	/* without training, codes say little: everything is read */
 	if (!scan->index->meta.trained)
-		return PG_INT32_MAX;
+		return ALL_ROWS;
 	if (set > 0)
 		return set;
 	if (model->kind == IVF_RABITQ)
 		return model->bits == 1 ? 100 : model->bits == 2 ? 50 : 30;
 	return 100;
-}
-
-static void
-start_best(IvfScan *scan)
-{
-	Size		capacity = Min((Size) scan->batch_rows,
-							   Max(scan->left, (Size) 1024 * 1024));
-
-	if (scan->best_entries == NULL || scan->best.capacity != capacity)
-	{
-		if (scan->best_entries != NULL)
-			pfree(scan->best_entries);
-		scan->best_entries = (TopkEntry *)
-			MemoryContextAllocHuge(scan->scan_context,
-								   mul_size(capacity, sizeof(TopkEntry)));
-	}
-	topk_init(&scan->best, scan->best_entries, capacity);
 }
 
 /* Is a returned before b? */
@@ -1151,7 +1058,7 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 			return false;
 		}
 		if (scan->results[0].key > scan->batch_bound &&
-			(scan->left > 0 || scan->cutoff < INFINITY))
+			found_more(&scan->found))
 			return false;
 		if (scan->results[0].value != NO_SLOT)
 		{
@@ -1180,54 +1087,10 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 	return false;
 }
 
-static int
-compare_tids(const void *a, const void *b)
-{
-	return ItemPointerCompare(&((IvfResult *) unconstify(void *, a))->tid,
-							  &((IvfResult *) unconstify(void *, b))->tid);
-}
-
-/* Remove what has been found twice: of all left, by TID. */
-static void
-remove_doubles(IvfScan *scan)
-{
-	IvfResult  *all = (IvfResult *)
-		MemoryContextAllocHuge(CurrentMemoryContext,
-							   mul_size(scan->found_count, sizeof(IvfResult)));
-	Size		count = 0;
-
-	for (Size i = 0; i < scan->found_count; i++)
-	{
-		all[count].key = i;
-		all[count++].tid = scan->tids[i];
-	}
-	qsort(all, count, sizeof(IvfResult), compare_tids);
-	for (Size i = 1; i < count; i++)
-	{
-		Size		one = all[i - 1].key;
-		Size		other = all[i].key;
-
-		if (!ItemPointerEquals(&all[i - 1].tid, &all[i].tid))
-			continue;
-		/* a taken one stays taken; else the first goes */
-		if (!isnan(scan->found[one]) || !isnan(scan->found[other]))
-			scan->left--;
-		if (!isnan(scan->found[other]))
-			scan->found[isnan(scan->found[one]) ? other : one] = NAN;
-		else
-			scan->found[one] = NAN;
-	}
-	pfree(all);
-	scan->dedupe = false;
-	offer_all(scan);
-}
-
 /* A bound of the operator's value, from one of an estimate */
 static double
-bound_of(const IvfScan *scan, double estimate, double slack)
+bound_of(const IvfScan *scan, double low)
 {
-	double		low = estimate - slack;
-
 	switch (scan->index->model->column.metric)
 	{
 		case METRIC_L2:
@@ -1256,34 +1119,34 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 {
 	const IvfModel *model = scan->index->model;
 	bool		exact = model->kind == IVF_FLAT || scan->constant;
+	const IvfFound *rows;
 	int			count;
 	int			first = scan->result_count;
 
 	scan->stats.batches++;
 	if (scan->dedupe)
-		remove_doubles(scan);
-	count = scan->best.count;
+		found_remove_doubles(&scan->found);
+	scan->dedupe = false;
+	count = Min(scan->found.count, (Size) scan->batch_rows);
 	need_results(scan, first + count);
 	scan->batch_bound = 0;
 	scan->batch_rows_in = 0;
+	rows = found_take(&scan->found, count);
 	for (int i = 0; i < count; i++)
 	{
-		TopkEntry	entry = scan->best.entries[i];
 		IvfResult  *result = &scan->results[first + i];
-		uint64		bound = exact ? topk_key(scan->found[entry.id])
-			: topk_key(bound_of(scan, scan->found[entry.id], scan->slack[entry.id]));
+		uint64		bound = topk_key(exact ? rows[i].bound
+									 : bound_of(scan, rows[i].bound));
 
-		result->tid = scan->tids[entry.id];
+		result->tid = rows[i].tid;
 		result->exact = exact;
-		result->value = scan->values != NULL && !exact ? scan->values[entry.id] : NO_SLOT;
+		result->value = exact ? NO_SLOT : rows[i].value;
 		result->key = exact || scan->bounded ? bound : 0;
 		result->high = exact ? result->key : TOPK_NAN;
 		scan->batch_bound = Max(scan->batch_bound, bound);
-		scan->found[entry.id] = NAN;
 	}
 	if (!exact && !scan->bounded)
 		scan->batch_bound = PG_UINT64_MAX;
-	scan->left -= count;
 	count += first;
 	for (int i = count / 2 - 1; i >= 0; i--)
 		sift_down(scan->results, count, i);
@@ -1342,7 +1205,6 @@ first_batch(IndexScanDesc desc)
 										 ivf_scan_probes(&scan->index->meta),
 										 true, &scan->lists);
 	scan->next_list = 0;
-	start_round(scan);
 
 	/* who says how many rows to compare gets so many compared */
 	scan->bounded = scan->index->kind == IVF_RABITQ &&
@@ -1352,7 +1214,7 @@ first_batch(IndexScanDesc desc)
 	scan->in_order = scan->bounded || scan->constant ||
 		scan->index->kind == IVF_FLAT;
 	scan->batch_rows = batch_size(scan);
-	start_best(scan);
+	start_round(scan);
 	read_lists(scan, scan->list_count);
 	if (scan->filtered)
 		read_on(scan);
@@ -1367,20 +1229,18 @@ next_batch(IndexScanDesc desc)
 
 	if (scan->target.empty)
 		return false;
-	if (scan->left > 0 && !scan->round_over)
+	if (scan->found.count > 0 && !scan->round_over)
 	{
 		/* larger ones the more rows are wanted, so that there are few */
 		if (scan->in_order)
-			scan->batch_rows = Min((int64) scan->batch_rows * 2, PG_INT32_MAX);
+			scan->batch_rows = Min((int64) scan->batch_rows * 2, ALL_ROWS);
 		else
 			recall_late(scan);
-		start_best(scan);
-		offer_all(scan);
 	}
-	else if (scan->cutoff < INFINITY && !scan->round_over)
+	else if (found_more(&scan->found) && !scan->round_over)
 	{
-		start_best(scan);
-		read_dropped(scan);
+		found_again(&scan->found);
+		walk_lists(scan, scan->round, scan->round_count);
 	}
 	else
 	{
@@ -1396,7 +1256,6 @@ next_batch(IndexScanDesc desc)
 			return false;
 		recall_late(scan);
 		start_round(scan);
-		start_best(scan);
 		if (more)
 		{
 			if (!scan->all_known)
@@ -1457,23 +1316,18 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->coarse = ivf_coarse_create(scan->index);
 	scan->was_read = (bool *) palloc0(mul_size(scan->index->meta.lists, sizeof(bool)));
 	prepare_buffers(scan);
-	scan->found_room = 1024;
-	scan->found = (double *) palloc(scan->found_room * sizeof(double));
-	scan->slack = (float *) palloc(scan->found_room * sizeof(float));
+	found_init(&scan->found);
 	if (scan->index->layout.has_values)
 	{
-		scan->values = (SlotId *) palloc(scan->found_room * sizeof(SlotId));
 		scan->bounder = ivf_bounder_create(scan->index->model);
 		scan->scratch_value = (char *) palloc(scan->bounder->size);
 	}
-	scan->tids = (ItemPointerData *) palloc(scan->found_room * sizeof(ItemPointerData));
 	if (scan->index->filter != NULL)
 	{
 		Size		slots = scan->index->layout.slots + FASTSCAN_VECTORS;
 
 		scan->filter = filter_create(scan->index->filter);
 		scan->passes = (uint8 *) palloc(slots);
-		scan->slots = (uint32 *) palloc(mul_size(slots, sizeof(uint32)));
 		scan->may_pass = (bool *) palloc(mul_size(scan->index->meta.lists, sizeof(bool)));
 	}
 	scan->round_room = 64;
@@ -1507,8 +1361,6 @@ ivf_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 		scan->filtered = scan->filter->count > 0;
 	}
 	scan->started = false;
-	scan->found_count = 0;
-	scan->left = 0;
 	scan->dedupe = false;
 	scan->result_count = 0;
 	scan->late_count = 0;

@@ -17,11 +17,15 @@
  * two a page): a sequential scan under a sort waits for memory at every page
  * three times, at the buffer mapping table, at the page's header and at its
  * first tuple; then it forms a minimal tuple per row.  Here
- * - the buffer of a block is guessed to be the one behind that of the block
- *   before, which holds wherever a table was read in order; ReadRecentBuffer
- *   verifies the guess and saves the look-up;
- * - the beginnings of the next tuple, and of the next page where the guess
- *   holds, are prefetched while a distance is computed;
+ * - the buffer of a block is looked for in those behind that of the block before,
+ *   where it is wherever a table was read in order; ReadRecentBuffer verifies
+ *   the guess and saves the look-up;
+ * - the page in it is prefetched as a whole while the one before is computed,
+ *   and a page's rows are taken in the order of their addresses, that is from
+ *   the last to the first.  (300,000 x 384 on an AMD EPYC: 66 ms with
+ *   prefetches of tuples' beginnings and guesses of one buffer, 42 so; a
+ *   sequential read of as much memory takes 17, but any gap in it, like the one
+ *   that every page has, makes it 40.)
  * - nothing is formed for a row that is not kept;
  * - values stored out of line are read in their order, mostly without the TOAST
  *	 table's index (types/toast_reader.c).
@@ -57,9 +61,6 @@
 #include "types/page_tuple.h"
 #include "types/recent_buffer.h"
 #include "types/toast_reader.h"
-
-/* How much of a tuple's beginning is prefetched */
-#define PREFETCH_BYTES	1024
 
 /* Blocks that a process of a parallel scan takes at a time */
 #define CHUNK_BLOCKS	64
@@ -179,38 +180,34 @@ distance_key(ExactScanState *state, TupleDesc desc, HeapTuple tuple)
 	return topk_key(state->distance(vector, state->query));
 }
 
-/* Put what is nearest among the rows of a block into state->topk. */
+/*
+ * Put what is nearest among the rows of a block into state->topk.  next: the
+ * buffer that is likely to come then, or InvalidBuffer.
+ */
 static void
-scan_block(ExactScanState *state, Buffer buffer)
+scan_block(ExactScanState *state, Buffer buffer, Buffer next)
 {
 	Relation	relation = state->css.ss.ss_currentRelation;
 	TupleDesc	desc = RelationGetDescr(relation);
 	BlockNumber block = BufferGetBlockNumber(buffer);
-	Page		page = BufferGetPage(buffer);
-	const char *next_page = next_page_hint(buffer);
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
 	int			count;
 
-	if (next_page != NULL)
-		prefetch_bytes(next_page, SizeOfPageHeaderData);
+	if (BufferIsValid(next))
+		prefetch_far(BufferGetBlock(next), BLCKSZ);
 	count = visible_tuples(relation, state->css.ss.ps.state->es_snapshot,
 						   buffer, offsets);
-	for (int i = 0; i < count; i++)
+
+	/*
+	 * From the last row to the first, which is from a page's beginning to its
+	 * end: the processor reads ahead of who goes upwards.
+	 */
+	for (int i = count - 1; i >= 0; i--)
 	{
 		HeapTupleData tuple = tuple_on_page(relation, buffer, offsets[i]);
 		TopkEntry	entry;
 
 		pgstat_count_heap_getnext(relation);
-
-		/* the next page is taken to be filled as this one is */
-		if (i + 1 < count)
-			prefetch_bytes((const char *)
-						   PageGetItem(page, PageGetItemId(page, offsets[i + 1])),
-						   PREFETCH_BYTES);
-		else if (next_page != NULL)
-			prefetch_bytes(next_page +
-						   ItemIdGetOffset(PageGetItemId(page, offsets[0])),
-						   PREFETCH_BYTES);
 
 		if (!passes_filter(state, &tuple, buffer))
 			continue;
@@ -236,7 +233,9 @@ scan_table(ExactScanState *state)
 	BufferAccessStrategy strategy = NULL;
 	uint64		block = 0;
 	uint64		chunk_end = state->shared == NULL ? blocks : 0;
-	Buffer		buffer = InvalidBuffer;
+	BlockTag	tag = relation_block_tag(relation);
+	Buffer		buffer;
+	Buffer		next = InvalidBuffer;
 
 	/* as initscan does */
 	if (!RelationUsesLocalBuffers(relation) && blocks > NBuffers / 4)
@@ -259,10 +258,10 @@ scan_table(ExactScanState *state)
 		if (block >= chunk_end)
 			break;
 
-		buffer = read_recent_buffer(relation, (BlockNumber) block,
-									buffer > 0 ? buffer + 1 : InvalidBuffer,
+		buffer = read_recent_buffer(relation, (BlockNumber) block, next,
 									strategy);
-		scan_block(state, buffer);
+		next = near_buffer(&tag, (BlockNumber) block + 1, buffer);
+		scan_block(state, buffer, next);
 		ReleaseBuffer(buffer);
 	}
 	toast_reader_pause(state->reader);

@@ -101,17 +101,17 @@ open_toast(ToastReader *reader)
 static void
 move_to(ToastReader *reader, BlockNumber block, OffsetNumber offset)
 {
-	Buffer		guess = reader->buffer > 0 ? reader->buffer + 1 : InvalidBuffer;
-	const char *next_page;
+	BlockTag	tag = relation_block_tag(reader->toast);
+	Buffer		guess = near_buffer(&tag, block, reader->buffer);
 
 	if (!BufferIsValid(reader->buffer) ||
 		BufferGetBlockNumber(reader->buffer) != block)
 	{
 		toast_reader_pause(reader);
 		reader->buffer = read_recent_buffer(reader->toast, block, guess, NULL);
-		next_page = next_page_hint(reader->buffer);
-		if (next_page != NULL)
-			prefetch_bytes(next_page, BLCKSZ);
+		guess = near_buffer(&tag, block + 1, reader->buffer);
+		if (guess != InvalidBuffer)
+			prefetch_far(BufferGetBlock(guess), BLCKSZ);
 	}
 	reader->offset = offset - 1;
 }

@@ -1,6 +1,6 @@
 /*
  * test_topk.c
- *	  The bounded heap against a sort of everything.
+ *	  The bounded heap and selection against a sort of everything.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +71,39 @@ keeps_the_smallest(void **state)
 	}
 }
 
+/* The same of an array that is there as a whole; all of it stays there */
+static void
+selects_the_smallest(void **state)
+{
+	(void) state;
+	for (size_t n = 0; n <= 200; n += 1 + n / 8)
+	{
+		for (uint64_t keys = 1; keys < 1000000; keys *= 30)
+		{
+			for (size_t k = 0; k <= n; k++)
+			{
+				TopkEntry  *some = malloc((n + 1) * sizeof(TopkEntry));
+				TopkEntry	all[200];
+
+				for (size_t i = 0; i < n; i++)
+				{
+					/* ascending, descending and in no order */
+					all[i].key = k % 3 == 0 ? next_random() % keys
+						: k % 3 == 1 ? i * keys / 200 : (n - i) * keys / 200;
+					all[i].id = i;
+					some[i] = all[i];
+				}
+				topk_select(some, n, k);
+				qsort(all, n, sizeof(TopkEntry), compare_entries);
+				qsort(some, k, sizeof(TopkEntry), compare_entries);
+				qsort(some + k, n - k, sizeof(TopkEntry), compare_entries);
+				assert_memory_equal(some, all, n * sizeof(TopkEntry));
+				free(some);
+			}
+		}
+	}
+}
+
 static void
 keys_order_as_numbers_do(void **state)
 {
@@ -94,6 +127,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_the_smallest),
+		cmocka_unit_test(selects_the_smallest),
 		cmocka_unit_test(keys_order_as_numbers_do),
 	};
 

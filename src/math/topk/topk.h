@@ -1,7 +1,7 @@
 /*
  * topk.h
- *	  The k smallest of a stream of (key, id) entries: a bounded max-heap in a
- *	  flat array.
+ *	  The k smallest of (key, id) entries: of a stream by a bounded max-heap in a
+ *	  flat array, of an array by selection.
  *
  * Entries are ordered by key, then by id, so the result does not depend on the
  * order of arrival.  Pure C; the caller owns the memory.
@@ -71,5 +71,12 @@ extern void topk_add(Topk *topk, TopkEntry entry);
 
 /* Put the entries in ascending order; nothing can be added after that. */
 extern void topk_sort(Topk *topk);
+
+/*
+ * Put the k least of n entries, no two of which are the same, in front, in no
+ * order; O(n) on average (Hoare, Algorithm 65: FIND, CACM 4(7), 1961; partitioned
+ * as by Lomuto).
+ */
+extern void topk_select(TopkEntry *entries, size_t n, size_t k);
 
 #endif							/* VECTOR_MATH_TOPK_H */

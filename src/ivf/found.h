@@ -1,0 +1,85 @@
+/*
+ * found.h
+ *	  What a scan has found in its lists and has not returned yet.
+ *
+ * Lists have thousands of entries, of which a scan wants few: those with the
+ * least bounds.  So only some of these are kept, and what is beyond the cutoff is
+ * forgotten.  Should it be wanted after all, the lists are read again
+ * (found_again), and more are kept then.
+ */
+#ifndef VECTOR_IVF_FOUND_H
+#define VECTOR_IVF_FOUND_H
+
+#include "compat/pg.h"
+
+#include <math.h>
+
+#include "storage/itemptr.h"
+
+#include "index/slot_page.h"
+#include "math/topk/topk.h"
+
+typedef struct IvfFound
+{
+	double		bound;			/* an estimate, or less by a code's error */
+	ItemPointerData tid;
+	SlotId		value;			/* where the index keeps it; NO_SLOT: it does not */
+} IvfFound;
+
+typedef struct FoundSet
+{
+	IvfFound   *rows;			/* in no order */
+	Size		count;
+	Size		room;
+	Size		keep;			/* about so many are left when some are forgotten */
+	Size		least;			/* but not fewer */
+	Size		full;			/* that is when there are so many */
+	TopkEntry  *order;			/* room for as many */
+	double		cutoff;			/* those beyond have been forgotten */
+	double		floor;			/* those up to here had been found before */
+	bool		again;			/* there is a floor */
+} FoundSet;
+
+/* Memory comes from the current context, which must outlive the set. */
+extern void found_init(FoundSet *set);
+
+/* Forget all, and keep about keep rows, or what fits work_mem, but least at least. */
+extern void found_start(FoundSet *set, Size keep, Size least);
+
+/* Before the same lists are read again, for what is beyond the cutoff */
+extern void found_again(FoundSet *set);
+
+/* Room for count further rows, to be added at once; may move the rows */
+extern void found_reserve(FoundSet *set, Size count);
+
+/* Add a row, if its bound (not NaN) is not beyond. */
+static inline void
+found_add(FoundSet *set, double bound, ItemPointerData tid, SlotId value)
+{
+	IvfFound   *row = &set->rows[set->count];
+
+	if (bound > set->cutoff || (set->again && bound <= set->floor))
+		return;
+	row->bound = bound;
+	row->tid = tid;
+	row->value = value;
+	set->count++;
+}
+
+/* May there be more: here, or forgotten? */
+static inline bool
+found_more(const FoundSet *set)
+{
+	return set->count > 0 || set->cutoff < INFINITY;
+}
+
+/*
+ * Take the count rows (at most set->count) with the least bounds out of the set.
+ * They are valid until something is added.
+ */
+extern const IvfFound *found_take(FoundSet *set, Size count);
+
+/* Of rows with the same TID, leave one. */
+extern void found_remove_doubles(FoundSet *set);
+
+#endif							/* VECTOR_IVF_FOUND_H */
