@@ -312,7 +312,7 @@ memory_nodes(GraphStore *store, int level, const GraphId *ids, int count,
 		if (count > 1)
 		{
 			for (Size at = 0; at < bytes; at += 64)
-				__builtin_prefetch((const char *) nodes[i] + at);
+				__builtin_prefetch((const char *) nodes[i] + at, 0, 2);
 		}
 	}
 }

@@ -487,7 +487,7 @@ page_nodes(GraphStore *graph_store, int level, const GraphId *ids, int count,
 		if (count > 1)
 		{
 			for (Size at = 0; at < bytes; at += LINE)
-				__builtin_prefetch(node + at);
+				__builtin_prefetch(node + at, 0, 2);
 		}
 	}
 }

@@ -68,7 +68,7 @@ extra_candidates(int ef, int bits)
 #define MAX_ATTEMPTS	10
 
 /* Values asked for ahead of their turn */
-#define VALUES_AHEAD	6
+#define VALUES_AHEAD	64
 
 /* A candidate whose true distance is at least low, and at most high */
 typedef struct Candidate
@@ -404,7 +404,7 @@ ask_for_value(HnswScan *scan, SlotId id)
 			slot_offset(geometry, id % geometry->per_page);
 
 		for (Size at = 0; at < geometry->slot_size; at += 64)
-			__builtin_prefetch(value + at);
+			__builtin_prefetch(value + at, 0, 2);
 	}
 }
 
