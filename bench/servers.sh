@@ -2,11 +2,15 @@
 # Two servers of one PostgreSQL build, side by side: one with this checkout's
 # extension, one with Debian's pgvector; run a command against them and stop.
 #
-#   bench/servers.sh [-v MAJOR] [-o SOURCE | -n] [-s name=value]... COMMAND...
+#   bench/servers.sh [-v MAJOR] [-o SOURCE | -n] [-p] [-s name=value]... COMMAND...
 #
 # The command finds them in OURS and PEER, connection strings of Unix sockets.
 # -v picks PostgreSQL 17 (default; pgvector 0.8.0) or 18 (pgvector 0.8.7), -s
-# adds a server setting, -o builds another checkout, -n leaves ours out.
+# adds a server setting, -o builds another checkout, -n leaves ours out, -p the other.
+#
+# Shared buffers lie in huge pages where as many can be had: they are reserved
+# while the servers run. (Without, every visit to memory that is not in a cache
+# also waits for the page's address, in a virtual machine twice.)
 #
 # Both run in the root folder that `tools/versions.sh -r MAJOR` sets up once in the
 # cache (needs root), with mounts of their own but this system's processes, so
@@ -16,15 +20,16 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tools/lib.sh"
 
-major=17 ours=$TOP
+major=17 ours=$TOP peer=1
 settings=(shared_buffers=2GB maintenance_work_mem=2GB max_wal_size=16GB checkpoint_timeout=1h
 	autovacuum=off max_parallel_workers=8)
-while getopts v:o:s:n opt; do
+while getopts v:o:s:np opt; do
 	case $opt in
 		v) major=$OPTARG ;;
 		o) ours=$(cd "$OPTARG" && pwd -P) ;;
 		s) settings+=("$OPTARG") ;;
 		n) ours= ;;
+		p) peer= ;;
 		*) exit 2 ;;
 	esac
 done
@@ -73,8 +78,38 @@ start()
 	export "$1=host=$root$host port=5432 user=postgres dbname=postgres"
 }
 
+# reserve_huge_pages BUFFERS: for every server's shared_buffers, until this script
+# ends; all or none. What PostgreSQL shares beside is less than a tenth.
+reserve_huge_pages()
+{
+	local control=/proc/sys/vm/nr_hugepages had memory wanted
+
+	[ -w $control ] || return 0
+	had=$(cat $control)
+	memory=$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+	wanted=$(($(numfmt --from=iec "${1%B}") / 1048576 * 11 / 10 + 64))
+	wanted=$((wanted / 2 * (${#ours} > 0 ? 1 + ${#peer} : 1)))
+	[ $((wanted * 2048)) -lt $((memory * 2 / 3)) ] || {
+		say "no huge pages: buffers take more than half of the memory"
+		return 0
+	}
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	echo $((had + wanted)) >$control
+	if [ "$(cat $control)" -lt $((had + wanted)) ]; then
+		echo "$had" >$control
+		say "no huge pages: the kernel has not got $wanted"
+		return 0
+	fi
+	at_exit "echo $had >$control"
+}
+
 hosts=$(mktemp -d)
 at_exit 'rm -rf "$hosts"'
+for setting in "${settings[@]}"; do
+	[[ $setting != shared_buffers=* ]] || buffers=${setting#*=}
+done
+reserve_huge_pages "$buffers"
 mkdir -p "$root$sources"
 find "$root$sources" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 list_sources "${ours:-$TOP}" | tar -C "${ours:-$TOP}" -cf - -T - | tar -C "$root$sources" -xf -
@@ -82,5 +117,5 @@ if [ -n "$ours" ]; then
 	built=$(in_root "$sources/tools/private-install.sh" -t bench "$bin/pg_config")
 	start OURS "$built"
 fi
-start PEER "$bin"
+[ -z "$peer" ] || start PEER "$bin"
 "$@"

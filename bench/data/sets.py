@@ -91,11 +91,21 @@ def read_hdf5(path):
     return sets
 
 
+def kept(name, rows):
+    """The cache's file of a synthetic set of so many rows, or None."""
+    n, dims = map(int, name.split(":")[1:]) if name.startswith("synthetic:") else (0, 0)
+    return synthetic_path(n, dims) if rows == n and synthetic_path(n, dims).exists() else None
+
+
+def synthetic_path(n, dims):
+    return common.CACHE / f"synthetic-{n}-{dims}.npy"
+
+
 def stored_synthetic(n, dims):
     """synthetic(n, dims, 1), kept in the cache if it takes long to make."""
     if n * dims < 1 << 26:
         return synthetic(n, dims, 1)
-    path = common.CACHE / f"synthetic-{n}-{dims}.npy"
+    path = synthetic_path(n, dims)
     if not path.exists():
         partly = path.with_suffix(".part.npy")
         out = np.lib.format.open_memmap(partly, "w+", np.float32, (n, dims))

@@ -68,16 +68,19 @@ def scale():
     effort = Effort(rounds=5, points=6, targets=(.9, .95, .99))
     large = dict(effort=effort, queries=500, names=LARGE)
 
-    def search(name, n, dims, buffers):
+    def settings(buffers, memory):
+        return (f"shared_buffers={buffers}", f"maintenance_work_mem={memory}", "max_wal_size=4GB")
+
+    def search(name, n, dims, buffers, memory):
         return Stage(name, "search", f"synthetic:{n}:{dims}", options=dict(processes=(CORES,), ks=(10,)),
-                     settings=(f"shared_buffers={buffers}", "maintenance_work_mem=4GB"), **large)
+                     settings=settings(buffers, memory), **large)
     return [
-        search("search-1M-768", 1000000, 768, "7GB"),
-        search("search-1M-1536", 1000000, 1536, "8GB"),
-        search("search-10M-96", 10000000, 96, "9GB"),
+        search("search-1M-768", 1000000, 768, "7GB", "4GB"),
+        search("search-1M-1536", 1000000, 1536, "8GB", "4GB"),
+        search("search-10M-96", 10000000, 96, "9GB", "6GB"),
         Stage("growth-1M", "growth", "synthetic:1000000:768",
               options=dict(sizes=(10000, 100000, 300000, 1000000), names=("ours hnsw", "ours ivfrabitq")),
-              effort=effort, queries=500, settings=("shared_buffers=7GB", "maintenance_work_mem=4GB")),
+              effort=effort, queries=500, settings=settings("7GB", "4GB")),
     ]
 
 

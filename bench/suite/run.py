@@ -131,6 +131,8 @@ def start_stage(arg, stage, path, extra):
     command = [sys.executable, str(HERE / "run.py"), *sys.argv[1:], "--stages", stage.name, "--one-stage", str(path)]
     if not os.environ.get("OURS"):
         options = [word for s in (*stage.settings, *extra) for word in ("-s", s)]
+        if stage.names and not set(stage.names) & set(PGVECTOR):
+            options.append("-p")
         command = [str(HERE.parent / "servers.sh"), "-v", arg.postgres, *options, *command]
     log = path.with_suffix(".log")
     with log.open("w") as out:

@@ -18,6 +18,8 @@ class Worker:
         self.name = name
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
+        # Memory in huge pages, as the servers' is where it can be had.
+        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
         self.process = context.Process(target=serve, args=(name, theirs), daemon=True)
         self.process.start()
         theirs.close()

@@ -60,8 +60,9 @@
 #define KEPT_ROWS		512
 #define KEPT_BATCHES	2
 
-/* A batch without an end */
+/* A batch without an end, of which so many are kept whatever work_mem says */
 #define ALL_ROWS		PG_INT32_MAX
+#define MOST_AT_LEAST	(1024 * 1024)
 
 /* Times that a list is walked anew, where its pages were freed under a scan */
 #define MAX_ATTEMPTS	3
@@ -689,7 +690,7 @@ start_round(IvfScan *scan)
 {
 	found_start(&scan->found,
 				Max(KEPT_ROWS, KEPT_BATCHES * (Size) scan->batch_rows),
-				scan->batch_rows < ALL_ROWS ? scan->batch_rows : KEPT_ROWS);
+				Min(scan->batch_rows, MOST_AT_LEAST));
 	scan->round_over = false;
 	scan->round_rows = 0;
 	scan->round_count = 0;
