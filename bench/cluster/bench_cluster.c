@@ -300,7 +300,7 @@ bench_two_levels(size_t k, size_t dims, size_t n, int hard)
 static void
 bench_kmeans(size_t k, size_t dims, size_t n)
 {
-	float	   *rows = make_rows(n, dims, 0);
+	float	   *rows = path != NULL ? read_rows(path, &n, &dims) : make_rows(n, dims, 0);
 	float	   *centroids = malloc(k * dims * sizeof(float));
 	uint64_t   *sizes = malloc(k * sizeof(*sizes));
 	KmeansParams params = {.k = k, .seed = 1};

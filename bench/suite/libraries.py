@@ -154,7 +154,7 @@ class FaissIvf(Faiss):
 
     def points(self, _):
         return [(p, r) if self.refined else (p,) for p in PROBES if p <= self.ivf.nlist
-                for r in ((2, 4, 8) if self.refined else (0,))]
+                for r in ((2, 4, 8, 16, 32) if self.refined else (0,))]
 
     def set(self, point):
         self.ivf.nprobe = point[0]

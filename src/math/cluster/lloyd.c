@@ -23,6 +23,9 @@
 #define MORE_ITERATIONS 4
 #define MORE_EMPTY		1000
 
+/* Iterations over all rows, after those over a part */
+#define LAST_ITERATIONS	3
+
 /* Rows that are sorted between two ticks' counts */
 #define SORT_ROWS		4096
 
@@ -481,6 +484,18 @@ draw_seeds(Training *t, Clusters *c, Seeding *s)
 			   dims * sizeof(float));
 }
 
+/* Make rows n of themselves (at most all), by ids, which have room. */
+static void
+sample_rows(Training *t, Rows *rows, size_t n, uint32_t *ids)
+{
+	random_sample(&t->random, rows->n, n, ids);
+	if (rows->ids != NULL)
+		for (size_t i = 0; i < n; i++)
+			ids[i] = rows->ids[ids[i]];
+	rows->ids = ids;
+	rows->n = n;
+}
+
 /* k-means++ in rounds, over a sample of the rows */
 static void
 lloyd_seed(Training *t, Clusters *c)
@@ -491,14 +506,8 @@ lloyd_seed(Training *t, Clusters *c)
 	Clusters	sampled = *c;
 	Seeding		s;
 
-	random_sample(&t->random, c->rows.n, n, ids);
-	if (c->rows.ids != NULL)
-		for (size_t i = 0; i < n; i++)
-			ids[i] = c->rows.ids[ids[i]];
-	s.sample = (Rows)
-	{
-		.rows = c->rows.rows, .ids = ids, .n = n, .dims = c->rows.dims
-	};
+	s.sample = c->rows;
+	sample_rows(t, &s.sample, n, ids);
 	s.distance = allocate(host, n, sizeof(*s.distance));
 	s.new_distance = allocate(host, n, sizeof(*s.new_distance));
 	s.new_number = allocate(host, n, sizeof(*s.new_number));
@@ -533,10 +542,38 @@ assign_all(Training *t, Clusters *c, void *arg)
 				  c->distance);
 }
 
+/* Rows of the first iterations: a part of all, or all */
+static size_t
+first_rows(size_t n, size_t k)
+{
+	size_t		part = seed_rows(n, k);
+
+	return part < n / 2 ? part : n;
+}
+
+/* Improve the centroids by a part of the rows; returns the iterations. */
+static int
+iterate_part(Training *t, Clusters *c, size_t n, int iterations, float *memory)
+{
+	Clusters	part;
+	Rows		rows = c->rows;
+	uint32_t   *ids = allocate(t->host, n, sizeof(*ids));
+	KmeansResult result;
+
+	sample_rows(t, &rows, n, ids);
+	clusters_init(&part, t->host, &rows, c->k, c->centroids);
+	result = lloyd_iterate(t, &part, iterations, assign_all, memory);
+	clusters_free(&part, t->host);
+	t->host->release(t->host->arg, ids);
+	return result.iterations;
+}
+
 /* See lloyd.h */
 KmeansResult
 lloyd(Training *t, Clusters *c, int iterations)
 {
+	size_t		n = first_rows(c->rows.n, c->k);
+	int			before = 0;
 	KmeansResult result;
 	float	   *memory;
 
@@ -547,7 +584,22 @@ lloyd(Training *t, Clusters *c, int iterations)
 		lloyd_seed(t, c);
 	memory = allocate(t->host, matrix_floats(t->work->kernels, c->k,
 											 c->rows.dims), sizeof(float));
-	result = lloyd_iterate(t, c, iterations, assign_all, memory);
+	if (n < c->rows.n && iterations > LAST_ITERATIONS)
+	{
+		double		from = t->progress_from;
+		double		to = t->progress_to;
+
+		/* a part's iterations take as much less time */
+		t->progress_to = from + (to - from) / 3;
+		before = iterate_part(t, c, n, iterations - LAST_ITERATIONS, memory);
+		t->progress_from = t->progress_to;
+		t->progress_to = to;
+		result = lloyd_iterate(t, c, LAST_ITERATIONS, assign_all, memory);
+		t->progress_from = from;
+	}
+	else
+		result = lloyd_iterate(t, c, iterations, assign_all, memory);
+	result.iterations += before;
 	t->host->release(t->host->arg, memory);
 	return result;
 }
@@ -570,6 +622,11 @@ lloyd_bytes(const ClusterKernels *kernels, size_t n, size_t dims, size_t k)
 														   sizeof(double)),
 												size_times(k, sizeof(uint32_t) +
 														   sizeof(double))));
+	size_t		part = first_rows(n, k);
 
+	if (part < n)
+		iterating = size_plus(iterating,
+							  size_plus(clusters_bytes(part, k),
+										size_times(part, sizeof(uint32_t))));
 	return seeding > iterating ? seeding : iterating;
 }
