@@ -34,6 +34,11 @@ def run(env, sizes, names=NAMES, target=.95):
         running, lost = measure.gather(list(result), env.peers, setup)
         seen = {name: measure.explore(c, truth, effort, 10, enough=target) for name, c in running.items()}
         points = {name: measure.frontier(seen[name], effort) for name in running}
+        # A large index may not be in the buffers that its build has filled.
+        for name, c in running.items():
+            for point in points[name]:
+                c.set(point)
+                c.run(0, len(queries), 1)
         timed, failed = measure.rounds(running, points, seen, truth, effort, env.cpu)
         for name, c in running.items():
             if name not in failed:

@@ -79,7 +79,7 @@ def scale():
         search("search-1M-1536", 1000000, 1536, "8GB", "4GB"),
         search("search-10M-96", 10000000, 96, "9GB", "6GB"),
         Stage("growth-1M", "growth", "synthetic:1000000:768",
-              options=dict(sizes=(10000, 100000, 300000, 1000000), names=("ours hnsw", "ours ivfrabitq")),
+              options=dict(sizes=(10000, 100000, 300000, 1000000), names=("ours hnsw", "ours ivfrabitq"), target=.99),
               effort=effort, queries=500, settings=settings("7GB", "4GB")),
     ]
 
