@@ -20,9 +20,9 @@
  * - the buffer of a block is looked for in those behind that of the block before,
  *   where it is wherever a table was read in order; ReadRecentBuffer verifies
  *   the guess and saves the look-up;
- * - the page in it is prefetched as a whole while the one before is computed,
- *   and a page's rows are taken in the order of their addresses, that is from
- *   the last to the first.  (300,000 x 384 on an AMD EPYC: 66 ms with
+ * - each block is pinned and its rows are prefetched while the one before is
+ *   computed; a page's rows are taken in the order of their addresses, that is
+ *   from the last to the first.  (300,000 x 384 on an AMD EPYC: 66 ms with
  *   prefetches of tuples' beginnings and guesses of one buffer, 42 so; a
  *   sequential read of as much memory takes 17, but any gap in it, like the one
  *   that every page has, makes it 40.)
@@ -180,9 +180,19 @@ distance_key(ExactScanState *state, TupleDesc desc, HeapTuple tuple)
 	return topk_key(state->distance(vector, state->query));
 }
 
+/* Ask for a page, without its free space if it is filled like another one. */
+static inline void
+ask_for_page(const char *page, Page like)
+{
+	int			rows = Min(((PageHeader) like)->pd_upper, BLCKSZ);
+
+	prefetch_bytes(page, SizeOfPageHeaderData);
+	prefetch_far(page + rows, BLCKSZ - rows);
+}
+
 /*
  * Put what is nearest among the rows of a block into state->topk.  next: the
- * buffer that is likely to come then, or InvalidBuffer.
+ * buffer that comes then, pinned, or InvalidBuffer.
  */
 static void
 scan_block(ExactScanState *state, Buffer buffer, Buffer next)
@@ -194,7 +204,7 @@ scan_block(ExactScanState *state, Buffer buffer, Buffer next)
 	int			count;
 
 	if (BufferIsValid(next))
-		prefetch_far(BufferGetBlock(next), BLCKSZ);
+		ask_for_page(BufferGetBlock(next), BufferGetPage(buffer));
 	count = visible_tuples(relation, state->css.ss.ps.state->es_snapshot,
 						   buffer, offsets);
 
@@ -224,49 +234,71 @@ scan_block(ExactScanState *state, Buffer buffer, Buffer next)
 		ExecClearTuple(state->row_slot);
 }
 
+/* Where a pass over the table stands */
+typedef struct Pass
+{
+	BlockTag	tag;
+	BlockNumber blocks;			/* of the table */
+	BufferAccessStrategy strategy;
+	uint64		next;			/* block to be read next */
+	uint64		end;			/* of the chunk that this process has */
+} Pass;
+
+/* Pin the next block; InvalidBuffer at the end.  before: the one pinned last */
+static Buffer
+read_next(const ExactScanState *state, Pass *pass, Buffer before)
+{
+	BlockNumber block;
+
+	if (pass->next == pass->end && state->shared != NULL)
+	{
+		pass->next = pg_atomic_fetch_add_u64(&state->shared->next_block,
+											 CHUNK_BLOCKS);
+		pass->end = Min(pass->next + CHUNK_BLOCKS, pass->blocks);
+	}
+	if (pass->next >= pass->end)
+		return InvalidBuffer;
+	block = (BlockNumber) pass->next++;
+	return read_recent_buffer(state->css.ss.ss_currentRelation, block,
+							  near_buffer(&pass->tag, block, before),
+							  pass->strategy);
+}
+
 /* Put the nearest rows that come after state->last into state->topk, sorted. */
 static void
 scan_table(ExactScanState *state)
 {
 	Relation	relation = state->css.ss.ss_currentRelation;
-	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
-	BufferAccessStrategy strategy = NULL;
-	uint64		block = 0;
-	uint64		chunk_end = state->shared == NULL ? blocks : 0;
-	BlockTag	tag = relation_block_tag(relation);
-	Buffer		buffer;
-	Buffer		next = InvalidBuffer;
+	Pass		pass = {0};
+	Buffer		next;
+
+	pass.tag = relation_block_tag(relation);
+	pass.blocks = RelationGetNumberOfBlocks(relation);
+	pass.end = state->shared == NULL ? pass.blocks : 0;
 
 	/* as initscan does */
-	if (!RelationUsesLocalBuffers(relation) && blocks > NBuffers / 4)
-		strategy = GetAccessStrategy(BAS_BULKREAD);
+	if (!RelationUsesLocalBuffers(relation) && pass.blocks > NBuffers / 4)
+		pass.strategy = GetAccessStrategy(BAS_BULKREAD);
 	PredicateLockRelation(relation, state->css.ss.ps.state->es_snapshot);
 	pgstat_count_heap_scan(relation);
 
 	topk_init(&state->topk, state->entries, state->topk.capacity);
 	state->complete = true;
-	for (;; block++)
+
+	/* one block ahead, so that its page can be asked for */
+	next = read_next(state, &pass, InvalidBuffer);
+	while (BufferIsValid(next))
 	{
+		Buffer		buffer = next;
+
 		CHECK_FOR_INTERRUPTS();
-
-		if (block == chunk_end && state->shared != NULL)
-		{
-			block = pg_atomic_fetch_add_u64(&state->shared->next_block,
-											CHUNK_BLOCKS);
-			chunk_end = Min(block + CHUNK_BLOCKS, blocks);
-		}
-		if (block >= chunk_end)
-			break;
-
-		buffer = read_recent_buffer(relation, (BlockNumber) block, next,
-									strategy);
-		next = near_buffer(&tag, (BlockNumber) block + 1, buffer);
+		next = read_next(state, &pass, buffer);
 		scan_block(state, buffer, next);
 		ReleaseBuffer(buffer);
 	}
 	toast_reader_pause(state->reader);
-	if (strategy != NULL)
-		FreeAccessStrategy(strategy);
+	if (pass.strategy != NULL)
+		FreeAccessStrategy(pass.strategy);
 
 	topk_sort(&state->topk);
 	state->scanned = true;
