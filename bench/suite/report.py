@@ -36,6 +36,9 @@ def markdown(result, pictures):
                [f"{g['text']} ({g['issue']})", g["goal"], g["where"], g["shown"],
                 "not measured" if g["value"] is None else "met" if g["met"] else f"**not met**, {g['by']:.0%} of the way"]
                for g in result["goals"]])]
+    why = dict.fromkeys((g["text"], g["why"]) for g in result["goals"] if g["why"])
+    if why:
+        out += ["", "What stands in the way, by profile:", "", *(f"- {text}: {reason}" for text, reason in why)]
     for name, stage in result["stages"].items():
         out += ["", f"### {name}", f"{stage['dataset']}, started {stage['started']}, took {stage['seconds']} s; load "
                 f"{stage['load'][0]} before, {stage['load'][1]} after.", ""]
