@@ -237,7 +237,7 @@ ivf_prefetch_centroid(const IvfIndex *index, uint32 list)
 									   (offset + done) / IVF_RAW_FLOATS);
 
 		if (buffer > 0)
-			prefetch_bytes(PageGetContents(unpinned_page(buffer)) + first * sizeof(float),
+			prefetch_bytes(PageGetContents(BufferGetPage(buffer)) + first * sizeof(float),
 						   part * sizeof(float));
 		done += part;
 	}
