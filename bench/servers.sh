@@ -82,15 +82,17 @@ start()
 # ends; all or none. What PostgreSQL shares beside is less than a tenth.
 reserve_huge_pages()
 {
-	local control=/proc/sys/vm/nr_hugepages had memory wanted
+	local control=/proc/sys/vm/nr_hugepages servers=0 had memory wanted
 
 	[ -w $control ] || return 0
 	had=$(cat $control)
 	memory=$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
 	wanted=$(($(numfmt --from=iec "${1%B}") / 1048576 * 11 / 10 + 64))
-	wanted=$((wanted / 2 * (${#ours} > 0 ? 1 + ${#peer} : 1)))
+	[ -z "$ours" ] || servers=$((servers + 1))
+	[ -z "$peer" ] || servers=$((servers + 1))
+	wanted=$((wanted / 2 * servers))
 	[ $((wanted * 2048)) -lt $((memory * 2 / 3)) ] || {
-		say "no huge pages: buffers take more than half of the memory"
+		say "no huge pages: buffers take more than two thirds of the memory"
 		return 0
 	}
 	sync

@@ -34,8 +34,9 @@ class Env:
 
     def stored(self, rows):
         """The rows as a file, for processes of their own."""
-        if sets.kept(self.dataset_name, len(rows)):
-            return sets.kept(self.dataset_name, len(rows))
+        kept = sets.kept(self.dataset_name, len(rows))
+        if kept:
+            return kept
         path = common.CACHE / f"rows-{os.getpid()}.npy"
         np.save(path, rows)
         return path

@@ -49,6 +49,7 @@
 
 #include "hnsw/progress.h"
 #include "types/dense.h"
+#include "types/recent_buffer.h"
 
 /* Keys of what a parallel build shares */
 #define KEY_SHARED		UINT64CONST(0xA500000000000001)
@@ -310,10 +311,7 @@ memory_nodes(GraphStore *store, int level, const GraphId *ids, int count,
 	{
 		nodes[i] = memory_node(memory, level, ids[i]);
 		if (count > 1)
-		{
-			for (Size at = 0; at < bytes; at += 64)
-				__builtin_prefetch((const char *) nodes[i] + at, 0, 2);
-		}
+			prefetch_far((const char *) nodes[i], bytes);
 	}
 }
 

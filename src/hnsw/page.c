@@ -20,6 +20,7 @@
 
 #include "index/buffer_map.h"
 #include "types/dense.h"
+#include "types/recent_buffer.h"
 #include "types/sparse.h"
 
 /* pgvector's indexes begin with these numbers (its documentation of pages) */
@@ -31,9 +32,6 @@
 
 /* How much of a sparsevec is kept in its element where nobody says */
 #define SPARSE_DEFAULT_SIZE	512
-
-/* Bytes of a cache line */
-#define LINE	64
 
 /* ------------------------------------------------------------------------
  * Description
@@ -485,10 +483,7 @@ page_nodes(GraphStore *graph_store, int level, const GraphId *ids, int count,
 
 		nodes[i] = (const GraphNode *) node;
 		if (count > 1)
-		{
-			for (Size at = 0; at < bytes; at += LINE)
-				__builtin_prefetch(node + at, 0, 2);
-		}
+			prefetch_far(node, bytes);
 	}
 }
 

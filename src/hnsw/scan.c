@@ -35,6 +35,7 @@
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
 #include "math/topk/topk.h"
+#include "types/recent_buffer.h"
 
 /*
  * Elements beyond ef whose true distances are looked at: estimates put some in
@@ -68,7 +69,7 @@ extra_candidates(int ef, int bits)
 #define MAX_ATTEMPTS	10
 
 /* Values asked for ahead of their turn */
-#define VALUES_AHEAD	64
+#define VALUES_AHEAD	6
 
 /* A candidate whose true distance is at least low, and at most high */
 typedef struct Candidate
@@ -399,13 +400,9 @@ ask_for_value(HnswScan *scan, SlotId id)
 		: map_guess(scan->store.map, block);
 
 	if (guess > 0)
-	{
-		const char *value = (const char *) BufferGetBlock(guess) +
-			slot_offset(geometry, id % geometry->per_page);
-
-		for (Size at = 0; at < geometry->slot_size; at += 64)
-			__builtin_prefetch(value + at, 0, 2);
-	}
+		prefetch_far((const char *) BufferGetBlock(guess) +
+					 slot_offset(geometry, id % geometry->per_page),
+					 geometry->slot_size);
 }
 
 /* The values of what was taken, as far as hints tell; read from disk ahead */

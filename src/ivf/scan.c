@@ -455,7 +455,7 @@ read_page(IvfScan *scan, Page page, const uint32 *slots, uint32 count,
 	const uint8 *codes = NULL;
 
 	found_reserve(&scan->found, count);
-	if (model->kind == IVF_FLAT)
+	if (model->kind == IVF_FLAT && !scan->constant)
 		codes = ivf_page_codes(scan->index, page, scan->scratch);
 	else if (!scan->constant)
 	{
@@ -472,13 +472,11 @@ read_page(IvfScan *scan, Page page, const uint32 *slots, uint32 count,
 		uint32		slot = slots != NULL ? slots[i] : i;
 		double		estimate = 0;
 
-		if (scan->constant)
-			;
-		else if (codes != NULL)
+		if (codes != NULL)
 			estimate = model->column.distance((const struct varlena *)
 											  (codes + slot * layout->unit_bytes),
 											  scan->value);
-		else
+		else if (!scan->constant)
 			estimate = scan->estimates[scan->filtered ? i : slot];
 		if (unlikely(isnan(estimate)))
 			estimate = INFINITY;
