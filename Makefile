@@ -9,9 +9,9 @@ EXTENSION = vector
 MODULE_big = vector
 DATA = sql/vector--1.0.0.sql
 
-# Every room's sources; the tables under src/math/distance/*/ compile to
-# nothing on processors of another architecture.
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/math/*/*.c src/math/distance/*/*.c)))
+# Every room's sources; kernels of an instruction set compile to nothing on
+# processors of another architecture.
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/math/*/*.c)))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare

@@ -1,6 +1,6 @@
 /*
  * vector.c
- *	  Module entry: settings and the choice of distance kernels.
+ *	  Module entry: settings and the choice of kernels.
  *
  * Loading picks the kernels this processor runs best.  Nothing here needs
  * shared_preload_libraries: the library is loaded by the first statement that
@@ -21,14 +21,14 @@
 
 PG_MODULE_MAGIC;
 
-static int	simd_level = DISTANCE_AUTO;
+static int	simd_level = SIMD_AUTO;
 
 static const struct config_enum_entry simd_options[] = {
-	{"auto", DISTANCE_AUTO, false},
-	{"scalar", DISTANCE_SCALAR, false},
-	{"neon", DISTANCE_NEON, false},
-	{"avx2", DISTANCE_AVX2, false},
-	{"avx512", DISTANCE_AVX512, false},
+	{"auto", SIMD_AUTO, false},
+	{"scalar", SIMD_SCALAR, false},
+	{"neon", SIMD_NEON, false},
+	{"avx2", SIMD_AVX2, false},
+	{"avx512", SIMD_AVX512, false},
 	{NULL, 0, false}
 };
 
@@ -36,7 +36,7 @@ static const struct config_enum_entry simd_options[] = {
 static bool
 check_simd_level(int *newval, void **extra, GucSource source)
 {
-	if (distance_table((DistanceLevel) *newval) != NULL)
+	if (simd_runs((SimdLevel) *newval))
 		return true;
 
 	GUC_check_errdetail("This processor does not support the instruction set.");
@@ -47,12 +47,10 @@ check_simd_level(int *newval, void **extra, GucSource source)
 static void
 assign_simd_level(int newval, void *extra)
 {
-	(void) distance_set_level((DistanceLevel) newval);
-	/* where quantizers need more than the processor has, their next best */
-	if (quantize_set_level((DistanceLevel) newval) != 0)
-		(void) quantize_set_level(DISTANCE_SCALAR);
-	(void) cluster_set_level((DistanceLevel) newval);
-	(void) keys_set_level((DistanceLevel) newval);
+	(void) distance_set_level((SimdLevel) newval);
+	(void) quantize_set_level((SimdLevel) newval);
+	(void) cluster_set_level((SimdLevel) newval);
+	(void) keys_set_level((SimdLevel) newval);
 }
 
 /* The setting shows what "auto" has chosen. */
@@ -69,7 +67,7 @@ _PG_init(void)
 							 "Sets the instruction set of the distance kernels.",
 							 "\"auto\" takes the best one the processor has; the others are for tests.",
 							 &simd_level,
-							 DISTANCE_AUTO, simd_options,
+							 SIMD_AUTO, simd_options,
 							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);

@@ -162,7 +162,7 @@ static size_t only_dims = 0;
 static size_t only_rows = 0;
 static int	large = 0;
 
-static DistanceLevel level;
+static SimdLevel level;
 static double peak;
 
 static int
@@ -377,8 +377,8 @@ run(void)
 int
 main(int argc, char **argv)
 {
-	static const DistanceLevel levels[] = {
-		DISTANCE_AVX512, DISTANCE_AVX2, DISTANCE_NEON, DISTANCE_SCALAR
+	static const SimdLevel levels[] = {
+		SIMD_AVX512, SIMD_AVX2, SIMD_NEON, SIMD_SCALAR
 	};
 	cpu_set_t	set;
 	int			cpu = -1;
@@ -421,7 +421,7 @@ main(int argc, char **argv)
 		if (cluster_set_level(level) != 0)
 			continue;
 		if (*only_level != 0 ? strcmp(only_level, cluster_kernels->name) != 0 :
-			level != DISTANCE_AVX512 && level != DISTANCE_AVX2)
+			level != SIMD_AVX512 && level != SIMD_AVX2)
 			continue;
 		run();
 	}

@@ -77,8 +77,8 @@ typedef enum Place
 
 static const char *const place_names[] = {"L1", "L2", "mem"};
 
-static const DistanceLevel all_levels[] = {
-	DISTANCE_SCALAR, DISTANCE_NEON, DISTANCE_AVX2, DISTANCE_AVX512
+static const SimdLevel all_levels[] = {
+	SIMD_SCALAR, SIMD_NEON, SIMD_AVX2, SIMD_AVX512
 };
 
 #define LEVELS (sizeof(all_levels) / sizeof(all_levels[0]))
@@ -237,9 +237,9 @@ static void
 run_read(const DistanceKernels *k, const Rows *rows)
 {
 #ifdef __x86_64__
-	if (distance_table(DISTANCE_AVX512) != NULL)
+	if (distance_table(SIMD_AVX512) != NULL)
 		run_read_avx512(k, rows);
-	else if (distance_table(DISTANCE_AVX2) != NULL)
+	else if (distance_table(SIMD_AVX2) != NULL)
 		run_read_avx2(k, rows);
 	else
 #endif
@@ -390,7 +390,7 @@ print_results(Place place, size_t n)
 		bool		many = strstr(m->kernel->name, "_many") != NULL;
 		const Method *yardstick = &methods[place == IN_MEMORY ? 0 : 1];
 
-		if (m->kernel->bits != 32 || m->level != distance_table(DISTANCE_AUTO) ||
+		if (m->kernel->bits != 32 || m->level != distance_table(SIMD_AUTO) ||
 			(place == IN_MEMORY ? !many :
 			 strstr(m->kernel->name, "f32_ip") == NULL))
 			continue;

@@ -71,8 +71,8 @@ static const Kind kinds[] = {
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static const DistanceLevel all_levels[] = {
-	DISTANCE_SCALAR, DISTANCE_NEON, DISTANCE_AVX2, DISTANCE_AVX512
+static const SimdLevel all_levels[] = {
+	SIMD_SCALAR, SIMD_NEON, SIMD_AVX2, SIMD_AVX512
 };
 
 #define LEVELS (sizeof(all_levels) / sizeof(all_levels[0]))
@@ -80,7 +80,7 @@ static const DistanceLevel all_levels[] = {
 typedef struct Method
 {
 	const Kind *kind;
-	DistanceLevel level;
+	SimdLevel level;
 	size_t		bytes;			/* of what is read for one vector */
 	double		ns[MAX_ROUNDS];
 } Method;

@@ -8,8 +8,8 @@
 
 #include "math/distance/distance.h"
 
-static DistanceLevel levels[] = {
-	DISTANCE_SCALAR, DISTANCE_NEON, DISTANCE_AVX2, DISTANCE_AVX512
+static SimdLevel levels[] = {
+	SIMD_SCALAR, SIMD_NEON, SIMD_AVX2, SIMD_AVX512
 };
 
 /* One test at every level */

@@ -240,7 +240,7 @@ naive_nearest(const float *row, const float *centroids, size_t k, size_t dims)
 static void
 use_level(void **state)
 {
-	if (cluster_set_level(*(DistanceLevel *) *state) != 0)
+	if (cluster_set_level(*(SimdLevel *) *state) != 0)
 		skip();
 }
 
@@ -621,9 +621,9 @@ test_panel_keeps_level(void **state)
 	centroids = gauss_rows(50, dims, 0, 1);
 	arena_begin();
 	panel = centroid_panel_create(&host, centroids, 50, dims, false);
-	cluster_set_level(DISTANCE_SCALAR);
+	cluster_set_level(SIMD_SCALAR);
 	centroid_panel_nearest(panel, &host, centroids, 50, number, NULL);
-	cluster_set_level(DISTANCE_AUTO);
+	cluster_set_level(SIMD_AUTO);
 	centroid_panel_nearest(panel, &host, centroids, 50, number, NULL);
 	for (uint32_t j = 0; j < 50; j++)
 		assert_int_equal(number[j], j);
@@ -1126,8 +1126,8 @@ test_dispatch(void **state)
 	const ClusterKernels *best = NULL;
 
 	(void) state;
-	assert_ptr_equal(cluster_kernels, cluster_table(DISTANCE_SCALAR));
-	for (DistanceLevel level = DISTANCE_SCALAR; level <= DISTANCE_AVX512;
+	assert_ptr_equal(cluster_kernels, cluster_table(SIMD_SCALAR));
+	for (SimdLevel level = SIMD_SCALAR; level <= SIMD_AVX512;
 		 level++)
 	{
 		const ClusterKernels *table = cluster_table(level);
@@ -1147,8 +1147,8 @@ test_dispatch(void **state)
 		assert_ptr_equal(cluster_kernels, table);
 		best = table;
 	}
-	assert_ptr_equal(cluster_table(DISTANCE_AUTO), best);
-	assert_int_equal(cluster_set_level((DistanceLevel) 99), -1);
+	assert_ptr_equal(cluster_table(SIMD_AUTO), best);
+	assert_int_equal(cluster_set_level((SimdLevel) 99), -1);
 	assert_ptr_equal(cluster_kernels, best);
 }
 

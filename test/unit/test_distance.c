@@ -346,7 +346,7 @@ run_pair(const DistanceKernels *k, Type type, const void *a, const void *b,
 static void
 check_pair(const Context *at, const float *a, const float *b)
 {
-	const DistanceKernels *scalar = distance_table(DISTANCE_SCALAR);
+	const DistanceKernels *scalar = distance_table(SIMD_SCALAR);
 	size_t		n = at->n;
 	void	   *pa = put_values(SLOT_A, at->place, a, n, at->type);
 	void	   *pb = put_values(SLOT_B, at->place, b, n, at->type);
@@ -374,7 +374,7 @@ check_pair(const Context *at, const float *a, const float *b)
 static const DistanceKernels *
 level_under_test(void **state)
 {
-	const DistanceKernels *level = distance_table(*(DistanceLevel *) *state);
+	const DistanceKernels *level = distance_table(*(SimdLevel *) *state);
 
 	if (level == NULL)
 		skip();
@@ -498,7 +498,7 @@ static void
 check_many(const Context *at, const float *q, const float *rows, size_t pad,
 		   size_t count)
 {
-	const DistanceKernels *scalar = distance_table(DISTANCE_SCALAR);
+	const DistanceKernels *scalar = distance_table(SIMD_SCALAR);
 	size_t		n = at->n;
 	size_t		stride = n + pad;
 	size_t		elements = count == 0 ? 0 : (count - 1) * stride + n;
@@ -785,7 +785,7 @@ static void
 check_sparse(const Sparse *a, const Sparse *b, Kind kind)
 {
 	/* Zeros add nothing, so the bound is that of the elements there are */
-	Context		at = {.level = distance_table(DISTANCE_SCALAR), .kind = kind,
+	Context		at = {.level = distance_table(SIMD_SCALAR), .kind = kind,
 					  .n = a->n + b->n};
 	const int32_t *ai = a->index;
 	const int32_t *bi = b->index;
@@ -880,9 +880,9 @@ test_dispatch(void **state)
 	const DistanceKernels *best = NULL;
 
 	(void) state;
-	assert_ptr_equal(distance_kernels, distance_table(DISTANCE_SCALAR));
-	assert_non_null(distance_table(DISTANCE_SCALAR));
-	for (DistanceLevel level = DISTANCE_SCALAR; level <= DISTANCE_AVX512;
+	assert_ptr_equal(distance_kernels, distance_table(SIMD_SCALAR));
+	assert_non_null(distance_table(SIMD_SCALAR));
+	for (SimdLevel level = SIMD_SCALAR; level <= SIMD_AVX512;
 		 level++)
 	{
 		const DistanceKernels *table = distance_table(level);
@@ -899,11 +899,11 @@ test_dispatch(void **state)
 		assert_ptr_equal(distance_kernels, table);
 		best = table;
 	}
-	assert_ptr_equal(distance_table(DISTANCE_AUTO), best);
-	assert_int_equal(distance_set_level((DistanceLevel) 99), -1);
+	assert_ptr_equal(distance_table(SIMD_AUTO), best);
+	assert_int_equal(distance_set_level((SimdLevel) 99), -1);
 	assert_ptr_equal(distance_kernels, best);
-	assert_int_equal(distance_set_level(DISTANCE_SCALAR), 0);
-	assert_int_equal(distance_set_level(DISTANCE_AUTO), 0);
+	assert_int_equal(distance_set_level(SIMD_SCALAR), 0);
+	assert_int_equal(distance_set_level(SIMD_AUTO), 0);
 	assert_ptr_equal(distance_kernels, best);
 }
 
@@ -920,16 +920,17 @@ test_detection(void **state)
 			__builtin_cpu_supports("avx512bw") &&
 			__builtin_cpu_supports("avx512dq") &&
 			__builtin_cpu_supports("avx512vl") &&
-			__builtin_cpu_supports("avx512vpopcntdq");
+			__builtin_cpu_supports("avx512vpopcntdq") &&
+			__builtin_cpu_supports("avx512vnni");
 
-		assert_int_equal(distance_table(DISTANCE_AVX2) != NULL, avx2);
-		assert_int_equal(distance_table(DISTANCE_AVX512) != NULL, avx512);
-		assert_null(distance_table(DISTANCE_NEON));
+		assert_int_equal(distance_table(SIMD_AVX2) != NULL, avx2);
+		assert_int_equal(distance_table(SIMD_AVX512) != NULL, avx512);
+		assert_null(distance_table(SIMD_NEON));
 	}
 #elif defined(__aarch64__)
-	assert_non_null(distance_table(DISTANCE_NEON));
-	assert_null(distance_table(DISTANCE_AVX2));
-	assert_null(distance_table(DISTANCE_AVX512));
+	assert_non_null(distance_table(SIMD_NEON));
+	assert_null(distance_table(SIMD_AVX2));
+	assert_null(distance_table(SIMD_AVX512));
 #else
 	skip();
 #endif

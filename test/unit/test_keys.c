@@ -71,7 +71,7 @@ make_keys(int width, size_t count)
 static void
 tests_agree(void **state)
 {
-	const KeyKernels *table = keys_table(*(DistanceLevel *) *state);
+	const KeyKernels *table = keys_table(*(SimdLevel *) *state);
 
 	if (table == NULL)
 		skip();
@@ -127,7 +127,7 @@ tests_agree(void **state)
 static void
 packs_bits(void **state)
 {
-	const KeyKernels *table = keys_table(*(DistanceLevel *) *state);
+	const KeyKernels *table = keys_table(*(SimdLevel *) *state);
 
 	if (table == NULL)
 		skip();
@@ -155,9 +155,9 @@ static void
 levels_are_set(void **state)
 {
 	(void) state;
-	assert_ptr_equal(key_kernels, keys_table(DISTANCE_SCALAR));
-	assert_int_equal(keys_set_level(DISTANCE_AUTO), 0);
-	assert_ptr_equal(key_kernels, keys_table(DISTANCE_AUTO));
+	assert_ptr_equal(key_kernels, keys_table(SIMD_SCALAR));
+	assert_int_equal(keys_set_level(SIMD_AUTO), 0);
+	assert_ptr_equal(key_kernels, keys_table(SIMD_AUTO));
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		assert_int_equal(keys_set_level(levels[i]), keys_table(levels[i]) == NULL ? -1 : 0);
 }

@@ -407,7 +407,7 @@ check_code(const PqShape *shape, const float *codebooks, const float *row,
 static void
 test_encode(void **state)
 {
-	DistanceLevel level = *(DistanceLevel *) *state;
+	SimdLevel level = *(SimdLevel *) *state;
 	static const size_t counts[] = {0, 1, 2, 15, 16, 17, 37};
 
 	if (quantize_table(level) == NULL)
@@ -435,7 +435,7 @@ test_encode(void **state)
 						codebooks[(j * pq_centroids(&shape) + c) *
 								  shape.part + i] = 0;
 
-			assert_int_equal(quantize_set_level(DISTANCE_SCALAR), 0);
+			assert_int_equal(quantize_set_level(SIMD_SCALAR), 0);
 			scalar_codes = encode_all(&shape, codebooks, rows, n);
 			assert_int_equal(quantize_set_level(level), 0);
 			codes = encode_all(&shape, codebooks, rows, n);
@@ -459,7 +459,7 @@ test_encode(void **state)
 static void
 test_encode_extremes(void **state)
 {
-	DistanceLevel level = *(DistanceLevel *) *state;
+	SimdLevel level = *(SimdLevel *) *state;
 	static const float values[] = {
 		0, -0.0f, 1, 3e38f, -3e38f, 1e-40f, INFINITY, -INFINITY, NAN
 	};
@@ -482,7 +482,7 @@ test_encode_extremes(void **state)
 		for (size_t i = 0; i < pq_codebook_floats(&shape); i++)
 			codebooks[i] = kind == 0 ? 5 : kind == 1 ? (float) (i / 4 % 8) :
 				values[random_bits() % ARRAY_LENGTH(values)];
-		assert_int_equal(quantize_set_level(DISTANCE_SCALAR), 0);
+		assert_int_equal(quantize_set_level(SIMD_SCALAR), 0);
 		scalar_codes = encode_all(&shape, codebooks, rows, n);
 		assert_int_equal(quantize_set_level(level), 0);
 		codes = encode_all(&shape, codebooks, rows, n);
@@ -509,9 +509,9 @@ test_encode_extremes(void **state)
 static void
 test_kernels(void **state)
 {
-	DistanceLevel level = *(DistanceLevel *) *state;
+	SimdLevel level = *(SimdLevel *) *state;
 	const QuantizeKernels *kernels = quantize_table(level);
-	const QuantizeKernels *scalar = quantize_table(DISTANCE_SCALAR);
+	const QuantizeKernels *scalar = quantize_table(SIMD_SCALAR);
 
 	if (kernels == NULL)
 		skip();
@@ -563,7 +563,7 @@ test_kernels(void **state)
 static void
 test_estimates(void **state)
 {
-	DistanceLevel level = *(DistanceLevel *) *state;
+	SimdLevel level = *(SimdLevel *) *state;
 
 	if (quantize_table(level) == NULL)
 		skip();

@@ -7,7 +7,7 @@
  */
 #include "tables.h"
 
-#ifdef CLUSTER_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 
@@ -25,43 +25,15 @@ typedef __m256i Ints;
 typedef __m256 Mask;
 
 INLINE Vec
-vec_set(float x)
-{
-	return _mm256_set1_ps(x);
-}
-
-INLINE Vec
 vec_mul(Vec a, Vec b)
 {
 	return _mm256_mul_ps(a, b);
 }
 
 INLINE Vec
-vec_max(Vec a, Vec b)
-{
-	return _mm256_max_ps(a, b);
-}
-
-INLINE Vec
-vec_min(Vec a, Vec b)
-{
-	return _mm256_min_ps(a, b);
-}
-
-INLINE Vec
 vec_fma(Vec a, Vec b, Vec c)
 {
 	return _mm256_fmadd_ps(a, b, c);
-}
-
-INLINE float
-vec_sum(Vec v)
-{
-	__m128		sum = _mm_add_ps(_mm256_castps256_ps128(v),
-								 _mm256_extractf128_ps(v, 1));
-
-	sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-	return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
 }
 
 INLINE Ints
@@ -82,23 +54,10 @@ ints_add(Ints a, Ints b)
 	return _mm256_add_epi32(a, b);
 }
 
-/* All bits of the lanes before left */
-INLINE __m256i
-first_lanes(size_t left)
-{
-	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int) left), ints_lanes());
-}
-
-INLINE Vec
-vec_load_part_f32(const float *p, size_t left)
-{
-	return _mm256_maskload_ps(p, first_lanes(left));
-}
-
 INLINE void
 vec_store_part_f32(float *p, Vec v, size_t left)
 {
-	_mm256_maskstore_ps(p, first_lanes(left), v);
+	_mm256_maskstore_ps(p, lanes_before(left), v);
 }
 
 INLINE Mask
@@ -154,4 +113,4 @@ wide_accumulate(double *sum, Vec v, double scale)
 
 const ClusterKernels cluster_avx2 = CLUSTER_TABLE("avx2");
 
-#endif							/* CLUSTER_BUILD_X86 */
+#endif							/* SIMD_X86 */

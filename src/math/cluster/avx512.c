@@ -7,7 +7,7 @@
  */
 #include "tables.h"
 
-#ifdef CLUSTER_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 
@@ -25,27 +25,9 @@ typedef __m512i Ints;
 typedef __mmask16 Mask;
 
 INLINE Vec
-vec_set(float x)
-{
-	return _mm512_set1_ps(x);
-}
-
-INLINE Vec
 vec_mul(Vec a, Vec b)
 {
 	return _mm512_mul_ps(a, b);
-}
-
-INLINE Vec
-vec_max(Vec a, Vec b)
-{
-	return _mm512_max_ps(a, b);
-}
-
-INLINE Vec
-vec_min(Vec a, Vec b)
-{
-	return _mm512_min_ps(a, b);
 }
 
 INLINE Vec
@@ -54,22 +36,10 @@ vec_fma(Vec a, Vec b, Vec c)
 	return _mm512_fmadd_ps(a, b, c);
 }
 
-INLINE float
-vec_sum(Vec v)
-{
-	return _mm512_reduce_add_ps(v);
-}
-
-INLINE Vec
-vec_load_part_f32(const float *p, size_t left)
-{
-	return _mm512_maskz_loadu_ps((__mmask16) ((1u << left) - 1), p);
-}
-
 INLINE void
 vec_store_part_f32(float *p, Vec v, size_t left)
 {
-	_mm512_mask_storeu_ps(p, (__mmask16) ((1u << left) - 1), v);
+	_mm512_mask_storeu_ps(p, lanes_before(left), v);
 }
 
 INLINE Ints
@@ -135,4 +105,4 @@ wide_accumulate(double *sum, Vec v, double scale)
 
 const ClusterKernels cluster_avx512 = CLUSTER_TABLE("avx512");
 
-#endif							/* CLUSTER_BUILD_X86 */
+#endif							/* SIMD_X86 */

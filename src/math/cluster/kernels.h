@@ -96,16 +96,13 @@ typedef struct ClusterKernels
 /* The table in use; points to the scalar one until cluster_set_level. */
 extern const ClusterKernels *cluster_kernels;
 
-/*
- * The table of a level, or NULL where this build or this processor cannot run
- * it.  DISTANCE_AUTO never gives NULL.
- */
-extern const ClusterKernels *cluster_table(DistanceLevel level);
+/* The table of a level, or NULL; see simd_choose. */
+extern const ClusterKernels *cluster_table(SimdLevel level);
 
 /*
  * Put a level's table in use; returns 0, or -1 (and changes nothing).  Panels
  * made before keep theirs.
  */
-extern int	cluster_set_level(DistanceLevel level);
+extern int	cluster_set_level(SimdLevel level);
 
 #endif							/* VECTOR_MATH_CLUSTER_KERNELS_H */

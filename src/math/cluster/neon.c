@@ -7,7 +7,7 @@
  */
 #include "tables.h"
 
-#ifdef CLUSTER_BUILD_NEON
+#ifdef SIMD_ARM
 
 #include <arm_neon.h>
 
@@ -23,12 +23,6 @@
 
 typedef uint32x4_t Ints;
 typedef uint32x4_t Mask;
-
-INLINE Vec
-vec_set(float x)
-{
-	return vdupq_n_f32(x);
-}
 
 INLINE Vec
 vec_mul(Vec a, Vec b)
@@ -53,21 +47,6 @@ INLINE Vec
 vec_fma(Vec a, Vec b, Vec c)
 {
 	return vfmaq_f32(c, a, b);
-}
-
-INLINE float
-vec_sum(Vec v)
-{
-	return vaddvq_f32(v);
-}
-
-INLINE Vec
-vec_load_part_f32(const float *p, size_t left)
-{
-	float		lanes[LANES] = {0};
-
-	__builtin_memcpy(lanes, p, left * sizeof(float));
-	return vld1q_f32(lanes);
 }
 
 INLINE void
@@ -140,4 +119,4 @@ wide_accumulate(double *sum, Vec v, double scale)
 
 const ClusterKernels cluster_neon = CLUSTER_TABLE("neon");
 
-#endif							/* CLUSTER_BUILD_NEON */
+#endif							/* SIMD_ARM */

@@ -10,12 +10,6 @@
 
 #include "kernels.h"
 
-#if defined(__x86_64__)
-#define CLUSTER_BUILD_X86
-#elif defined(__aarch64__) && !defined(__AARCH64EB__)
-#define CLUSTER_BUILD_NEON
-#endif
-
 /* TILE_ROWS, BLOCK and CACHE_BYTES are the including file's */
 #define CLUSTER_TABLE(table_name) \
 { \
@@ -31,12 +25,12 @@
 
 extern const ClusterKernels cluster_scalar;
 
-#ifdef CLUSTER_BUILD_X86
+#ifdef SIMD_X86
 extern const ClusterKernels cluster_avx2;
 extern const ClusterKernels cluster_avx512;
 #endif
 
-#ifdef CLUSTER_BUILD_NEON
+#ifdef SIMD_ARM
 extern const ClusterKernels cluster_neon;
 #endif
 

@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../simd/level.h"
+
 /* IEEE 754 binary16, as bits */
 typedef uint16_t half;
 
@@ -92,28 +94,14 @@ typedef struct DistanceKernels
 	void		(*f32_to_f16) (const float *src, half *dst, size_t n);
 } DistanceKernels;
 
-/* Instruction sets in ascending order of preference within an architecture */
-typedef enum DistanceLevel
-{
-	DISTANCE_AUTO = 0,			/* the best this processor runs */
-	DISTANCE_SCALAR,
-	DISTANCE_NEON,
-	DISTANCE_AVX2,				/* needs AVX2, FMA, F16C */
-	DISTANCE_AVX512				/* needs AVX-512 F, BW, DQ, VL, VPOPCNTDQ */
-} DistanceLevel;
-
 /* The table in use; points to the scalar one until distance_set_level. */
 extern const DistanceKernels *distance_kernels;
 
-/*
- * The table of a level, or NULL where this build or this processor (or the
- * operating system, which must save the wide registers) cannot run it.
- * DISTANCE_AUTO never gives NULL.
- */
-extern const DistanceKernels *distance_table(DistanceLevel level);
+/* The table of a level, or NULL; see simd_choose. */
+extern const DistanceKernels *distance_table(SimdLevel level);
 
 /* Put a level's table in use; returns 0, or -1 (and changes nothing). */
-extern int	distance_set_level(DistanceLevel level);
+extern int	distance_set_level(SimdLevel level);
 
 /* Single values, in software; the specification of f16_to_f32, f32_to_f16 */
 extern float half_to_float(half h);

@@ -11,12 +11,6 @@
 
 #include "distance.h"
 
-#if defined(__x86_64__)
-#define DISTANCE_BUILD_X86
-#elif defined(__aarch64__) && !defined(__AARCH64EB__)
-#define DISTANCE_BUILD_NEON
-#endif
-
 /*
  * The initializer of a table, in a file whose static functions have the names
  * of the table's members.
@@ -50,12 +44,12 @@
 
 extern const DistanceKernels distance_scalar;
 
-#ifdef DISTANCE_BUILD_X86
+#ifdef SIMD_X86
 extern const DistanceKernels distance_avx2;
 extern const DistanceKernels distance_avx512;
 #endif
 
-#ifdef DISTANCE_BUILD_NEON
+#ifdef SIMD_ARM
 extern const DistanceKernels distance_neon;
 #endif
 

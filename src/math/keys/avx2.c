@@ -4,7 +4,7 @@
  */
 #include "tables.h"
 
-#ifdef KEYS_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 #include <string.h>
@@ -33,4 +33,4 @@ pack(const uint8_t *bytes, size_t count, uint8_t *bits)
 
 const KeyKernels keys_avx2 = KEYS_TABLE("avx2");
 
-#endif							/* KEYS_BUILD_X86 */
+#endif							/* SIMD_X86 */

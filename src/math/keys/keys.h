@@ -46,13 +46,10 @@ typedef struct KeyKernels
 /* The table in use; points to the scalar one until keys_set_level. */
 extern const KeyKernels *key_kernels;
 
-/*
- * The table of a level, or NULL where this build or this processor cannot run
- * it.  DISTANCE_AUTO never gives NULL.
- */
-extern const KeyKernels *keys_table(DistanceLevel level);
+/* The table of a level, or NULL; see simd_choose. */
+extern const KeyKernels *keys_table(SimdLevel level);
 
 /* Put a level's table in use; returns 0, or -1 (and changes nothing). */
-extern int	keys_set_level(DistanceLevel level);
+extern int	keys_set_level(SimdLevel level);
 
 #endif							/* VECTOR_MATH_KEYS_H */

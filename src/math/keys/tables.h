@@ -11,10 +11,6 @@
 
 #include "keys.h"
 
-#if defined(__x86_64__)
-#define KEYS_BUILD_X86
-#endif
-
 /* The initializer of a table, in a file that has included loops.h */
 #define KEYS_TABLE(table_name) \
 { \
@@ -26,7 +22,7 @@
 
 extern const KeyKernels keys_scalar;
 
-#ifdef KEYS_BUILD_X86
+#ifdef SIMD_X86
 extern const KeyKernels keys_avx2;
 extern const KeyKernels keys_avx512;
 #endif

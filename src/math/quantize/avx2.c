@@ -7,7 +7,7 @@
  */
 #include "tables.h"
 
-#ifdef QUANTIZE_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 
@@ -24,12 +24,6 @@ typedef __m256i Narrow;			/* int16 */
 typedef __m256i Words;
 
 INLINE Vec
-vec_set(float x)
-{
-	return _mm256_set1_ps(x);
-}
-
-INLINE Vec
 vec_mul(Vec a, Vec b)
 {
 	return _mm256_mul_ps(a, b);
@@ -39,18 +33,6 @@ INLINE float
 vec_product(float a, float b)
 {
 	return a * b;
-}
-
-INLINE Vec
-vec_max(Vec a, Vec b)
-{
-	return _mm256_max_ps(a, b);
-}
-
-INLINE Vec
-vec_min(Vec a, Vec b)
-{
-	return _mm256_min_ps(a, b);
 }
 
 INLINE Vec
@@ -275,4 +257,4 @@ words_store(uint16_t *out, Words both, Words odd)
 
 const QuantizeKernels quantize_avx2 = QUANTIZE_TABLE("avx2");
 
-#endif							/* QUANTIZE_BUILD_X86 */
+#endif							/* SIMD_X86 */

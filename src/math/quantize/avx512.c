@@ -6,7 +6,7 @@
  */
 #include "tables.h"
 
-#ifdef QUANTIZE_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 
@@ -21,12 +21,6 @@ typedef __m512i Bytes;
 typedef __m512i Sums;
 typedef __m512i Narrow;
 typedef __m512i Words;
-
-INLINE Vec
-vec_set(float x)
-{
-	return _mm512_set1_ps(x);
-}
 
 /* The empty instruction hides the product from a fusing compiler */
 INLINE Vec
@@ -45,18 +39,6 @@ vec_product(float a, float b)
 
 	__asm__("" : "+v" (c));
 	return c;
-}
-
-INLINE Vec
-vec_max(Vec a, Vec b)
-{
-	return _mm512_max_ps(a, b);
-}
-
-INLINE Vec
-vec_min(Vec a, Vec b)
-{
-	return _mm512_min_ps(a, b);
 }
 
 INLINE Vec
@@ -264,4 +246,4 @@ words_store(uint16_t *out, Words both, Words odd)
 
 const QuantizeKernels quantize_avx512 = QUANTIZE_TABLE("avx512");
 
-#endif							/* QUANTIZE_BUILD_X86 */
+#endif							/* SIMD_X86 */

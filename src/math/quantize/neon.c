@@ -7,7 +7,7 @@
  */
 #include "tables.h"
 
-#ifdef QUANTIZE_BUILD_NEON
+#ifdef SIMD_ARM
 
 #include <arm_neon.h>
 
@@ -28,12 +28,6 @@ typedef struct Sums
 	int32x4_t	low;
 	int32x4_t	high;
 } Sums;
-
-INLINE Vec
-vec_set(float x)
-{
-	return vdupq_n_f32(x);
-}
 
 /* The empty instruction hides the product from a fusing compiler */
 INLINE Vec
@@ -265,4 +259,4 @@ words_store(uint16_t *out, Words both, Words odd)
 
 const QuantizeKernels quantize_neon = QUANTIZE_TABLE("neon");
 
-#endif							/* QUANTIZE_BUILD_NEON */
+#endif							/* SIMD_ARM */

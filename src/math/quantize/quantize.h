@@ -122,14 +122,10 @@ typedef struct QuantizeKernels
 /* The table in use; points to the scalar one until quantize_set_level. */
 extern const QuantizeKernels *quantize_kernels;
 
-/*
- * The table of a level, or NULL where this build or this processor cannot run
- * it.  DISTANCE_AUTO never gives NULL.  DISTANCE_AVX512 needs VNNI too, which
- * every processor has that runs the AVX-512 distance kernels.
- */
-extern const QuantizeKernels *quantize_table(DistanceLevel level);
+/* The table of a level, or NULL; see simd_choose. */
+extern const QuantizeKernels *quantize_table(SimdLevel level);
 
 /* Put a level's table in use; returns 0, or -1 (and changes nothing). */
-extern int	quantize_set_level(DistanceLevel level);
+extern int	quantize_set_level(SimdLevel level);
 
 #endif							/* VECTOR_MATH_QUANTIZE_H */

@@ -10,12 +10,6 @@
 
 #include "quantize.h"
 
-#if defined(__x86_64__)
-#define QUANTIZE_BUILD_X86
-#elif defined(__aarch64__) && !defined(__AARCH64EB__)
-#define QUANTIZE_BUILD_NEON
-#endif
-
 /* Rounds of a rotation, each with its own signs */
 #define ROUNDS			4
 
@@ -128,12 +122,12 @@ fits_better(float ur, float uu, float best_ur, float best_uu)
 
 extern const QuantizeKernels quantize_scalar;
 
-#ifdef QUANTIZE_BUILD_X86
+#ifdef SIMD_X86
 extern const QuantizeKernels quantize_avx2;
 extern const QuantizeKernels quantize_avx512;
 #endif
 
-#ifdef QUANTIZE_BUILD_NEON
+#ifdef SIMD_ARM
 extern const QuantizeKernels quantize_neon;
 #endif
 

@@ -50,4 +50,42 @@ vec_store_f32(float *p, Vec v)
 	_mm512_storeu_ps(p, v);
 }
 
+INLINE Vec
+vec_set(float x)
+{
+	return _mm512_set1_ps(x);
+}
+
+INLINE Vec
+vec_max(Vec a, Vec b)
+{
+	return _mm512_max_ps(a, b);
+}
+
+INLINE Vec
+vec_min(Vec a, Vec b)
+{
+	return _mm512_min_ps(a, b);
+}
+
+INLINE float
+vec_sum(Vec v)
+{
+	return _mm512_reduce_add_ps(v);
+}
+
+/* The bits of the lanes before lane left */
+INLINE __mmask16
+lanes_before(size_t left)
+{
+	return (__mmask16) ((1u << left) - 1);
+}
+
+/* The first left < LANES elements, and zeros */
+INLINE Vec
+vec_load_part_f32(const float *p, size_t left)
+{
+	return _mm512_maskz_loadu_ps(lanes_before(left), p);
+}
+
 #endif							/* VECTOR_MATH_SIMD_VEC_AVX512_H */

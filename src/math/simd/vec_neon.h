@@ -50,4 +50,27 @@ vec_store_f32(float *p, Vec v)
 	vst1q_f32(p, v);
 }
 
+INLINE Vec
+vec_set(float x)
+{
+	return vdupq_n_f32(x);
+}
+
+INLINE float
+vec_sum(Vec v)
+{
+	return vaddvq_f32(v);
+}
+
+/* The first left < LANES elements, and zeros */
+INLINE Vec
+vec_load_part_f32(const float *p, size_t left)
+{
+	float		part[LANES] = {0};
+
+	for (size_t i = 0; i < left; i++)
+		part[i] = p[i];
+	return vld1q_f32(part);
+}
+
 #endif							/* VECTOR_MATH_SIMD_VEC_NEON_H */

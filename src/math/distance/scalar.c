@@ -8,7 +8,7 @@
  *
  * Half precision arrays have the same loops, behind half_to_float.
  */
-#include "../tables.h"
+#include "tables.h"
 
 #include <math.h>
 #include <string.h>

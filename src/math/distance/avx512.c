@@ -10,9 +10,9 @@
  * is float32 sums; VNNI multiplies integers, which no type here holds.
  * Widening with VCVTPH2PS costs one instruction a vector and is exact.
  */
-#include "../tables.h"
+#include "tables.h"
 
-#ifdef DISTANCE_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 
@@ -41,34 +41,16 @@ vec_fma(Vec a, Vec b, Vec c)
 	return _mm512_fmadd_ps(a, b, c);
 }
 
-INLINE float
-vec_sum(Vec v)
-{
-	return _mm512_reduce_add_ps(v);
-}
-
 INLINE Vec
 vec_load_f16(const half *p)
 {
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) p));
 }
 
-INLINE __mmask16
-first_lanes(size_t left)
-{
-	return (__mmask16) ((1u << left) - 1);
-}
-
-INLINE Vec
-vec_load_part_f32(const float *p, size_t left)
-{
-	return _mm512_maskz_loadu_ps(first_lanes(left), p);
-}
-
 INLINE Vec
 vec_load_part_f16(const half *p, size_t left)
 {
-	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(left), p));
+	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes_before(left), p));
 }
 
 INLINE void
@@ -165,8 +147,8 @@ counts_total(Counts sum)
 	return (uint64_t) _mm512_reduce_add_epi64(sum);
 }
 
-#include "../loops.h"
+#include "loops.h"
 
 const DistanceKernels distance_avx512 = DISTANCE_TABLE("avx512");
 
-#endif							/* DISTANCE_BUILD_X86 */
+#endif							/* SIMD_X86 */

@@ -7,9 +7,9 @@
  * half precision arithmetic (ARMv8.2) is not, and would round each sum to 11
  * bits.  There are no masked loads: a tail is copied, element by element.
  */
-#include "../tables.h"
+#include "tables.h"
 
-#ifdef DISTANCE_BUILD_NEON
+#ifdef SIMD_ARM
 
 #include <arm_neon.h>
 
@@ -38,26 +38,10 @@ vec_fma(Vec a, Vec b, Vec c)
 	return vfmaq_f32(c, a, b);
 }
 
-INLINE float
-vec_sum(Vec v)
-{
-	return vaddvq_f32(v);
-}
-
 INLINE Vec
 vec_load_f16(const half *p)
 {
 	return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
-}
-
-INLINE Vec
-vec_load_part_f32(const float *p, size_t left)
-{
-	float		part[LANES] = {0};
-
-	for (size_t i = 0; i < left; i++)
-		part[i] = p[i];
-	return vld1q_f32(part);
 }
 
 INLINE Vec
@@ -167,8 +151,8 @@ counts_total(Counts sum)
 	return vaddvq_u64(sum);
 }
 
-#include "../loops.h"
+#include "loops.h"
 
 const DistanceKernels distance_neon = DISTANCE_TABLE("neon");
 
-#endif							/* DISTANCE_BUILD_NEON */
+#endif							/* SIMD_ARM */

@@ -6,9 +6,9 @@
  * VMASKMOV, which does not touch what its mask leaves out; it masks 32-bit
  * units only, so the odd half or the last bytes are put in by hand.
  */
-#include "../tables.h"
+#include "tables.h"
 
-#ifdef DISTANCE_BUILD_X86
+#ifdef SIMD_X86
 
 #include <immintrin.h>
 #include <string.h>
@@ -38,41 +38,18 @@ vec_fma(Vec a, Vec b, Vec c)
 	return _mm256_fmadd_ps(a, b, c);
 }
 
-INLINE float
-vec_sum(Vec v)
-{
-	__m128		sum = _mm_add_ps(_mm256_castps256_ps128(v),
-								 _mm256_extractf128_ps(v, 1));
-
-	sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-	return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
-}
-
 INLINE Vec
 vec_load_f16(const half *p)
 {
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
 }
 
-/* All ones in the 32-bit lanes before lane left, or in that lane only */
-INLINE __m256i
-lanes_before(size_t left)
-{
-	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int) left),
-							  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
+/* All ones in the 32-bit lane left only */
 INLINE __m256i
 lane_at(size_t left)
 {
 	return _mm256_cmpeq_epi32(_mm256_set1_epi32((int) left),
 							  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
-INLINE Vec
-vec_load_part_f32(const float *p, size_t left)
-{
-	return _mm256_maskload_ps(p, lanes_before(left));
 }
 
 INLINE Bits
@@ -214,8 +191,8 @@ counts_total(Counts sum)
 		(uint64_t) _mm_extract_epi64(two, 1);
 }
 
-#include "../loops.h"
+#include "loops.h"
 
 const DistanceKernels distance_avx2 = DISTANCE_TABLE("avx2");
 
-#endif							/* DISTANCE_BUILD_X86 */
+#endif							/* SIMD_X86 */
