@@ -7,7 +7,7 @@
 
 EXTENSION = vector
 MODULE_big = vector
-DATA = sql/vector--1.0.0.sql
+DATA = sql/vector--1.1.0.sql sql/vector--1.0.0--1.1.0.sql
 
 # Every room's sources; kernels of an instruction set compile to nothing on
 # processors of another architecture.

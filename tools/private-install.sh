@@ -113,8 +113,14 @@ build()
 		make -s PG_CONFIG="$private" clean || return
 		printf '%s\n' "$flags" >"$home/flags.stamp"
 	fi
-	make -s -j"$(nproc)" PG_CONFIG="$private" COPT="$copt" all &&
-		make -s PG_CONFIG="$private" COPT="$copt" install
+	make -s -j"$(nproc)" PG_CONFIG="$private" COPT="$copt" all || return
+	# No script of a version that the sources no longer have; those of earlier
+	# versions, so that tests can update from them.
+	rm -f "$tree$sharedir"/extension/vector--*.sql
+	make -s PG_CONFIG="$private" COPT="$copt" install || return
+	if [ -d test/upgrade ]; then
+		install -m 644 test/upgrade/vector--*.sql "$tree$sharedir/extension/"
+	fi
 }
 log_run "$home/build.log" build || exit 1
 

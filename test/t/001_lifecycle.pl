@@ -26,7 +26,7 @@ my @as_tenant = (extra_params => [ '-U', 'tenant' ]);
 $primary->safe_psql('app', 'CREATE EXTENSION vector', @as_tenant);
 is( $primary->safe_psql('app',
 		q{SELECT extowner::regrole, extversion FROM pg_extension WHERE extname = 'vector'}),
-	'tenant|1.0.0',
+	'tenant|1.1.0',
 	'the owner of a database creates the extension');
 
 $primary->safe_psql(
