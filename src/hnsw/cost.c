@@ -98,7 +98,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	index = index_open(info->indexoid, NoLock);
 	m = hnsw_options(index)->m;
 	ef = hnsw_scan_ef(index);
-	dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	dims = index_declared_dims(index);
 	index_close(index, NoLock);
 
 	conditions = index_path_filters(root, path, &filters, selectivity, &bounded);

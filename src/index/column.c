@@ -7,6 +7,8 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
 #include "utils/varbit.h"
 
 #include "math/distance/distance.h"
@@ -73,6 +75,29 @@ static const MetricEntry metrics[] = {
 	{jaccard_distance_value, COLUMN_BIT, false, METRIC_JACCARD, jaccard_distance_value},
 };
 
+/*
+ * The type of an index's first column, and its modifier.  A column of a domain
+ * has no modifier of its own: it is that of the type which the domain is over,
+ * through as many domains as there are.
+ */
+static Oid
+base_type(Relation index, int32 *typmod)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(index), 0);
+
+	*typmod = attribute->atttypmod;
+	return getBaseTypeAndTypmod(attribute->atttypid, typmod);
+}
+
+int
+index_declared_dims(Relation index)
+{
+	int32		typmod;
+
+	base_type(index, &typmod);
+	return typmod;
+}
+
 IndexColumn
 index_column(Relation index, int procs)
 {
@@ -92,7 +117,7 @@ index_column(Relation index, int procs)
 		column.type = (const ColumnType *)
 			DatumGetPointer(FunctionCall1(index_getprocinfo(index, 1, procs),
 										  PointerGetDatum(NULL)));
-	column.dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	column.dims = index_declared_dims(index);
 	for (int i = 0; support != NULL && i < (int) lengthof(metrics); i++)
 	{
 		if (metrics[i].support == support &&
@@ -115,7 +140,14 @@ IndexColumn
 index_column_checked(Relation index, int procs, const char *am)
 {
 	IndexColumn column = index_column(index, procs);
+	int32		typmod;
 
+	/* PostgreSQL takes it for bit, but its values may be of any length. */
+	if (base_type(index, &typmod) == VARBITOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("type not supported for %s index", am),
+				 errhint("Declare the column as bit(n), or index an expression with a cast to it.")));
 	if (column.dims < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

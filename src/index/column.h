@@ -63,9 +63,13 @@ typedef struct IndexColumn
  */
 extern IndexColumn index_column(Relation index, int procs);
 
+/* Dimensions that the index's first column declares, or -1 */
+extern int	index_declared_dims(Relation index);
+
 /*
- * The same for an index of access method am that is about to be built: errors
- * where its dimensions are not known, or too many.
+ * The same as index_column for an index of access method am that is about to be
+ * built: errors where its dimensions are not known, or too many, or are no
+ * property of its type (varbit).
  */
 extern IndexColumn index_column_checked(Relation index, int procs,
 										const char *am);

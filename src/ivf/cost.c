@@ -84,7 +84,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	meta = *ivf_page_meta(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
-	dims = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	dims = index_declared_dims(index);
 	index_close(index, NoLock);
 	if (meta.lists == 0 || meta.kind >= IVF_KINDS)
 		meta.lists = 1;

@@ -10,10 +10,8 @@
 #include "common/hashfn.h"
 
 static int
-dense_cmp(FunctionCallInfo fcinfo, const DenseType *type)
+compare(const DenseType *type, const DenseVector *a, const DenseVector *b)
 {
-	DenseVector *a = DENSE_ARG(0);
-	DenseVector *b = DENSE_ARG(1);
 	int			dim = Min(a->dim, b->dim);
 
 	for (int i = 0; i < dim; i++)
@@ -25,6 +23,18 @@ dense_cmp(FunctionCallInfo fcinfo, const DenseType *type)
 			return x < y ? -1 : 1;
 	}
 	return (a->dim > b->dim) - (a->dim < b->dim);
+}
+
+static int
+dense_cmp(FunctionCallInfo fcinfo, const DenseType *type)
+{
+	DenseVector *a = DENSE_ARG(0);
+	DenseVector *b = DENSE_ARG(1);
+	int			result = compare(type, a, b);
+
+	free_argument(fcinfo, 0, a);
+	free_argument(fcinfo, 1, b);
+	return result;
 }
 
 SQL_FUNCTION(vector_cmp)
@@ -55,14 +65,15 @@ DENSE_COMPARISON(ne, !=);
 DENSE_COMPARISON(ge, >=);
 DENSE_COMPARISON(gt, >);
 
-/* The elements' bytes, with zeros made positive */
-static const unsigned char *
-hashable_bytes(const DenseType *type, const DenseVector *v, int *size)
+/* The elements' bytes, with zeros made positive; *size of them, palloc'd */
+static unsigned char *
+hashable_bytes(FunctionCallInfo fcinfo, const DenseType *type, int *size)
 {
-	char	   *copy;
+	DenseVector *v = DENSE_ARG(0);
+	unsigned char *copy;
 
 	*size = (int) type->elem_size * v->dim;
-	copy = (char *) palloc(*size);
+	copy = (unsigned char *) palloc(*size);
 	memcpy(copy, v->elements, *size);
 	if (type == &vector_type)
 	{
@@ -78,16 +89,19 @@ hashable_bytes(const DenseType *type, const DenseVector *v, int *size)
 		for (int i = 0; i < v->dim; i++)
 			x[i] = x[i] == 0x8000 ? 0 : x[i];
 	}
-	return (const unsigned char *) copy;
+	free_argument(fcinfo, 0, v);
+	return copy;
 }
 
 static Datum
 dense_hash(FunctionCallInfo fcinfo, const DenseType *type)
 {
 	int			size;
-	const unsigned char *bytes = hashable_bytes(type, DENSE_ARG(0), &size);
+	unsigned char *bytes = hashable_bytes(fcinfo, type, &size);
+	Datum		hash = hash_any(bytes, size);
 
-	return hash_any(bytes, size);
+	pfree(bytes);
+	return hash;
 }
 
 DENSE_SQL_FUNCTIONS(vector_hash, halfvec_hash, dense_hash);
@@ -96,9 +110,11 @@ static Datum
 dense_hash_extended(FunctionCallInfo fcinfo, const DenseType *type)
 {
 	int			size;
-	const unsigned char *bytes = hashable_bytes(type, DENSE_ARG(0), &size);
+	unsigned char *bytes = hashable_bytes(fcinfo, type, &size);
+	Datum		hash = hash_any_extended(bytes, size, PG_GETARG_INT64(1));
 
-	return hash_any_extended(bytes, size, PG_GETARG_INT64(1));
+	pfree(bytes);
+	return hash;
 }
 
 DENSE_SQL_FUNCTIONS(vector_hash_extended, halfvec_hash_extended,

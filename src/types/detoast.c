@@ -61,3 +61,19 @@ detoast_argument(FunctionCallInfo fcinfo, int argno)
 	}
 	return state->kept[argno];
 }
+
+void
+free_detoasted(FunctionCallInfo fcinfo, int argno, void *value)
+{
+	struct varlena *argument = (struct varlena *) PG_GETARG_POINTER(argno);
+	DetoastState *state;
+
+	/* Only of such a value may a copy be kept, and only then is fn_extra ours. */
+	if (VARATT_IS_EXTERNAL_ONDISK(argument) && fcinfo->flinfo != NULL)
+	{
+		state = (DetoastState *) fcinfo->flinfo->fn_extra;
+		if (state != NULL && state->kept[argno] == value)
+			return;
+	}
+	pfree(value);
+}

@@ -28,4 +28,19 @@ plain_argument(FunctionCallInfo fcinfo, int argno)
 	return detoast_argument(fcinfo, argno);
 }
 
+/* Slow path of free_argument */
+extern void free_detoasted(FunctionCallInfo fcinfo, int argno, void *value);
+
+/*
+ * Frees what plain_argument made for this call.  A function that a sort or an
+ * index calls by itself has no memory context of a row that would be reset: it
+ * frees its arguments, or a sort takes the memory of all its comparisons.
+ */
+static inline void
+free_argument(FunctionCallInfo fcinfo, int argno, void *value)
+{
+	if (unlikely(value != (void *) PG_GETARG_POINTER(argno)))
+		free_detoasted(fcinfo, argno, value);
+}
+
 #endif							/* VECTOR_TYPES_DETOAST_H */

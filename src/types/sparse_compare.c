@@ -10,10 +10,8 @@
 #include "common/hashfn.h"
 
 static int
-sparse_cmp(FunctionCallInfo fcinfo)
+compare(const SparseVector *a, const SparseVector *b)
 {
-	SparseVector *a = SPARSE_ARG(0);
-	SparseVector *b = SPARSE_ARG(1);
 	const float *av = sparse_values(a);
 	const float *bv = sparse_values(b);
 	int			dim = Min(a->dim, b->dim);
@@ -37,6 +35,18 @@ sparse_cmp(FunctionCallInfo fcinfo)
 			return x < y ? -1 : 1;
 	}
 	return (a->dim > b->dim) - (a->dim < b->dim);
+}
+
+static int
+sparse_cmp(FunctionCallInfo fcinfo)
+{
+	SparseVector *a = SPARSE_ARG(0);
+	SparseVector *b = SPARSE_ARG(1);
+	int			result = compare(a, b);
+
+	free_argument(fcinfo, 0, a);
+	free_argument(fcinfo, 1, b);
+	return result;
 }
 
 SQL_FUNCTION(sparsevec_cmp)
@@ -65,14 +75,20 @@ SPARSE_COMPARISON(gt, >);
 SQL_FUNCTION(sparsevec_hash)
 {
 	SparseVector *v = SPARSE_ARG(0);
+	Datum		hash = hash_any((const unsigned char *) VARDATA(v),
+								VARSIZE(v) - VARHDRSZ);
 
-	return hash_any((const unsigned char *) VARDATA(v), VARSIZE(v) - VARHDRSZ);
+	free_argument(fcinfo, 0, v);
+	return hash;
 }
 
 SQL_FUNCTION(sparsevec_hash_extended)
 {
 	SparseVector *v = SPARSE_ARG(0);
+	Datum		hash = hash_any_extended((const unsigned char *) VARDATA(v),
+										 VARSIZE(v) - VARHDRSZ,
+										 PG_GETARG_INT64(1));
 
-	return hash_any_extended((const unsigned char *) VARDATA(v),
-							 VARSIZE(v) - VARHDRSZ, PG_GETARG_INT64(1));
+	free_argument(fcinfo, 0, v);
+	return hash;
 }
