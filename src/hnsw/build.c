@@ -2,9 +2,10 @@
  * build.c
  *	  CREATE INDEX: the graph in memory, then on pages.
  *
- * The graph is built in one piece of memory of at most maintenance_work_mem,
- * shared by all processes that build.  It holds codes, not values: those go to
- * their pages at once, where the index keeps them at all.  A node in memory is
+ * The graph is built in memory of at most maintenance_work_mem, shared by all
+ * processes that build, which is taken when it is needed (index/build_memory.h).
+ * It holds codes, not values: those go to their pages at once, where the index
+ * keeps them at all.  A node in memory is
  * the same bytes as on its page; only numbers change when the graph is
  * written, all by the same amount, since nodes lie in their pages in the order
  * in which they lie in memory.
@@ -29,6 +30,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/parallel.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -42,19 +44,18 @@
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
-#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "hnsw/progress.h"
+#include "index/build_memory.h"
+#include "index/parallel_build.h"
 #include "types/dense.h"
 #include "types/recent_buffer.h"
 
 /* Keys of what a parallel build shares */
 #define KEY_SHARED		UINT64CONST(0xA500000000000001)
-#define KEY_GRAPH		UINT64CONST(0xA500000000000002)
-#define KEY_QUERY		UINT64CONST(0xA500000000000003)
 
 #define NODE_LOCKS		1024	/* a power of two */
 
@@ -63,8 +64,9 @@
 #define SAMPLE_BLOCKS	2
 #define SAMPLE_MAX_SIZES	10000
 
-/* Slots kept free for processes that are inside when memory runs out */
-#define SPARE_NODES		256
+/* What the processes of a build have in their segment besides their scan */
+#define CONTEXT_BYTES	((Size) 256 * 1024)
+#define WORKER_BYTES	((Size) 32 * 1024)
 
 /* How often progress is reported, in tuples */
 #define REPORT_TUPLES	64
@@ -90,15 +92,8 @@ typedef struct BuildShared
 	Oid			index;
 	bool		concurrent;
 
-	/* the graph's memory: six arrays in one piece */
-	uint32		capacity;		/* elements */
-	uint32		upper_capacity; /* nodes of upper levels */
-	Size		upper_offset;
-	Size		base_edges_offset;
-	Size		upper_edges_offset;
-	Size		tids_offset;
-	Size		keys_offset;
-	Size		graph_size;
+	BuildMemoryShared memory;	/* the graph's: see ARRAY_* */
+	int			participants;
 	pg_atomic_uint32 base_count;
 	pg_atomic_uint32 upper_count;
 	pg_atomic_uint32 tid_count;
@@ -112,6 +107,7 @@ typedef struct BuildShared
 	int			inside;			/* processes that are in the graph */
 	double		heap_tuples;
 	double		index_tuples;
+	bool		broken_hot_chain;
 
 	ConditionVariable changed;	/* state or inside has */
 	LWLock		entry_lock;
@@ -131,15 +127,24 @@ typedef struct BuildEdge
 	bool		tree;			/* EDGE_TREE */
 } BuildEdge;
 
+/*
+ * Arrays of the graph's memory: of level 0, a node, its edges and its filter
+ * columns' keys; of upper levels, a node and its edges; further TIDs
+ */
+enum
+{
+	ARRAY_BASE,
+	ARRAY_UPPER,
+	ARRAY_TIDS
+};
+
 /* The graph in memory, for graph.c */
 typedef struct MemoryStore
 {
 	GraphStore	store;			/* must be first */
 	const GraphShape *shape;
-	char	   *base;
-	char	   *upper;
-	BuildEdge  *base_edges;
-	BuildEdge  *upper_edges;
+	BuildArray *base;
+	BuildArray *upper;
 } MemoryStore;
 
 /* A process's part in a build */
@@ -150,9 +155,9 @@ typedef struct Builder
 	BuildShared *shared;
 	bool		alone;			/* no locks are needed */
 	HnswIndex  *index;
+	BuildMemory *build_memory;
 	MemoryStore memory;
-	BuildTid   *tids;
-	uint8	   *keys;			/* of filter columns, by element */
+	BuildArray *tids;
 	GraphSearch *search;
 	GraphSelector *selector;
 	HnswInserter *inserter;		/* values' pages, and all when memory is full */
@@ -296,8 +301,8 @@ memory_node(const MemoryStore *memory, int level, GraphId id)
 {
 	const SlotGeometry *geometry = graph_geometry(memory->shape, level);
 
-	return (GraphNode *) ((level == 0 ? memory->base : memory->upper) +
-						  (Size) (id - geometry->per_page) * geometry->slot_size);
+	return (GraphNode *) build_array_at(level == 0 ? memory->base : memory->upper,
+										id - geometry->per_page);
 }
 
 static void
@@ -360,10 +365,8 @@ node_lock(Builder *builder, GraphId id)
 static inline BuildEdge *
 memory_edges(const MemoryStore *memory, int level, GraphId id)
 {
-	uint32		number = id - graph_geometry(memory->shape, level)->per_page;
-
-	return (level == 0 ? memory->base_edges : memory->upper_edges) +
-		(Size) number * graph_capacity(memory->shape, level);
+	return (BuildEdge *) ((char *) memory_node(memory, level, id) +
+						  graph_geometry(memory->shape, level)->slot_size);
 }
 
 /*
@@ -501,8 +504,14 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 static uint8 *
 memory_keys(Builder *builder, GraphId id)
 {
-	return builder->keys + (Size) (id - builder->index->shape.base.per_page) *
-		builder->index->filter->entry_bytes;
+	return (uint8 *) (memory_edges(&builder->memory, 0, id) +
+					  graph_capacity(&builder->index->shape, 0));
+}
+
+static BuildTid *
+memory_tid(Builder *builder, uint32 number)
+{
+	return (BuildTid *) build_array_at(builder->tids, number);
 }
 
 /* Another TID of an element that has the query's value, if one is there */
@@ -526,9 +535,9 @@ memory_duplicate(Builder *builder, int results, uint64 hash, ItemPointer tid)
 				   builder->index->filter->entry_bytes) != 0)
 			continue;
 		number = pg_atomic_fetch_add_u32(&builder->shared->tid_count, 1);
-		builder->tids[number].tid = *tid;
+		memory_tid(builder, number)->tid = *tid;
 		build_lock(builder, lock, LW_EXCLUSIVE);
-		builder->tids[number].next = node->more_tids;
+		memory_tid(builder, number)->next = node->more_tids;
 		node->more_tids = number + 1;
 		build_unlock(builder, lock);
 		return true;
@@ -536,13 +545,24 @@ memory_duplicate(Builder *builder, int results, uint64 hash, ItemPointer tid)
 	return false;
 }
 
-/* Is there room for one more element of level, besides what is under way? */
+/*
+ * Have room for one more element of level, or for one more TID of an element,
+ * besides what the other processes may be about to add; false if memory does not
+ * allow it.
+ */
 static bool
-memory_has_room(const BuildShared *shared, int level)
+memory_make_room(Builder *builder, int level)
 {
-	return pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->base_count)) < shared->capacity &&
-		pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->tid_count)) < shared->capacity &&
-		pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->upper_count)) + level < shared->upper_capacity;
+	BuildShared *shared = builder->shared;
+	uint32		others = shared->participants - 1;
+
+	return build_array_reserve(builder->memory.base,
+							   pg_atomic_read_u32(&shared->base_count) + others + 1) &&
+		build_array_reserve(builder->memory.upper,
+							pg_atomic_read_u32(&shared->upper_count) +
+							others * GRAPH_MAX_LEVEL + level) &&
+		build_array_reserve(builder->tids,
+							pg_atomic_read_u32(&shared->tid_count) + others + 1);
 }
 
 /* Write a new element's node at one level, of those up to top. */
@@ -705,7 +725,7 @@ write_tids(Builder *builder, PageWriter *writer, uint32 number)
 
 	while (number != 0)
 	{
-		const BuildTid *tid = &builder->tids[number - 1];
+		const BuildTid *tid = memory_tid(builder, number - 1);
 
 		if (tids == NULL || tids->count == HNSW_TIDS_PER_SLOT)
 		{
@@ -909,12 +929,20 @@ build_to_pages(Builder *builder)
 	ConditionVariableCancelSleep();
 
 	rows = Max(shared->rows, pg_atomic_read_u64(&shared->tuples) * 2.0);
-	ereport(NOTICE,
-			(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT " tuples",
-					pg_atomic_read_u64(&shared->tuples)),
-			 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
-			 errhint("Set maintenance_work_mem to %.0f MB or more.",
-					 ceil(rows * 1.25 * shared->per_element / (1024 * 1024)))));
+	if (shared->memory.refused)
+		ereport(NOTICE,
+				(errmsg("hnsw graph no longer fits into %s after " UINT64_FORMAT " tuples",
+						builder->alone ? "memory" : "shared memory",
+						pg_atomic_read_u64(&shared->tuples)),
+				 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
+				 builder->alone ? 0 : errhint(SHARED_MEMORY_HINT)));
+	else
+		ereport(NOTICE,
+				(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT " tuples",
+						pg_atomic_read_u64(&shared->tuples)),
+				 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
+				 errhint("Set maintenance_work_mem to %.0f MB or more.",
+						 ceil(rows * 1.25 * shared->per_element / (1024 * 1024)))));
 	write_graph(builder);
 
 	SpinLockAcquire(&shared->mutex);
@@ -933,7 +961,7 @@ build_value(Builder *builder, const struct varlena *value, ItemPointer tid)
 		uint64		hash = hnsw_hash(builder->index, value,
 									 inserter->entry_keys);
 		int			level = hnsw_level(builder->index, hash);
-		bool		room = memory_has_room(builder->shared, level);
+		bool		room = memory_make_room(builder, level);
 
 		if (room)
 		{
@@ -978,9 +1006,10 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
  * A process's part
  */
 
+/* segment: that of the processes together; NULL: this process builds alone */
 static Builder *
 builder_create(Relation heap, Relation relation, BuildShared *shared,
-			   char *graph, bool alone)
+			   dsm_segment *segment)
 {
 	Builder    *builder = (Builder *) palloc0(sizeof(Builder));
 	HnswIndex  *index = hnsw_open(relation);
@@ -990,7 +1019,7 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	builder->heap = heap;
 	builder->relation = relation;
 	builder->shared = shared;
-	builder->alone = alone;
+	builder->alone = segment == NULL;
 	builder->index = index;
 	builder->inserter = inserter;
 	memory->store.nodes = memory_nodes;
@@ -1000,12 +1029,10 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	memory->store.careful = false;
 	memory->store.stable = true;
 	memory->shape = &index->shape;
-	memory->base = graph;
-	memory->upper = graph + shared->upper_offset;
-	memory->base_edges = (BuildEdge *) (graph + shared->base_edges_offset);
-	memory->upper_edges = (BuildEdge *) (graph + shared->upper_edges_offset);
-	builder->tids = (BuildTid *) (graph + shared->tids_offset);
-	builder->keys = (uint8 *) (graph + shared->keys_offset);
+	builder->build_memory = build_memory_join(&shared->memory, segment);
+	memory->base = &builder->build_memory->array[ARRAY_BASE];
+	memory->upper = &builder->build_memory->array[ARRAY_UPPER];
+	builder->tids = &builder->build_memory->array[ARRAY_TIDS];
 	builder->search = graph_search_create(&index->shape, &memory->store,
 										  inserter->query);
 	builder->selector = graph_selector_create(&index->shape, &memory->store,
@@ -1031,6 +1058,8 @@ builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan)
 	SpinLockAcquire(&builder->shared->mutex);
 	builder->shared->heap_tuples += heap_tuples;
 	builder->shared->index_tuples += builder->index_tuples;
+	if (index_info->ii_BrokenHotChain)
+		builder->shared->broken_hot_chain = true;
 	SpinLockRelease(&builder->shared->mutex);
 }
 
@@ -1038,63 +1067,42 @@ builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan)
  * The build
  */
 
-/* The next array of the graph's memory: count members of size; its offset */
+/*
+ * Plan the graph's memory.  rows is an estimate; most: there cannot be more.
+ * Returns how many bytes the estimate asks for.
+ */
 static Size
-add_array(BuildShared *shared, Size count, Size size)
-{
-	Size		offset = shared->graph_size;
-
-	shared->graph_size = add_size(offset, MAXALIGN(mul_size(count, size)));
-	return offset;
-}
-
-/* How much memory, for how many nodes; all of it is checked arithmetic. */
-static void
 plan_memory(BuildShared *shared, const HnswIndex *index, double rows,
-			double margin)
+			double most)
 {
 	const GraphShape *shape = &index->shape;
-	double		limit = maintenance_work_mem * 1024.0;
+	Size		limit = mul_size(maintenance_work_mem, 1024);
 	double		upper_share = 1.2 / (shape->m - 1);
-	Size		base_size = shape->base.slot_size +
-		graph_capacity(shape, 0) * sizeof(BuildEdge);
-	Size		upper_size = shape->upper.slot_size +
-		graph_capacity(shape, 1) * sizeof(BuildEdge);
 	Size		key_size = index->filter != NULL ? index->filter->entry_bytes : 0;
-	double		per_element = base_size + upper_share * upper_size +
-		sizeof(BuildTid) + key_size;
-	double		wanted = Min(rows * margin + SPARE_NODES, PG_UINT32_MAX / 4);
-	double		capacity = Max(Min(wanted, limit / per_element), 1);
-	Size		base_room;
-	Size		upper_room;
+	Size		base_size = MAXALIGN(shape->base.slot_size +
+									 graph_capacity(shape, 0) * sizeof(BuildEdge) +
+									 key_size);
+	Size		upper_size = MAXALIGN(shape->upper.slot_size +
+									  graph_capacity(shape, 1) * sizeof(BuildEdge));
 
-	shared->capacity = (uint32) capacity;
-	shared->upper_capacity = (uint32) (capacity * upper_share) + SPARE_NODES;
-	shared->per_element = per_element;
+	build_memory_init(&shared->memory, limit);
+	(void) build_memory_plan(&shared->memory, base_size, most);
+	(void) build_memory_plan(&shared->memory, upper_size, most * upper_share);
+	(void) build_memory_plan(&shared->memory, sizeof(BuildTid), most);
+	shared->per_element = base_size + upper_share * upper_size + sizeof(BuildTid);
 	shared->rows = rows;
-	base_room = add_size(shared->capacity, SPARE_NODES);
-	upper_room = add_size(shared->upper_capacity, SPARE_NODES);
-
-	shared->graph_size = 0;
-	(void) add_array(shared, base_room, shape->base.slot_size);
-	shared->upper_offset = add_array(shared, upper_room, shape->upper.slot_size);
-	shared->base_edges_offset =
-		add_array(shared, base_room,
-				  mul_size(graph_capacity(shape, 0), sizeof(BuildEdge)));
-	shared->upper_edges_offset =
-		add_array(shared, upper_room,
-				  mul_size(graph_capacity(shape, 1), sizeof(BuildEdge)));
-	shared->tids_offset = add_array(shared, base_room, sizeof(BuildTid));
-	shared->keys_offset = add_array(shared, base_room, key_size);
+	return (Size) Min((double) limit,
+					  rows * shared->per_element + BUILD_MAX_ARRAYS * BUILD_LEAST_PIECE);
 }
 
 static void
 init_shared(BuildShared *shared, Relation heap, Relation index,
-			bool concurrent, bool alone)
+			bool concurrent, int participants)
 {
+	bool		alone = participants == 1;
 	int			tranche = 0;
 
-	/* there are not many numbers: none for who takes no locks */
+	/* there are not many numbers: none for a process that takes no locks */
 	if (!alone)
 	{
 		tranche = LWLockNewTrancheId();
@@ -1103,6 +1111,7 @@ init_shared(BuildShared *shared, Relation heap, Relation index,
 	shared->heap = RelationGetRelid(heap);
 	shared->index = RelationGetRelid(index);
 	shared->concurrent = concurrent;
+	shared->participants = participants;
 	pg_atomic_init_u32(&shared->base_count, 0);
 	pg_atomic_init_u32(&shared->upper_count, 0);
 	pg_atomic_init_u32(&shared->tid_count, 0);
@@ -1112,11 +1121,13 @@ init_shared(BuildShared *shared, Relation heap, Relation index,
 	shared->inside = 0;
 	shared->heap_tuples = 0;
 	shared->index_tuples = 0;
+	shared->broken_hot_chain = false;
 	ConditionVariableInit(&shared->changed);
 	shared->entry.id = NO_SLOT;
 	shared->entry.level = -1;
 	if (alone)
 		return;
+	LWLockInitialize(&shared->memory.lock, tranche);
 	LWLockInitialize(&shared->entry_lock, tranche);
 	for (int i = 0; i < NODE_LOCKS; i++)
 		LWLockInitialize(&shared->node_locks[i].lock, tranche);
@@ -1137,7 +1148,6 @@ void
 hnsw_parallel_build_main(dsm_segment *segment, shm_toc *toc)
 {
 	BuildShared *shared = (BuildShared *) shm_toc_lookup(toc, KEY_SHARED, false);
-	char	   *graph = (char *) shm_toc_lookup(toc, KEY_GRAPH, false);
 	LOCKMODE	heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
 	LOCKMODE	index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
 	Relation	heap;
@@ -1145,17 +1155,19 @@ hnsw_parallel_build_main(dsm_segment *segment, shm_toc *toc)
 	IndexInfo  *index_info;
 	Builder    *builder;
 
-	debug_query_string = (const char *) shm_toc_lookup(toc, KEY_QUERY, true);
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	parallel_build_report(toc);
 	LWLockRegisterTranche(shared->entry_lock.tranche, "hnsw_build");
 
 	heap = table_open(shared->heap, heap_lock);
 	index = index_open(shared->index, index_lock);
 	index_info = BuildIndexInfo(index);
 	index_info->ii_Concurrent = shared->concurrent;
-	builder = builder_create(heap, index, shared, graph, false);
+	parallel_build_begin_usage();
+	builder = builder_create(heap, index, shared, segment);
 	builder_run(builder, index_info,
 				table_beginscan_parallel(heap, parallel_scan_of(shared)));
+	build_memory_leave(builder->build_memory);
+	parallel_build_end_usage(toc);
 	index_close(index, index_lock);
 	table_close(heap, heap_lock);
 }
@@ -1172,8 +1184,6 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	Snapshot	snapshot;
 	Size		shared_size;
 	BuildShared *shared;
-	char	   *graph;
-	char	   *query;
 	Builder    *builder;
 	bool		launched;
 
@@ -1184,11 +1194,8 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	shared_size = add_size(BUFFERALIGN(sizeof(BuildShared)),
 						   table_parallelscan_estimate(heap, snapshot));
 	shm_toc_estimate_chunk(&context->estimator, shared_size);
-	shm_toc_estimate_chunk(&context->estimator, plan->graph_size);
-	if (debug_query_string != NULL)
-		shm_toc_estimate_chunk(&context->estimator,
-							   strlen(debug_query_string) + 1);
-	shm_toc_estimate_keys(&context->estimator, 3);
+	shm_toc_estimate_keys(&context->estimator, 1);
+	parallel_build_estimate(context);
 	InitializeParallelDSM(context);
 
 	/* no segment to be had: PostgreSQL goes on with private memory */
@@ -1197,32 +1204,28 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	{
 		shared = (BuildShared *) shm_toc_allocate(context->toc, shared_size);
 		*shared = *plan;
-		init_shared(shared, heap, index, index_info->ii_Concurrent, false);
+		init_shared(shared, heap, index, index_info->ii_Concurrent, workers + 1);
 		table_parallelscan_initialize(heap, parallel_scan_of(shared), snapshot);
-		graph = (char *) shm_toc_allocate(context->toc, plan->graph_size);
 		shm_toc_insert(context->toc, KEY_SHARED, shared);
-		shm_toc_insert(context->toc, KEY_GRAPH, graph);
-		if (debug_query_string != NULL)
-		{
-			query = (char *) shm_toc_allocate(context->toc,
-											  strlen(debug_query_string) + 1);
-			strcpy(query, debug_query_string);
-			shm_toc_insert(context->toc, KEY_QUERY, query);
-		}
+		parallel_build_share(context);
 		LaunchParallelWorkers(context);
 		launched = context->nworkers_launched > 0;
 	}
 	if (launched)
 	{
-		builder = builder_create(heap, index, shared, graph, false);
+		builder = builder_create(heap, index, shared, context->seg);
 		builder->report = true;
 		builder_run(builder, index_info,
 					table_beginscan_parallel(heap, parallel_scan_of(shared)));
 		WaitForParallelWorkersToFinish(context);
+		parallel_build_add_usage(context);
 		if (shared->state == BUILD_MEMORY)
 			write_graph(builder);
+		build_memory_leave(builder->build_memory);
 		result->heap_tuples = shared->heap_tuples;
 		result->index_tuples = shared->index_tuples;
+		if (shared->broken_hot_chain)
+			index_info->ii_BrokenHotChain = true;
 	}
 	else if (context->seg != NULL)
 		WaitForParallelWorkersToFinish(context);
@@ -1237,17 +1240,15 @@ static void
 build_alone(Relation heap, Relation index, IndexInfo *index_info,
 			BuildShared *shared)
 {
-	char	   *graph = (char *)
-		MemoryContextAllocHuge(CurrentMemoryContext, shared->graph_size);
 	Builder    *builder;
 
-	init_shared(shared, heap, index, index_info->ii_Concurrent, true);
-	builder = builder_create(heap, index, shared, graph, true);
+	init_shared(shared, heap, index, index_info->ii_Concurrent, 1);
+	builder = builder_create(heap, index, shared, NULL);
 	builder->report = true;
 	builder_run(builder, index_info, NULL);
 	if (shared->state == BUILD_MEMORY)
 		write_graph(builder);
-	pfree(graph);
+	build_memory_leave(builder->build_memory);
 }
 
 IndexBuildResult *
@@ -1261,6 +1262,8 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	HnswIndex  *described;
 	double		rows;
+	double		most;
+	Size		bytes;
 	int			workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
@@ -1277,15 +1280,19 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 										RelationGetRelid(index));
 
 	/*
-	 * Rows that a sample has missed must fit, too.  Private memory costs
-	 * nothing until it is used; shared memory is there from the beginning.
-	 * With a predicate, a sample says little.
+	 * Of a predicate, the table's statistics say nothing.  What a sample of it
+	 * may have missed, the number of blocks bounds (or, if this is a table of
+	 * another access method than heap, a multiple of what was found).
 	 */
-	rows = Max(rows, heap->rd_rel->reltuples);
-	plan_memory(shared, described, rows,
-				index_info->ii_Predicate != NIL ? INFINITY
-				: workers == 0 ? 4 : 1.3);
+	if (index_info->ii_Predicate == NIL)
+		rows = Max(rows, heap->rd_rel->reltuples);
+	most = Max((double) RelationGetNumberOfBlocks(heap) * MaxHeapTuplesPerPage,
+			   rows * 4);
+	bytes = plan_memory(shared, described, rows, most);
 	if (workers == 0 ||
+		!shared_memory_foreseen(add_size(bytes, CONTEXT_BYTES +
+										 workers * WORKER_BYTES), "hnsw") ||
+		!shared_memory_tried(CONTEXT_BYTES + workers * WORKER_BYTES, "hnsw") ||
 		!build_parallel(heap, index, index_info, shared, workers, shared))
 		build_alone(heap, index, index_info, shared);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,

@@ -32,7 +32,6 @@
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lwlock.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -40,6 +39,8 @@
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
 
+#include "index/build_memory.h"
+#include "index/parallel_build.h"
 #include "ivf/progress.h"
 #include "ivf/train.h"
 #include "math/distance/distance.h"
@@ -49,9 +50,12 @@
 #define KEY_SHARED		UINT64CONST(0xA600000000000001)
 #define KEY_FLOATS		UINT64CONST(0xA600000000000002)
 #define KEY_SORT		UINT64CONST(0xA600000000000003)
-#define KEY_QUERY		UINT64CONST(0xA600000000000004)
 #define KEY_SUMS		UINT64CONST(0xA600000000000005)
 #define KEY_QUERIES		UINT64CONST(0xA600000000000006)
+
+/* What the processes of a build have in their segment besides, and each worker */
+#define CONTEXT_BYTES	((Size) 64 * 1024)
+#define WORKER_BYTES	((Size) 32 * 1024)
 
 /* How often progress is reported, in tuples */
 #define REPORT_TUPLES	1024
@@ -87,6 +91,7 @@ typedef struct BuildShared
 	double		index_tuples;
 	double		error;			/* sum of squared distances */
 	double		code_error;		/* the same of codes */
+	bool		broken_hot_chain;
 } BuildShared;
 
 /* Of a list */
@@ -399,6 +404,8 @@ builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan,
 	shared->index_tuples += builder->index_tuples;
 	shared->error += builder->error;
 	shared->code_error += builder->encoder->error;
+	if (index_info->ii_BrokenHotChain)
+		shared->broken_hot_chain = true;
 	for (uint32 i = 0; i < shared->meta.lists; i++)
 	{
 		sums[i].error += builder->sums[i].error;
@@ -826,6 +833,7 @@ init_shared(BuildShared *shared, Relation heap, Relation index,
 	shared->heap_tuples = 0;
 	shared->index_tuples = 0;
 	shared->error = shared->code_error = 0;
+	shared->broken_hot_chain = false;
 }
 
 static void
@@ -858,20 +866,21 @@ ivf_parallel_build_main(dsm_segment *segment, shm_toc *toc)
 	IndexInfo  *index_info;
 	Builder    *builder;
 
-	debug_query_string = (const char *) shm_toc_lookup(toc, KEY_QUERY, true);
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	parallel_build_report(toc);
 	LWLockRegisterTranche(shared->lock.tranche, "ivf_build");
 	heap = table_open(shared->heap, heap_lock);
 	index = index_open(shared->index, index_lock);
 	index_info = BuildIndexInfo(index);
 	index_info->ii_Concurrent = shared->concurrent;
 	tuplesort_attach_shared(sort, segment);
+	parallel_build_begin_usage();
 	builder = builder_create(heap, index, shared, floats, queries, &coordinate);
 	builder_run(builder, index_info,
 				table_beginscan_parallel(heap, parallel_scan_of(shared)), sums,
 				(Neighbor *) (queries + (Size) shared->queries * shared->meta.width),
 				true);
 	tuplesort_end(builder->sort);
+	parallel_build_end_usage(toc);
 	index_close(index, index_lock);
 	table_close(heap, heap_lock);
 }
@@ -923,7 +932,6 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	float	   *queries;
 	ListSum    *sums;
 	Neighbor   *neighbors;
-	char	   *query;
 	Size		shared_bytes;
 	Size		float_bytes;
 	Size		sort_bytes;
@@ -931,26 +939,30 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	Size		query_bytes;
 	bool		launched;
 
-	EnterParallelMode();
-	context = CreateParallelContext("vector", "ivf_parallel_build_main", workers);
-	snapshot = index_info->ii_Concurrent
-		? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
-	shared_bytes = shared_size(heap, snapshot);
 	float_bytes = mul_size(ivf_constants(&training->meta).total, sizeof(float));
 	sort_bytes = tuplesort_estimate_shared(workers + 1);
 	sum_bytes = mul_size(training->meta.lists, sizeof(ListSum));
 	query_bytes = mul_size(training->query_count,
 						   training->meta.width * sizeof(float) +
 						   NEIGHBORS * sizeof(Neighbor));
+	if (!shared_memory_tried(add_size(add_size(float_bytes, sort_bytes),
+									  add_size(add_size(sum_bytes, query_bytes),
+											   CONTEXT_BYTES + workers * WORKER_BYTES)),
+							 ivf_names[training->meta.kind]))
+		return false;
+
+	EnterParallelMode();
+	context = CreateParallelContext("vector", "ivf_parallel_build_main", workers);
+	snapshot = index_info->ii_Concurrent
+		? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
+	shared_bytes = shared_size(heap, snapshot);
 	shm_toc_estimate_chunk(&context->estimator, shared_bytes);
 	shm_toc_estimate_chunk(&context->estimator, float_bytes);
 	shm_toc_estimate_chunk(&context->estimator, sort_bytes);
 	shm_toc_estimate_chunk(&context->estimator, sum_bytes);
 	shm_toc_estimate_chunk(&context->estimator, query_bytes + 1);
-	shm_toc_estimate_keys(&context->estimator, 6);
-	if (debug_query_string != NULL)
-		shm_toc_estimate_chunk(&context->estimator,
-							   strlen(debug_query_string) + 1);
+	shm_toc_estimate_keys(&context->estimator, 5);
+	parallel_build_estimate(context);
 	InitializeParallelDSM(context);
 
 	/* no segment to be had: PostgreSQL goes on with private memory */
@@ -978,13 +990,7 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 		shm_toc_insert(context->toc, KEY_SORT, sort);
 		shm_toc_insert(context->toc, KEY_SUMS, sums);
 		shm_toc_insert(context->toc, KEY_QUERIES, queries);
-		if (debug_query_string != NULL)
-		{
-			query = (char *) shm_toc_allocate(context->toc,
-											  strlen(debug_query_string) + 1);
-			strcpy(query, debug_query_string);
-			shm_toc_insert(context->toc, KEY_QUERY, query);
-		}
+		parallel_build_share(context);
 		LaunchParallelWorkers(context);
 		launched = context->nworkers_launched > 0;
 	}
@@ -1003,6 +1009,9 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 					sums, neighbors, true);
 		tuplesort_end(builder->sort);
 		WaitForParallelWorkersToFinish(context);
+		parallel_build_add_usage(context);
+		if (shared->broken_hot_chain)
+			index_info->ii_BrokenHotChain = true;
 		merged = begin_sort(sort_descriptor(), maintenance_work_mem, &all);
 		tuplesort_performsort(merged);
 		finish_build(index, training, builder, merged, shared, sums,
