@@ -598,6 +598,31 @@ graph_search_resume(GraphSearch *search, int ef)
 	graph_search_run(search, ef);
 }
 
+/* Fewer results than these may be equally far by chance */
+#define LEVEL_LEAST		16
+
+bool
+graph_search_level(const GraphSearch *search, int ef)
+{
+	const GraphHeap *best = &search->best;
+	const IndexColumn *column = &search->query->codec->column;
+	float		distance;
+
+	if (best->count < (uint32) ef || ef < LEVEL_LEAST || search->query->constant)
+		return false;
+	distance = search->found[best->entries[0].index].distance;
+	if (distance == 0 && column->metric != METRIC_IP)
+		return false;
+	for (uint32 i = 0; i < best->count; i++)
+	{
+		const GraphFound *found = &search->found[best->entries[i].index];
+
+		if (found->distance != distance)
+			return false;
+	}
+	return true;
+}
+
 int
 graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 {

@@ -325,6 +325,13 @@ extern void graph_search_resume(GraphSearch *search, int ef);
 extern int	graph_search_take(GraphSearch *search, int count, bool mark,
 							  GraphFound **out);
 
+/*
+ * Has a search of ef that has been run, and nothing taken from it yet, learned
+ * nothing: are all results that it has kept equally far, and not as near as can
+ * be?  Elements that are all the same (twins) do not count.
+ */
+extern bool graph_search_level(const GraphSearch *search, int ef);
+
 /* Bytes of memory that a search holds */
 extern Size graph_search_memory(const GraphSearch *search);
 

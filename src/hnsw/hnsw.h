@@ -3,7 +3,7 @@
  *	  The hnsw access method: what its files share.
  *
  * README.md tells how the index works; in which order its files are read:
- * handler, options, page, graph, build, insert, scan, vacuum, cost, check.
+ * handler, options, page, graph, build, insert, scan, sweep, vacuum, cost, check.
  */
 #ifndef VECTOR_HNSW_H
 #define VECTOR_HNSW_H
@@ -335,6 +335,19 @@ extern void hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys,
 /* Add all elements that pass to a search's results, up to most in all. */
 extern void hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search,
 								int ef, uint32 most);
+
+/* ------------------------------------------------------------------------
+ * All elements (sweep.c)
+ */
+
+/*
+ * Add all elements in use to a search's results, met or not, unless it has
+ * found most or holds more bytes than memory before.  lead_on: they are
+ * starting points, too.  Locks pages, one at a time.  Returns whether all are
+ * added.
+ */
+extern bool hnsw_sweep(PageStore *store, GraphSearch *search, int ef,
+					   bool lead_on, uint32 most, Size memory);
 
 /* ------------------------------------------------------------------------
  * Build, insert, vacuum, scan, cost, check

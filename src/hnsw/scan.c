@@ -65,6 +65,9 @@ extra_candidates(int ef, int bits)
 #define SCAN_MAX_BEAM	8
 #define SCAN_BEAM(ef)	Min(Max((ef) / 5, 1), SCAN_MAX_BEAM)
 
+/* An index of so many blocks is looked through for any scan that finds little */
+#define SWEEP_CHEAP_BLOCKS	64
+
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
 
@@ -94,7 +97,7 @@ typedef struct HnswScan
 	ScanTarget	target;
 	char	   *bounded;		/* a value kept in the index */
 	HnswFilter *filter;			/* NULL: no filter columns */
-	bool		added_all;		/* all that fulfil the conditions are found */
+	bool		added_all;		/* all (that fulfil the conditions) are found */
 
 	bool		started;
 	bool		beyond;			/* what is left is farther than wanted */
@@ -496,16 +499,41 @@ scan_limit(const HnswScan *scan)
 		: (uint32) hnsw_max_scan_tuples;
 }
 
+/* Bytes that a walk may hold */
+static Size
+scan_memory(const HnswScan *scan)
+{
+	return (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
+}
+
 /*
- * What the walk has not led to, where too few are found that fulfil the
- * conditions.
+ * What the walk has not led to: all elements that fulfil the conditions, if
+ * there are any.
  */
 static void
-add_all_passing(HnswScan *scan, int ef)
+add_all(HnswScan *scan, int ef)
 {
-	hnsw_filter_add_all(scan->filter, scan->search, ef, scan_limit(scan));
+	if (scan->search->filter != NULL)
+	{
+		hnsw_filter_add_all(scan->filter, scan->search, ef, scan_limit(scan));
+		scan->stats.mode = SCAN_ALL_PASSING;
+	}
+	else
+		(void) hnsw_sweep(&scan->store, scan->search, ef, false,
+						  scan_limit(scan), scan_memory(scan));
 	scan->added_all = true;
-	scan->stats.mode = SCAN_ALL_PASSING;
+}
+
+/*
+ * Is a look at all pages cheap, compared with the walk?  Else a scan that asks
+ * for no more than was found goes without: rows may have come and gone, and
+ * left many pages that are empty.
+ */
+static bool
+sweep_is_cheap(const HnswScan *scan)
+{
+	return RelationGetNumberOfBlocks(scan->store.relation) <=
+		SWEEP_CHEAP_BLOCKS + scan->search->found_count;
 }
 
 /* The first walk at level 0, as the conditions want it; from count starts */
@@ -519,7 +547,7 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 	if (mode == FILTER_ALL)
 	{
 		graph_search_begin(scan->search, 0, starts, 0);
-		add_all_passing(scan, scan->ef);
+		add_all(scan, scan->ef);
 		return;
 	}
 	graph_search_begin(scan->search, 0, starts, count);
@@ -527,8 +555,21 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 		graph_search_add(scan->search, scan->filter->seeds,
 						 scan->filter->seed_count, true, scan->ef);
 	graph_search_run(scan->search, scan->ef);
-	if (mode == FILTER_HOPS && scan->search->best.count < (uint32) scan->ef)
-		add_all_passing(scan, scan->ef);
+
+	/* where all are equally far, no way leads to what is nearer */
+	if (graph_search_level(scan->search, scan->ef))
+	{
+		if (scan->search->filter != NULL)
+			add_all(scan, scan->ef);
+		else
+			scan->added_all = hnsw_sweep(&scan->store, scan->search, scan->ef,
+										 true, hnsw_max_scan_tuples,
+										 scan_memory(scan));
+		graph_search_run(scan->search, scan->ef);
+	}
+	if (scan->search->best.count < (uint32) scan->ef && !scan->added_all &&
+		(mode == FILTER_HOPS || (mode == FILTER_NONE && sweep_is_cheap(scan))))
+		add_all(scan, scan->ef);
 }
 
 /*
@@ -629,13 +670,11 @@ next_batch(IndexScanDesc desc)
 
 	/* at the limit, what has been met already is all there is */
 	if (scan->search->found_count < scan_limit(scan) &&
-		graph_search_memory(scan->search) <=
-		work_mem * 1024.0 * hnsw_scan_mem_multiplier)
+		graph_search_memory(scan->search) <= scan_memory(scan))
 	{
 		graph_search_resume(scan->search, ef);
-		if (scan->search->filter != NULL && !scan->added_all &&
-			scan->search->best.count < (uint32) ef)
-			add_all_passing(scan, ef);
+		if (!scan->added_all && scan->search->best.count < (uint32) ef)
+			add_all(scan, ef);
 	}
 	return collect(scan, desc, ef) > 0 || scan->result_count > 0;
 }
