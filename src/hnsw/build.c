@@ -26,6 +26,7 @@
  */
 #include "hnsw/hnsw.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 
@@ -124,7 +125,7 @@ typedef struct BuildEdge
 {
 	float		distance;
 	bool		diverse;
-	bool		tree;			/* EDGE_TREE */
+	bool		ring;			/* EDGE_RING */
 } BuildEdge;
 
 /*
@@ -385,7 +386,7 @@ comes_before(GraphId to, float distance, GraphId id, float other_distance,
 
 /*
  * Which of a full node's neighbours makes room for a new one: the farthest that
- * is not diverse, or else the farthest, and none that the tree needs.  edge is
+ * is not diverse, or else the farthest, and none that the ring needs.  edge is
  * the new one, to be put in at place; distances are those of the others from
  * it.  -1: none, the new one is turned down.
  */
@@ -397,14 +398,14 @@ choose_victim(const BuildEdge *edges, int count, const BuildEdge *edge,
 
 	for (int i = count - 1; i >= 0; i--)
 	{
-		if (i + 1 == place && !edge->tree)
+		if (i + 1 == place && !edge->ring)
 		{
 			if (!edge->diverse)
 				return -1;
 			if (farthest < 0)
 				farthest = INT_MAX; /* the new one, if all are diverse */
 		}
-		if (edges[i].tree)
+		if (edges[i].ring)
 			continue;
 		if (!edges[i].diverse ||
 			(edge->diverse && i >= place && distances[i] < edges[i].distance))
@@ -415,17 +416,39 @@ choose_victim(const BuildEdge *edges, int count, const BuildEdge *edge,
 	return farthest == INT_MAX ? -1 : farthest;
 }
 
+/* Put the edges of a new element into its node, and what is known of them. */
+static void
+memory_set_edges(Builder *builder, int level, GraphId id,
+				 const GraphLinks *links)
+{
+	const GraphShape *shape = &builder->index->shape;
+	GraphNode  *node = memory_node(&builder->memory, level, id);
+	BuildEdge  *edges = memory_edges(&builder->memory, level, id);
+	GraphId    *ids = node_neighbors(shape, node);
+
+	node->neighbors = graph_edges(shape, links, ids);
+	for (int i = 0; i < node->neighbors; i++)
+	{
+		bool		near = i < links->count && edge_id(ids[i]) == links->near[i].id;
+
+		edges[i].ring = edge_in_ring(ids[i]);
+		edges[i].distance = near ? links->near[i].distance : FLT_MAX;
+		edges[i].diverse = near && links->near[i].diverse;
+	}
+}
+
 /*
  * Make a new element, whose value the query is set to, a neighbour of a node;
- * tree: its child.  Neighbours stay in ascending order of distance.  If there is
- * one too many, one goes: as graph_drop_one does, but that a neighbour that was
- * not diverse because of one that has gone is not looked at again.
+ * ring, which has its links then: the one that comes next in the ring.
+ * Neighbours stay in ascending order of distance.  If there is one too many,
+ * one goes: as graph_drop_one does, but that a neighbour that was not diverse
+ * because of one that has gone is not looked at again.
  *
  * See the head of this file about the order of these stores.
  */
 static void
 memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
-			bool tree)
+			GraphLinks *ring)
 {
 	const GraphShape *shape = &builder->index->shape;
 	GraphNode  *node = memory_node(&builder->memory, level, to->id);
@@ -433,7 +456,7 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 	volatile GraphId *ids = node_neighbors(shape, node);
 	const void *payloads[GRAPH_MAX_NEIGHBORS];
 	float		distances[GRAPH_MAX_NEIGHBORS];
-	BuildEdge	edge = {to->distance, true, tree};
+	BuildEdge	edge = {to->distance, true, ring != NULL};
 	LWLock	   *lock = node_lock(builder, to->id);
 	int			count;
 	int			place;
@@ -441,6 +464,24 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 
 	build_lock(builder, lock, LW_EXCLUSIVE);
 	count = node->neighbors;
+	if (ring != NULL)
+	{
+		int			at = ring_place((const GraphId *) ids, count);
+		GraphId		next = at < 0 ? to->id : edge_id(ids[at]);
+
+		/* it leads on before anything leads to it */
+		if (next != ring->next)
+		{
+			ring->next = next;
+			memory_set_edges(builder, level, id, ring);
+			pg_write_barrier();
+		}
+		if (at >= 0)
+		{
+			ids[at] = next;
+			edges[at].ring = false;
+		}
+	}
 	for (int i = 0; i < count; i++)
 		payloads[i] = node_payload(memory_node(&builder->memory, level,
 											   edge_id(ids[i])));
@@ -490,7 +531,7 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 			edges[i] = edges[i + 1];
 		}
 	}
-	ids[place] = id | (tree ? EDGE_TREE : 0);
+	ids[place] = id | (ring != NULL ? EDGE_RING : 0);
 	edges[place] = edge;
 	if (dropped == count)
 	{
@@ -576,27 +617,18 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 		pg_atomic_fetch_add_u32(level == 0 ? &builder->shared->base_count
 								: &builder->shared->upper_count, 1);
 	GraphNode  *node = memory_node(&builder->memory, level, id);
-	GraphId    *ids = node_neighbors(shape, node);
-	BuildEdge  *edges = memory_edges(&builder->memory, level, id);
 
 	*node = *head;
 	node->header.state = SLOT_USED;
 	node->header.flags = level < top ? NODE_RISES : 0;
 	node->level = level;
-	node->neighbors = links->count;
 	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
 	if (level == 0 && builder->index->filter != NULL)
 		memcpy(memory_keys(builder, id), builder->inserter->entry_keys,
 			   builder->index->filter->entry_bytes);
-	for (int i = 0; i < links->count; i++)
-	{
-		ids[i] = graph_edge(links, i);
-		edges[i].tree = edge_in_tree(ids[i]);
-		edges[i].distance = links->near[i].distance;
-		edges[i].diverse = links->near[i].diverse;
-	}
-	memset(ids + links->count, 0,
-		   (graph_capacity(shape, level) - links->count) * sizeof(GraphId));
+	memset(node_neighbors(shape, node), 0,
+		   graph_capacity(shape, level) * sizeof(GraphId));
+	memory_set_edges(builder, level, id, links);
 	pg_write_barrier();
 	return id;
 }
@@ -624,10 +656,7 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	}
 
 	for (int at = 0; at <= level; at++)
-	{
-		links[at].count = 0;
-		links[at].parent = -1;
-	}
+		graph_links_clear(&links[at]);
 	if (entry.level >= 0)
 	{
 		int			results = graph_find_links(builder->search,
@@ -648,6 +677,13 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	head.tid = *tid;
 	head.value = hnsw_write_value(inserter);
 	ids[0] = memory_write(builder, 0, &head, &links[0], level);
+
+	/* before anything else leads to it */
+	for (int i = 0; i < links[0].count; i++)
+	{
+		if (links[0].near[i].id == links[0].after)
+			memory_link(builder, 0, &links[0].near[i], ids[0], &links[0]);
+	}
 	ItemPointerSetInvalid(&head.tid);
 	head.element = ids[0];
 	for (int at = 1; at <= level; at++)
@@ -658,8 +694,10 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	for (int at = 0; at <= level; at++)
 	{
 		for (int i = 0; i < links[at].count; i++)
-			memory_link(builder, at, &links[at].near[i], ids[at],
-						i == links[at].parent);
+		{
+			if (links[at].near[i].id != links[at].after)
+				memory_link(builder, at, &links[at].near[i], ids[at], NULL);
+		}
 	}
 	if (rises)
 	{

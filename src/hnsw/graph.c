@@ -12,7 +12,6 @@
 #include "hnsw/graph.h"
 
 #include <float.h>
-#include <limits.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -992,8 +991,11 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 {
 	Ranking		ranking;
 	Size		size = selector->shape->payload_size;
+	GraphId		kept[GRAPH_MAX_NEIGHBORS + 1];	/* of the ring, to deleted ones */
+	int			kept_count = 0;
 	int			alive = 0;
 	int			dropped = -1;
+	bool		gone = false;
 
 	Assert(count <= GRAPH_MAX_NEIGHBORS + 1);
 	for (int i = 0; i < count; i++)
@@ -1002,12 +1004,17 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 
 		ranking.payloads[alive] = get_payload(selector, level, edge_id(ids[i]),
 											  copy);
-		ids[alive] = ids[i];
 		if (ranking.payloads[alive] != NULL)
-			alive++;
+			ids[alive++] = ids[i];
+		else if (edge_in_ring(ids[i]))
+			kept[kept_count++] = ids[i];
+		else
+			gone = true;
 	}
-	if (alive < count)
-		return alive;
+	memcpy(ids + alive, kept, kept_count * sizeof(GraphId));
+	if (gone)
+		return alive + kept_count;
+	count = alive;
 
 	codec_query_set_payload(selector->base, payload);
 	codec_distances(selector->base, ranking.payloads, count, ranking.distances);
@@ -1036,7 +1043,7 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 	ranking.diverse[0] = true;
 	for (int i = count - 1; i > 0; i--)
 	{
-		if (edge_in_tree(ids[i]))
+		if (edge_in_ring(ids[i]))
 			continue;
 		if (dropped < 0)
 			dropped = i;		/* the farthest, if all are diverse */
@@ -1046,6 +1053,7 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 			break;
 		}
 	}
+	count += kept_count;
 	if (dropped < 0)
 		return count;
 	memmove(ids + dropped, ids + dropped + 1,
@@ -1053,47 +1061,91 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 	return count - 1;
 }
 
-typedef struct TreeArg
+int
+graph_set_next(const GraphShape *shape, GraphId *edges, int count, GraphId next)
+{
+	int			place = ring_place(edges, count);
+
+	if (place >= 0)
+		edges[place] = edge_id(edges[place]);
+	if (next == NO_SLOT)
+		return count;
+	for (int i = 0; i < count; i++)
+	{
+		if (edges[i] == next)
+		{
+			edges[i] |= EDGE_RING;
+			return count;
+		}
+	}
+	if (count < graph_capacity(shape, 0))
+		place = count++;
+	else if (place < 0)
+		place = count - 1;
+	edges[place] = next | EDGE_RING;
+	return count;
+}
+
+int
+graph_edges(const GraphShape *shape, const GraphLinks *links, GraphId *edges)
+{
+	for (int i = 0; i < links->count; i++)
+		edges[i] = links->near[i].id;
+	return links->next == NO_SLOT ? links->count
+		: graph_set_next(shape, edges, links->count, links->next);
+}
+
+typedef struct RingArg
 {
 	const GraphShape *shape;
-	int			edges;
-} TreeArg;
+	bool		used;
+	GraphId		next;
+} RingArg;
 
 static void
-visit_tree_edges(const GraphNode *node, void *arg)
+visit_ring(const GraphNode *node, void *arg)
 {
-	TreeArg    *tree = (TreeArg *) arg;
+	RingArg    *ring = (RingArg *) arg;
 
-	tree->edges = count_tree_edges(node_neighbors(tree->shape, node),
-								   Min(node->neighbors, graph_capacity(tree->shape, 0)));
+	ring->used = node->header.state == SLOT_USED;
+	ring->next = ring_next(node_neighbors(ring->shape, node),
+						   Min(node->neighbors, graph_capacity(ring->shape, 0)));
 }
 
 /*
- * Which of the neighbours of a new element is to be its parent in the tree: the
- * nearest one that has not too many edges of the tree yet, or else the one that
- * has the fewest.
+ * The first element in use of the ring, from one on; NO_SLOT: there is none.
+ * *ring is what was seen of it.  A deleted one's edge does not change any more
+ * (README.md); where all are deleted, the way leads round in a circle.
  */
-static int
-choose_parent(GraphSearch *search, const GraphLinks *links)
+static GraphId
+first_used(GraphStore *store, GraphId id, RingArg *ring)
 {
-	int			fewest = INT_MAX;
-	int			parent = -1;
+	GraphId		met = NO_SLOT;
 
-	for (int i = 0; i < links->count; i++)
+	for (uint64 steps = 1; id != NO_SLOT && id != met; steps++)
 	{
-		TreeArg		tree = {search->shape, 0};
-
-		search->store->visit(search->store, 0, links->near[i].id,
-							 visit_tree_edges, &tree);
-		if (tree.edges < graph_tree_limit(search->shape))
-			return i;
-		if (tree.edges < fewest)
-		{
-			fewest = tree.edges;
-			parent = i;
-		}
+		CHECK_FOR_INTERRUPTS();
+		if ((steps & (steps - 1)) == 0)
+			met = id;
+		store->visit(store, 0, id, visit_ring, ring);
+		if (ring->used)
+			return id;
+		id = ring->next;
 	}
-	return parent;
+	return NO_SLOT;
+}
+
+bool
+graph_find_next(GraphStore *store, const GraphShape *shape, GraphLinks *links)
+{
+	RingArg		ring = {shape, false, NO_SLOT};
+
+	links->after = first_used(store, links->after, &ring);
+	links->known = ring.next;
+	links->next = first_used(store, links->known, &ring);
+	if (links->next == NO_SLOT)
+		links->next = links->after;
+	return links->after != NO_SLOT;
 }
 
 /* The neighbours of a new element among what a search has found */
@@ -1114,7 +1166,14 @@ choose_links(GraphSearch *search, GraphSelector *selector, int ef,
 								graph_capacity(search->shape, level),
 								graph_fill(search->shape, level));
 	memcpy(links->near, selector->candidates, links->count * sizeof(GraphNear));
-	links->parent = level == 0 ? choose_parent(search, links) : -1;
+	links->after = NO_SLOT;
+	links->next = NO_SLOT;
+	for (int i = 0; i < links->count && level == 0; i++)
+	{
+		links->after = links->near[i].id;
+		if (graph_find_next(search->store, search->shape, links))
+			break;
+	}
 
 	nearest = Min(RISE_NEAREST(search->shape), ef);
 	links->rise = count >= nearest;

@@ -115,33 +115,44 @@ node_neighbors(const GraphShape *shape, const GraphNode *node)
 }
 
 /*
- * A neighbour as a node of level 0 has it: the number, and whether the edge
- * belongs to the tree that keeps all elements together.  Each new element
- * becomes the child of a neighbour; both keep the edge, whatever better ones
- * come, until one of them is deleted (README.md).
+ * A neighbour as a node of level 0 has it: the number, and whether it is the
+ * element that follows in the ring of all elements.  That edge stays, whatever
+ * better neighbours come (README.md).  In indexes of version 1.0 of the
+ * extension, several edges of a node have the mark; the first one counts.
  */
-#define EDGE_TREE	((GraphId) 0x80000000)
+#define EDGE_RING	((GraphId) 0x80000000)
 
 static inline GraphId
 edge_id(GraphId edge)
 {
-	return edge & ~EDGE_TREE;
+	return edge & ~EDGE_RING;
 }
 
 static inline bool
-edge_in_tree(GraphId edge)
+edge_in_ring(GraphId edge)
 {
-	return (edge & EDGE_TREE) != 0;
+	return (edge & EDGE_RING) != 0;
 }
 
+/* The place of the edge of the ring in a node's list; -1: there is none */
 static inline int
-count_tree_edges(const GraphId *edges, int count)
+ring_place(const GraphId *edges, int count)
 {
-	int			result = 0;
-
 	for (int i = 0; i < count; i++)
-		result += edge_in_tree(edges[i]);
-	return result;
+	{
+		if (edge_in_ring(edges[i]))
+			return i;
+	}
+	return -1;
+}
+
+/* The element that follows in the ring; NO_SLOT: none */
+static inline GraphId
+ring_next(const GraphId *edges, int count)
+{
+	int			place = ring_place(edges, count);
+
+	return place < 0 ? NO_SLOT : edge_id(edges[place]);
 }
 
 /* Has a list of edges one to id, of either kind? */
@@ -154,13 +165,6 @@ edges_lead_to(const GraphId *edges, int count, GraphId id)
 			return true;
 	}
 	return false;
-}
-
-/* From so many on, a node is not made a parent if there is another choice */
-static inline int
-graph_tree_limit(const GraphShape *shape)
-{
-	return shape->m;
 }
 
 typedef struct GraphEntry
@@ -410,10 +414,24 @@ graph_fill(const GraphShape *shape, int level)
 typedef struct GraphLinks
 {
 	int			count;
-	int			parent;			/* at level 0: which one; -1: none */
 	bool		rise;			/* none near has a node above: have one */
+
+	/* at level 0 */
+	GraphId		after;			/* it comes after this one in the ring; or NO_SLOT */
+	GraphId		known;			/* what that one led to; NO_SLOT: nothing */
+	GraphId		next;			/* it comes before this one */
 	GraphNear	near[GRAPH_MAX_NEIGHBORS];
 } GraphLinks;
+
+static inline void
+graph_links_clear(GraphLinks *links)
+{
+	links->count = 0;
+	links->rise = false;
+	links->after = NO_SLOT;
+	links->known = NO_SLOT;
+	links->next = NO_SLOT;
+}
 
 /*
  * Is the i-th neighbour to lead back to an element that is inserted?  Those
@@ -423,15 +441,28 @@ typedef struct GraphLinks
 static inline bool
 graph_links_back(const GraphShape *shape, const GraphLinks *links, int i)
 {
-	return links->near[i].diverse || i < shape->m * 3 / 4 || i == links->parent;
+	return links->near[i].id != links->after &&
+		(links->near[i].diverse || i < shape->m * 3 / 4);
 }
 
-/* The i-th neighbour as it is stored in the new element's node */
-static inline GraphId
-graph_edge(const GraphLinks *links, int i)
-{
-	return links->near[i].id | (i == links->parent ? EDGE_TREE : 0);
-}
+/*
+ * Mark the edge to the one that is next in the ring (NO_SLOT: none), of a list
+ * of count at level 0; it takes the last place if it has none.  Returns the
+ * number of edges then.
+ */
+extern int	graph_set_next(const GraphShape *shape, GraphId *edges, int count,
+						   GraphId next);
+
+/* The neighbours as they are stored in the new element's node; how many */
+extern int	graph_edges(const GraphShape *shape, const GraphLinks *links,
+						GraphId *edges);
+
+/*
+ * Look again at what comes behind links->after in the ring, or behind the next
+ * element in use, if that one has been deleted.  False if there is none.
+ */
+extern bool graph_find_next(GraphStore *store, const GraphShape *shape,
+							GraphLinks *links);
 
 /*
  * The neighbours of a new element, whose value search's query is set to, at
@@ -470,9 +501,10 @@ extern int	graph_rank(GraphSelector *selector, int level, CodecQuery *query,
  * A node of level, whose payload is given, has one neighbour too many: take one
  * of the count edges in ids away, the one that graph_select would leave out if
  * it chose and filled up among all of them: the farthest one that is not
- * diverse, or else the farthest; but no edge of the tree.  Nodes that are no
- * longer there go first, all of them.  Returns the number left, in ascending
- * order of distance; count, if all are of the tree.
+ * diverse, or else the farthest; but not the edge of the ring.  Nodes that are no
+ * longer there go first, all of them but the one that the ring leads to.
+ * Returns the number left, in ascending order of distance; count, if none may
+ * go.
  */
 extern int	graph_drop_one(GraphSelector *selector, int level,
 						   const void *payload, GraphId *ids, int count);

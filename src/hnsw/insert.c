@@ -273,7 +273,6 @@ write_node(HnswInserter *inserter, int level, const GraphNode *head,
 	PageEdit	edit;
 	GraphNode  *node;
 	SlotHeader	header;
-	GraphId    *ids;
 
 	page_edit_begin(&edit, inserter->relation, inserter->store.log);
 	node = (GraphNode *) slot_page_take(geometry,
@@ -284,11 +283,8 @@ write_node(HnswInserter *inserter, int level, const GraphNode *head,
 	node->header = header;
 	node->header.flags = level < top ? NODE_RISES : 0;
 	node->level = level;
-	node->neighbors = links->count;
 	memcpy(node_payload(node), inserter->payload, shape->payload_size);
-	ids = node_neighbors(shape, node);
-	for (int i = 0; i < links->count; i++)
-		ids[i] = graph_edge(links, i);
+	node->neighbors = graph_edges(shape, links, node_neighbors(shape, node));
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 	return id;
@@ -303,14 +299,30 @@ set_links(HnswInserter *inserter, int level, GraphId id, const GraphLinks *links
 	Buffer		buffer = page_store_lock(store, level, id,
 										 BUFFER_LOCK_EXCLUSIVE, &node);
 	PageEdit	edit;
-	GraphId    *ids;
 
 	page_edit_begin(&edit, inserter->relation, store->log);
 	node = page_store_edit(store, level, id, &edit, buffer);
-	ids = node_neighbors(&inserter->index->shape, node);
-	for (int i = 0; i < links->count; i++)
-		ids[i] = graph_edge(links, i);
-	node->neighbors = links->count;
+	node->neighbors = graph_edges(&inserter->index->shape, links,
+								  node_neighbors(&inserter->index->shape, node));
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Change which element comes behind a new one in the ring. */
+static void
+set_next(HnswInserter *inserter, GraphId id, GraphId next)
+{
+	PageStore  *store = &inserter->store;
+	GraphNode  *node;
+	Buffer		buffer = page_store_lock(store, 0, id, BUFFER_LOCK_EXCLUSIVE,
+										 &node);
+	PageEdit	edit;
+
+	page_edit_begin(&edit, inserter->relation, store->log);
+	node = page_store_edit(store, 0, id, &edit, buffer);
+	node->neighbors = graph_set_next(&inserter->index->shape,
+									 node_neighbors(&inserter->index->shape, node),
+									 node->neighbors, next);
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 }
@@ -332,6 +344,8 @@ find_place(HnswInserter *inserter, int level, const GraphId *ids, int count,
 
 	memcpy(after, ids, count * sizeof(GraphId));
 	after[count] = edge;
+	if (edge_in_ring(edge))
+		(void) graph_set_next(&inserter->index->shape, after, count, NO_SLOT);
 	left = graph_drop_one(inserter->selector, level, inserter->link_payload,
 						  after, count + 1);
 	if (left > count)
@@ -345,23 +359,30 @@ find_place(HnswInserter *inserter, int level, const GraphId *ids, int count,
 }
 
 /*
- * Make a new element a neighbour of a node, whose choice of neighbours may turn
- * it down, unless the edge is the tree's.
+ * Make a new element a neighbour of a node.
+ *
+ * The node's choice of neighbours may turn it down; but not the edge of the
+ * ring (only at level 0), which takes the place of the one to known (NO_SLOT:
+ * none).  Then the result is false, and nothing has changed, if the node does
+ * not lead to that one any more, or has been deleted.
+ *
  * What is computed is computed without a lock, from a copy; if somebody has
- * changed the node meanwhile, again.  Only one number on the page changes, so
- * the WAL record is short.
+ * changed the node meanwhile, again.  Few numbers on the page change, so the
+ * WAL record is short.
  */
-static void
-link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge)
+static bool
+link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge,
+		  GraphId known)
 {
 	PageStore  *store = &inserter->store;
 	const GraphShape *shape = &inserter->index->shape;
 	int			capacity = graph_capacity(shape, level);
+	bool		ring = edge_in_ring(edge);
 	GraphId		before[GRAPH_MAX_NEIGHBORS];
 	int			count_before = -1;
 	int			place = 0;
 
-	for (int attempt = 0; attempt < LINK_ATTEMPTS; attempt++)
+	for (int attempt = 0; attempt < LINK_ATTEMPTS || ring; attempt++)
 	{
 		GraphNode  *node;
 		Buffer		buffer = page_store_lock(store, level, to,
@@ -369,19 +390,27 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge)
 		GraphId    *ids = node_neighbors(shape, node);
 		int			count = node->neighbors;
 		PageEdit	edit;
+		bool		refused = ring &&
+			(node->header.state != SLOT_USED || ring_next(ids, count) != known);
 
 		/*
-		 * A node that has been marked deleted meanwhile is linked all the same:
-		 * when it is mended, what it leads to is what replaces it.
+		 * A node that has been marked deleted meanwhile is linked all the same,
+		 * but in the ring: when it is mended, what it leads to is what replaces
+		 * it.
 		 */
-		if (node->header.state == SLOT_FREE ||
-			edges_lead_to(ids, count, edge_id(edge)))
+		if (refused || node->header.state == SLOT_FREE ||
+			(!ring && edges_lead_to(ids, count, edge)))
 		{
 			UnlockReleaseBuffer(buffer);
-			return;
+			return !refused;
 		}
 		if (count < capacity)
 			place = count;
+		else if (ring && attempt >= LINK_ATTEMPTS)
+		{
+			/* others are quicker: any place will do */
+			place = known != NO_SLOT ? ring_place(ids, count) : count - 1;
+		}
 		else if (count != count_before ||
 				 memcmp(before, ids, count * sizeof(GraphId)) != 0)
 		{
@@ -392,19 +421,23 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge)
 			UnlockReleaseBuffer(buffer);
 			place = find_place(inserter, level, before, count, edge);
 			if (place == count)
-				return;
+				return true;
 			continue;
 		}
 
 		page_edit_begin(&edit, inserter->relation, store->log);
 		node = page_store_edit(store, level, to, &edit, buffer);
-		node_neighbors(shape, node)[place] = edge;
+		ids = node_neighbors(shape, node);
+		if (ring)
+			(void) graph_set_next(shape, ids, count, NO_SLOT);
+		ids[place] = edge;
 		if (place == node->neighbors)
 			node->neighbors++;
 		page_edit_end(&edit);
 		UnlockReleaseBuffer(buffer);
-		return;
+		return true;
 	}
+	return true;
 }
 
 /* Make an element's node at one level a neighbour of its neighbours. */
@@ -416,8 +449,7 @@ link_all_back(HnswInserter *inserter, int level, GraphId id)
 	for (int i = 0; i < links->count; i++)
 	{
 		if (graph_links_back(&inserter->index->shape, links, i))
-			link_back(inserter, level, links->near[i].id,
-					  id | (i == links->parent ? EDGE_TREE : 0));
+			(void) link_back(inserter, level, links->near[i].id, id, NO_SLOT);
 	}
 }
 
@@ -479,11 +511,7 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 	while (found < 0)
 	{
 		for (int at = 0; at <= level; at++)
-		{
-			inserter->links[at].count = 0;
-			inserter->links[at].parent = -1;
-			inserter->links[at].rise = false;
-		}
+			graph_links_clear(&inserter->links[at]);
 		hnsw_get_entry(inserter->relation, entry);
 		if (entry->level < 0)
 			return 0;
@@ -503,6 +531,37 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 }
 
 /*
+ * Put a new element, which nothing leads to yet, in its place in the ring.  It
+ * leads on already, so all that could be reached before can be reached after
+ * the one change that makes it part of the ring, and it can.
+ */
+static void
+join_ring(HnswInserter *inserter, GraphId id)
+{
+	GraphLinks *links = &inserter->links[0];
+
+	while (links->after != NO_SLOT &&
+		   !link_back(inserter, 0, links->after, id | EDGE_RING, links->known))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!graph_find_next(&inserter->store.store, &inserter->index->shape,
+							 links))
+		{
+			/* all of this part of the ring has been deleted meanwhile */
+			links->after = find_any(inserter, id);
+			if (!graph_find_next(&inserter->store.store,
+								 &inserter->index->shape, links))
+				break;
+		}
+
+		/* two that knew of each other only */
+		if (links->known == id)
+			break;
+		set_next(inserter, id, links->next);
+	}
+}
+
+/*
  * The neighbours at one level of the element that the query is set to; none, if
  * the graph does not rise so high.  *entry is the entry point, as it is now.
  */
@@ -514,9 +573,7 @@ find_upper_links(HnswInserter *inserter, int level, GraphEntry *entry)
 
 	do
 	{
-		links->count = 0;
-		links->parent = -1;
-		links->rise = false;
+		graph_links_clear(links);
 		hnsw_get_entry(inserter->relation, entry);
 		if (entry->level < level)
 			return;
@@ -601,6 +658,9 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	ids[0] = write_node(inserter, 0, &head, &links[0], top);
 	if (inserter->keys != NULL)
 		hnsw_keys_put(inserter->keys, ids[0], inserter->entry_keys);
+
+	/* before anything else leads to it */
+	join_ring(inserter, ids[0]);
 	ItemPointerSetInvalid(&head.tid);
 	head.element = ids[0];
 	for (int level = 1; level <= top; level++)
@@ -627,6 +687,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 			(void) find_links(inserter, top, ids[0], &entry);
 			for (int level = 0; level <= top; level++)
 				set_links(inserter, level, ids[level], &links[level]);
+			join_ring(inserter, ids[0]);
 		}
 	}
 

@@ -669,11 +669,34 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 }
 
 /*
- * Put an edge of the tree into a list of neighbours: in the place of one that
- * is not of the tree, the last one, if there is no room.  Returns their number.
+ * The element that comes in the ring in the place of one, which may be deleted:
+ * the next one that is not.  NO_SLOT: there is none.  Nobody changes where a
+ * deleted element leads in the ring (see README.md).
+ */
+static GraphId
+follow_ring(Vacuum *vacuum, GraphId id)
+{
+	GraphStore *store = &vacuum->store.store;
+
+	for (Size steps = 0; set_has(&vacuum->base, id); steps++)
+	{
+		ReadArg		read = {&vacuum->index->shape, 0, 0};
+
+		index_vacuum_delay_point();
+		if (steps > vacuum->base.count)
+			return NO_SLOT;
+		store->visit(store, 0, id, visit_read, &read);
+		id = ring_next(read.ids, read.count);
+	}
+	return id;
+}
+
+/*
+ * Put an edge of the ring into a list of neighbours: in the place of one that
+ * is not of the ring, the last one, if there is no room.  Returns their number.
  */
 static int
-put_tree_edge(const GraphShape *shape, GraphId *list, int count, GraphId id)
+put_ring_edge(const GraphShape *shape, GraphId *list, int count, GraphId id)
 {
 	int			last = -1;
 
@@ -681,31 +704,35 @@ put_tree_edge(const GraphShape *shape, GraphId *list, int count, GraphId id)
 	{
 		if (edge_id(list[i]) == id)
 		{
-			list[i] |= EDGE_TREE;
+			list[i] |= EDGE_RING;
 			return count;
 		}
-		if (!edge_in_tree(list[i]))
+		if (!edge_in_ring(list[i]))
 			last = i;
 	}
 	if (count < graph_capacity(shape, 0))
 		last = count++;
 	if (last >= 0)
-		list[last] = id | EDGE_TREE;
+		list[last] = id | EDGE_RING;
 	return count;
 }
 
-/* The edges of the tree that a node had, but to deleted ones, stay. */
+/* Where a node led in the ring, past deleted ones, its new list leads, too. */
 static int
-keep_tree_edges(Vacuum *vacuum, int level, const GraphNode *node,
-				GraphId *list, int count)
+keep_ring(Vacuum *vacuum, GraphId id, const GraphNode *node, GraphId *list,
+		  int count)
 {
 	const GraphShape *shape = &vacuum->index->shape;
 	const GraphId *ids = node_neighbors(shape, node);
 
-	for (int i = 0; level == 0 && i < node->neighbors; i++)
+	for (int i = 0; i < node->neighbors; i++)
 	{
-		if (edge_in_tree(ids[i]) && !set_has(&vacuum->base, edge_id(ids[i])))
-			count = put_tree_edge(shape, list, count, edge_id(ids[i]));
+		GraphId		next = NO_SLOT;
+
+		if (edge_in_ring(ids[i]))
+			next = follow_ring(vacuum, edge_id(ids[i]));
+		if (next != NO_SLOT && next != id)
+			count = put_ring_edge(shape, list, count, next);
 	}
 	return count;
 }
@@ -780,6 +807,19 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 	int			ranked_count;
 	int			count;
 
+	/* what an earlier vacuum has left behind only leads on */
+	if (node->header.state != SLOT_USED)
+	{
+		const GraphId *ids = node_neighbors(shape, node);
+
+		count = 0;
+		for (int i = 0; i < node->neighbors; i++)
+		{
+			if (!edge_in_ring(ids[i]) && !set_has(set_of(vacuum, level), ids[i]))
+				list[count++] = ids[i];
+		}
+		return level == 0 ? keep_ring(vacuum, id, node, list, count) : count;
+	}
 	codec_query_set_payload(vacuum->query, node_payload(node));
 
 	/*
@@ -808,17 +848,21 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 						  count);
 	for (int i = 0; i < count; i++)
 		list[i] = candidates[i].id;
-	return keep_tree_edges(vacuum, level, node, list, count);
+	return level == 0 ? keep_ring(vacuum, id, node, list, count) : count;
 }
 
-/* Does a node lead to a deleted one? */
+/*
+ * Does a node lead to a deleted one?  One that is deleted itself, and left for a
+ * later round, must lead on until then.
+ */
 static bool
-needs_mending(const Vacuum *vacuum, int level, const GraphNode *node)
+needs_mending(const Vacuum *vacuum, int level, GraphId id,
+			  const GraphNode *node)
 {
 	const NodeSet *deleted = set_of(vacuum, level);
 	const GraphId *ids = node_neighbors(&vacuum->index->shape, node);
 
-	if (node->header.state != SLOT_USED)
+	if (node->header.state == SLOT_FREE || set_has(deleted, id))
 		return false;
 	for (int i = 0; i < node->neighbors; i++)
 	{
@@ -875,7 +919,7 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 		vacuum->counts[slot] = -1;
 		if (node->header.state == SLOT_USED)
 			consider_survivor(vacuum, node, id);
-		if (!needs_mending(vacuum, node->level, node))
+		if (!needs_mending(vacuum, node->level, id, node))
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		vacuum->counts[slot] = mend_node(vacuum, node->level, id, node,
@@ -912,88 +956,6 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 	return done;
-}
-
-/* Add an edge of the tree to a node. */
-static void
-add_tree_edge(Vacuum *vacuum, GraphId to, GraphId id)
-{
-	const GraphShape *shape = &vacuum->index->shape;
-	GraphNode  *node;
-	Buffer		buffer = page_store_lock(&vacuum->store, 0, to,
-										 BUFFER_LOCK_EXCLUSIVE, &node);
-
-	if (node->header.state == SLOT_USED)
-	{
-		PageEdit	edit;
-
-		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
-		node = page_store_edit(&vacuum->store, 0, to, &edit, buffer);
-		node->neighbors = put_tree_edge(shape, node_neighbors(shape, node),
-										node->neighbors, id);
-		page_edit_end(&edit);
-	}
-	UnlockReleaseBuffer(buffer);
-}
-
-/*
- * Keep the tree in one piece.  What deleted elements that hang together held
- * together in turn, those elements in use next to them, is tied in a row.
- */
-static void
-mend_tree(Vacuum *vacuum)
-{
-	const NodeSet *deleted = &vacuum->base;
-	const GraphShape *shape = &vacuum->index->shape;
-	GraphStore *store = &vacuum->store.store;
-	uint8	   *seen = (uint8 *) palloc_extended(deleted->count / 8 + 1,
-												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	NodeSet		stack;
-
-	set_init(&stack, 64);
-	for (Size i = 0; i < deleted->count; i++)
-	{
-		GraphId		before = NO_SLOT;
-
-		index_vacuum_delay_point();
-		if (seen[i / 8] >> (i % 8) & 1)
-			continue;
-		seen[i / 8] |= 1 << (i % 8);
-		set_add(&stack, deleted->ids[i]);
-		while (stack.count > 0)
-		{
-			ReadArg		read = {shape, 0, 0};
-
-			CHECK_FOR_INTERRUPTS();
-			store->visit(store, 0, stack.ids[--stack.count], visit_read, &read);
-			for (int k = 0; k < read.count; k++)
-			{
-				GraphId		next = edge_id(read.ids[k]);
-
-				if (!edge_in_tree(read.ids[k]))
-					continue;
-				if (set_has(deleted, next))
-				{
-					Size		at = set_search(deleted, next);
-
-					if (!(seen[at / 8] >> (at % 8) & 1))
-					{
-						seen[at / 8] |= 1 << (at % 8);
-						set_add(&stack, next);
-					}
-					continue;
-				}
-				if (before != NO_SLOT && before != next)
-				{
-					add_tree_edge(vacuum, before, next);
-					add_tree_edge(vacuum, next, before);
-				}
-				before = next;
-			}
-		}
-	}
-	pfree(stack.ids);
-	pfree(seen);
 }
 
 /*
@@ -1053,7 +1015,6 @@ mend(Vacuum *vacuum)
 		while (!mend_page(vacuum, block, PAGE_RECORD))
 			;
 	}
-	mend_tree(vacuum);
 	mend_entry(vacuum);
 
 	/* whoever read a number before it was replaced may yet go there */
