@@ -466,7 +466,8 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 	count = node->neighbors;
 	if (ring != NULL)
 	{
-		int			at = ring_place((const GraphId *) ids, count);
+		int			at = ring_place(node->header.flags, (const GraphId *) ids,
+									count);
 		GraphId		next = at < 0 ? to->id : edge_id(ids[at]);
 
 		/* it leads on before anything leads to it */
@@ -487,7 +488,7 @@ memory_link(Builder *builder, int level, const GraphNear *to, GraphId id,
 											   edge_id(ids[i])));
 	codec_distances(builder->inserter->query, payloads, count, distances);
 
-	for (place = 0; place < count; place++)
+	for (place = first_neighbor(node->header.flags); place < count; place++)
 	{
 		if (comes_before(to->id, edge.distance, id, edges[place].distance, ids[place]))
 			break;
@@ -555,33 +556,39 @@ memory_tid(Builder *builder, uint32 number)
 	return (BuildTid *) build_array_at(builder->tids, number);
 }
 
+/* Add a TID to an element, if it has the query's value and the same keys. */
+static bool
+memory_add_tid(Builder *builder, GraphId id, uint64 hash, ItemPointer tid)
+{
+	HnswInserter *inserter = builder->inserter;
+	GraphNode  *node = memory_node(&builder->memory, 0, id);
+	LWLock	   *lock = node_lock(builder, id);
+	uint32		number;
+
+	if (node->hash != hash ||
+		!codec_same(inserter->query, inserter->payload, node_payload(node)))
+		return false;
+	if (builder->index->filter != NULL &&
+		memcmp(memory_keys(builder, id), inserter->entry_keys,
+			   builder->index->filter->entry_bytes) != 0)
+		return false;
+	number = pg_atomic_fetch_add_u32(&builder->shared->tid_count, 1);
+	memory_tid(builder, number)->tid = *tid;
+	build_lock(builder, lock, LW_EXCLUSIVE);
+	memory_tid(builder, number)->next = node->more_tids;
+	node->more_tids = number + 1;
+	build_unlock(builder, lock);
+	return true;
+}
+
 /* Another TID of an element that has the query's value, if one is there */
 static bool
 memory_duplicate(Builder *builder, int results, uint64 hash, ItemPointer tid)
 {
-	HnswInserter *inserter = builder->inserter;
-
 	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
 	{
-		GraphId		id = inserter->results[i]->id;
-		GraphNode  *node = memory_node(&builder->memory, 0, id);
-		LWLock	   *lock = node_lock(builder, id);
-		uint32		number;
-
-		if (node->hash != hash ||
-			!codec_same(inserter->query, inserter->payload, node_payload(node)))
-			continue;
-		if (builder->index->filter != NULL &&
-			memcmp(memory_keys(builder, id), inserter->entry_keys,
-				   builder->index->filter->entry_bytes) != 0)
-			continue;
-		number = pg_atomic_fetch_add_u32(&builder->shared->tid_count, 1);
-		memory_tid(builder, number)->tid = *tid;
-		build_lock(builder, lock, LW_EXCLUSIVE);
-		memory_tid(builder, number)->next = node->more_tids;
-		node->more_tids = number + 1;
-		build_unlock(builder, lock);
-		return true;
+		if (memory_add_tid(builder, builder->inserter->results[i]->id, hash, tid))
+			return true;
 	}
 	return false;
 }
@@ -606,10 +613,10 @@ memory_make_room(Builder *builder, int level)
 							pg_atomic_read_u32(&shared->tid_count) + others + 1);
 }
 
-/* Write a new element's node at one level, of those up to top. */
+/* Write a new element's node at one level. */
 static GraphId
 memory_write(Builder *builder, int level, const GraphNode *head,
-			 const GraphLinks *links, int top)
+			 const GraphLinks *links, uint8 flags)
 {
 	const GraphShape *shape = &builder->index->shape;
 	const SlotGeometry *geometry = graph_geometry(shape, level);
@@ -620,7 +627,7 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 
 	*node = *head;
 	node->header.state = SLOT_USED;
-	node->header.flags = level < top ? NODE_RISES : 0;
+	node->header.flags = flags;
 	node->level = level;
 	memcpy(node_payload(node), builder->inserter->payload, shape->payload_size);
 	if (level == 0 && builder->index->filter != NULL)
@@ -631,6 +638,104 @@ memory_write(Builder *builder, int level, const GraphNode *head,
 	memory_set_edges(builder, level, id, links);
 	pg_write_barrier();
 	return id;
+}
+
+/*
+ * Where a new twin of a head leads: to the first twin (or to the head), to those
+ * that this one leads to, and to the head.
+ */
+static void
+memory_find_twins(Builder *builder, GraphId head, GraphLinks *links)
+{
+	const GraphShape *shape = &builder->index->shape;
+	const GraphNode *node = memory_node(&builder->memory, 0, head);
+	const GraphNear twin = {.id = NO_SLOT};
+
+	graph_links_clear(links);
+	links->next = first_twin(node->header.flags, node_neighbors(shape, node),
+							 node->neighbors);
+	if (links->next == NO_SLOT)
+		links->next = head;
+	if (links->next != head)
+	{
+		const GraphId *ids;
+
+		node = memory_node(&builder->memory, 0, links->next);
+		ids = node_neighbors(shape, node);
+		links->near[links->count++] = twin;
+		links->near[0].id = links->next;
+		for (int i = 0; i < node->neighbors &&
+			 links->count < graph_capacity(shape, 0) - 1; i++)
+		{
+			if (edge_id(ids[i]) == head)
+				continue;
+			links->near[links->count] = twin;
+			links->near[links->count++].id = edge_id(ids[i]);
+		}
+	}
+	links->near[links->count] = twin;
+	links->near[links->count++].id = head;
+}
+
+/*
+ * Insert an element that has the payload of one of the results, if one has, as
+ * its twin.
+ */
+static bool
+memory_twin(Builder *builder, int results, GraphNode *node)
+{
+	const GraphShape *shape = &builder->index->shape;
+	HnswInserter *inserter = builder->inserter;
+	GraphLinks	links;
+	GraphId		head = NO_SLOT;
+	GraphNode  *head_node = NULL;
+	LWLock	   *lock;
+	GraphId    *ids;
+	BuildEdge  *edges;
+	GraphId		id;
+
+	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES) && head == NO_SLOT; i++)
+	{
+		head_node = memory_node(&builder->memory, 0, inserter->results[i]->id);
+		if (codec_same(inserter->query, inserter->payload, node_payload(head_node)))
+			head = inserter->results[i]->id;
+	}
+	if (head == NO_SLOT)
+		return false;
+
+	memory_find_twins(builder, head, &links);
+	for (int i = 0; i < links.count - 1; i++)
+	{
+		if (memory_add_tid(builder, links.near[i].id, node->hash, &node->tid))
+			return true;
+	}
+	node->value = hnsw_write_value(inserter);
+	id = memory_write(builder, 0, node, &links, NODE_TWIN);
+
+	lock = node_lock(builder, head);
+	ids = node_neighbors(shape, head_node);
+	edges = memory_edges(&builder->memory, 0, head);
+	build_lock(builder, lock, LW_EXCLUSIVE);
+	memory_find_twins(builder, head, &links);
+	memory_set_edges(builder, 0, id, &links);
+	pg_write_barrier();
+	if (!(head_node->header.flags & NODE_HEAD))
+	{
+		const BuildEdge edge = {-FLT_MAX, false, true};
+		int			place = graph_spare_place(shape, ids, head_node->neighbors);
+
+		memmove(ids + 1, ids, place * sizeof(GraphId));
+		memmove(edges + 1, edges, place * sizeof(BuildEdge));
+		edges[0] = edge;
+		ids[0] = id | EDGE_RING;
+		head_node->neighbors = Max(head_node->neighbors, place + 1);
+		pg_write_barrier();
+		head_node->header.flags |= NODE_HEAD;
+	}
+	else
+		ids[0] = id | EDGE_RING;
+	build_unlock(builder, lock);
+	return true;
 }
 
 /* Insert into the graph in memory, which has room for it. */
@@ -655,6 +760,9 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 		entry = shared->entry;
 	}
 
+	memset(&head, 0, sizeof(head));
+	head.hash = hash;
+	head.tid = *tid;
 	for (int at = 0; at <= level; at++)
 		graph_links_clear(&links[at]);
 	if (entry.level >= 0)
@@ -664,7 +772,8 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 											   builder->index->meta.ef_construction,
 											   inserter->results, links);
 
-		if (memory_duplicate(builder, results, hash, tid))
+		if (memory_duplicate(builder, results, hash, tid) ||
+			memory_twin(builder, results, &head))
 		{
 			if (rises)
 				build_unlock(builder, &shared->entry_lock);
@@ -672,11 +781,9 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 		}
 	}
 
-	memset(&head, 0, sizeof(head));
-	head.hash = hash;
-	head.tid = *tid;
 	head.value = hnsw_write_value(inserter);
-	ids[0] = memory_write(builder, 0, &head, &links[0], level);
+	ids[0] = memory_write(builder, 0, &head, &links[0],
+						  level > 0 ? NODE_RISES : 0);
 
 	/* before anything else leads to it */
 	for (int i = 0; i < links[0].count; i++)
@@ -689,7 +796,8 @@ memory_insert(Builder *builder, ItemPointer tid, uint64 hash, int level)
 	for (int at = 1; at <= level; at++)
 	{
 		head.below = ids[at - 1];
-		ids[at] = memory_write(builder, at, &head, &links[at], level);
+		ids[at] = memory_write(builder, at, &head, &links[at],
+							   at < level ? NODE_RISES : 0);
 	}
 	for (int at = 0; at <= level; at++)
 	{
@@ -1073,6 +1181,7 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	builder->tids = &builder->build_memory->array[ARRAY_TIDS];
 	builder->search = graph_search_create(&index->shape, &memory->store,
 										  inserter->query);
+	builder->search->skip_twins = true;
 	builder->selector = graph_selector_create(&index->shape, &memory->store,
 											  &index->codec,
 											  &inserter->store.values,

@@ -204,7 +204,8 @@ graph_search_memory(const GraphSearch *search)
 {
 	return search->found_room * sizeof(GraphFound) +
 		((Size) search->visited_mask + 1) * sizeof(GraphId) +
-		(search->candidates.room + search->best.room) * sizeof(GraphHeapEntry);
+		(search->candidates.room + search->best.room + search->heads.room) *
+		sizeof(GraphHeapEntry);
 }
 
 /* A number that can be compared */
@@ -223,6 +224,8 @@ note_node(GraphSearch *search, GraphFound *found, const GraphNode *node)
 	if (node->header.state != SLOT_USED ||
 		(search->skip_dead && (node->header.flags & NODE_DEAD)))
 		found->state = GRAPH_SKIP;
+	if (search->skip_twins && (node->header.flags & NODE_TWIN))
+		found->state = GRAPH_SKIP | GRAPH_EXPANDED;
 
 	/* freed, perhaps used again at another level, since its number was read */
 	if (node->header.state == SLOT_FREE || (int) node->level != search->level)
@@ -305,6 +308,13 @@ evaluate(GraphSearch *search, const GraphId *ids, int count, bool passing)
 		if (search->filter != NULL && search->level == 0 && !passing &&
 			!filter_passes_node(search->filter, ids[i]))
 			found[i].state |= GRAPH_SKIP;
+		if (unlikely(found[i].flags & NODE_HEAD) && !search->skip_twins)
+		{
+			GraphHeapEntry entry = {found[i].distance,
+			search->found_count - count + i};
+
+			heap_push(&search->heads, search->context, entry);
+		}
 	}
 }
 
@@ -340,6 +350,7 @@ graph_search_begin(GraphSearch *search, int level, const GraphId *ids,
 	search->found_count = 0;
 	search->candidates.count = 0;
 	search->best.count = 0;
+	search->heads.count = 0;
 	visited_reset(search, level == 0 ? FIRST_VISITED : FIRST_VISITED_UPPER);
 	for (int i = 0; i < count; i++)
 	{
@@ -381,6 +392,7 @@ typedef struct NeighborsArg
 	const GraphShape *shape;
 	int			capacity;
 	int			count;
+	GraphId		twin;			/* the first one, if it is a head */
 	GraphId		ids[GRAPH_MAX_NEIGHBORS];
 } NeighborsArg;
 
@@ -391,10 +403,15 @@ visit_neighbors(const GraphNode *node, void *arg)
 
 	/* read once: the page may change under a peek */
 	int			count = *(const volatile uint16 *) &node->neighbors;
+	uint8		flags = *(const volatile uint8 *) &node->header.flags;
+	const GraphId *edges = node_neighbors(neighbors->shape, node);
+	int			first;
 
-	neighbors->count = Min(count, neighbors->capacity);
-	memcpy(neighbors->ids, node_neighbors(neighbors->shape, node),
-		   neighbors->count * sizeof(GraphId));
+	count = Min(count, neighbors->capacity);
+	neighbors->twin = first_twin(flags, edges, count);
+	first = neighbors->twin != NO_SLOT ? 1 : 0;
+	neighbors->count = count - first;
+	memcpy(neighbors->ids, edges + first, neighbors->count * sizeof(GraphId));
 	for (int i = 0; i < neighbors->count; i++)
 		neighbors->ids[i] = edge_id(neighbors->ids[i]);
 }
@@ -432,9 +449,28 @@ hops_enough(const GraphSearch *search, uint32 ef)
 /* Lists of neighbours on their way from memory while one is looked through */
 #define HOPS_FORESEEN	4
 
-/* Almost enough, and the neighbours of one node more; m is half of the most */
+/* Almost enough, the neighbours of one node more, and its twins */
 #define PASSING_NEIGHBORS \
-	(GRAPH_MAX_NEIGHBORS + GRAPH_MAX_NEIGHBORS / 4 + GRAPH_MAX_NEIGHBORS)
+	(GRAPH_MAX_NEIGHBORS + GRAPH_MAX_NEIGHBORS / 4 + 2 * GRAPH_MAX_NEIGHBORS)
+
+/*
+ * Add fresh ones of a list that pass to ids, of which there are count; *seen
+ * counts those met before, too.  Returns how many there are then.
+ */
+static int
+add_passing(GraphSearch *search, const GraphId *list, int list_count, int *seen,
+			GraphId *ids, int count)
+{
+	for (int i = 0; i < list_count; i++)
+	{
+		if (list[i] == NO_SLOT || !filter_passes_node(search->filter, list[i]))
+			continue;
+		(*seen)++;
+		if (visited_add(search, list[i]))
+			ids[count++] = list[i];
+	}
+	return count;
+}
 
 /*
  * The fresh neighbours of a node that pass, and if those are too few, of its
@@ -469,8 +505,9 @@ passing_neighbors(GraphSearch *search, uint32 index, uint32 ef, GraphId *ids)
 		}
 	}
 
-	/* only a starting point fails */
-	if (search->found[index].state & GRAPH_SKIP)
+	/* only a starting point fails, or a twin */
+	if ((search->found[index].state & GRAPH_SKIP) &&
+		!(search->found[index].flags & NODE_TWIN))
 		filter->ways += seen > 0 ? 1 : -1;
 	enough = hops_enough(search, ef);
 	for (int i = 0; i < Min(failing, HOPS_FORESEEN); i++)
@@ -485,16 +522,14 @@ passing_neighbors(GraphSearch *search, uint32 index, uint32 ef, GraphId *ids)
 		if (!visited_add(search, near.ids[i]))
 			continue;
 		read_neighbors(search, near.ids[i], &far);
-		for (int k = 0; k < far.count; k++)
-		{
-			GraphId		id = far.ids[k];
+		count = add_passing(search, far.ids, far.count, &seen, ids, count);
 
-			if (id == NO_SLOT || !filter_passes_node(filter, id))
-				continue;
-			seen++;
-			if (visited_add(search, id))
-				ids[count++] = id;
-		}
+		/* twins are as near as their head: the first one, and those it knows */
+		if (far.twin == NO_SLOT)
+			continue;
+		count = add_passing(search, &far.twin, 1, &seen, ids, count);
+		read_neighbors(search, far.twin, &far);
+		count = add_passing(search, far.ids, far.count, &seen, ids, count);
 	}
 	Assert(count <= PASSING_NEIGHBORS);
 	return count;
@@ -547,14 +582,42 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 	take_part(search, neighbors.ids, fresh, false, ef);
 }
 
-void
-graph_search_run(GraphSearch *search, int ef)
+/*
+ * Let the twins of the nearest head take part, if they are results for ef.  They
+ * do that only now, because they would end a walk early: they are many in one
+ * place.  False if there is no such head.
+ */
+static bool
+open_head(GraphSearch *search, uint32 ef)
+{
+	GraphHeap  *heads = &search->heads;
+
+	while (heads->count > 0 &&
+		   (search->best.count < ef ||
+			heads->entries[0].distance < -search->best.entries[0].distance))
+	{
+		NeighborsArg neighbors;
+
+		CHECK_FOR_INTERRUPTS();
+		read_neighbors(search, search->found[heap_pop(heads).index].id, &neighbors);
+		if (neighbors.twin != NO_SLOT && visited_add(search, neighbors.twin))
+		{
+			take_part(search, &neighbors.twin, 1, false, ef);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Walk on until no candidate is nearer than the ef-th best. */
+static void
+walk(GraphSearch *search, uint32 ef)
 {
 	while (search->candidates.count > 0)
 	{
 		uint32		index;
 
-		if (search->best.count >= (uint32) ef &&
+		if (search->best.count >= ef &&
 			search->candidates.entries[0].distance >
 			-search->best.entries[0].distance)
 			break;
@@ -563,6 +626,14 @@ graph_search_run(GraphSearch *search, int ef)
 		search->found[index].state |= GRAPH_EXPANDED;
 		expand(search, index, ef);
 	}
+}
+
+void
+graph_search_run(GraphSearch *search, int ef)
+{
+	do
+		walk(search, ef);
+	while (unlikely(open_head(search, ef)));
 }
 
 void
@@ -616,7 +687,7 @@ graph_search_level(const GraphSearch *search, int ef)
 	{
 		const GraphFound *found = &search->found[best->entries[i].index];
 
-		if (found->distance != distance)
+		if (found->distance != distance || (found->flags & NODE_TWIN))
 			return false;
 	}
 	return true;
@@ -1062,15 +1133,16 @@ graph_drop_one(GraphSelector *selector, int level, const void *payload,
 }
 
 int
-graph_set_next(const GraphShape *shape, GraphId *edges, int count, GraphId next)
+graph_set_next(const GraphShape *shape, uint8 flags, GraphId *edges, int count,
+			   GraphId next)
 {
-	int			place = ring_place(edges, count);
+	int			place = ring_place(flags, edges, count);
 
 	if (place >= 0)
 		edges[place] = edge_id(edges[place]);
 	if (next == NO_SLOT)
 		return count;
-	for (int i = 0; i < count; i++)
+	for (int i = first_neighbor(flags); i < count; i++)
 	{
 		if (edges[i] == next)
 		{
@@ -1087,12 +1159,25 @@ graph_set_next(const GraphShape *shape, GraphId *edges, int count, GraphId next)
 }
 
 int
+graph_spare_place(const GraphShape *shape, const GraphId *edges, int count)
+{
+	int			place = count;
+
+	if (count < graph_capacity(shape, 0))
+		return count;
+	do
+		place--;
+	while (place > 0 && edge_in_ring(edges[place]));
+	return place;
+}
+
+int
 graph_edges(const GraphShape *shape, const GraphLinks *links, GraphId *edges)
 {
 	for (int i = 0; i < links->count; i++)
 		edges[i] = links->near[i].id;
 	return links->next == NO_SLOT ? links->count
-		: graph_set_next(shape, edges, links->count, links->next);
+		: graph_set_next(shape, 0, edges, links->count, links->next);
 }
 
 typedef struct RingArg
@@ -1108,7 +1193,8 @@ visit_ring(const GraphNode *node, void *arg)
 	RingArg    *ring = (RingArg *) arg;
 
 	ring->used = node->header.state == SLOT_USED;
-	ring->next = ring_next(node_neighbors(ring->shape, node),
+	ring->next = ring_next(node->header.flags,
+						   node_neighbors(ring->shape, node),
 						   Min(node->neighbors, graph_capacity(ring->shape, 0)));
 }
 

@@ -38,6 +38,8 @@ typedef SlotId GraphId;
 #define NODE_DEAD		1		/* its only heap TID is dead to everybody: a
 								 * hint that scans leave */
 #define NODE_RISES		2		/* its element has a node one level up */
+#define NODE_HEAD		4		/* level 0: its first edge leads to its twins */
+#define NODE_TWIN		8		/* level 0: its payload is another's, its head's */
 
 /*
  * A node, in memory and on pages.  payload (of the codec's payload_size) and
@@ -134,11 +136,28 @@ edge_in_ring(GraphId edge)
 	return (edge & EDGE_RING) != 0;
 }
 
-/* The place of the edge of the ring in a node's list; -1: there is none */
+/*
+ * Elements of the same payload (equal values with other keys of filter columns,
+ * or values that have the same code): one of them, the head, is part of the
+ * graph; the others, its twins, are chained to it, each to the next one and the
+ * last one to the head, by edges that have the mark, too.  A head's edge to its
+ * first twin (or, for a moment, to itself) comes first in its list, and does
+ * not count as one to a neighbour.
+ */
 static inline int
-ring_place(const GraphId *edges, int count)
+first_neighbor(uint8 flags)
 {
-	for (int i = 0; i < count; i++)
+	return flags & NODE_HEAD ? 1 : 0;
+}
+
+/*
+ * The place of the edge to the next element in a node's list, in the ring or in
+ * a chain of twins; -1: there is none
+ */
+static inline int
+ring_place(uint8 flags, const GraphId *edges, int count)
+{
+	for (int i = first_neighbor(flags); i < count; i++)
 	{
 		if (edge_in_ring(edges[i]))
 			return i;
@@ -146,13 +165,20 @@ ring_place(const GraphId *edges, int count)
 	return -1;
 }
 
-/* The element that follows in the ring; NO_SLOT: none */
+/* The next element; NO_SLOT: none */
 static inline GraphId
-ring_next(const GraphId *edges, int count)
+ring_next(uint8 flags, const GraphId *edges, int count)
 {
-	int			place = ring_place(edges, count);
+	int			place = ring_place(flags, edges, count);
 
 	return place < 0 ? NO_SLOT : edge_id(edges[place]);
+}
+
+/* A head's first twin; NO_SLOT: it is no head */
+static inline GraphId
+first_twin(uint8 flags, const GraphId *edges, int count)
+{
+	return (flags & NODE_HEAD) && count > 0 ? edge_id(edges[0]) : NO_SLOT;
 }
 
 /* Has a list of edges one to id, of either kind? */
@@ -279,6 +305,7 @@ typedef struct GraphSearch
 	MemoryContext context;
 	int			level;
 	bool		skip_dead;		/* NODE_DEAD is no result */
+	bool		skip_twins;		/* NODE_TWIN is none, and leads nowhere */
 	GraphFilter *filter;		/* at level 0; NULL: all may be results */
 
 	GraphFound *found;			/* every node whose distance is known */
@@ -291,6 +318,7 @@ typedef struct GraphSearch
 
 	GraphHeap	candidates;		/* to be expanded, nearest on top */
 	GraphHeap	best;			/* ef nearest, farthest on top */
+	GraphHeap	heads;			/* whose twins are to be looked at, nearest on top */
 
 	uint64		distances;		/* computed since creation */
 } GraphSearch;
@@ -450,8 +478,16 @@ graph_links_back(const GraphShape *shape, const GraphLinks *links, int i)
  * of count at level 0; it takes the last place if it has none.  Returns the
  * number of edges then.
  */
-extern int	graph_set_next(const GraphShape *shape, GraphId *edges, int count,
-						   GraphId next);
+extern int	graph_set_next(const GraphShape *shape, uint8 flags, GraphId *edges,
+						   int count, GraphId next);
+
+/*
+ * The place in a list of count that an edge more can take: the last one that is
+ * not of the ring, or count, if there is room.  For a node that becomes a head:
+ * those before it move up by one.
+ */
+extern int	graph_spare_place(const GraphShape *shape, const GraphId *edges,
+							  int count);
 
 /* The neighbours as they are stored in the new element's node; how many */
 extern int	graph_edges(const GraphShape *shape, const GraphLinks *links,

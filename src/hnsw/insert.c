@@ -81,6 +81,7 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 										 true);
 	inserter->search = graph_search_create(&index->shape, &inserter->store.store,
 										   inserter->query);
+	inserter->search->skip_twins = true;
 	inserter->selector = graph_selector_create(&index->shape,
 											   &inserter->store.store,
 											   &index->codec,
@@ -234,6 +235,22 @@ add_tid(HnswInserter *inserter, GraphId id, uint64 hash, ItemPointer tid)
 	}
 }
 
+/* Add the TID to an element, if its value and its keys are the same. */
+static bool
+add_tid_if_same(HnswInserter *inserter, GraphId id, uint64 hash,
+				ItemPointer tid)
+{
+	SameArg		same = {inserter, hash, false};
+
+	inserter->store.store.visit(&inserter->store.store, 0, id, visit_same,
+								&same);
+	/* the hash, which is compared again, says that the keys stay these */
+	return same.same &&
+		(inserter->keys == NULL ||
+		 hnsw_keys_equal(inserter->keys, id, inserter->entry_keys)) &&
+		add_tid(inserter, id, hash, tid);
+}
+
 /* Add the TID to an element of the same value among the results, if any. */
 static bool
 insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
@@ -241,16 +258,7 @@ insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
 {
 	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
 	{
-		SameArg		same = {inserter, hash, false};
-		GraphId		id = inserter->results[i]->id;
-
-		inserter->store.store.visit(&inserter->store.store, 0, id, visit_same,
-									&same);
-		/* the hash, which is compared again, says that the keys stay these */
-		if (same.same &&
-			(inserter->keys == NULL ||
-			 hnsw_keys_equal(inserter->keys, id, inserter->entry_keys)) &&
-			add_tid(inserter, id, hash, tid))
+		if (add_tid_if_same(inserter, inserter->results[i]->id, hash, tid))
 			return true;
 	}
 	return false;
@@ -260,10 +268,10 @@ insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
  * Records
  */
 
-/* Write a new element's node at one level, of those up to top. */
+/* Write a new element's node at one level. */
 static GraphId
 write_node(HnswInserter *inserter, int level, const GraphNode *head,
-		   const GraphLinks *links, int top)
+		   const GraphLinks *links, uint8 flags)
 {
 	const GraphShape *shape = &inserter->index->shape;
 	const SlotGeometry *geometry = graph_geometry(shape, level);
@@ -281,7 +289,7 @@ write_node(HnswInserter *inserter, int level, const GraphNode *head,
 	header = node->header;
 	*node = *head;
 	node->header = header;
-	node->header.flags = level < top ? NODE_RISES : 0;
+	node->header.flags = flags;
 	node->level = level;
 	memcpy(node_payload(node), inserter->payload, shape->payload_size);
 	node->neighbors = graph_edges(shape, links, node_neighbors(shape, node));
@@ -321,6 +329,7 @@ set_next(HnswInserter *inserter, GraphId id, GraphId next)
 	page_edit_begin(&edit, inserter->relation, store->log);
 	node = page_store_edit(store, 0, id, &edit, buffer);
 	node->neighbors = graph_set_next(&inserter->index->shape,
+									 node->header.flags,
 									 node_neighbors(&inserter->index->shape, node),
 									 node->neighbors, next);
 	page_edit_end(&edit);
@@ -336,16 +345,22 @@ set_next(HnswInserter *inserter, GraphId id, GraphId next)
  * which there are count, or count: none, the new one is turned down.
  */
 static int
-find_place(HnswInserter *inserter, int level, const GraphId *ids, int count,
-		   GraphId edge)
+find_place(HnswInserter *inserter, int level, uint8 flags, const GraphId *ids,
+		   int count, GraphId edge)
 {
+	int			first = first_neighbor(flags);
 	GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
 	int			left;
 
+	/* what leads to twins is no neighbour */
+	if (first > 0)
+		return first + find_place(inserter, level, flags & ~NODE_HEAD,
+								  ids + first, count - first, edge);
 	memcpy(after, ids, count * sizeof(GraphId));
 	after[count] = edge;
 	if (edge_in_ring(edge))
-		(void) graph_set_next(&inserter->index->shape, after, count, NO_SLOT);
+		(void) graph_set_next(&inserter->index->shape, flags, after, count,
+							  NO_SLOT);
 	left = graph_drop_one(inserter->selector, level, inserter->link_payload,
 						  after, count + 1);
 	if (left > count)
@@ -390,8 +405,10 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge,
 		GraphId    *ids = node_neighbors(shape, node);
 		int			count = node->neighbors;
 		PageEdit	edit;
+		uint8		flags = node->header.flags;
 		bool		refused = ring &&
-			(node->header.state != SLOT_USED || ring_next(ids, count) != known);
+			(node->header.state != SLOT_USED ||
+			 ring_next(flags, ids, count) != known);
 
 		/*
 		 * A node that has been marked deleted meanwhile is linked all the same,
@@ -409,7 +426,7 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge,
 		else if (ring && attempt >= LINK_ATTEMPTS)
 		{
 			/* others are quicker: any place will do */
-			place = known != NO_SLOT ? ring_place(ids, count) : count - 1;
+			place = known != NO_SLOT ? ring_place(flags, ids, count) : count - 1;
 		}
 		else if (count != count_before ||
 				 memcmp(before, ids, count * sizeof(GraphId)) != 0)
@@ -419,7 +436,7 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge,
 			memcpy(inserter->link_payload, node_payload(node),
 				   shape->payload_size);
 			UnlockReleaseBuffer(buffer);
-			place = find_place(inserter, level, before, count, edge);
+			place = find_place(inserter, level, flags, before, count, edge);
 			if (place == count)
 				return true;
 			continue;
@@ -429,7 +446,7 @@ link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge,
 		node = page_store_edit(store, level, to, &edit, buffer);
 		ids = node_neighbors(shape, node);
 		if (ring)
-			(void) graph_set_next(shape, ids, count, NO_SLOT);
+			(void) graph_set_next(shape, flags, ids, count, NO_SLOT);
 		ids[place] = edge;
 		if (place == node->neighbors)
 			node->neighbors++;
@@ -451,6 +468,210 @@ link_all_back(HnswInserter *inserter, int level, GraphId id)
 		if (graph_links_back(&inserter->index->shape, links, i))
 			(void) link_back(inserter, level, links->near[i].id, id, NO_SLOT);
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * Twins
+ */
+
+typedef struct HeadArg
+{
+	HnswInserter *inserter;
+	bool		found;
+} HeadArg;
+
+static void
+visit_head(const GraphNode *node, void *arg)
+{
+	HeadArg    *head = (HeadArg *) arg;
+
+	head->found = node->header.state == SLOT_USED &&
+		!(node->header.flags & NODE_TWIN) &&
+		codec_same(head->inserter->query, head->inserter->payload,
+				   node_payload(node));
+}
+
+/* The element among the results that has the new one's payload; NO_SLOT: none */
+static GraphId
+find_head(HnswInserter *inserter, int results)
+{
+	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
+	{
+		HeadArg		head = {inserter, false};
+
+		inserter->store.store.visit(&inserter->store.store, 0,
+									inserter->results[i]->id, visit_head, &head);
+		if (head.found)
+			return inserter->results[i]->id;
+	}
+	return NO_SLOT;
+}
+
+typedef struct TwinArg
+{
+	const GraphShape *shape;
+	bool		used;
+	uint8		flags;
+	GraphId		twin;			/* of a head */
+	GraphId		next;
+	int			count;
+	GraphId		ids[GRAPH_MAX_NEIGHBORS];
+} TwinArg;
+
+static void
+visit_twin(const GraphNode *node, void *arg)
+{
+	TwinArg    *twin = (TwinArg *) arg;
+	const GraphId *edges = node_neighbors(twin->shape, node);
+
+	twin->used = node->header.state == SLOT_USED;
+	twin->flags = node->header.flags;
+	twin->count = Min(node->neighbors, graph_capacity(twin->shape, 0));
+	memcpy(twin->ids, edges, twin->count * sizeof(GraphId));
+	twin->twin = first_twin(twin->flags, edges, twin->count);
+	twin->next = ring_next(twin->flags, edges, twin->count);
+}
+
+/*
+ * Make an element a head, if it is none.  False if it has been deleted
+ * meanwhile; else it is not while this insertion lasts.
+ */
+static bool
+make_head(HnswInserter *inserter, GraphId id)
+{
+	PageStore  *store = &inserter->store;
+	GraphNode  *node;
+	Buffer		buffer = page_store_lock(store, 0, id, BUFFER_LOCK_EXCLUSIVE,
+										 &node);
+	bool		used = node->header.state == SLOT_USED;
+
+	if (used && !(node->header.flags & NODE_HEAD))
+	{
+		PageEdit	edit;
+		GraphId    *ids;
+		int			place;
+
+		page_edit_begin(&edit, inserter->relation, store->log);
+		node = page_store_edit(store, 0, id, &edit, buffer);
+		ids = node_neighbors(&inserter->index->shape, node);
+		place = graph_spare_place(&inserter->index->shape, ids, node->neighbors);
+		memmove(ids + 1, ids, place * sizeof(GraphId));
+		ids[0] = id | EDGE_RING;
+		node->neighbors = Max(node->neighbors, place + 1);
+		node->header.flags |= NODE_HEAD;
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+	return used;
+}
+
+/*
+ * Where a new twin of a head leads, into links: to the first twin in use (next;
+ * the head, if there is none), to those that this one leads to, and to the head.
+ * links->known is what the head leads to.
+ *
+ * tid, unless NULL, goes to one of these if it has the same value and the same
+ * keys; returns whether it did.
+ */
+static bool
+find_twins(HnswInserter *inserter, GraphId head, uint64 hash, ItemPointer tid,
+		   GraphLinks *links)
+{
+	GraphStore *store = &inserter->store.store;
+	const GraphShape *shape = &inserter->index->shape;
+	TwinArg		first = {shape};
+	TwinArg		twin = {shape};
+
+	graph_links_clear(links);
+	store->visit(store, 0, head, visit_twin, &first);
+	links->known = first.twin;
+	links->next = first.twin;
+	while (links->next != NO_SLOT && links->next != head)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store->visit(store, 0, links->next, visit_twin, &first);
+		if (first.used)
+			break;
+		links->next = first.next;
+	}
+	if (links->next == NO_SLOT)
+		links->next = head;
+
+	for (int i = -1; i < first.count && links->next != head; i++)
+	{
+		GraphId		id = i < 0 ? links->next : edge_id(first.ids[i]);
+
+		store->visit(store, 0, id, visit_twin, &twin);
+		if (!twin.used || !(twin.flags & NODE_TWIN))
+			continue;
+		if (tid != NULL && add_tid_if_same(inserter, id, hash, tid))
+			return true;
+		if (links->count < graph_capacity(shape, 0) - 1)
+			links->near[links->count++].id = id;
+	}
+	links->near[links->count++].id = head;
+	return false;
+}
+
+/*
+ * Put a twin, which leads on already, at the beginning of its head's chain.
+ * False if that does not begin with known any more.
+ */
+static bool
+join_chain(HnswInserter *inserter, GraphId head, GraphId id, GraphId known)
+{
+	PageStore  *store = &inserter->store;
+	const GraphShape *shape = &inserter->index->shape;
+	GraphNode  *node;
+	Buffer		buffer = page_store_lock(store, 0, head, BUFFER_LOCK_EXCLUSIVE,
+										 &node);
+	bool		same = known != NO_SLOT &&
+		first_twin(node->header.flags, node_neighbors(shape, node),
+				   node->neighbors) == known;
+
+	if (same)
+	{
+		PageEdit	edit;
+
+		page_edit_begin(&edit, inserter->relation, store->log);
+		node = page_store_edit(store, 0, head, &edit, buffer);
+		node_neighbors(shape, node)[0] = id | EDGE_RING;
+		page_edit_end(&edit);
+	}
+	UnlockReleaseBuffer(buffer);
+	return same;
+}
+
+/*
+ * Insert an element whose payload a head has, as one of its twins; *node is what
+ * is known of its node.  False, and nothing is done, if the head has been
+ * deleted meanwhile.
+ */
+static bool
+insert_twin(HnswInserter *inserter, GraphId head, GraphNode *node)
+{
+	GraphLinks *links = &inserter->links[0];
+	ItemPointerData tid = node->tid;
+	GraphId		id = NO_SLOT;
+
+	if (!make_head(inserter, head))
+		return false;
+	if (find_twins(inserter, head, node->hash, &tid, links))
+		return true;
+	node->value = hnsw_write_value(inserter);
+	id = write_node(inserter, 0, node, links, NODE_TWIN);
+	if (inserter->keys != NULL)
+		hnsw_keys_put(inserter->keys, id, inserter->entry_keys);
+	while (!join_chain(inserter, head, id, links->known))
+	{
+		CHECK_FOR_INTERRUPTS();
+
+		/* it may be none any more, since vacuum has removed its last twin */
+		(void) make_head(inserter, head);
+		(void) find_twins(inserter, head, node->hash, NULL, links);
+		set_links(inserter, 0, id, links);
+	}
+	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -485,8 +706,10 @@ find_any(HnswInserter *inserter, GraphId own)
 			{
 				GraphId		id = slot_id(geometry, block, slot);
 
-				if (id != own &&
-					slot_at(geometry, page, slot)->state == SLOT_USED)
+				const SlotHeader *header = slot_at(geometry, page, slot);
+
+				if (id != own && header->state == SLOT_USED &&
+					!(header->flags & NODE_TWIN))
 					found = id;
 			}
 		}
@@ -639,6 +862,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	GraphNode	head;
 	GraphEntry	entry;
 	GraphEntry	own;
+	GraphId		first;
 	int			results;
 	int			top;
 
@@ -651,11 +875,15 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	results = find_links(inserter, top, NO_SLOT, &entry);
 	if (insert_duplicate(inserter, results, head.hash, heap_tid))
 		return;
+	first = find_head(inserter, results);
+	if (first != NO_SLOT && insert_twin(inserter, first, &head))
+		return;
 	while (links[top].rise && top < GRAPH_MAX_LEVEL - 1)
 		find_upper_links(inserter, ++top, &entry);
 
 	head.value = hnsw_write_value(inserter);
-	ids[0] = write_node(inserter, 0, &head, &links[0], top);
+	ids[0] = write_node(inserter, 0, &head, &links[0],
+						top > 0 ? NODE_RISES : 0);
 	if (inserter->keys != NULL)
 		hnsw_keys_put(inserter->keys, ids[0], inserter->entry_keys);
 
@@ -666,7 +894,8 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	for (int level = 1; level <= top; level++)
 	{
 		head.below = ids[level - 1];
-		ids[level] = write_node(inserter, level, &head, &links[level], top);
+		ids[level] = write_node(inserter, level, &head, &links[level],
+								level < top ? NODE_RISES : 0);
 	}
 
 	/*
@@ -722,7 +951,7 @@ hnsw_raise(HnswInserter *inserter, GraphId id, const GraphNode *node)
 	head.hash = node->hash;
 	head.element = node->level == 0 ? id : node->element;
 	head.below = id;
-	above = write_node(inserter, level, &head, links, level);
+	above = write_node(inserter, level, &head, links, 0);
 
 	buffer = page_store_lock(store, node->level, id, BUFFER_LOCK_EXCLUSIVE,
 							 &below);

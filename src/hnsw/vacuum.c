@@ -84,6 +84,7 @@ typedef struct Vacuum
 	PGAlignedBlock page;		/* a copy of the page being mended */
 	GraphId   **lists;			/* new neighbours by slot */
 	int		   *counts;			/* how many; -1: nothing to change */
+	uint8	   *flags;			/* of nodes, in the end */
 } Vacuum;
 
 /* ------------------------------------------------------------------------
@@ -373,7 +374,8 @@ mark_page(Vacuum *vacuum, Buffer buffer)
 		if (node->more_tids != NO_SLOT)
 			prune_tids(vacuum, buffer, slot_id(geometry, block, slot));
 		if (!ItemPointerIsValid(&node->tid))
-			any |= node->more_tids == NO_SLOT;
+			any |= node->more_tids == NO_SLOT &&
+				!(node->header.flags & NODE_HEAD);
 		else if (is_dead(vacuum, &node->tid))
 		{
 			tid_dead[slot] = true;
@@ -401,7 +403,10 @@ mark_page(Vacuum *vacuum, Buffer buffer)
 				ItemPointerSetInvalid(&node->tid);
 				node->header.flags &= ~NODE_DEAD;
 			}
-			if (!ItemPointerIsValid(&node->tid) && node->more_tids == NO_SLOT)
+
+			/* a head leads to its twins, until they are gone */
+			if (!ItemPointerIsValid(&node->tid) &&
+				node->more_tids == NO_SLOT && !(node->header.flags & NODE_HEAD))
 				node->header.state = SLOT_DELETED;
 		}
 		page_edit_end(&edit);
@@ -525,6 +530,7 @@ typedef struct ReadArg
 	const GraphShape *shape;
 	int			level;
 	int			count;
+	GraphId		next;			/* in the ring, or in a chain of twins */
 	GraphId		ids[GRAPH_MAX_NEIGHBORS];
 } ReadArg;
 
@@ -536,6 +542,7 @@ visit_read(const GraphNode *node, void *arg)
 	read->count = Min(node->neighbors, graph_capacity(read->shape, read->level));
 	memcpy(read->ids, node_neighbors(read->shape, node),
 		   read->count * sizeof(GraphId));
+	read->next = ring_next(node->header.flags, read->ids, read->count);
 }
 
 /*
@@ -581,8 +588,9 @@ find_candidates(Vacuum *vacuum, MendTable *table, int level, GraphId id,
 	uint64		found = 0;		/* regions that a candidate was found for */
 	uint64		region = 0;		/* that of the list being read */
 	ReadArg		read = {shape, level, 0};
-	const GraphId *ids = node_neighbors(shape, node);
-	int			ids_count = node->neighbors;
+	int			first = first_neighbor(node->header.flags);
+	const GraphId *ids = node_neighbors(shape, node) + first;
+	int			ids_count = node->neighbors - first;
 	bool		known;
 
 	memset(table, 0, sizeof(*table));
@@ -669,8 +677,8 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 }
 
 /*
- * The element that comes in the ring in the place of one, which may be deleted:
- * the next one that is not.  NO_SLOT: there is none.  Nobody changes where a
+ * The element that comes in the ring, or in a chain of twins, in the place of
+ * one, which may be deleted: the next one that is not.  NO_SLOT: there is none.  Nobody changes where a
  * deleted element leads in the ring (see README.md).
  */
 static GraphId
@@ -680,13 +688,13 @@ follow_ring(Vacuum *vacuum, GraphId id)
 
 	for (Size steps = 0; set_has(&vacuum->base, id); steps++)
 	{
-		ReadArg		read = {&vacuum->index->shape, 0, 0};
+		ReadArg		read = {&vacuum->index->shape};
 
 		index_vacuum_delay_point();
 		if (steps > vacuum->base.count)
 			return NO_SLOT;
 		store->visit(store, 0, id, visit_read, &read);
-		id = ring_next(read.ids, read.count);
+		id = read.next;
 	}
 	return id;
 }
@@ -717,15 +725,21 @@ put_ring_edge(const GraphShape *shape, GraphId *list, int count, GraphId id)
 	return count;
 }
 
-/* Where a node led in the ring, past deleted ones, its new list leads, too. */
+/*
+ * Where a node led in the ring, past deleted ones, its new list leads, too, and
+ * to its first twin; a head that has none any more is none.  *flags are the
+ * node's.
+ */
 static int
 keep_ring(Vacuum *vacuum, GraphId id, const GraphNode *node, GraphId *list,
-		  int count)
+		  int count, uint8 *flags)
 {
 	const GraphShape *shape = &vacuum->index->shape;
 	const GraphId *ids = node_neighbors(shape, node);
+	int			first = first_neighbor(*flags);
+	GraphId		twin = NO_SLOT;
 
-	for (int i = 0; i < node->neighbors; i++)
+	for (int i = first; i < node->neighbors; i++)
 	{
 		GraphId		next = NO_SLOT;
 
@@ -733,6 +747,49 @@ keep_ring(Vacuum *vacuum, GraphId id, const GraphNode *node, GraphId *list,
 			next = follow_ring(vacuum, edge_id(ids[i]));
 		if (next != NO_SLOT && next != id)
 			count = put_ring_edge(shape, list, count, next);
+	}
+
+	if (first > 0)
+		twin = follow_ring(vacuum, first_twin(*flags, ids, node->neighbors));
+	if (twin == NO_SLOT || twin == id)
+		*flags &= ~NODE_HEAD;
+	else
+	{
+		int			place = graph_spare_place(shape, list, count);
+
+		memmove(list + 1, list, place * sizeof(GraphId));
+		list[0] = twin | EDGE_RING;
+		count = Max(count, place + 1);
+	}
+	return count;
+}
+
+/*
+ * The list of a node that only leads on, a twin or what an earlier vacuum has
+ * left behind, without deleted ones
+ */
+static int
+mend_chain(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
+		   GraphId *list)
+{
+	const NodeSet *deleted = set_of(vacuum, level);
+	const GraphId *ids = node_neighbors(&vacuum->index->shape, node);
+	int			count = 0;
+
+	for (int i = 0; i < node->neighbors; i++)
+	{
+		GraphId		to = edge_id(ids[i]);
+
+		if (edge_in_ring(ids[i]))
+			to = follow_ring(vacuum, to);
+		else if (set_has(deleted, to))
+			to = NO_SLOT;
+		if (to == NO_SLOT || to == id)
+			continue;
+		if (edge_in_ring(ids[i]))
+			count = put_ring_edge(&vacuum->index->shape, list, count, to);
+		else if (!edges_lead_to(list, count, to))
+			list[count++] = to;
 	}
 	return count;
 }
@@ -794,10 +851,13 @@ is_to_rise(Vacuum *vacuum, const GraphNode *node, const GraphNear *candidates,
 	return count > 0;
 }
 
-/* New neighbours for a node, whose copy is given, into list */
+/*
+ * New neighbours for a node, whose copy is given, into list, and its flags, where
+ * they are others then.
+ */
 static int
 mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
-		  GraphId *list)
+		  GraphId *list, uint8 *flags)
 {
 	const GraphShape *shape = &vacuum->index->shape;
 	GraphNear  *candidates = vacuum->candidates;
@@ -807,19 +867,8 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 	int			ranked_count;
 	int			count;
 
-	/* what an earlier vacuum has left behind only leads on */
-	if (node->header.state != SLOT_USED)
-	{
-		const GraphId *ids = node_neighbors(shape, node);
-
-		count = 0;
-		for (int i = 0; i < node->neighbors; i++)
-		{
-			if (!edge_in_ring(ids[i]) && !set_has(set_of(vacuum, level), ids[i]))
-				list[count++] = ids[i];
-		}
-		return level == 0 ? keep_ring(vacuum, id, node, list, count) : count;
-	}
+	if (node->header.state != SLOT_USED || (node->header.flags & NODE_TWIN))
+		return mend_chain(vacuum, level, id, node, list);
 	codec_query_set_payload(vacuum->query, node_payload(node));
 
 	/*
@@ -848,7 +897,9 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 						  count);
 	for (int i = 0; i < count; i++)
 		list[i] = candidates[i].id;
-	return level == 0 ? keep_ring(vacuum, id, node, list, count) : count;
+	if (level == 0)
+		count = keep_ring(vacuum, id, node, list, count, flags);
+	return count;
 }
 
 /*
@@ -864,6 +915,10 @@ needs_mending(const Vacuum *vacuum, int level, GraphId id,
 
 	if (node->header.state == SLOT_FREE || set_has(deleted, id))
 		return false;
+
+	/* a head without twins: its insertion was interrupted */
+	if (first_twin(node->header.flags, ids, node->neighbors) == id && level == 0)
+		return true;
 	for (int i = 0; i < node->neighbors; i++)
 	{
 		if (set_has(deleted, edge_id(ids[i])))
@@ -917,13 +972,16 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 		GraphId		id = slot_id(geometry, block, slot);
 
 		vacuum->counts[slot] = -1;
-		if (node->header.state == SLOT_USED)
+		if (node->header.state == SLOT_USED &&
+			!(node->header.flags & NODE_TWIN))
 			consider_survivor(vacuum, node, id);
 		if (!needs_mending(vacuum, node->level, id, node))
 			continue;
 		CHECK_FOR_INTERRUPTS();
+		vacuum->flags[slot] = node->header.flags;
 		vacuum->counts[slot] = mend_node(vacuum, node->level, id, node,
-										 vacuum->lists[slot]);
+										 vacuum->lists[slot],
+										 &vacuum->flags[slot]);
 		any = true;
 	}
 	if (!any)
@@ -952,6 +1010,8 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 		memcpy(node_neighbors(shape, node), vacuum->lists[slot],
 			   count * sizeof(GraphId));
 		node->neighbors = count;
+		if (!(vacuum->flags[slot] & NODE_HEAD))
+			node->header.flags &= ~NODE_HEAD;
 	}
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
@@ -1138,6 +1198,7 @@ vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
 	vacuum->inserter = hnsw_inserter_create(info->index, index, store->log);
 	vacuum->query = codec_query_create(&index->codec, &store->values, false);
 	vacuum->search = graph_search_create(shape, &store->store, vacuum->query);
+	vacuum->search->skip_twins = true;
 	vacuum->selector = graph_selector_create(shape, &store->store, &index->codec,
 											 &store->values, MEND_CANDIDATES);
 	vacuum->results = (GraphFound **) palloc(MEND_CANDIDATES * sizeof(GraphFound *));
@@ -1146,6 +1207,7 @@ vacuum_init(Vacuum *vacuum, IndexVacuumInfo *info)
 	for (uint32 i = 0; i < slots; i++)
 		vacuum->lists[i] = (GraphId *) palloc(GRAPH_MAX_NEIGHBORS * sizeof(GraphId));
 	vacuum->counts = (int *) palloc(slots * sizeof(int));
+	vacuum->flags = (uint8 *) palloc(slots);
 }
 
 IndexBulkDeleteResult *
