@@ -173,12 +173,11 @@ typedef struct Builder
 
 typedef struct Sample
 {
-	IndexColumn column;
-	double	   *sum;			/* of values, or of their directions for cosine */
-	float	   *floats;
-	int			count;			/* of values in sum */
+	ValueSample *values;		/* NULL: of a type without a mean */
+	ColumnKind	kind;
 	double		rows;
 	Size	   *sizes;			/* of sparsevecs */
+	int			size_count;
 	MemoryContext context;
 } Sample;
 
@@ -195,32 +194,13 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		return;
 	caller = MemoryContextSwitchTo(sample->context);
 	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
-	if (sample->column.type->kind == COLUMN_SPARSEVEC)
+	if (sample->kind == COLUMN_SPARSEVEC)
 	{
-		if (sample->count < SAMPLE_MAX_SIZES)
-			sample->sizes[sample->count++] = VARSIZE(value);
+		if (sample->size_count < SAMPLE_MAX_SIZES)
+			sample->sizes[sample->size_count++] = VARSIZE(value);
 	}
-	else if (codec_quantizable(&sample->column) &&
-			 column_value_dims(&sample->column, value) == sample->column.dims)
-	{
-		const DenseVector *vector = (const DenseVector *) value;
-		int			dims = sample->column.dims;
-		double		scale = 1;
-
-		if (sample->column.type->kind == COLUMN_VECTOR)
-			memcpy(sample->floats, DENSE_FLOATS(vector), dims * sizeof(float));
-		else
-			distance_kernels->f16_to_f32(DENSE_HALVES(vector), sample->floats,
-										 dims);
-		if (sample->column.metric == METRIC_COSINE)
-			scale = sqrt(distance_kernels->f32_norm2(sample->floats, dims));
-		if (scale > 0)
-		{
-			for (int i = 0; i < dims; i++)
-				sample->sum[i] += sample->floats[i] / scale;
-			sample->count++;
-		}
-	}
+	else if (sample->values != NULL)
+		sample_add(sample->values, value);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(sample->context);
 }
@@ -246,17 +226,13 @@ sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 	int			ranges = SAMPLE_RANGES;
 	HnswIndex  *described = hnsw_describe(index, NULL, 0);
 	Sample		sample = {0};
-	float	   *mean = NULL;
 	Size		sparse_size = 0;
 
-	sample.column = described->codec.column;
-	if (sample.column.type->kind == COLUMN_SPARSEVEC)
+	sample.kind = described->codec.column.type->kind;
+	if (sample.kind == COLUMN_SPARSEVEC)
 		sample.sizes = (Size *) palloc(SAMPLE_MAX_SIZES * sizeof(Size));
-	else if (codec_quantizable(&sample.column))
-	{
-		sample.sum = (double *) palloc0(mul_size(sample.column.dims, sizeof(double)));
-		sample.floats = (float *) palloc(mul_size(sample.column.dims, sizeof(float)));
-	}
+	else if (codec_quantizable(&described->codec.column))
+		sample.values = sample_create(described->codec.column);
 	sample.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw sample",
 										   ALLOCSET_DEFAULT_SIZES);
 	if (blocks < SAMPLE_RANGES * SAMPLE_BLOCKS)
@@ -276,20 +252,14 @@ sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 	}
 	*rows = seen > 0 ? sample.rows * blocks / seen : 0;
 
-	if (sample.sizes != NULL && sample.count > 0)
+	if (sample.size_count > 0)
 	{
 		/* nineteen of twenty fit their element */
-		qsort(sample.sizes, sample.count, sizeof(Size), compare_sizes);
-		sparse_size = sample.sizes[(Size) (sample.count - 1) * 19 / 20];
-	}
-	if (sample.sum != NULL && sample.count > 0)
-	{
-		mean = (float *) palloc(mul_size(sample.column.dims, sizeof(float)));
-		for (int i = 0; i < sample.column.dims; i++)
-			mean[i] = (float) (sample.sum[i] / sample.count);
+		qsort(sample.sizes, sample.size_count, sizeof(Size), compare_sizes);
+		sparse_size = sample.sizes[(Size) (sample.size_count - 1) * 19 / 20];
 	}
 	MemoryContextDelete(sample.context);
-	return hnsw_describe(index, mean, sparse_size);
+	return hnsw_describe(index, sample.values, sparse_size);
 }
 
 /* ------------------------------------------------------------------------

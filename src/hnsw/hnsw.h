@@ -20,6 +20,7 @@
 #include "index/codec.h"
 #include "index/filter.h"
 #include "index/page_edit.h"
+#include "index/sample.h"
 #include "index/slot_page.h"
 #include "index/value_store.h"
 
@@ -94,6 +95,7 @@ extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 #define HNSW_MAGIC		0x57534E48	/* "HNSW" */
 #define HNSW_VERSION	1
 #define HNSW_VERSION_FILTER	2	/* with filter columns */
+#define HNSW_VERSION_CENTRE	2	/* added to these where there is an HnswCentre */
 
 /* On the metapage, block 0 */
 typedef struct HnswMeta
@@ -125,6 +127,22 @@ typedef struct HnswKeyMeta
 	BlockNumber directory[HNSW_KEY_DIRECTORY];
 } HnswKeyMeta;
 
+/*
+ * Behind that again, whether there are filter columns or not: how codes were
+ * made.  In indexes of before it is all zero.
+ */
+typedef struct HnswCentre
+{
+	float		weight;			/* Codec.weight */
+	uint8		centred;		/* Codec.centred */
+	uint8		unknown;		/* few rows have been seen: the mean is to be
+								 * learnt (centre.c) */
+	uint16		rows;			/* seen or inserted while it is unknown */
+} HnswCentre;
+
+/* So many rows say where the middle of the data is */
+#define HNSW_LEARN_ROWS		128
+
 /* Heap TIDs of an element beyond its first, in a slot of their own */
 #define HNSW_TIDS_PER_SLOT	20
 
@@ -145,6 +163,7 @@ typedef struct HnswIndex
 {
 	Size		size;			/* of this chunk */
 	HnswMeta	meta;			/* entry and space: not kept up to date */
+	HnswCentre	centre;			/* rows: not kept up to date */
 	Codec		codec;
 	GraphShape	shape;
 	SlotGeometry values;		/* where meta.value_slot_size > 0 */
@@ -171,6 +190,12 @@ hnsw_page_keys(Page page)
 	return (HnswKeyMeta *) (hnsw_page_meta(page) + 1);
 }
 
+static inline HnswCentre *
+hnsw_page_centre(Page page)
+{
+	return (HnswCentre *) (hnsw_page_keys(page) + 1);
+}
+
 /*
  * An index's description, in the current memory context.  Errors where the
  * metapage is another extension's, a newer version's or broken.
@@ -179,11 +204,23 @@ extern HnswIndex *hnsw_open(Relation index);
 
 /*
  * The description of an index that is about to be built: column and options
- * checked, sizes computed; mean may be NULL.  payload_size: for sparsevec,
+ * checked, sizes computed; sample may be NULL.  sparse_size: for sparsevec,
  * the bytes of a value that is kept in its element; 0 for a default.
  */
-extern HnswIndex *hnsw_describe(Relation index, const float *mean,
+extern HnswIndex *hnsw_describe(Relation index, const ValueSample *sample,
 								Size sparse_size);
+
+/*
+ * Of an index by inner product: how its elements are to be compared with each
+ * other, by a sample of their values.
+ */
+extern void hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample);
+
+/* Floats on a page of the mean */
+#define RAW_FLOATS		((int) (SLOT_PAGE_ROOM / sizeof(float)))
+
+/* The mean, in whole pages, in the current memory context */
+extern float *hnsw_read_mean(Relation index, const HnswMeta *meta);
 
 /* Write the metapage and the mean of an empty index. */
 extern void hnsw_create_pages(Relation index, ForkNumber fork,
@@ -379,6 +416,15 @@ typedef struct HnswInserter
 	HnswKeys   *keys;			/* NULL: no filter columns */
 	uint8	   *entry_keys;		/* of the element to be inserted */
 } HnswInserter;
+
+/*
+ * An element has been inserted while the mean is unknown: count it, and learn
+ * the mean if there are enough.  The caller has no lock.
+ */
+extern void hnsw_learn_centre(HnswInserter *inserter, Relation heap);
+
+/* Who knows an index as one of unknown mean: it may be known by now. */
+extern void hnsw_refresh_centre(Relation relation, HnswIndex *index);
 
 extern HnswInserter *hnsw_inserter_create(Relation relation, HnswIndex *index,
 										  bool log);

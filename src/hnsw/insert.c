@@ -812,7 +812,7 @@ hnsw_set_value(HnswInserter *inserter, const struct varlena *value)
 {
 	const Codec *codec = &inserter->index->codec;
 
-	codec_query_set(inserter->query, value);
+	codec_query_set_element(inserter->query, value);
 	memset(inserter->payload, 0, inserter->index->shape.payload_size);
 	if (!codec_is_outer(codec, value))
 		codec_encode(inserter->query, inserter->payload);
@@ -997,8 +997,12 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			filter_make_keys(inserter->index->filter, values, isnull,
 							 inserter->entry_keys);
 		LockPage(index, META_BLOCK, ShareLock);
+		if (inserter->index->centre.unknown)
+			hnsw_refresh_centre(index, inserter->index);
 		hnsw_insert_value(inserter, value, heap_tid);
 		UnlockPage(index, META_BLOCK, ShareLock);
+		if (inserter->index->centre.unknown)
+			hnsw_learn_centre(inserter, heap);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -27,9 +27,6 @@
 #define PGVECTOR_HNSW_MAGIC		0xA953A953
 #define PGVECTOR_IVFFLAT_MAGIC	0x14FF1A7
 
-/* Floats on a page of the mean */
-#define RAW_FLOATS		((int) (SLOT_PAGE_ROOM / sizeof(float)))
-
 /* How much of a sparsevec is kept in its element where nobody says */
 #define SPARSE_DEFAULT_SIZE	512
 
@@ -109,7 +106,8 @@ choose_bits(Relation index, const IndexColumn *column, const HnswOptions *option
 
 /* Everything else, from a metapage's content */
 static HnswIndex *
-describe_meta(const HnswMeta *meta, IndexColumn column, const float *mean)
+describe_meta(const HnswMeta *meta, const HnswCentre *centre,
+			  IndexColumn column, const float *mean)
 {
 	Size		constants = codec_constants_size(&column, meta->bits);
 	Size		size = add_size(MAXALIGN(sizeof(HnswIndex)), constants);
@@ -117,9 +115,13 @@ describe_meta(const HnswMeta *meta, IndexColumn column, const float *mean)
 
 	described->size = size;
 	described->meta = *meta;
+	described->centre = *centre;
 	codec_init(&described->codec, column, meta->bits, meta->payload_size,
 			   meta->seed, mean,
 			   (char *) described + MAXALIGN(sizeof(HnswIndex)));
+	if (meta->bits > 0)
+		codec_set_mean(&described->codec, described->codec.mean,
+					   centre->centred, centre->weight);
 	described->shape.m = meta->m;
 	described->shape.payload_size = MAXALIGN(meta->payload_size);
 	described->shape.base =
@@ -133,13 +135,15 @@ describe_meta(const HnswMeta *meta, IndexColumn column, const float *mean)
 }
 
 HnswIndex *
-hnsw_describe(Relation index, const float *mean, Size sparse_size)
+hnsw_describe(Relation index, const ValueSample *sample, Size sparse_size)
 {
 	IndexColumn column = index_column_checked(index, INDEX_PROCS, "hnsw");
 	const HnswOptions *options = hnsw_options(index);
 	FilterShape *filter = filter_shape(index);
 	HnswIndex  *described;
 	HnswMeta	meta;
+	HnswCentre	centre = {0};
+	const float *mean = NULL;
 	Size		size;
 
 	if (options->ef_construction < 2 * options->m)
@@ -149,7 +153,8 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 
 	memset(&meta, 0, sizeof(meta));
 	meta.common.magic = HNSW_MAGIC;
-	meta.common.version = filter != NULL ? HNSW_VERSION_FILTER : HNSW_VERSION;
+	meta.common.version = HNSW_VERSION_CENTRE +
+		(filter != NULL ? HNSW_VERSION_FILTER : HNSW_VERSION);
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 	{
 		meta.common.space.list[kind] = InvalidBlockNumber;
@@ -175,8 +180,14 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 		meta.payload_size = codec_code_size(&column, meta.bits);
 		if (meta.rerank == HNSW_RERANK_INDEX)
 			meta.value_slot_size = value_slot_size(codec_bounded_size(&column));
-		if (mean != NULL)
-			meta.raw_blocks = (column.dims + RAW_FLOATS - 1) / RAW_FLOATS;
+		meta.raw_blocks = (column.dims + RAW_FLOATS - 1) / RAW_FLOATS;
+		centre.unknown = sample == NULL || sample->count < HNSW_LEARN_ROWS;
+		if (sample != NULL && sample->count > 0)
+		{
+			centre.rows = Min(sample->count, HNSW_LEARN_ROWS - 1);
+			mean = sample_centre(sample);
+			hnsw_choose_metric(&centre, sample);
+		}
 	}
 	else if (column.type->kind == COLUMN_SPARSEVEC)
 	{
@@ -197,9 +208,45 @@ hnsw_describe(Relation index, const float *mean, Size sparse_size)
 			meta.value_slot_size = value_slot_size(size);
 		}
 	}
-	described = describe_meta(&meta, column, mean);
+	described = describe_meta(&meta, &centre, column, mean);
 	described->filter = filter;
 	return described;
+}
+
+/*
+ * Where lengths vary by less than this, the inner product orders elements as
+ * the distance does.
+ */
+#define EQUAL_LENGTHS	0.02
+
+/* Longer than most by so much: a length that others have hardly any part in */
+#define MUCH_LONGER		1.05
+
+/* Up to so many dimensions, elements are compared by their distance */
+#define FLAT_DIMS		4
+
+/* See README.md, "Inner product" */
+void
+hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample)
+{
+	double		low;
+	double		median;
+	double		high;
+	double		longest;
+
+	if (sample->column.metric != METRIC_IP)
+		return;
+	sample_norms(sample, &low, &median, &high, &longest);
+	centre->centred = high - low > EQUAL_LENGTHS * median ||
+		longest > MUCH_LONGER * median;
+	centre->weight = sample->column.dims <= FLAT_DIMS ? 1 : 0x1p-4f;
+}
+
+static bool
+known_version(const HnswMeta *meta)
+{
+	return meta->common.version >= HNSW_VERSION &&
+		meta->common.version <= HNSW_VERSION_CENTRE + HNSW_VERSION_FILTER;
 }
 
 /* Error where block 0 is no metapage that we understand. */
@@ -220,8 +267,7 @@ check_meta(Relation index, const HnswMeta *meta)
 				 errmsg("index \"%s\" is not an hnsw index",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if ((meta->common.version == HNSW_VERSION ||
-		 meta->common.version == HNSW_VERSION_FILTER) &&
+	if (known_version(meta) &&
 		(meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		 (meta->bits != 0 && !rabitq_bits_valid(meta->bits)) ||
 		 !fits_page(meta->m, meta->payload_size) ||
@@ -232,19 +278,17 @@ check_meta(Relation index, const HnswMeta *meta)
 				 errmsg("metapage of index \"%s\" is damaged",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.version != HNSW_VERSION &&
-		meta->common.version != HNSW_VERSION_FILTER)
+	if (!known_version(meta))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index \"%s\" has format version %u, but this version of the extension reads versions up to %d",
 						RelationGetRelationName(index), meta->common.version,
-						HNSW_VERSION_FILTER),
+						HNSW_VERSION_CENTRE + HNSW_VERSION_FILTER),
 				 errhint("Use REINDEX to rebuild the index.")));
 }
 
-/* Read the mean; floats has room for dims rounded up to whole pages. */
-static float *
-read_mean(Relation index, const HnswMeta *meta)
+float *
+hnsw_read_mean(Relation index, const HnswMeta *meta)
 {
 	float	   *mean = (float *) palloc(mul_size(meta->raw_blocks,
 												 RAW_FLOATS * sizeof(float)));
@@ -268,12 +312,15 @@ fill_cache(Relation index)
 	Buffer		buffer = ReadBuffer(index, META_BLOCK);
 	IndexColumn column = index_column(index, INDEX_PROCS);
 	HnswMeta	meta;
+	HnswCentre	centre = {0};
 	float	   *mean = NULL;
 	HnswIndex  *described;
 	HnswIndex  *cached;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	meta = *hnsw_page_meta(BufferGetPage(buffer));
+	if (meta.common.version > HNSW_VERSION_CENTRE)
+		centre = *hnsw_page_centre(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	check_meta(index, &meta);
 
@@ -289,8 +336,8 @@ fill_cache(Relation index)
 				 errhint("Use REINDEX to rebuild the index.")));
 
 	if (meta.raw_blocks > 0)
-		mean = read_mean(index, &meta);
-	described = describe_meta(&meta, column, mean);
+		mean = hnsw_read_mean(index, &meta);
+	described = describe_meta(&meta, &centre, column, mean);
 	cached = (HnswIndex *) MemoryContextAlloc(index->rd_indexcxt,
 											  described->size);
 	memcpy(cached, described, described->size);
@@ -358,13 +405,11 @@ hnsw_create_pages(Relation index, ForkNumber fork, const HnswIndex *described)
 	START_CRIT_SECTION();
 	slot_page_init(page, PAGE_META);
 	*hnsw_page_meta(page) = *meta;
-	((PageHeader) page)->pd_lower =
-		(char *) (hnsw_page_meta(page) + 1) - (char *) page;
 	if (meta->filter_columns > 0)
-	{
 		memset(hnsw_page_keys(page), 0xFF, sizeof(HnswKeyMeta));
-		((PageHeader) page)->pd_lower += sizeof(HnswKeyMeta);
-	}
+	*hnsw_page_centre(page) = described->centre;
+	((PageHeader) page)->pd_lower =
+		(char *) (hnsw_page_centre(page) + 1) - (char *) page;
 	MarkBufferDirty(buffer);
 	/* an init fork is logged at once, whatever the relation's own files need */
 	if (fork == INIT_FORKNUM)

@@ -68,6 +68,17 @@ extra_candidates(int ef, int bits)
 /* An index of so many blocks is looked through for any scan that finds little */
 #define SWEEP_CHEAP_BLOCKS	64
 
+/*
+ * Inner products of rows whose lengths vary have their greatest values at the
+ * rim of the data, where neighbours are few: a walk for ef elements there keeps
+ * so many (README.md, "Inner product").
+ */
+static inline int
+walk_width(const Codec *codec, int ef)
+{
+	return codec->centred ? ef * 2 + ef / 2 : ef;
+}
+
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
 
@@ -102,6 +113,7 @@ typedef struct HnswScan
 	bool		started;
 	bool		beyond;			/* what is left is farther than wanted */
 	int			ef;
+	int			width;			/* walk_width of ef */
 	int			batch;			/* how many there have been */
 	int			quota;			/* elements still to return from this one */
 	uint32		counted;		/* of what was found, in stats */
@@ -553,11 +565,11 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 	graph_search_begin(scan->search, 0, starts, count);
 	if (mode == FILTER_HOPS)
 		graph_search_add(scan->search, scan->filter->seeds,
-						 scan->filter->seed_count, true, scan->ef);
-	graph_search_run(scan->search, scan->ef);
+						 scan->filter->seed_count, true, scan->width);
+	graph_search_run(scan->search, scan->width);
 
 	/* where all are equally far, no way leads to what is nearer */
-	if (graph_search_level(scan->search, scan->ef))
+	if (graph_search_level(scan->search, scan->width))
 	{
 		if (scan->search->filter != NULL)
 			add_all(scan, scan->ef);
@@ -565,7 +577,7 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 			scan->added_all = hnsw_sweep(&scan->store, scan->search, scan->ef,
 										 true, hnsw_max_scan_tuples,
 										 scan_memory(scan));
-		graph_search_run(scan->search, scan->ef);
+		graph_search_run(scan->search, scan->width);
 	}
 	if (scan->search->best.count < (uint32) scan->ef && !scan->added_all &&
 		(mode == FILTER_HOPS || (mode == FILTER_NONE && sweep_is_cheap(scan))))
@@ -611,6 +623,8 @@ first_batch(IndexScanDesc desc)
 	caller = MemoryContextSwitchTo(scan->query_context);
 	scan_target_set(&scan->target, desc, &scan->index->codec.column, "hnsw");
 	MemoryContextSwitchTo(caller);
+	if (scan->index->centre.unknown)
+		hnsw_refresh_centre(desc->indexRelation, scan->index);
 	codec_query_set(scan->query, scan->target.value);
 
 	/* a value without a direction: its distances are no numbers */
@@ -621,6 +635,7 @@ first_batch(IndexScanDesc desc)
 		return;
 
 	scan->ef = hnsw_scan_ef(desc->indexRelation);
+	scan->width = walk_width(&scan->index->codec, scan->ef);
 	scan->search->skip_dead = desc->ignore_killed_tuples;
 	if (!begin_filter(scan, desc))
 		return;
@@ -634,7 +649,7 @@ first_batch(IndexScanDesc desc)
 		if (scan->search->filter == NULL || scan->filter->mode != FILTER_ALL)
 		{
 			count = graph_descend(scan->search, entry, 0, starts,
-								  SCAN_BEAM(scan->ef));
+								  SCAN_BEAM(scan->width));
 			if (count == 0)
 				continue;
 		}
@@ -672,7 +687,7 @@ next_batch(IndexScanDesc desc)
 	if (scan->search->found_count < scan_limit(scan) &&
 		graph_search_memory(scan->search) <= scan_memory(scan))
 	{
-		graph_search_resume(scan->search, ef);
+		graph_search_resume(scan->search, walk_width(&scan->index->codec, ef));
 		if (!scan->added_all && scan->search->best.count < (uint32) ef)
 			add_all(scan, ef);
 	}

@@ -76,8 +76,16 @@ codec_init(Codec *codec, IndexColumn column, int bits, Size payload_size,
 		memcpy(own_mean, mean, column.dims * sizeof(float));
 	else
 		memset(own_mean, 0, column.dims * sizeof(float));
-	codec->mean = own_mean;
-	codec->mean_norm2 = distance_kernels->f32_norm2(own_mean, column.dims);
+	codec_set_mean(codec, own_mean, false, 0);
+}
+
+void
+codec_set_mean(Codec *codec, const float *mean, bool centred, float weight)
+{
+	codec->mean = mean;
+	codec->mean_norm2 = distance_kernels->f32_norm2(mean, codec->column.dims);
+	codec->centred = centred;
+	codec->weight = weight;
 }
 
 bool
@@ -134,8 +142,28 @@ set_floats(CodecQuery *query, const struct varlena *value)
 	return result;
 }
 
-void
-codec_query_set(CodecQuery *query, const struct varlena *value)
+/* What is searched for in a centred index, set as floats: its inner products */
+static void
+set_product_query(CodecQuery *query)
+{
+	const Codec *codec = query->codec;
+	int			dims = codec->column.dims;
+	double		base = 0;
+
+	for (int i = 0; i < dims; i++)
+	{
+		base += (double) query->floats[i] * codec->mean[i];
+		query->residual[i] = Max(Min(query->floats[i], FLT_MAX), -FLT_MAX);
+	}
+	rotation_apply(&codec->rotation, codec->signs, query->residual);
+	base = Max(Min(-2 * base, FLT_MAX), -FLT_MAX);
+	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
+						 codec->bits, (float) base);
+	query->rabitq->weight = 0;
+}
+
+static void
+query_set(CodecQuery *query, const struct varlena *value, bool element)
 {
 	const Codec *codec = query->codec;
 	int			dims = codec->column.dims;
@@ -155,6 +183,11 @@ codec_query_set(CodecQuery *query, const struct varlena *value)
 		memset(query->residual, 0, codec->rotation.padded * sizeof(float));
 		return;
 	}
+	if (codec->centred && !element)
+	{
+		set_product_query(query);
+		return;
+	}
 	for (int i = 0; i < dims; i++)
 	{
 		float		residual = query->floats[i] - codec->mean[i];
@@ -168,10 +201,31 @@ codec_query_set(CodecQuery *query, const struct varlena *value)
 	query->residual_mean = residual_mean;
 
 	/* - <c, q> = - <c, c> - <c, q - c> */
-	if (codec->column.metric == METRIC_IP)
+	if (codec->centred)
+		base *= codec->weight;
+	else if (codec->column.metric == METRIC_IP)
 		base = -codec->mean_norm2 - residual_mean;
 	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
 						 codec->bits, (float) Min(base, FLT_MAX));
+}
+
+void
+codec_query_set(CodecQuery *query, const struct varlena *value)
+{
+	query_set(query, value, false);
+}
+
+void
+codec_query_set_element(CodecQuery *query, const struct varlena *value)
+{
+	query_set(query, value, true);
+}
+
+/* Are codes those of squared distances? */
+static inline bool
+codes_by_square(const Codec *codec)
+{
+	return codec->column.metric != METRIC_IP || codec->centred;
 }
 
 /* The varlena behind a plain payload; outer ones are read into scratch. */
@@ -209,7 +263,7 @@ codec_query_set_payload(CodecQuery *query, const void *payload)
 {
 	const Codec *codec = query->codec;
 	const RabitqCode *code = (const RabitqCode *) payload;
-	bool		ip = codec->column.metric == METRIC_IP;
+	bool		ip = !codes_by_square(codec);
 
 	query->constant = false;
 	if (codec->bits == 0)
@@ -238,8 +292,10 @@ codec_encode(const CodecQuery *query, void *payload)
 	fit = rabitq_encode(query->residual, codec->rotation.padded, codec->bits,
 						code->levels);
 	rabitq_factors(code,
-				   codec->column.metric == METRIC_IP ? RABITQ_NEGATIVE_IP : RABITQ_L2SQ,
+				   codes_by_square(codec) ? RABITQ_L2SQ : RABITQ_NEGATIVE_IP,
 				   fit, 0, query->residual_mean);
+	if (codec->centred)
+		code->add *= codec->weight;
 }
 
 bool

@@ -15,6 +15,14 @@
  *
  * Metrics of codes: L2 and cosine walk by the squared distance (of values of
  * norm 1 for cosine), inner product by its negative.
+ *
+ * A centred codec, of inner product only, tells elements from queries.  With c
+ * the mean, a = x - c and b = y - c, two elements x and y are compared by
+ *
+ *		weight (|a|^2 + |b|^2) - 2 <a, b>,
+ *
+ * and elements with a query q by -2 <q, y>, which does not depend on where the
+ * origin is, so that it orders as the operator does.  See hnsw/README.md.
  */
 #ifndef VECTOR_INDEX_CODEC_H
 #define VECTOR_INDEX_CODEC_H
@@ -36,6 +44,8 @@ typedef struct Codec
 	const uint8 *signs;
 	const float *mean;			/* column.dims floats, before rotation */
 	double		mean_norm2;
+	bool		centred;		/* see above; false from codec_init */
+	float		weight;
 } Codec;
 
 /* Can codes stand for this column's values? */
@@ -49,6 +59,13 @@ extern Size codec_constants_size(const IndexColumn *column, int bits);
 extern void codec_init(Codec *codec, IndexColumn column, int bits,
 					   Size payload_size, uint64 seed, const float *mean,
 					   void *constants);
+
+/*
+ * Another mean, at mean, which stays there; centred and weight as above.  Codes
+ * that were made before stand for something else then.
+ */
+extern void codec_set_mean(Codec *codec, const float *mean, bool centred,
+						   float weight);
 
 /* A payload that refers to a value elsewhere: its first word is 0. */
 typedef struct OuterValue
@@ -100,6 +117,13 @@ extern CodecQuery *codec_query_create(const Codec *codec, ValueStore *outer,
 extern void codec_query_set(CodecQuery *query, const struct varlena *value);
 
 /*
+ * The same for a value that is to be an element: what codec_encode and
+ * codec_bounded_make need, and distances as between elements.
+ */
+extern void codec_query_set_element(CodecQuery *query,
+									const struct varlena *value);
+
+/*
  * Prepare for the value that a payload stands for; the payload stays where it
  * is.
  */
@@ -109,8 +133,8 @@ extern void codec_query_set_payload(CodecQuery *query, const void *payload);
 extern bool codec_is_outer(const Codec *codec, const struct varlena *value);
 
 /*
- * The payload of the query's value, which codec_query_set has set and which is
- * not outer.  Bytes behind its end are left alone.
+ * The payload of the query's value, which codec_query_set_element has set and
+ * which is not outer.  Bytes behind its end are left alone.
  */
 extern void codec_encode(const CodecQuery *query, void *payload);
 

@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "index/sample.h"
 #include "ivf/progress.h"
 #include "types/detoast.h"
 
@@ -514,7 +515,6 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	IvfModel	model;
 	float	   *given = NULL;
 	float	   *centroids;
-	double	   *sum;
 	Size		lists = options->lists;
 	Size		wanted = lists;
 	double		rows;
@@ -570,15 +570,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 		const float *from = sample.count > 0 ? sample.rows : given;
 		Size		count = sample.count > 0 ? sample.count : lists;
 
-		sum = (double *) palloc0(mul_size(width, sizeof(double)));
-		for (Size i = 0; i < count; i++)
-		{
-			for (int j = 0; j < (int) meta.dims; j++)
-				sum[j] += from[i * width + j];
-		}
-		for (int j = 0; j < (int) meta.dims; j++)
-			model.mean[j] = (float) (sum[j] / count);
-		pfree(sum);
+		robust_centre(from, count, meta.dims, width, model.mean);
 	}
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);

@@ -221,6 +221,7 @@ query_begin(RabitqQuery *query, size_t dims, int bits, float step, float base)
 	query->bits = bits;
 	query->base = base;
 	query->step = step;
+	query->weight = 1;
 	query->sum = 0;
 	memset((char *) query + bytes - QUANTIZE_READ_PAD, 0, QUANTIZE_READ_PAD);
 }
@@ -326,7 +327,8 @@ finish(const RabitqQuery *query, const RabitqCode *code, int64_t dot)
 	int64_t		twice = 2 * dot - ((1 << query->bits) - 1) * query->sum;
 	double		uq = (double) twice * query->step / 2;
 
-	return (float) ((double) query->base + code->add + code->k * uq);
+	return (float) ((double) query->base + (double) query->weight * code->add +
+					code->k * uq);
 }
 
 /* See rabitq.h */

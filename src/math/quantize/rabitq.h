@@ -112,6 +112,7 @@ typedef struct RabitqQuery
 	int32_t		bits;			/* of the codes that it meets */
 	float		base;			/* the caller's, see above */
 	float		step;			/* a value of 1 is this much of q */
+	float		weight;			/* of a code's add: 1, unless the caller says 0 */
 	int64_t		sum;			/* of the values */
 	int16_t		values[];		/* int8_t where bits < 8 */
 } RabitqQuery;

@@ -1,0 +1,325 @@
+/*
+ * centre.c
+ *	  The centre of an index that was made before its rows.
+ *
+ * Codes stand for values less the mean of the data.  CREATE INDEX on a table
+ * with too few rows does not know it; where all values lie far from zero and
+ * close together, their codes are then all the same.  So when HNSW_LEARN_ROWS
+ * have been inserted, the mean is computed, and what is there by then is
+ * encoded anew: once, with no other insertion under way.  Links stay.
+ *
+ * A scan may meet codes of before and of after together, or a new mean with old
+ * codes.  Codes are estimates, so it takes a longer way then, or misses a row;
+ * rows still come in the order of their true distances.  If the server stops in
+ * between, the metapage still says that the mean is unknown, and the next
+ * insertion begins again.
+ */
+#include "hnsw/hnsw.h"
+
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "index/heap_value.h"
+
+/* Elements that are encoded anew; there are never many more than HNSW_LEARN_ROWS */
+#define MAX_ELEMENTS	4096
+
+typedef struct Element
+{
+	GraphId		id;
+	ItemPointerData tid;
+	struct varlena *value;		/* NULL: its rows are dead */
+	char	   *payload;
+} Element;
+
+typedef struct Elements
+{
+	int			count;
+	Element		all[MAX_ELEMENTS];
+} Elements;
+
+static void
+read_centre(Relation relation, HnswCentre *centre)
+{
+	Buffer		buffer = ReadBuffer(relation, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	*centre = *hnsw_page_centre(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Write the centre; or, as is NULL, count one more row. */
+static HnswCentre
+write_centre(HnswInserter *inserter, const HnswCentre *as)
+{
+	Buffer		buffer = ReadBuffer(inserter->relation, META_BLOCK);
+	PageEdit	edit;
+	HnswCentre *centre;
+	HnswCentre	result;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&edit, inserter->relation, inserter->store.log);
+	centre = hnsw_page_centre(page_edit_page(&edit, buffer, false));
+	if (as != NULL)
+		*centre = *as;
+	else if (centre->unknown && centre->rows < HNSW_LEARN_ROWS)
+		centre->rows++;
+	result = *centre;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+/* The first heap TID of an element whose page is locked */
+static ItemPointerData
+first_tid(HnswInserter *inserter, const GraphNode *node)
+{
+	const SlotGeometry *geometry = &inserter->index->tids;
+	ItemPointerData tid = node->tid;
+
+	if (!ItemPointerIsValid(&tid) && node->more_tids != NO_SLOT)
+	{
+		Buffer		buffer = map_read(inserter->store.map,
+									  slot_block(geometry, node->more_tids));
+		const HnswTids *tids;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		tids = (const HnswTids *) slot_of(geometry, BufferGetPage(buffer),
+										  node->more_tids);
+		if (tids->count > 0)
+			tid = tids->tids[0];
+		UnlockReleaseBuffer(buffer);
+	}
+	return tid;
+}
+
+static void
+list_elements(HnswInserter *inserter, Elements *elements)
+{
+	const SlotGeometry *geometry = &inserter->index->shape.base;
+	BlockNumber blocks = RelationGetNumberOfBlocks(inserter->relation);
+
+	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
+	{
+		Buffer		buffer = map_read(inserter->store.map, block);
+		Page		page;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		if (!PageIsNew(page) && page_opaque(page)->kind == PAGE_RECORD)
+		{
+			uint32		slots = slots_in_use(geometry, page);
+
+			for (uint32 slot = 0; slot < slots && elements->count < MAX_ELEMENTS; slot++)
+			{
+				const GraphNode *node = (const GraphNode *) slot_at(geometry, page, slot);
+				Element    *element = &elements->all[elements->count];
+
+				if (node->header.state != SLOT_USED)
+					continue;
+				element->id = slot_id(geometry, block, slot);
+				element->tid = first_tid(inserter, node);
+				element->value = NULL;
+				element->payload = NULL;
+				if (ItemPointerIsValid(&element->tid))
+					elements->count++;
+			}
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* The elements' values, from the table, into a sample, too */
+static void
+read_values(HnswInserter *inserter, Relation heap, Elements *elements,
+			ValueSample *sample)
+{
+	SnapshotData snapshot;
+	HeapValues *values;
+
+	/* rows that are gone may have lost their out-of-line values */
+	InitDirtySnapshot(snapshot);
+	values = heap_values_begin(heap, inserter->relation, &snapshot);
+	for (int i = 0; i < elements->count; i++)
+	{
+		Element    *element = &elements->all[i];
+		const struct varlena *value;
+		bool		all_dead;
+
+		CHECK_FOR_INTERRUPTS();
+		value = heap_values_get(values, &element->tid, &all_dead);
+		if (value == NULL ||
+			column_value_dims(&sample->column, value) != sample->column.dims ||
+			!codec_indexes(&inserter->index->codec, value))
+			continue;
+		element->value = (struct varlena *) palloc(VARSIZE(value));
+		memcpy(element->value, value, VARSIZE(value));
+		sample_add(sample, element->value);
+	}
+	heap_values_end(values);
+}
+
+static void
+write_mean(HnswInserter *inserter, const float *mean)
+{
+	for (uint32 i = 0; i < inserter->index->meta.raw_blocks; i++)
+	{
+		Buffer		buffer = ReadBuffer(inserter->relation, 1 + i);
+		PageEdit	edit;
+		int			first = i * RAW_FLOATS;
+		int			count = Min(RAW_FLOATS, (int) inserter->index->meta.dims - first);
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_edit_begin(&edit, inserter->relation, inserter->store.log);
+		memcpy(PageGetContents(page_edit_page(&edit, buffer, false)),
+			   mean + first, count * sizeof(float));
+		page_edit_end(&edit);
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+static int
+compare_elements(const void *a, const void *b)
+{
+	const Element *x = (const Element *) a;
+	const Element *y = (const Element *) b;
+
+	return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
+}
+
+/* Give all nodes of a page the codes of their elements. */
+static void
+encode_page(HnswInserter *inserter, Buffer buffer, const Elements *elements)
+{
+	Page		page = BufferGetPage(buffer);
+	PageKind	kind = (PageKind) page_opaque(page)->kind;
+	const GraphShape *shape = &inserter->index->shape;
+	const SlotGeometry *geometry = graph_geometry(shape, kind == PAGE_RECORD ? 0 : 1);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	uint32		slots = slots_in_use(geometry, page);
+	PageEdit	edit;
+
+	page_edit_begin(&edit, inserter->relation, inserter->store.log);
+	page = page_edit_page(&edit, buffer, false);
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		GraphNode  *node = (GraphNode *) slot_at(geometry, page, slot);
+		Element		key;
+		const Element *element;
+
+		if (node->header.state == SLOT_FREE)
+			continue;
+		key.id = kind == PAGE_RECORD ? slot_id(geometry, block, slot) : node->element;
+		element = (const Element *) bsearch(&key, elements->all, elements->count,
+											sizeof(Element), compare_elements);
+		if (element != NULL && element->payload != NULL)
+			memcpy(node_payload(node), element->payload, shape->payload_size);
+	}
+	page_edit_end(&edit);
+}
+
+/* With the heavyweight lock on the metapage: nobody inserts */
+static void
+learn(HnswInserter *inserter, Relation heap)
+{
+	HnswIndex  *index = inserter->index;
+	Codec		codec = index->codec;
+	Elements   *elements = (Elements *) palloc(sizeof(Elements));
+	ValueSample *sample = sample_create(codec.column);
+	BlockNumber blocks = RelationGetNumberOfBlocks(inserter->relation);
+	HnswCentre	centre;
+	CodecQuery *query;
+	float	   *mean;
+
+	read_centre(inserter->relation, &centre);
+	if (!centre.unknown)
+		return;
+	elements->count = 0;
+	list_elements(inserter, elements);
+	read_values(inserter, heap, elements, sample);
+	centre.rows = 0;
+	if (sample->count < HNSW_LEARN_ROWS / 2)
+	{
+		/* most of them were rolled back */
+		(void) write_centre(inserter, &centre);
+		return;
+	}
+	mean = sample_centre(sample);
+	hnsw_choose_metric(&centre, sample);
+	codec_set_mean(&codec, mean, centre.centred, centre.weight);
+	query = codec_query_create(&codec, NULL, true);
+	for (int i = 0; i < elements->count; i++)
+	{
+		Element    *element = &elements->all[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (element->value == NULL)
+			continue;
+		element->payload = (char *) palloc0(index->shape.payload_size);
+		codec_query_set_element(query, element->value);
+		codec_encode(query, element->payload);
+	}
+
+	write_mean(inserter, mean);
+	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
+	{
+		Buffer		buffer = map_read(inserter->store.map, block);
+		Page		page;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(buffer);
+		if (!PageIsNew(page) && (page_opaque(page)->kind == PAGE_RECORD ||
+								 page_opaque(page)->kind == PAGE_UPPER))
+			encode_page(inserter, buffer, elements);
+		UnlockReleaseBuffer(buffer);
+	}
+	centre.unknown = false;
+	(void) write_centre(inserter, &centre);
+}
+
+void
+hnsw_refresh_centre(Relation relation, HnswIndex *index)
+{
+	HnswCentre	centre;
+	float	   *mean;
+
+	read_centre(relation, &centre);
+	if (centre.unknown)
+		return;
+	mean = hnsw_read_mean(relation, &index->meta);
+	index->centre = centre;
+	memcpy((char *) index + ((const char *) index->codec.mean - (const char *) index),
+		   mean, index->codec.column.dims * sizeof(float));
+	codec_set_mean(&index->codec, index->codec.mean, centre.centred,
+				   centre.weight);
+	pfree(mean);
+
+	/* what is cached is as old */
+	if (relation->rd_amcache != NULL)
+		pfree(relation->rd_amcache);
+	relation->rd_amcache = NULL;
+}
+
+void
+hnsw_learn_centre(HnswInserter *inserter, Relation heap)
+{
+	MemoryContext context;
+	MemoryContext caller;
+
+	if (write_centre(inserter, NULL).rows < HNSW_LEARN_ROWS)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw centre",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	LockPage(inserter->relation, META_BLOCK, ExclusiveLock);
+	learn(inserter, heap);
+	UnlockPage(inserter->relation, META_BLOCK, ExclusiveLock);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}

@@ -1,0 +1,45 @@
+/*
+ * sample.h
+ *	  Some values of a table, and what they say about all of them: where their
+ *	  middle is, and how long they are.
+ */
+#ifndef VECTOR_INDEX_SAMPLE_H
+#define VECTOR_INDEX_SAMPLE_H
+
+#include "compat/pg.h"
+
+#include "index/column.h"
+
+typedef struct ValueSample
+{
+	IndexColumn column;			/* a vector or halfvec */
+	int			room;			/* the most values that are kept */
+	int			count;			/* kept; each as likely as any other */
+	uint64		seen;
+	uint64		random;			/* the generator's state */
+	float	   *floats;			/* count times column.dims, of norm 1 for cosine */
+	float	   *one;
+} ValueSample;
+
+/* An empty one, in the current memory context */
+extern ValueSample *sample_create(IndexColumn column);
+
+/* One more value, a plain varlena; those of other dimensions are left out. */
+extern void sample_add(ValueSample *sample, const struct varlena *value);
+
+/*
+ * The mean of the values but for those far from all others, of which there may
+ * be almost half: column.dims floats, in the current memory context.  The
+ * sample must not be empty.
+ */
+extern float *sample_centre(const ValueSample *sample);
+
+/* The same of count rows of dims floats, each stride after the other */
+extern void robust_centre(const float *rows, Size count, int dims, int stride,
+						  float *centre);
+
+/* Lengths: a tenth is below low, a half below median, a tenth above high */
+extern void sample_norms(const ValueSample *sample, double *low,
+						 double *median, double *high, double *longest);
+
+#endif							/* VECTOR_INDEX_SAMPLE_H */
