@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "math/distance/distance.h"
 
@@ -15,14 +16,37 @@
 #define SAMPLE_MAX_VALUES	4096
 #define SAMPLE_MAX_FLOATS	(4 * 1024 * 1024)
 
-/* Rows that the first guess at the centre comes from */
-#define MEDIAN_ROWS			255
-
-/*
- * A row that is farther from the first guess than so many times what half of
- * the rows are is no part of the mean.
+/* ------------------------------------------------------------------------
+ * What math/cluster asks of us
  */
-#define FAR					4
+
+static void *
+host_alloc(void *arg, size_t count, size_t size)
+{
+	return MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, size));
+}
+
+static void
+host_release(void *arg, void *memory)
+{
+	pfree(memory);
+}
+
+static void
+host_tick(void *arg)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+const ClusterHost index_host = {
+	.alloc = host_alloc,
+	.release = host_release,
+	.tick = host_tick
+};
+
+/* ------------------------------------------------------------------------
+ * The sample
+ */
 
 ValueSample *
 sample_create(IndexColumn column)
@@ -68,15 +92,6 @@ sample_add(ValueSample *sample, const struct varlena *value)
 }
 
 static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
-
-static int
 compare_doubles(const void *a, const void *b)
 {
 	double		x = *(const double *) a;
@@ -85,72 +100,14 @@ compare_doubles(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/*
- * The median of each dimension is a first guess that half of the rows cannot
- * move; then the mean of all that are not far from it.
- */
-void
-robust_centre(const float *rows, Size count, int dims, int stride,
-			  float *centre)
-{
-	double	   *distances = (double *) palloc(mul_size(count, sizeof(double)));
-	double	   *sorted = (double *) palloc(mul_size(count, sizeof(double)));
-	double	   *sum = (double *) palloc0(mul_size(dims, sizeof(double)));
-	float		column[MEDIAN_ROWS];
-	int			some = Min(count, MEDIAN_ROWS);
-	Size		near = 0;
-	double		limit;
-
-	for (int k = 0; k < dims; k++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < some; i++)
-			column[i] = rows[i * count / some * stride + k];
-		qsort(column, some, sizeof(float), compare_floats);
-		centre[k] = column[some / 2];
-	}
-	for (Size i = 0; i < count; i++)
-	{
-		const float *row = rows + i * stride;
-		double		distance = 0;
-
-		CHECK_FOR_INTERRUPTS();
-		for (int k = 0; k < dims; k++)
-		{
-			double		difference = (double) row[k] - centre[k];
-
-			distance += difference * difference;
-		}
-		distances[i] = sorted[i] = sqrt(distance);
-	}
-	qsort(sorted, count, sizeof(double), compare_doubles);
-	limit = FAR * sorted[count / 2];
-	for (Size i = 0; i < count; i++)
-	{
-		const float *row = rows + i * stride;
-
-		CHECK_FOR_INTERRUPTS();
-		if (distances[i] > limit)
-			continue;
-		near++;
-		for (int k = 0; k < dims; k++)
-			sum[k] += row[k];
-	}
-	for (int k = 0; k < dims && near > 0; k++)
-		centre[k] = (float) (sum[k] / near);
-	pfree(distances);
-	pfree(sorted);
-	pfree(sum);
-}
-
 float *
 sample_centre(const ValueSample *sample)
 {
 	float	   *centre = (float *)
 		palloc(mul_size(sample->column.dims, sizeof(float)));
 
-	robust_centre(sample->floats, sample->count, sample->column.dims,
-				  sample->column.dims, centre);
+	(void) cluster_centre(&index_host, sample->floats, sample->count,
+						  sample->column.dims, sample->column.dims, centre);
 	return centre;
 }
 

@@ -9,6 +9,7 @@
 #include "compat/pg.h"
 
 #include "index/column.h"
+#include "math/cluster/cluster.h"
 
 typedef struct ValueSample
 {
@@ -20,6 +21,9 @@ typedef struct ValueSample
 	float	   *floats;			/* count times column.dims, of norm 1 for cosine */
 	float	   *one;
 } ValueSample;
+
+/* Memory and interrupts, for math/cluster */
+extern const ClusterHost index_host;
 
 /* An empty one, in the current memory context */
 extern ValueSample *sample_create(IndexColumn column);
@@ -33,10 +37,6 @@ extern void sample_add(ValueSample *sample, const struct varlena *value);
  * sample must not be empty.
  */
 extern float *sample_centre(const ValueSample *sample);
-
-/* The same of count rows of dims floats, each stride after the other */
-extern void robust_centre(const float *rows, Size count, int dims, int stride,
-						  float *centre);
 
 /* Lengths: a tenth is below low, a half below median, a tenth above high */
 extern void sample_norms(const ValueSample *sample, double *low,

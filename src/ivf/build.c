@@ -201,17 +201,17 @@ flush_block(Builder *builder)
 
 	if (rows == 0)
 		return;
-	centroid_panel_nearest(builder->panel, &ivf_host, builder->ys, rows,
+	centroid_panel_nearest(builder->panel, &index_host, builder->ys, rows,
 						   builder->nearest, builder->distances);
 	if (builder->query_panel != NULL)
 	{
 		bool		ip = model->column.metric == METRIC_IP;
 
 		if (ip)
-			centroid_panel_products(builder->query_panel, &ivf_host,
+			centroid_panel_products(builder->query_panel, &index_host,
 									builder->ys, rows, builder->products);
 		else
-			centroid_panel_distances(builder->query_panel, &ivf_host,
+			centroid_panel_distances(builder->query_panel, &index_host,
 									 builder->ys, rows, builder->products);
 		for (int i = 0; i < rows; i++)
 		{
@@ -336,11 +336,11 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	builder->model = model;
 	builder->centroids = floats + ivf_constants(&shared->meta).centroids;
 	builder->encoder = ivf_encoder_create(model);
-	builder->panel = centroid_panel_create(&ivf_host, builder->centroids,
+	builder->panel = centroid_panel_create(&index_host, builder->centroids,
 										   model->lists, width, true);
 	if (shared->queries > 0)
 	{
-		builder->query_panel = centroid_panel_create(&ivf_host, queries,
+		builder->query_panel = centroid_panel_create(&index_host, queries,
 													 shared->queries, width, false);
 		builder->neighbors = (Neighbor *)
 			palloc(mul_size(shared->queries, NEIGHBORS * sizeof(Neighbor)));
@@ -734,6 +734,7 @@ calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 			CHECK_FOR_INTERRUPTS();
 			ranks[i] = ivf_rank(model->column.metric, y, norm,
 								centroids + (Size) i * meta->width, meta->width,
+								meta->dims,
 								sums[i].rows > 0 ? sqrt(sums[i].error / sums[i].rows) : 0);
 		}
 		memcpy(sorted, ranks, meta->lists * sizeof(double));

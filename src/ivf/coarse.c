@@ -9,9 +9,9 @@
  * Inner products.  A list's best entry for a query may lie anywhere around its
  * centroid, the farther out the larger the list's radius r (root mean square
  * of the residuals).  The residual of an entry in the direction of the query
- * has a standard deviation of about r / sqrt(width), and the largest of a few
+ * has a standard deviation of about r / sqrt(dims), and the largest of a few
  * hundred is some three deviations out; so lists are ordered by the product
- * that their best entry can be expected to have, <q, c> + 3 |q| r / sqrt(width).
+ * that their best entry can be expected to have, <q, c> + 3 |q| r / sqrt(dims).
  * No value is scaled or given another dimension.
  */
 #include "ivf/ivf.h"
@@ -54,20 +54,20 @@ ivf_coarse_create(IvfIndex *index)
 
 /* What a list's best entry is likely to have more than its centroid */
 static inline double
-product_margin(double norm, double radius, int width)
+product_margin(double norm, double radius, int dims)
 {
-	return 3 * norm * radius / sqrt(width);
+	return 3 * norm * radius / sqrt(dims);
 }
 
 double
 ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
-		 double radius)
+		 int dims, double radius)
 {
 	switch (metric)
 	{
 		case METRIC_IP:
 			return -(double) distance_kernels->f32_ip(y, c, width) -
-				product_margin(norm, radius, width);
+				product_margin(norm, radius, dims);
 		case METRIC_L1:
 			return distance_kernels->f32_l1(y, c, width);
 		default:
@@ -187,7 +187,7 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 		if (!ip)
 			near->rank = Max(near->rank + norm * norm, 0);
 		else
-			near->rank -= product_margin(norm, model->radii[near->list], model->width);
+			near->rank -= product_margin(norm, model->radii[near->list], model->dims);
 	}
 }
 
@@ -227,7 +227,7 @@ ivf_measure_list(IvfCoarse *coarse, const float *y, double norm, Metric metric,
 		c = model->centroids + (Size) near->list * model->width;
 	else
 		ivf_read_centroid(coarse->index, near->list, coarse->centroid);
-	near->rank = ivf_rank(metric, y, norm, c, model->width,
+	near->rank = ivf_rank(metric, y, norm, c, model->width, model->dims,
 						  ip && model->radii != NULL ? model->radii[near->list] : 0);
 	if (ip)
 	{

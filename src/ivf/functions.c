@@ -241,14 +241,14 @@ SQL_FUNCTION(vector_kmeans)
 	centroids = (float *)
 		MemoryContextAllocHuge(CurrentMemoryContext,
 							   mul_size(mul_size(params.k, rows.dims), sizeof(float)));
-	(void) kmeans(&ivf_host, rows.floats, rows.count, rows.dims, &params,
+	(void) kmeans(&index_host, rows.floats, rows.count, rows.dims, &params,
 				  centroids, NULL);
-	panel = centroid_panel_create(&ivf_host, centroids, params.k, rows.dims, false);
+	panel = centroid_panel_create(&index_host, centroids, params.k, rows.dims, false);
 	nearest = (uint32 *)
 		MemoryContextAllocHuge(CurrentMemoryContext, mul_size(rows.count, sizeof(uint32)));
 	distances = (float *)
 		MemoryContextAllocHuge(CurrentMemoryContext, mul_size(rows.count, sizeof(float)));
-	centroid_panel_nearest(panel, &ivf_host, rows.floats, rows.count, nearest,
+	centroid_panel_nearest(panel, &index_host, rows.floats, rows.count, nearest,
 						   distances);
 	sizes = (uint64 *) palloc0(mul_size(params.k, sizeof(uint64)));
 	errors = (double *) palloc0(mul_size(params.k, sizeof(double)));

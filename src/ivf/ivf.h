@@ -22,6 +22,7 @@
 #include "index/column.h"
 #include "index/filter.h"
 #include "index/page_edit.h"
+#include "index/sample.h"
 #include "index/slot_page.h"
 #include "index/value_store.h"
 #include "math/cluster/cluster.h"
@@ -360,9 +361,6 @@ extern SlotId ivf_write_value(IvfBounder *bounder, ValueStore *values,
 							  const struct varlena *value, ItemPointer tid,
 							  bool log);
 
-/* Memory from the current context, for math/cluster and math/quantize */
-extern const ClusterHost ivf_host;
-
 /* ------------------------------------------------------------------------
  * An open index (page.c)
  */
@@ -605,7 +603,7 @@ extern int	ivf_compare_doubles(const void *a, const void *b);
 
 /* The rank of a centroid for a query y; radius is the list's. */
 extern double ivf_rank(Metric metric, const float *y, double norm,
-					   const float *c, int width, double radius);
+					   const float *c, int width, int dims, double radius);
 
 /*
  * How far beyond the tenth nearest row found so far, at squared distance (or

@@ -16,34 +16,6 @@
 #define CODED_WIDTH		64
 
 /* ------------------------------------------------------------------------
- * What math/cluster asks of us
- */
-
-static void *
-host_alloc(void *arg, size_t count, size_t size)
-{
-	return MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, size));
-}
-
-static void
-host_release(void *arg, void *memory)
-{
-	pfree(memory);
-}
-
-static void
-host_tick(void *arg)
-{
-	CHECK_FOR_INTERRUPTS();
-}
-
-const ClusterHost ivf_host = {
-	.alloc = host_alloc,
-	.release = host_release,
-	.tick = host_tick
-};
-
-/* ------------------------------------------------------------------------
  * The model
  */
 
@@ -273,7 +245,7 @@ ivf_encoder_create(const IvfModel *model)
 	encoder->residual = (float *) palloc0(mul_size(model->width, sizeof(float)));
 	encoder->decoded = (float *) palloc0(mul_size(model->width, sizeof(float)));
 	if (model->kind == IVF_PQ)
-		encoder->pq = pq_encoder_create(&ivf_host, &model->pq, model->codebooks);
+		encoder->pq = pq_encoder_create(&index_host, &model->pq, model->codebooks);
 	else
 		encoder->rabitq = (RabitqCode *)
 			palloc0(rabitq_code_bytes(model->width, model->bits));

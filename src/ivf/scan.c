@@ -80,6 +80,9 @@
 #define RADIUS_ROWS			16
 #define BOUND_ROWS			1000
 
+/* Entries that a search reads about, unless somebody says how many lists */
+#define LEAST_ROWS_READ	512
+
 /* Rows that a search is to find, where conditions make it read on */
 #define TARGET_ROWS		10
 
@@ -200,11 +203,14 @@ ivf_scan_probes(const IvfMeta *meta)
 {
 	int			probes = ivf_settings[meta->kind].probes;
 	double		target = ivf_target_recall;
+	double		least = 1;
 
 	if (target == 0 && probes == 0)
 		target = 0.95;
 	if (target > 0)
 	{
+		/* to save lists of a few rows each is to save nothing */
+		least = LEAST_ROWS_READ * meta->lists / Max(meta->rows, 1);
 		probes = meta->lists;
 		for (int i = 0; i < IVF_RECALL_POINTS && meta->recall[i].probes > 0; i++)
 		{
@@ -215,7 +221,7 @@ ivf_scan_probes(const IvfMeta *meta)
 			}
 		}
 	}
-	return Max(1, Min(probes, (int) meta->lists));
+	return (int) Max(1, Min(Max(probes, least), meta->lists));
 }
 
 /*

@@ -30,7 +30,6 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-#include "index/sample.h"
 #include "ivf/progress.h"
 #include "types/detoast.h"
 
@@ -510,7 +509,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	Sample		sample = {0};
 	const IvfOptions *options = ivf_options(index, ivf_kind_of(index));
 	const char *table = ivf_centroid_table(options);
-	ClusterHost host = ivf_host;
+	ClusterHost host = index_host;
 	Training   *training;
 	IvfModel	model;
 	float	   *given = NULL;
@@ -570,7 +569,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 		const float *from = sample.count > 0 ? sample.rows : given;
 		Size		count = sample.count > 0 ? sample.count : lists;
 
-		robust_centre(from, count, meta.dims, width, model.mean);
+		(void) cluster_centre(&host, from, count, meta.dims, width, model.mean);
 	}
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);

@@ -70,6 +70,20 @@ extern void centroid_panel_products(const CentroidPanel *panel,
 									const float *rows, size_t n, float *out);
 
 /* ------------------------------------------------------------------------
+ * The middle of rows
+ */
+
+/*
+ * The mean of n >= 1 rows of dims floats, each stride floats after the other, but
+ * for those far from all others, of which there may be almost half; into centre.
+ * Returns the largest difference that an element of the rows counted has from
+ * it.
+ */
+extern double cluster_centre(const ClusterHost *host, const float *rows,
+							 size_t n, size_t dims, size_t stride,
+							 float *centre);
+
+/* ------------------------------------------------------------------------
  * k-means
  */
 

@@ -34,7 +34,7 @@
 #define CLUSTER_MAX_BLOCK	32
 
 /* Elements are kept within this, so that no sum of 64,000 products overflows */
-#define CLUSTER_LIMIT		0x1p108f
+#define CLUSTER_LIMIT		0x1p54f
 
 /* Where padding of a block starts: below the sum of any centroid */
 #define CLUSTER_NOWHERE		(-3.4028234663852886e38f)

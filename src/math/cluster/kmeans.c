@@ -40,56 +40,17 @@ measure_rows(const ClusterHost *host, const Rows *rows, Space *space,
 			 float *shift)
 {
 	size_t		dims = rows->dims;
-	double	   *mean;
-	double		largest = 0;
-	double		far = 0;
-	size_t		work = 0;
+	double		largest;
 
 	space->scale = 1;
 	space->shift = NULL;
 	if (space->unit)
 		return;
-	mean = allocate(host, dims, sizeof(*mean));
-	memset(mean, 0, dims * sizeof(*mean));
-	for (size_t i = 0; i < rows->n; i++)
-	{
-		cluster_kernels->accumulate(mean, rows_at(rows, i), 1, dims);
-		if ((work += dims) > MATRIX_TICK / 4)
-		{
-			work = 0;
-			host->tick(host->arg);
-		}
-	}
-	for (size_t i = 0; i < dims; i++)
-	{
-		mean[i] /= (double) rows->n;
-		if (!isfinite(mean[i]))
-			mean[i] = 0;
-	}
-	for (size_t i = 0; i < rows->n; i++)
-	{
-		const float *row = rows_at(rows, i);
-
-		for (size_t d = 0; d < dims; d++)
-		{
-			double		x = fabs(row[d] - mean[d]);
-
-			largest = x > largest ? x : largest;
-		}
-		if (largest > DBL_MAX)
-			largest = far;
-		far = largest;
-		if ((work += dims) > MATRIX_TICK / 4)
-		{
-			work = 0;
-			host->tick(host->arg);
-		}
-	}
+	largest = cluster_centre(host, rows->rows, rows->n, dims, dims, shift);
 	space->scale = space_scale(largest);
 	space->shift = shift;
 	for (size_t d = 0; d < dims; d++)
-		shift[d] = (float) (mean[d] * space->scale);
-	host->release(host->arg, mean);
+		shift[d] *= space->scale;
 }
 
 /*
@@ -305,6 +266,7 @@ kmeans_bytes(size_t n, size_t dims, size_t k)
 {
 	const ClusterKernels *kernels = cluster_kernels;
 	size_t		bytes = size_times(dims, sizeof(float) + sizeof(double));
+	size_t		centre = size_plus(bytes, size_times(n, 2 * sizeof(double)));
 
 	if (n >= UINT32_MAX || k >= UINT32_MAX)
 		return 0;
@@ -325,5 +287,6 @@ kmeans_bytes(size_t n, size_t dims, size_t k)
 
 		bytes = size_plus(bytes, divided > refined ? divided : refined);
 	}
+	bytes = bytes > centre ? bytes : centre;
 	return bytes == SIZE_MAX ? 0 : bytes;
 }

@@ -422,36 +422,13 @@ centroid_panel_create(const ClusterHost *host, const float *centroids,
 					  size_t k, size_t dims, bool two_level)
 {
 	float	   *shift = allocate(host, dims, sizeof(*shift));
-	double	   *mean = allocate(host, dims, sizeof(*mean));
 	Space		space = {.shift = shift};
-	double		largest = 0;
+	double		largest = cluster_centre(host, centroids, k, dims, dims, shift);
 	CentroidPanel *p;
 
-	memset(mean, 0, dims * sizeof(*mean));
-	for (size_t j = 0; j < k; j++)
-	{
-		cluster_kernels->accumulate(mean, centroids + j * dims, 1, dims);
-		if (j * dims % (MATRIX_TICK / 8) < dims)
-			host->tick(host->arg);
-	}
-	for (size_t i = 0; i < dims; i++)
-		mean[i] = isfinite(mean[i] / (double) k) ? mean[i] / (double) k : 0;
-	for (size_t j = 0; j < k; j++)
-	{
-		for (size_t i = 0; i < dims; i++)
-		{
-			double		x = fabs(centroids[j * dims + i] - mean[i]);
-
-			if (x > largest && x <= DBL_MAX)
-				largest = x;
-		}
-		if (j * dims % (MATRIX_TICK / 8) < dims)
-			host->tick(host->arg);
-	}
 	space.scale = space_scale(largest);
 	for (size_t i = 0; i < dims; i++)
-		shift[i] = (float) (mean[i] * space.scale);
-	host->release(host->arg, mean);
+		shift[i] *= space.scale;
 	p = panel_create(host, &space, centroids, k, dims, two_level);
 	return p;
 }
