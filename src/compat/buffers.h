@@ -76,6 +76,14 @@ unpinned_page(Buffer buffer)
 	return page;
 }
 
+/* Has this backend locked the page of a buffer?  (Local ones are not locked.) */
+static inline bool
+buffer_locked_by_me(Buffer buffer)
+{
+	return !BufferIsLocal(buffer) &&
+		LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1)));
+}
+
 /* The address of a buffer's descriptor, to be prefetched */
 static inline const void *
 buffer_descriptor_hint(Buffer buffer)

@@ -226,8 +226,18 @@ extern float *hnsw_read_mean(Relation index, const HnswMeta *meta);
 extern void hnsw_create_pages(Relation index, ForkNumber fork,
 							  const HnswIndex *described);
 
+/* Pin and lock the metapage, and check what of it changes. */
+extern Buffer hnsw_lock_meta(Relation index, int mode);
+
 /* Read or set the entry point.  Locks the metapage. */
 extern void hnsw_get_entry(Relation index, GraphEntry *entry);
+
+/*
+ * The way down from an entry point has led nowhere, as it does where vacuum has
+ * freed it since it was read.  Error if it is still the entry point: then the
+ * index is damaged, and another attempt would do no better.
+ */
+extern void hnsw_entry_failed(Relation index, GraphEntry entry);
 
 /*
  * Set the entry point if it is still the one that the caller knows.  Locks the
@@ -252,7 +262,18 @@ typedef struct PageStore
 extern void page_store_init(PageStore *store, Relation relation,
 							HnswIndex *index, bool log);
 
-/* Pin a node's page and lock it in mode; *node is on it. */
+/*
+ * Error unless the nodes on a locked page, which is sound, are nodes of level 0
+ * (upper: of levels above).
+ */
+extern void hnsw_check_nodes(Relation relation, const HnswIndex *index,
+							 bool upper, Buffer buffer);
+
+/* A slot of TIDs, in use, on a locked page, which is sound.  Error if it is not. */
+extern HnswTids *hnsw_check_tids(Relation relation, const HnswIndex *index,
+								 Buffer buffer, SlotId id);
+
+/* Pin a node's page and lock it in mode; *node is on it, and checked. */
 extern Buffer page_store_lock(PageStore *store, int level, GraphId id,
 							  int mode, GraphNode **node);
 
@@ -275,6 +296,7 @@ typedef struct HnswKeys
 	BufferMap  *map;
 	const FilterShape *shape;
 	uint32		per_page;		/* elements, a multiple of 8 */
+	uint32		elements_per_block; /* of pages of level 0 */
 	bool		log;			/* changes go to WAL */
 	MemoryContext context;
 	BlockNumber *blocks;		/* of key pages; InvalidBlockNumber: none known */

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/page_check.h"
 #include "types/detoast.h"
 
 /* How often a neighbour that others change meanwhile is tried */
@@ -117,7 +118,9 @@ lock_free_slot(HnswInserter *inserter, const SlotGeometry *geometry, int *slot)
 										   full, inserter->store.log);
 		Buffer		buffer = map_read(inserter->store.map, block);
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		CHECK_FOR_INTERRUPTS();
+		page_lock(inserter->relation, buffer, geometry->kind,
+				  BUFFER_LOCK_EXCLUSIVE);
 		*slot = slot_page_free_slot(geometry, BufferGetPage(buffer));
 		if (*slot >= 0)
 			return buffer;
@@ -157,8 +160,8 @@ append_tid(HnswInserter *inserter, SlotId head, ItemPointer tid)
 	Buffer		buffer = map_read(inserter->store.map, slot_block(geometry, head));
 	bool		room;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	room = ((HnswTids *) slot_of(geometry, BufferGetPage(buffer), head))->count <
+	page_lock_below(inserter->relation, buffer, PAGE_TIDS, BUFFER_LOCK_EXCLUSIVE);
+	room = hnsw_check_tids(inserter->relation, inserter->index, buffer, head)->count <
 		HNSW_TIDS_PER_SLOT;
 	if (room)
 	{
@@ -210,7 +213,8 @@ add_tid(HnswInserter *inserter, GraphId id, uint64 hash, ItemPointer tid)
 		}
 
 		tids_buffer = map_read(store->map, block);
-		LockBuffer(tids_buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_lock_below(inserter->relation, tids_buffer, PAGE_TIDS,
+						BUFFER_LOCK_EXCLUSIVE);
 		slot = slot_page_free_slot(geometry, BufferGetPage(tids_buffer));
 		full = slot < 0;
 		if (!full)
@@ -230,6 +234,7 @@ add_tid(HnswInserter *inserter, GraphId id, uint64 hash, ItemPointer tid)
 		}
 		UnlockReleaseBuffer(tids_buffer);
 		UnlockReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
 		if (!full)
 			return true;
 	}
@@ -698,7 +703,8 @@ find_any(HnswInserter *inserter, GraphId own)
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buffer);
-		if (!PageIsNew(page) && page_opaque(page)->kind == PAGE_RECORD)
+		if (page_check_any(inserter->relation, buffer) &&
+			page_opaque(page)->kind == PAGE_RECORD)
 		{
 			uint32		slots = slots_in_use(geometry, page);
 
@@ -740,6 +746,8 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 			return 0;
 		found = graph_find_links(inserter->search, inserter->selector, *entry,
 								 level, ef, inserter->results, inserter->links);
+		if (found < 0)
+			hnsw_entry_failed(inserter->relation, *entry);
 	}
 	if (inserter->links[0].count == 0)
 	{
@@ -804,6 +812,8 @@ find_upper_links(HnswInserter *inserter, int level, GraphEntry *entry)
 									   *entry, level,
 									   inserter->index->meta.ef_construction,
 									   inserter->results, links);
+		if (found < 0)
+			hnsw_entry_failed(inserter->relation, *entry);
 	} while (found < 0);
 }
 
@@ -907,6 +917,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	own.level = top;
 	while (entry.level < top || links[0].count == 0)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (hnsw_set_entry(inserter->relation, entry, own, log))
 			break;
 		if (links[0].count > 0)

@@ -23,6 +23,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "index/page_check.h"
+
 /* Block numbers on a page of the directory */
 #define DIRECTORY_BLOCKS	((uint32) (SLOT_PAGE_ROOM / sizeof(BlockNumber)))
 
@@ -58,6 +60,7 @@ hnsw_keys_init(HnswKeys *keys, Relation relation, const HnswIndex *index,
 	keys->map = map;
 	keys->shape = index->filter;
 	keys->per_page = hnsw_keys_per_page(index->filter);
+	keys->elements_per_block = index->shape.base.per_page;
 	keys->log = log;
 	keys->context = CurrentMemoryContext;
 }
@@ -65,6 +68,43 @@ hnsw_keys_init(HnswKeys *keys, Relation relation, const HnswIndex *index,
 /* ------------------------------------------------------------------------
  * Directory
  */
+
+/* Pin and lock the metapage, which has the directory's blocks. */
+static Buffer
+lock_meta(HnswKeys *keys, int mode)
+{
+	Buffer		buffer = map_read(keys->map, META_BLOCK);
+
+	page_lock(keys->relation, buffer, PAGE_META, mode);
+	page_check_content(keys->relation, buffer,
+					   sizeof(HnswMeta) + sizeof(HnswKeyMeta));
+	return buffer;
+}
+
+/* The same of a page of the directory */
+static Buffer
+lock_directory(HnswKeys *keys, BlockNumber block, int mode)
+{
+	Buffer		buffer = map_read(keys->map, block);
+
+	page_lock(keys->relation, buffer, PAGE_RAW, mode);
+	page_check_content(keys->relation, buffer,
+					   DIRECTORY_BLOCKS * sizeof(BlockNumber));
+	return buffer;
+}
+
+/* The same of a page of keys */
+static Buffer
+lock_keys(HnswKeys *keys, BlockNumber block, int mode)
+{
+	Buffer		buffer = map_read(keys->map, block);
+
+	page_lock(keys->relation, buffer, PAGE_KEYS, mode);
+	page_check_content(keys->relation, buffer,
+					   MAXALIGN(keys->per_page) +
+					   filter_block_bytes(keys->shape, keys->per_page));
+	return buffer;
+}
 
 /* Make room for pages 0 .. count - 1. */
 static void
@@ -88,10 +128,9 @@ need_pages(HnswKeys *keys, uint32 count)
 static BlockNumber
 directory_block(HnswKeys *keys, uint32 number)
 {
-	Buffer		buffer = map_read(keys->map, META_BLOCK);
+	Buffer		buffer = lock_meta(keys, BUFFER_LOCK_SHARE);
 	BlockNumber block;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	block = hnsw_page_keys(BufferGetPage(buffer))->directory[number];
 	UnlockReleaseBuffer(buffer);
 	return block;
@@ -101,9 +140,11 @@ void
 hnsw_keys_refresh(HnswKeys *keys)
 {
 	BlockNumber directory[HNSW_KEY_DIRECTORY];
-	Buffer		buffer = map_read(keys->map, META_BLOCK);
+	Buffer		buffer = lock_meta(keys, BUFFER_LOCK_SHARE);
+	/* numbers that elements may have: how much memory keys may take */
+	uint64		elements = (uint64) RelationGetNumberOfBlocks(keys->relation) *
+		keys->elements_per_block;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(directory, hnsw_page_keys(BufferGetPage(buffer))->directory,
 		   sizeof(directory));
 	UnlockReleaseBuffer(buffer);
@@ -117,17 +158,22 @@ hnsw_keys_refresh(HnswKeys *keys)
 
 		if (directory[i] == InvalidBlockNumber)
 			continue;
+		if ((uint64) first * keys->per_page >= elements)
+			index_damaged(keys->relation, META_BLOCK, NO_PLACE,
+						  "Its directory has keys of more elements than there are.");
 		need_pages(keys, first + DIRECTORY_BLOCKS);
 		for (; keys->pages < first; keys->pages++)
 			keys->blocks[keys->pages] = InvalidBlockNumber;
-		buffer = map_read(keys->map, directory[i]);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		buffer = lock_directory(keys, directory[i], BUFFER_LOCK_SHARE);
 		blocks = (const BlockNumber *) PageGetContents(BufferGetPage(buffer));
 		for (uint32 k = 0; k < DIRECTORY_BLOCKS; k++)
 		{
 			keys->blocks[first + k] = blocks[k];
 			if (blocks[k] == InvalidBlockNumber)
 				continue;
+			if ((uint64) (first + k) * keys->per_page >= elements)
+				index_damaged(keys->relation, directory[i], k,
+							  "It has keys of more elements than there are.");
 			keys->pages = first + k + 1;
 			keys->page_count++;
 		}
@@ -152,8 +198,7 @@ make_directory(HnswKeys *keys, uint32 number)
 	if (block != InvalidBlockNumber)
 		return block;
 
-	meta = map_read(keys->map, META_BLOCK);
-	LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
+	meta = lock_meta(keys, BUFFER_LOCK_EXCLUSIVE);
 	block = hnsw_page_keys(BufferGetPage(meta))->directory[number];
 	if (block == InvalidBlockNumber)
 	{
@@ -180,12 +225,12 @@ make_directory(HnswKeys *keys, uint32 number)
 static BlockNumber
 make_page(HnswKeys *keys, uint32 number)
 {
-	Buffer		directory = map_read(keys->map,
-									 make_directory(keys, number / DIRECTORY_BLOCKS));
+	Buffer		directory =
+		lock_directory(keys, make_directory(keys, number / DIRECTORY_BLOCKS),
+					   BUFFER_LOCK_EXCLUSIVE);
 	uint32		at = number % DIRECTORY_BLOCKS;
 	BlockNumber block;
 
-	LockBuffer(directory, BUFFER_LOCK_EXCLUSIVE);
 	block = ((BlockNumber *) PageGetContents(BufferGetPage(directory)))[at];
 	if (block == InvalidBlockNumber)
 	{
@@ -227,9 +272,8 @@ page_block(HnswKeys *keys, uint32 number, bool make)
 		block = directory_block(keys, number / DIRECTORY_BLOCKS);
 	if (block != InvalidBlockNumber)
 	{
-		Buffer		buffer = map_read(keys->map, block);
+		Buffer		buffer = lock_directory(keys, block, BUFFER_LOCK_SHARE);
 
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		block = ((BlockNumber *) PageGetContents(BufferGetPage(buffer)))[at];
 		UnlockReleaseBuffer(buffer);
 	}
@@ -252,13 +296,13 @@ page_block(HnswKeys *keys, uint32 number, bool make)
 void
 hnsw_keys_put(HnswKeys *keys, GraphId id, const uint8 *entry)
 {
-	Buffer		buffer = map_read(keys->map,
-								  page_block(keys, id / keys->per_page, true));
+	Buffer		buffer = lock_keys(keys,
+								   page_block(keys, id / keys->per_page, true),
+								   BUFFER_LOCK_EXCLUSIVE);
 	uint8	   *columns[FILTER_MAX_COLUMNS];
 	PageEdit	edit;
 	Page		page;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, keys->relation, keys->log);
 	page = page_edit_page(&edit, buffer, false);
 	page_columns(keys, page, columns);
@@ -278,8 +322,7 @@ hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry)
 
 	if (block == InvalidBlockNumber)
 		return false;
-	buffer = map_read(keys->map, block);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	buffer = lock_keys(keys, block, BUFFER_LOCK_SHARE);
 	page_columns(keys, BufferGetPage(buffer), columns);
 	filter_get(keys->shape, columns, id % keys->per_page, own);
 	UnlockReleaseBuffer(buffer);
@@ -304,8 +347,7 @@ hnsw_keys_clear(HnswKeys *keys, const GraphId *ids, Size count)
 			i++;
 			continue;
 		}
-		buffer = map_read(keys->map, block);
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		buffer = lock_keys(keys, block, BUFFER_LOCK_EXCLUSIVE);
 		page_edit_begin(&edit, keys->relation, keys->log);
 		page = page_edit_page(&edit, buffer, false);
 		for (; i < count && ids[i] / keys->per_page == number; i++)
@@ -319,6 +361,22 @@ hnsw_keys_clear(HnswKeys *keys, const GraphId *ids, Size count)
  * Tests
  */
 
+/*
+ * A page of keys, peeked at; looked at as such when this backend first meets it
+ * in its buffer.
+ */
+static Page
+peek_keys(HnswKeys *keys, BlockNumber block, Buffer *buffer)
+{
+	Buffer		known = map_guess(keys->map, block);
+	Page		page = (Page) unconstify(char *, map_peek(keys->map, block, buffer));
+
+	if (unlikely(*buffer != known || block == META_BLOCK) &&
+		!page_is_sound(page, PAGE_KEYS))
+		UnlockReleaseBuffer(lock_keys(keys, block, BUFFER_LOCK_SHARE));
+	return page;
+}
+
 bool
 hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id)
 {
@@ -331,14 +389,13 @@ hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id)
 
 	if (block == InvalidBlockNumber)
 		return false;
-	page = (Page) unconstify(char *, map_peek(keys->map, block, &buffer));
+	page = peek_keys(keys, block, &buffer);
 	page_columns(keys, page, columns);
 	passes = page_used(page)[slot] && filter_passes(filter, columns, slot);
 	if (likely(map_still(keys->map, block, buffer)))
 		return passes;
 
-	buffer = map_read(keys->map, block);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	buffer = lock_keys(keys, block, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
 	page_columns(keys, page, columns);
 	passes = page_used(page)[slot] && filter_passes(filter, columns, slot);
@@ -352,8 +409,11 @@ pass_page(HnswKeys *keys, const Filter *filter, Page page, uint32 *used,
 		  uint8 *passes)
 {
 	uint8	   *columns[FILTER_MAX_COLUMNS];
+	const uint8 *there = page_used(page);
 
-	memcpy(passes, page_used(page), keys->per_page);
+	/* 0 or 1, whatever is there */
+	for (uint32 i = 0; i < keys->per_page; i++)
+		passes[i] = there[i] != 0;
 	if (used != NULL)
 	{
 		*used = 0;
@@ -374,13 +434,12 @@ hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
 
 	if (block == InvalidBlockNumber)
 		return false;
-	page = (Page) unconstify(char *, map_peek(keys->map, block, &buffer));
+	page = peek_keys(keys, block, &buffer);
 	pass_page(keys, filter, page, used, passes);
 	if (likely(map_still(keys->map, block, buffer)))
 		return true;
 
-	buffer = map_read(keys->map, block);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	buffer = lock_keys(keys, block, BUFFER_LOCK_SHARE);
 	pass_page(keys, filter, BufferGetPage(buffer), used, passes);
 	UnlockReleaseBuffer(buffer);
 	return true;

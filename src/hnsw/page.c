@@ -19,6 +19,7 @@
 #include "utils/varbit.h"
 
 #include "index/buffer_map.h"
+#include "index/page_check.h"
 #include "types/dense.h"
 #include "types/recent_buffer.h"
 #include "types/sparse.h"
@@ -104,6 +105,72 @@ choose_bits(Relation index, const IndexColumn *column, const HnswOptions *option
 	return bits;
 }
 
+/*
+ * Sizes that follow from the rest of a metapage; sparse_size: bytes of a sparse
+ * vector that its element has room for, 0 for a default.
+ */
+static void
+set_sizes(HnswMeta *meta, const IndexColumn *column, Size sparse_size)
+{
+	Size		size;
+
+	meta->value_slot_size = 0;
+	if (meta->bits > 0)
+	{
+		meta->payload_size = codec_code_size(column, meta->bits);
+		if (meta->rerank == HNSW_RERANK_INDEX)
+			meta->value_slot_size = value_slot_size(codec_bounded_size(column));
+	}
+	else if (column->type->kind == COLUMN_SPARSEVEC)
+	{
+		/* as much as most values need, but a few on a page at least */
+		Size		most = SLOT_PAGE_ROOM / 3 - graph_node_size(2 * meta->m, 0);
+
+		size = sparse_size > 0 ? sparse_size : SPARSE_DEFAULT_SIZE;
+		meta->payload_size = Max(sizeof(OuterValue), MAXALIGN(Min(size, most)));
+		meta->value_slot_size = MAXALIGN_DOWN(SLOT_PAGE_ROOM / 4);
+	}
+	else
+	{
+		size = plain_size(column);
+		meta->payload_size = Max(size, sizeof(OuterValue));
+		if (!fits_page(meta->m, size))
+		{
+			meta->payload_size = sizeof(OuterValue);
+			meta->value_slot_size = value_slot_size(size);
+		}
+	}
+}
+
+/* Blocks of the mean of an index that has one */
+static inline uint32
+mean_blocks(int dims)
+{
+	return (dims + RAW_FLOATS - 1) / RAW_FLOATS;
+}
+
+/* Do the numbers of a metapage fit each other, and what the index is on? */
+static bool
+meta_fits(const HnswMeta *meta, const IndexColumn *column)
+{
+	HnswMeta	sizes = *meta;
+
+	if (meta->dims < 1 || column->dims > column->type->max_dims ||
+		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
+		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
+		meta->rerank > HNSW_RERANK_HEAP ||
+		(meta->bits != 0 &&
+		 (!rabitq_bits_valid(meta->bits) || !codec_quantizable(column))) ||
+		(meta->raw_blocks != 0 &&
+		 (meta->bits == 0 || meta->raw_blocks != mean_blocks(meta->dims))))
+		return false;
+	set_sizes(&sizes, column, meta->payload_size);
+	return meta->payload_size == sizes.payload_size &&
+		meta->value_slot_size == sizes.value_slot_size &&
+		fits_page(meta->m, meta->payload_size);
+}
+
 /* Everything else, from a metapage's content */
 static HnswIndex *
 describe_meta(const HnswMeta *meta, const HnswCentre *centre,
@@ -144,7 +211,6 @@ hnsw_describe(Relation index, const ValueSample *sample, Size sparse_size)
 	HnswMeta	meta;
 	HnswCentre	centre = {0};
 	const float *mean = NULL;
-	Size		size;
 
 	if (options->ef_construction < 2 * options->m)
 		ereport(ERROR,
@@ -175,37 +241,16 @@ hnsw_describe(Relation index, const ValueSample *sample, Size sparse_size)
 		meta.filter_columns = filter->count;
 		meta.filter_bytes = filter->entry_bytes;
 	}
+	set_sizes(&meta, &column, sparse_size);
 	if (meta.bits > 0)
 	{
-		meta.payload_size = codec_code_size(&column, meta.bits);
-		if (meta.rerank == HNSW_RERANK_INDEX)
-			meta.value_slot_size = value_slot_size(codec_bounded_size(&column));
-		meta.raw_blocks = (column.dims + RAW_FLOATS - 1) / RAW_FLOATS;
+		meta.raw_blocks = mean_blocks(column.dims);
 		centre.unknown = sample == NULL || sample->count < HNSW_LEARN_ROWS;
 		if (sample != NULL && sample->count > 0)
 		{
 			centre.rows = Min(sample->count, HNSW_LEARN_ROWS - 1);
 			mean = sample_centre(sample);
 			hnsw_choose_metric(&centre, sample);
-		}
-	}
-	else if (column.type->kind == COLUMN_SPARSEVEC)
-	{
-		/* as much as most values need, but a few on a page at least */
-		Size		most = SLOT_PAGE_ROOM / 3 - graph_node_size(2 * options->m, 0);
-
-		size = sparse_size > 0 ? sparse_size : SPARSE_DEFAULT_SIZE;
-		meta.payload_size = Max(sizeof(OuterValue), MAXALIGN(Min(size, most)));
-		meta.value_slot_size = MAXALIGN_DOWN(SLOT_PAGE_ROOM / 4);
-	}
-	else
-	{
-		size = plain_size(&column);
-		meta.payload_size = Max(size, sizeof(OuterValue));
-		if (!fits_page(options->m, size))
-		{
-			meta.payload_size = sizeof(OuterValue);
-			meta.value_slot_size = value_slot_size(size);
 		}
 	}
 	described = describe_meta(&meta, &centre, column, mean);
@@ -267,17 +312,6 @@ check_meta(Relation index, const HnswMeta *meta)
 				 errmsg("index \"%s\" is not an hnsw index",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if (known_version(meta) &&
-		(meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
-		 (meta->bits != 0 && !rabitq_bits_valid(meta->bits)) ||
-		 !fits_page(meta->m, meta->payload_size) ||
-		 meta->value_slot_size > SLOT_PAGE_ROOM ||
-		 meta->raw_blocks > DENSE_MAX_DIM / RAW_FLOATS + 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("metapage of index \"%s\" is damaged",
-						RelationGetRelationName(index)),
-				 errhint("Use REINDEX to rebuild the index.")));
 	if (!known_version(meta))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -295,9 +329,9 @@ hnsw_read_mean(Relation index, const HnswMeta *meta)
 
 	for (uint32 i = 0; i < meta->raw_blocks; i++)
 	{
-		Buffer		buffer = ReadBuffer(index, 1 + i);
+		Buffer		buffer = index_read_block(index, 1 + i);
 
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page_lock(index, buffer, PAGE_RAW, BUFFER_LOCK_SHARE);
 		memcpy(mean + i * RAW_FLOATS, PageGetContents(BufferGetPage(buffer)),
 			   RAW_FLOATS * sizeof(float));
 		UnlockReleaseBuffer(buffer);
@@ -309,10 +343,11 @@ hnsw_read_mean(Relation index, const HnswMeta *meta)
 static void
 fill_cache(Relation index)
 {
-	Buffer		buffer = ReadBuffer(index, META_BLOCK);
+	Buffer		buffer = index_read_block(index, META_BLOCK);
 	IndexColumn column = index_column(index, INDEX_PROCS);
 	HnswMeta	meta;
 	HnswCentre	centre = {0};
+	bool		sound;
 	float	   *mean = NULL;
 	HnswIndex  *described;
 	HnswIndex  *cached;
@@ -321,6 +356,7 @@ fill_cache(Relation index)
 	meta = *hnsw_page_meta(BufferGetPage(buffer));
 	if (meta.common.version > HNSW_VERSION_CENTRE)
 		centre = *hnsw_page_centre(BufferGetPage(buffer));
+	sound = page_is_sound(BufferGetPage(buffer), PAGE_META);
 	UnlockReleaseBuffer(buffer);
 	check_meta(index, &meta);
 
@@ -334,6 +370,8 @@ fill_cache(Relation index)
 				 errmsg("index \"%s\" was built for another column type or operator class",
 						RelationGetRelationName(index)),
 				 errhint("Use REINDEX to rebuild the index.")));
+	if (!sound || !meta_fits(&meta, &column))
+		index_damaged(index, META_BLOCK, NO_PLACE, "Its numbers do not fit each other.");
 
 	if (meta.raw_blocks > 0)
 		mean = hnsw_read_mean(index, &meta);
@@ -437,28 +475,53 @@ hnsw_create_pages(Relation index, ForkNumber fork, const HnswIndex *described)
 	}
 }
 
-void
-hnsw_get_entry(Relation index, GraphEntry *entry)
+Buffer
+hnsw_lock_meta(Relation index, int mode)
 {
 	Buffer		buffer = ReadBuffer(index, META_BLOCK);
 	const HnswMeta *meta;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page_lock(index, buffer, PAGE_META, mode);
+	page_check_content(index, buffer, sizeof(HnswMeta));
 	meta = hnsw_page_meta(BufferGetPage(buffer));
+	if (meta->entry_level < -1 || meta->entry_level >= GRAPH_MAX_LEVEL ||
+		(meta->entry_level < 0) != (meta->entry == NO_SLOT))
+		index_damaged(index, META_BLOCK, NO_PLACE, "Its entry point is none.");
+	return buffer;
+}
+
+void
+hnsw_get_entry(Relation index, GraphEntry *entry)
+{
+	Buffer		buffer = hnsw_lock_meta(index, BUFFER_LOCK_SHARE);
+	const HnswMeta *meta = hnsw_page_meta(BufferGetPage(buffer));
+
 	entry->id = meta->entry;
 	entry->level = meta->entry_level;
 	entry->vacuums = meta->vacuums;
 	UnlockReleaseBuffer(buffer);
 }
 
+void
+hnsw_entry_failed(Relation index, GraphEntry entry)
+{
+	GraphEntry	now;
+
+	CHECK_FOR_INTERRUPTS();
+	hnsw_get_entry(index, &now);
+	if (now.id == entry.id && now.level == entry.level &&
+		now.vacuums == entry.vacuums)
+		index_damaged(index, META_BLOCK, NO_PLACE,
+					  "Its entry point leads nowhere.");
+}
+
 bool
 hnsw_set_entry(Relation index, GraphEntry known, GraphEntry entry, bool log)
 {
-	Buffer		buffer = ReadBuffer(index, META_BLOCK);
+	Buffer		buffer = hnsw_lock_meta(index, BUFFER_LOCK_EXCLUSIVE);
 	HnswMeta   *meta;
 	bool		set;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = hnsw_page_meta(BufferGetPage(buffer));
 	set = meta->entry == known.id && meta->entry_level == known.level;
 	if (set)
@@ -488,6 +551,23 @@ prefetch_missing(PageStore *store, int count)
 		if (store->buffers[i] == InvalidBuffer)
 			map_prefetch(store->map, store->blocks[i]);
 	}
+}
+
+/*
+ * Pages are looked at when this backend first meets them in their buffers; later,
+ * whatever a peek reads is within the page, and a hint.
+ */
+static void
+check_peeked(PageStore *store, const SlotGeometry *geometry, BlockNumber block,
+			 const char *page)
+{
+	Buffer		buffer;
+
+	if (likely(page_is_sound((Page) unconstify(char *, page), geometry->kind)))
+		return;
+	buffer = map_read(store->map, block);
+	page_lock(store->relation, buffer, geometry->kind, BUFFER_LOCK_SHARE);
+	UnlockReleaseBuffer(buffer);
 }
 
 static void
@@ -522,10 +602,13 @@ page_nodes(GraphStore *graph_store, int level, const GraphId *ids, int count,
 		prefetch_missing(store, count);
 	for (int i = 0; i < count; i++)
 	{
+		Buffer		known = store->buffers[i];
 		const char *page = map_peek(store->map, store->blocks[i],
 									&store->buffers[i]);
 		const char *node = page + slot_offset(geometry, slots[i]);
 
+		if (unlikely(store->buffers[i] != known || store->blocks[i] == META_BLOCK))
+			check_peeked(store, geometry, store->blocks[i], page);
 		nodes[i] = (const GraphNode *) node;
 		if (count > 1)
 			prefetch_far(node, bytes);
@@ -555,15 +638,86 @@ page_check(GraphStore *graph_store, int i)
 	return map_still(store->map, store->blocks[i], store->buffers[i]);
 }
 
+/*
+ * Error unless a node of level 0 (upper: of a level above), on a locked page that
+ * is sound, is one.
+ */
+static void
+check_node(Relation relation, const HnswIndex *index, bool upper,
+		   BlockNumber block, uint32 slot, const GraphNode *node)
+{
+	const char *what = NULL;
+
+	if (unlikely(node->neighbors > graph_capacity(&index->shape, upper)))
+		what = "It has more neighbors than there is room for.";
+	else if (node->header.state == SLOT_FREE)
+		return;
+	else if (unlikely(node->header.state > SLOT_DELETED))
+		what = "Its state is none.";
+	else if (unlikely((node->level > 0) != upper || node->level >= GRAPH_MAX_LEVEL))
+		what = "Its level is none of its page.";
+	else if (index->codec.bits == 0 &&
+			 !codec_plain_valid(&index->codec, node_payload(node)))
+		what = "Its value is none of the column.";
+	if (unlikely(what != NULL))
+		index_damaged(relation, block, slot, what);
+}
+
+void
+hnsw_check_nodes(Relation relation, const HnswIndex *index, bool upper,
+				 Buffer buffer)
+{
+	const SlotGeometry *geometry = graph_geometry(&index->shape, upper);
+	Page		page = BufferGetPage(buffer);
+	uint32		slots = slots_in_use(geometry, page);
+
+	for (uint32 slot = 0; slot < slots; slot++)
+		check_node(relation, index, upper, BufferGetBlockNumber(buffer), slot,
+				   (const GraphNode *) slot_at(geometry, page, slot));
+}
+
+HnswTids *
+hnsw_check_tids(Relation relation, const HnswIndex *index, Buffer buffer,
+				SlotId id)
+{
+	const SlotGeometry *geometry = &index->tids;
+	Page		page = BufferGetPage(buffer);
+	uint32		slot = id % geometry->per_page;
+	HnswTids   *tids = (HnswTids *) slot_at(geometry, page, slot);
+	const char *what = NULL;
+
+	if (slot >= slots_in_use(geometry, page) || tids->header.state != SLOT_USED)
+		what = "It should have row numbers, and is free.";
+	else if (tids->count > HNSW_TIDS_PER_SLOT)
+		what = "It has more row numbers than there is room for.";
+	else
+	{
+		for (int i = 0; i < tids->count; i++)
+		{
+			if (!ItemPointerIsValid(&tids->tids[i]))
+				what = "A row number is none.";
+		}
+	}
+	if (unlikely(what != NULL))
+		index_damaged(relation, BufferGetBlockNumber(buffer), slot, what);
+	return tids;
+}
+
 Buffer
 page_store_lock(PageStore *store, int level, GraphId id, int mode,
 				GraphNode **node)
 {
 	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
-	Buffer		buffer = map_read(store->map, slot_block(geometry, id));
+	BlockNumber block = slot_block(geometry, id);
+	uint32		slot = id - block * geometry->per_page;
+	Buffer		buffer = map_read(store->map, block);
 
-	LockBuffer(buffer, mode);
-	*node = (GraphNode *) slot_of(geometry, BufferGetPage(buffer), id);
+	page_lock(store->relation, buffer, geometry->kind, mode);
+	if (unlikely(slot >= slots_in_use(geometry, BufferGetPage(buffer))))
+		index_damaged(store->relation, block, slot,
+					  "It has never been used, but another one leads to it.");
+	*node = (GraphNode *) slot_at(geometry, BufferGetPage(buffer), slot);
+	check_node(store->relation, store->index, level > 0, block, slot, *node);
 	return buffer;
 }
 

@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 
 #include "index/heap_value.h"
+#include "index/page_check.h"
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
 #include "math/topk/topk.h"
@@ -261,12 +262,13 @@ mark_dead(HnswScan *scan, const Candidate *result)
  * vacuum frees none of their slots.
  */
 static void
-load_tids(HnswScan *scan, const Candidate *result)
+load_tids(HnswScan *scan, IndexScanDesc desc, const Candidate *result)
 {
 	const SlotGeometry *geometry = &scan->index->tids;
 	GraphNode  *node;
 	Buffer		buffer;
 	SlotId		id;
+	ChainCheck	chain = {0};
 
 	scan->tids[0] = result->tid;
 	scan->tid_count = 1;
@@ -286,8 +288,16 @@ load_tids(HnswScan *scan, const Candidate *result)
 										   slot_block(geometry, id));
 		const HnswTids *tids;
 
-		LockBuffer(tids_buffer, BUFFER_LOCK_SHARE);
-		tids = (const HnswTids *) slot_of(geometry, BufferGetPage(tids_buffer), id);
+		page_lock_below(scan->store.relation, tids_buffer, PAGE_TIDS,
+						BUFFER_LOCK_SHARE);
+		tids = hnsw_check_tids(scan->store.relation, scan->index, tids_buffer, id);
+		if (chain_cycles(&chain, id))
+			index_damaged(scan->store.relation, BufferGetBlockNumber(tids_buffer),
+						  id % geometry->per_page,
+						  "Its row numbers lead in a circle.");
+		for (int i = 0; i < tids->count; i++)
+			check_heap_tid(scan->store.map, desc->heapRelation, &tids->tids[i],
+						   BufferGetBlockNumber(tids_buffer));
 		if (scan->tid_count + HNSW_TIDS_PER_SLOT > scan->tid_room)
 		{
 			scan->tid_room = 2 * scan->tid_room + HNSW_TIDS_PER_SLOT;
@@ -334,7 +344,7 @@ make_exact(IndexScanDesc desc, Candidate *result)
 	}
 	else
 	{
-		load_tids(scan, result);
+		load_tids(scan, desc, result);
 		for (int i = 0; i < scan->tid_count && value == NULL; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -356,7 +366,7 @@ make_exact(IndexScanDesc desc, Candidate *result)
 
 /* Find out what is known of an element's true distance. */
 static void
-read_element(HnswScan *scan, const GraphFound *found)
+read_element(HnswScan *scan, IndexScanDesc desc, const GraphFound *found)
 {
 	const HnswIndex *index = scan->index;
 	GraphNode  *node;
@@ -371,6 +381,9 @@ read_element(HnswScan *scan, const GraphFound *found)
 	result.version = found->version;
 	result.tid = node->tid;
 	result.more_tids = node->more_tids;
+	if (ItemPointerIsValid(&result.tid))
+		check_heap_tid(scan->store.map, desc->heapRelation, &result.tid,
+					   BufferGetBlockNumber(buffer));
 
 	/* what a crash in the middle of a vacuum may leave */
 	if (!ItemPointerIsValid(&result.tid) && result.more_tids == NO_SLOT)
@@ -475,7 +488,7 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 	{
 		if (has_values && i + VALUES_AHEAD < count)
 			ask_for_value(scan, scan->values[i + VALUES_AHEAD]);
-		read_element(scan, scan->taken[i]);
+		read_element(scan, desc, scan->taken[i]);
 	}
 
 	/* rows that are going to be read, for their values or just to be returned */
@@ -651,7 +664,10 @@ first_batch(IndexScanDesc desc)
 			count = graph_descend(scan->search, entry, 0, starts,
 								  SCAN_BEAM(scan->width));
 			if (count == 0)
+			{
+				hnsw_entry_failed(desc->indexRelation, entry);
 				continue;
+			}
 		}
 		search_base(scan, starts, count);
 
@@ -838,7 +854,7 @@ hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
 	while (scan->tid_next >= scan->tid_count)
 	{
 		if (next_result(desc))
-			load_tids(scan, &scan->last);
+			load_tids(scan, desc, &scan->last);
 		else if (!next_batch(desc))
 			return false;
 	}

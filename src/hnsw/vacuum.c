@@ -29,6 +29,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/page_check.h"
+
 /* Deleted nodes that are passed through in search of others for one node */
 #define MEND_EXPANSIONS	64
 
@@ -184,20 +186,26 @@ set_of(const Vacuum *vacuum, int level)
  * Pages
  */
 
-/* Pin and lock a block if it is a page of a kind; else InvalidBuffer. */
+/*
+ * Pin and lock a block if it is a page of nodes of a kind; else InvalidBuffer.
+ * Its nodes are checked.
+ */
 static Buffer
 lock_page_of(Vacuum *vacuum, BlockNumber block, PageKind kind, int mode)
 {
 	Buffer		buffer;
-	Page		page;
 
 	index_vacuum_delay_point();
 	buffer = ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
 								RBM_NORMAL, vacuum->info->strategy);
 	LockBuffer(buffer, mode);
-	page = BufferGetPage(buffer);
-	if (!PageIsNew(page) && page_opaque(page)->kind == kind)
+	if (page_check_any(vacuum->relation, buffer) &&
+		page_opaque(BufferGetPage(buffer))->kind == kind)
+	{
+		hnsw_check_nodes(vacuum->relation, vacuum->index, kind == PAGE_UPPER,
+						 buffer);
 		return buffer;
+	}
 	UnlockReleaseBuffer(buffer);
 	return InvalidBuffer;
 }
@@ -284,21 +292,29 @@ prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
 	SlotId		before = NO_SLOT;
 	Buffer		before_buffer = InvalidBuffer;
 	SlotId		id = node->more_tids;
+	ChainCheck	chain = {0};
 
 	while (id != NO_SLOT)
 	{
 		BlockNumber block = slot_block(geometry, id);
 		bool		same = before != NO_SLOT && slot_block(geometry, before) == block;
-		Buffer		buffer = same ? before_buffer
-			: ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
-								 RBM_NORMAL, vacuum->info->strategy);
+		Buffer		buffer;
 		SlotId		next;
 		int			count;
 		bool		spare;
 
-		CHECK_FOR_INTERRUPTS();
+		if (id == before || chain_cycles(&chain, id) ||
+			!map_has_block(vacuum->store.map, block))
+			index_damaged(vacuum->relation, BufferGetBlockNumber(node_buffer),
+						  node_id % base->per_page,
+						  "Its row numbers lead to a block that is not there, or in a circle.");
+		buffer = same ? before_buffer
+			: ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
+								 RBM_NORMAL, vacuum->info->strategy);
 		if (!same)
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			page_lock_below(vacuum->relation, buffer, PAGE_TIDS,
+							BUFFER_LOCK_EXCLUSIVE);
+		(void) hnsw_check_tids(vacuum->relation, vacuum->index, buffer, id);
 		count = prune_slot(vacuum, buffer, id);
 		next = ((HnswTids *) slot_of(geometry, BufferGetPage(buffer), id))->next;
 
@@ -655,14 +671,17 @@ search_candidates(Vacuum *vacuum, int level, GraphId id)
 	int			found;
 	int			count = 0;
 
-	do
+	for (;;)
 	{
 		hnsw_get_entry(vacuum->relation, &entry);
 		if (entry.level < level)
 			return 0;
 		starts_count = graph_descend(vacuum->search, entry, level, starts,
 									 GRAPH_INSERT_BEAM);
-	} while (starts_count == 0);
+		if (starts_count > 0)
+			break;
+		hnsw_entry_failed(vacuum->relation, entry);
+	}
 	graph_search_begin(vacuum->search, level, starts, starts_count);
 	graph_search_run(vacuum->search, ef);
 	found = graph_search_take(vacuum->search, ef, false, vacuum->results);
@@ -989,7 +1008,7 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 
 	buffer = ReadBufferExtended(vacuum->relation, MAIN_FORKNUM, block,
 								RBM_NORMAL, vacuum->info->strategy);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock(vacuum->relation, buffer, kind, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
 	page = page_edit_page(&edit, buffer, false);
 	for (uint32 slot = 0; slot < slots; slot++)
@@ -1025,11 +1044,10 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 static void
 mend_entry(Vacuum *vacuum)
 {
-	Buffer		buffer = ReadBuffer(vacuum->relation, META_BLOCK);
+	Buffer		buffer = hnsw_lock_meta(vacuum->relation, BUFFER_LOCK_EXCLUSIVE);
 	HnswMeta   *meta;
 	PageEdit	edit;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
 	meta = hnsw_page_meta(page_edit_page(&edit, buffer, false));
 	meta->vacuums++;
@@ -1097,7 +1115,10 @@ free_tids(Vacuum *vacuum, SlotId id)
 		PageEdit	edit;
 		HnswTids   *tids;
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		/* each is freed, so this ends even where they lead in a circle */
+		CHECK_FOR_INTERRUPTS();
+		page_lock(vacuum->relation, buffer, PAGE_TIDS, BUFFER_LOCK_EXCLUSIVE);
+		(void) hnsw_check_tids(vacuum->relation, vacuum->index, buffer, id);
 		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
 		tids = (HnswTids *) slot_of(geometry, page_edit_page(&edit, buffer, false),
 									id);
@@ -1132,8 +1153,8 @@ free_nodes(Vacuum *vacuum, const NodeSet *set, PageKind kind)
 		Page		page;
 
 		if (!BufferIsValid(buffer))
-			elog(ERROR, "page %u of index \"%s\" has changed its kind", block,
-				 RelationGetRelationName(vacuum->relation));
+			index_damaged(vacuum->relation, block, NO_PLACE,
+						  "It has changed its kind.");
 		page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
 		page = page_edit_page(&edit, buffer, false);
 		for (; i < set->count && slot_block(geometry, set->ids[i]) == block; i++)

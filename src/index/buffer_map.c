@@ -9,6 +9,8 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "index/page_check.h"
+
 typedef struct MapEntry
 {
 	BlockTag	key;			/* the file; so a rewritten index has a new map */
@@ -102,6 +104,25 @@ grow(BufferMap *map, BlockNumber block)
 	map->blocks = blocks;
 }
 
+void
+block_damaged(Relation index, BlockNumber block)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is damaged: it has no block %u",
+					RelationGetRelationName(index), block),
+			 errdetail("One of its pages refers to that block, or its file has been truncated."),
+			 errhint("Use REINDEX to rebuild the index.")));
+}
+
+bool
+map_has_block(BufferMap *map, BlockNumber block)
+{
+	if (block >= map->end)
+		map->end = RelationGetNumberOfBlocks(map->index);
+	return block < map->end;
+}
+
 Buffer
 map_read(BufferMap *map, BlockNumber block)
 {
@@ -113,6 +134,8 @@ map_read(BufferMap *map, BlockNumber block)
 		ReadRecentBuffer(relation_locator(map->index), MAIN_FORKNUM, block,
 						 guess))
 		return guess;
+	if (unlikely(!map_has_block(map, block)))
+		block_damaged(map->index, block);
 	buffer = ReadBuffer(map->index, block);
 	if (block < MAP_MAX_BLOCKS)
 	{
@@ -123,11 +146,23 @@ map_read(BufferMap *map, BlockNumber block)
 	return buffer;
 }
 
+Buffer
+map_read_constant(BufferMap *map, BlockNumber block, PageKind kind)
+{
+	Buffer		known = map_guess(map, block);
+	Buffer		buffer = map_read(map, block);
+
+	if (unlikely(buffer != known || block == META_BLOCK))
+		page_check_kind(map->index, buffer, kind);
+	return buffer;
+}
+
 void
 map_prefetch(BufferMap *map, BlockNumber block)
 {
 	Buffer		guess = map_guess(map, block);
 
-	if (guess == InvalidBuffer || !buffer_holds_block(guess, &map->tag, block))
+	if ((guess == InvalidBuffer || !buffer_holds_block(guess, &map->tag, block)) &&
+		map_has_block(map, block))
 		PrefetchBuffer(map->index, MAIN_FORKNUM, block);
 }

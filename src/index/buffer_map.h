@@ -32,6 +32,8 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
+#include "index/slot_page.h"
+
 #define PEEKS_PER_PIN	16
 
 /* Blocks beyond are not remembered: 64 MB of map, 128 GB of index */
@@ -44,6 +46,8 @@ typedef struct BufferMap
 	Buffer	   *buffers;		/* by block; 0 where unknown */
 	uint32		blocks;			/* room in buffers */
 	uint32		peeks;
+	BlockNumber end;			/* the index has as many blocks, or more */
+	BlockNumber heap_end;		/* the same of its table; see page_check.h */
 } BufferMap;
 
 /*
@@ -59,10 +63,26 @@ map_guess(const BufferMap *map, BlockNumber block)
 	return block < map->blocks ? map->buffers[block] : InvalidBuffer;
 }
 
-/* Pin a block. */
+/* Error: a number read from a page of an index names a block that is not there. */
+pg_noreturn extern void block_damaged(Relation index, BlockNumber block);
+
+/* Is a block in the index?  It may have grown since that was asked last. */
+extern bool map_has_block(BufferMap *map, BlockNumber block);
+
+/* Pin a block.  Error if the index has none of that number. */
 extern Buffer map_read(BufferMap *map, BlockNumber block);
 
-/* Start reading a block that will be needed, unless it is in its buffer. */
+/*
+ * The same of a page that is read without a lock, because it never changes: it is
+ * checked to be of a kind when this backend first meets it in its buffer.
+ */
+extern Buffer map_read_constant(BufferMap *map, BlockNumber block,
+								PageKind kind);
+
+/*
+ * Start reading a block that will be needed, unless it is in its buffer, or not
+ * there at all.
+ */
 extern void map_prefetch(BufferMap *map, BlockNumber block);
 
 /*

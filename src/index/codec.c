@@ -17,9 +17,11 @@
 
 #include "common/hashfn.h"
 #include "utils/memutils.h"
+#include "utils/varbit.h"
 
 #include "math/distance/distance.h"
 #include "types/dense.h"
+#include "types/sparse.h"
 
 /*
  * Below this, some terms of the sum of squares that a cosine distance divides
@@ -86,6 +88,33 @@ codec_set_mean(Codec *codec, const float *mean, bool centred, float weight)
 	codec->mean_norm2 = distance_kernels->f32_norm2(mean, codec->column.dims);
 	codec->centred = centred;
 	codec->weight = weight;
+}
+
+/* The most bytes that a value of the column has */
+static Size
+longest_value(const IndexColumn *column)
+{
+	switch (column->type->kind)
+	{
+		case COLUMN_SPARSEVEC:
+			return offsetof(SparseVector, indices) +
+				SPARSE_MAX_NNZ * (sizeof(int32) + sizeof(float));
+		case COLUMN_BIT:
+			return VARBITTOTALLEN(column->dims);
+		default:
+			return offsetof(DenseVector, elements) + column->dims * sizeof(float);
+	}
+}
+
+bool
+codec_plain_valid(const Codec *codec, const void *payload)
+{
+	const OuterValue *outer = (const OuterValue *) payload;
+
+	if (!PAYLOAD_IS_OUTER(payload))
+		return column_value_valid(&codec->column, payload, codec->payload_size);
+	return outer->value != NO_SLOT && outer->size > codec->payload_size &&
+		outer->size <= longest_value(&codec->column);
 }
 
 bool
@@ -255,6 +284,16 @@ plain_value(CodecQuery *query, const void *payload, int scratch)
 				 errmsg("value %u of index \"%s\" is missing", outer->value,
 						RelationGetRelationName(query->outer->index)),
 				 errhint("Use REINDEX to rebuild the index.")));
+	if (!column_value_valid(&query->codec->column, query->scratch[scratch],
+							outer->size))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is damaged in slot %u of block %u",
+						RelationGetRelationName(query->outer->index),
+						outer->value % query->outer->geometry.per_page,
+						slot_block(&query->outer->geometry, outer->value)),
+				 errdetail("It is not a value of the column."),
+				 errhint("Use REINDEX to rebuild the index.")));
 	return (const struct varlena *) query->scratch[scratch];
 }
 
@@ -418,6 +457,13 @@ codec_bounds(CodecQuery *query, const void *bounded, double *low, double *high)
 	}
 	if (column->type->kind == COLUMN_HALFVEC)
 	{
+		/* damaged: the table has the value */
+		if (unlikely(!column_value_valid(column, bounded, codec_bounded_size(column))))
+		{
+			*low = -INFINITY;
+			*high = INFINITY;
+			return false;
+		}
 		*low = *high = column->distance((const struct varlena *) bounded,
 										query->value);
 		return true;

@@ -77,6 +77,12 @@ typedef struct OuterValue
 
 #define PAYLOAD_IS_OUTER(payload)	(((const OuterValue *) (payload))->zero == 0)
 
+/*
+ * Is a plain payload one of the column's values, or a reference to one of a
+ * length that it can have?
+ */
+extern bool codec_plain_valid(const Codec *codec, const void *payload);
+
 /* False for what is not indexed: a value of norm 0 under cosine distance */
 extern bool codec_indexes(const Codec *codec, const struct varlena *value);
 

@@ -194,6 +194,41 @@ column_check_dims(const IndexColumn *column, const struct varlena *value)
 }
 
 bool
+column_value_valid(const IndexColumn *column, const void *value, Size room)
+{
+	Size		size;
+
+	if (!VARATT_IS_4B_U(value))
+		return false;
+	size = VARSIZE(value);
+	if (size > room)
+		return false;
+	switch (column->type->kind)
+	{
+		case COLUMN_VECTOR:
+			return size == offsetof(DenseVector, elements) + column->dims * sizeof(float) &&
+				((const DenseVector *) value)->dim == column->dims;
+		case COLUMN_HALFVEC:
+			return size == offsetof(DenseVector, elements) + column->dims * sizeof(half) &&
+				((const DenseVector *) value)->dim == column->dims;
+		case COLUMN_BIT:
+			return size == VARBITTOTALLEN(column->dims) &&
+				VARBITLEN(value) == column->dims;
+		case COLUMN_SPARSEVEC:
+			{
+				const SparseVector *sparse = (const SparseVector *) value;
+
+				return size >= offsetof(SparseVector, indices) &&
+					sparse->dim == column->dims &&
+					sparse->nnz >= 0 && sparse->nnz <= SPARSE_MAX_NNZ &&
+					size == offsetof(SparseVector, indices) +
+					sparse->nnz * (sizeof(int32) + sizeof(float));
+			}
+	}
+	return false;
+}
+
+bool
 column_floats(const IndexColumn *column, const struct varlena *value,
 			  float *floats, double *norm)
 {

@@ -86,6 +86,13 @@ extern void column_check_dims(const IndexColumn *column,
 							  const struct varlena *value);
 
 /*
+ * Is what lies in room bytes of a page a plain value of the column?  Called for
+ * each entry of a list, so only its lengths are looked at.
+ */
+extern bool column_value_valid(const IndexColumn *column, const void *value,
+							   Size room);
+
+/*
  * The float32 elements of a vector, halfvec or bit (0 and 1) value, as many as
  * column->dims, scaled to norm 1 for cosine.  False, with *norm 0, where that
  * has no direction.  *norm is of the value itself.

@@ -9,6 +9,7 @@
 
 #include "storage/lmgr.h"
 
+#include "index/page_check.h"
 #include "index/page_edit.h"
 
 SlotGeometry
@@ -103,15 +104,37 @@ index_extend(Relation index, ForkNumber fork)
 	return buffer;
 }
 
+static Buffer
+lock_meta(Relation index, int mode)
+{
+	Buffer		meta = ReadBuffer(index, META_BLOCK);
+
+	page_lock(index, meta, PAGE_META, mode);
+	page_check_content(index, meta, sizeof(IndexMeta));
+	return meta;
+}
+
+/* Lock the page that a free list begins with; the caller holds the metapage. */
+static Buffer
+lock_free_page(Relation index, BlockNumber block, PageKind kind)
+{
+	Buffer		buffer = index_read_block(index, block);
+
+	page_lock_below(index, buffer, kind, BUFFER_LOCK_EXCLUSIVE);
+	if (!page_opaque(BufferGetPage(buffer))->in_free_list)
+		index_damaged(index, block, NO_PLACE,
+					  "It is in use, but the list of free pages leads to it.");
+	return buffer;
+}
+
 /* Take the first page off a free list; the caller holds the metapage. */
 static BlockNumber
 pop_free_page(PageEdit *edit, Relation index, FreeSpace *space, PageKind kind)
 {
 	BlockNumber block = space->list[kind];
-	Buffer		buffer = ReadBuffer(index, block);
+	Buffer		buffer = lock_free_page(index, block, kind);
 	PageOpaque *opaque;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	opaque = page_opaque(page_edit_page(edit, buffer, false));
 	space->list[kind] = opaque->next_free;
 	opaque->next_free = InvalidBlockNumber;
@@ -137,8 +160,7 @@ slot_page_find(Relation index, PageKind kind, BlockNumber *target, bool full,
 		return old;
 
 	/* the page that others fill, before one of our own */
-	meta = ReadBuffer(index, META_BLOCK);
-	LockBuffer(meta, BUFFER_LOCK_SHARE);
+	meta = lock_meta(index, BUFFER_LOCK_SHARE);
 	space = &page_meta(BufferGetPage(meta))->space;
 	block = space->filling[kind];
 	LockBuffer(meta, BUFFER_LOCK_UNLOCK);
@@ -176,14 +198,13 @@ slot_page_find(Relation index, PageKind kind, BlockNumber *target, bool full,
 Buffer
 slot_page_claim(Relation index, PageKind kind, bool log)
 {
-	Buffer		meta = ReadBuffer(index, META_BLOCK);
+	Buffer		meta = lock_meta(index, BUFFER_LOCK_SHARE);
 	Buffer		buffer;
 	Page		page;
 	PageEdit	edit;
 	FreeSpace  *space;
 	BlockNumber block;
 
-	LockBuffer(meta, BUFFER_LOCK_SHARE);
 	block = page_meta(BufferGetPage(meta))->space.list[kind];
 	LockBuffer(meta, BUFFER_LOCK_UNLOCK);
 	if (block != InvalidBlockNumber)
@@ -192,8 +213,7 @@ slot_page_claim(Relation index, PageKind kind, bool log)
 		block = page_meta(BufferGetPage(meta))->space.list[kind];
 		if (block != InvalidBlockNumber)
 		{
-			buffer = ReadBuffer(index, block);
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			buffer = lock_free_page(index, block, kind);
 			page_edit_begin(&edit, index, log);
 			space = &page_meta(page_edit_page(&edit, meta, false))->space;
 			page = page_edit_page(&edit, buffer, true);
@@ -218,14 +238,13 @@ slot_page_claim(Relation index, PageKind kind, bool log)
 void
 slot_page_offer(Relation index, PageKind kind, BlockNumber block)
 {
-	Buffer		meta = ReadBuffer(index, META_BLOCK);
-	Buffer		buffer = ReadBuffer(index, block);
+	Buffer		buffer = index_read_block(index, block);
+	Buffer		meta = lock_meta(index, BUFFER_LOCK_EXCLUSIVE);
 	PageOpaque *opaque;
 	FreeSpace  *space;
 	PageEdit	edit;
 
-	LockBuffer(meta, BUFFER_LOCK_EXCLUSIVE);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock_below(index, buffer, kind, BUFFER_LOCK_EXCLUSIVE);
 	if (!page_opaque(BufferGetPage(buffer))->in_free_list)
 	{
 		page_edit_begin(&edit, index, RelationNeedsWAL(index));

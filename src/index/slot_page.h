@@ -114,7 +114,8 @@ extern SlotGeometry slot_geometry(PageKind kind, Size size);
 static inline PageOpaque *
 page_opaque(Page page)
 {
-	return (PageOpaque *) PageGetSpecialPointer(page);
+	/* where it must be, whatever the header says */
+	return (PageOpaque *) ((char *) page + BLCKSZ - MAXALIGN(sizeof(PageOpaque)));
 }
 
 static inline IndexMeta *

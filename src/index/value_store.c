@@ -6,6 +6,7 @@
 
 #include "miscadmin.h"
 
+#include "index/page_check.h"
 #include "index/page_edit.h"
 
 Size
@@ -36,7 +37,8 @@ write_piece(ValueStore *store, BlockNumber *target, const char *data,
 		ValuePiece *piece;
 		SlotId		id;
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		CHECK_FOR_INTERRUPTS();
+		page_lock(store->index, buffer, PAGE_VALUE, BUFFER_LOCK_EXCLUSIVE);
 		slot = slot_page_free_slot(&store->geometry, BufferGetPage(buffer));
 		if (slot < 0)
 		{
@@ -75,6 +77,19 @@ value_store_write(ValueStore *store, BlockNumber *target, const void *data,
 	}
 }
 
+/* Pin the page of a piece. */
+static Buffer
+read_piece(ValueStore *store, SlotId id)
+{
+	if (unlikely(store->geometry.per_page == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is damaged: one of its records has value %u, but it keeps no values",
+						RelationGetRelationName(store->index), id),
+				 errhint("Use REINDEX to rebuild the index.")));
+	return map_read(store->map, slot_block(&store->geometry, id));
+}
+
 bool
 value_store_read(ValueStore *store, SlotId id, void *data, Size size)
 {
@@ -90,8 +105,8 @@ value_store_read(ValueStore *store, SlotId id, void *data, Size size)
 
 		if (id == NO_SLOT)
 			return false;
-		buffer = map_read(store->map, slot_block(&store->geometry, id));
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		buffer = read_piece(store, id);
+		page_lock_below(store->index, buffer, PAGE_VALUE, BUFFER_LOCK_SHARE);
 		piece = (const ValuePiece *) slot_of(&store->geometry,
 											 BufferGetPage(buffer), id);
 		valid = piece->header.state == SLOT_USED;
@@ -117,8 +132,8 @@ value_store_get(ValueStore *store, SlotId id, void *scratch, Size size,
 		return value_store_read(store, id, scratch, size) ? scratch : NULL;
 	if (id == NO_SLOT)
 		return NULL;
-	*buffer = map_read(store->map, slot_block(&store->geometry, id));
-	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+	*buffer = read_piece(store, id);
+	page_lock_below(store->index, *buffer, PAGE_VALUE, BUFFER_LOCK_SHARE);
 	piece = (const ValuePiece *) slot_of(&store->geometry,
 										 BufferGetPage(*buffer), id);
 	if (piece->header.state == SLOT_USED)
@@ -133,13 +148,20 @@ value_store_free(ValueStore *store, SlotId id)
 {
 	while (id != NO_SLOT)
 	{
-		BlockNumber block = slot_block(&store->geometry, id);
-		Buffer		buffer = map_read(store->map, block);
+		Buffer		buffer = read_piece(store, id);
+		BlockNumber block = BufferGetBlockNumber(buffer);
+		uint32		slot = id % store->geometry.per_page;
 		PageEdit	edit;
 		ValuePiece *piece;
 		bool		listed;
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		/* each is freed, so this ends even where pieces lead in a circle */
+		CHECK_FOR_INTERRUPTS();
+		page_lock(store->index, buffer, PAGE_VALUE, BUFFER_LOCK_EXCLUSIVE);
+		if (slot >= slots_in_use(&store->geometry, BufferGetPage(buffer)) ||
+			slot_at(&store->geometry, BufferGetPage(buffer), slot)->state != SLOT_USED)
+			index_damaged(store->index, block, slot,
+						  "It should have a value, and has none.");
 		page_edit_begin(&edit, store->index, RelationNeedsWAL(store->index));
 		piece = (ValuePiece *) slot_of(&store->geometry,
 									   page_edit_page(&edit, buffer, false), id);

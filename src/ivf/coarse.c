@@ -142,7 +142,7 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 	Size		nibbles = model->code_rotation.padded / 4;
 	Size		block_bytes = fastscan_block_bytes(nibbles);
 	static const float zeros[FASTSCAN_VECTORS];
-	float		limit = FLT_MAX;
+	float		limit = INFINITY;	/* at first, none is beyond it */
 	int			gathered = 0;
 
 	memcpy(coarse->rotated, y, model->width * sizeof(float));

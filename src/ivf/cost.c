@@ -80,14 +80,20 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	}
 
 	index = index_open(info->indexoid, NoLock);
-	buffer = ReadBuffer(index, META_BLOCK);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	meta = *ivf_page_meta(BufferGetPage(buffer));
-	UnlockReleaseBuffer(buffer);
+	memset(&meta, 0, sizeof(meta));
+	if (info->pages > 0)
+	{
+		buffer = ReadBuffer(index, META_BLOCK);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		meta = *ivf_page_meta(BufferGetPage(buffer));
+		UnlockReleaseBuffer(buffer);
+	}
+
+	/* a scan says that it is damaged; plans that do without it are still made */
+	meta.kind = ivf_kind_of(index);
+	meta.lists = Max(Min(meta.lists, IVF_MAX_LISTS), 1);
 	dims = index_declared_dims(index);
 	index_close(index, NoLock);
-	if (meta.lists == 0 || meta.kind >= IVF_KINDS)
-		meta.lists = 1;
 	share = (double) ivf_scan_probes(&meta) / meta.lists;
 
 	conditions = index_path_filters(root, path, &filters, selectivity, &bounded);

@@ -207,7 +207,7 @@ found_remove_doubles(FoundSet *set)
 	qsort(set->rows, set->count, sizeof(IvfFound), compare_tids);
 	for (Size i = 1; i < set->count; i++)
 	{
-		if (!ItemPointerEquals(&set->rows[count - 1].tid, &set->rows[i].tid))
+		if (compare_tids(&set->rows[count - 1], &set->rows[i]) != 0)
 			set->rows[count++] = set->rows[i];
 	}
 	set->count = count;

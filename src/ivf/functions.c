@@ -26,6 +26,7 @@
 #include "utils/tuplestore.h"
 
 #include "index/heap_value.h"
+#include "index/page_check.h"
 #include "ivf/train.h"
 #include "types/dense.h"
 
@@ -341,6 +342,12 @@ SQL_FUNCTION(ivf_centroids)
 		CHECK_FOR_INTERRUPTS();
 		ivf_read_centroid(index, list, centroid);
 		ivf_transform_back(index->model, centroid);
+		for (uint32 i = 0; i < index->meta.dims; i++)
+		{
+			if (!isfinite(centroid[i]))
+				index_damaged(relation, index->meta.constants, NO_PLACE,
+							  "A centroid's elements there, or behind it, are no numbers.");
+		}
 		values[0] = Int32GetDatum((int32) list + 1);
 		values[1] = PointerGetDatum(dense_from_floats(&vector_type, centroid,
 													  index->meta.dims));
@@ -390,16 +397,20 @@ SQL_FUNCTION(ivf_drift)
 		IvfList		record = ivf_get_list(index, list);
 		BlockNumber block = record.head;
 		uint64		length = 0;
+		ChainCheck	chain = {0};
 
 		ivf_read_centroid(index, list, centroid);
 		while (block != InvalidBlockNumber)
 		{
 			Buffer		buffer = map_read(index->map, block);
 			Page		page = BufferGetPage(buffer);
+			BlockNumber here;
 			uint32		count;
 
 			CHECK_FOR_INTERRUPTS();
-			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			ivf_lock_page(index, buffer, BUFFER_LOCK_SHARE);
+			if (chain_cycles(&chain, block))
+				ivf_not_of_list(index, block, list);
 			if (!ivf_page_of_list(page, list))
 			{
 				/* vacuum has freed it */
@@ -409,6 +420,7 @@ SQL_FUNCTION(ivf_drift)
 			count = ivf_list_page(page)->count;
 			memcpy(tids, ivf_page_tids(&index->layout, page),
 				   count * sizeof(ItemPointerData));
+			here = block;
 			block = ivf_list_page(page)->next;
 			UnlockReleaseBuffer(buffer);
 
@@ -420,6 +432,7 @@ SQL_FUNCTION(ivf_drift)
 
 				if ((drift.entries + i) % step != 0)
 					continue;
+				check_heap_tid(index->map, heap, &tids[i], here);
 				value = heap_values_get(rows, &tids[i], &all_dead);
 				if (value != NULL && ivf_transform(model, value, false, y))
 				{

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/page_check.h"
 #include "types/detoast.h"
 
 /* What an insertion needs; kept for the statement */
@@ -147,18 +148,22 @@ new_page(IvfIndex *index)
 static Buffer
 find_page(IvfIndex *index, uint32 list, BlockNumber block)
 {
+	ChainCheck	chain = {0};
+
 	for (;;)
 	{
 		Buffer		buffer = map_read(index->map, block);
 		Page		page = BufferGetPage(buffer);
 		const IvfListPage *header = ivf_list_page(page);
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		ivf_lock_page(index, buffer, BUFFER_LOCK_EXCLUSIVE);
 		if (!ivf_page_of_list(page, list))
 		{
 			UnlockReleaseBuffer(buffer);
 			return InvalidBuffer;
 		}
+		if (chain_cycles(&chain, block))
+			ivf_not_of_list(index, block, list);
 		if (header->count < index->layout.slots ||
 			header->next == InvalidBlockNumber)
 			return buffer;
@@ -184,8 +189,10 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 
 		if (!BufferIsValid(buffer))
 		{
-			/* the page has left the list */
+			/* the page has left the list, as a head never does */
 			CHECK_FOR_INTERRUPTS();
+			if (record.fill == record.head)
+				ivf_not_of_list(index, record.head, list);
 			if (ivf_get_list(index, list).fill == record.fill)
 				ivf_set_fill(index, list, record.head, 0);
 			continue;

@@ -472,13 +472,27 @@ ivf_list_page(Page page)
 	return (IvfListPage *) PageGetContents(page);
 }
 
-/* Is a locked page one of a list, and has not left it? */
+/* Lock a pinned page, which must be one for entries of lists. */
+extern void ivf_lock_page(IvfIndex *index, Buffer buffer, int mode);
+
+/* Error unless a locked page for entries of lists has as many as fit. */
+extern void ivf_check_page(IvfIndex *index, Buffer buffer);
+
+/*
+ * Is a page that ivf_lock_page has locked one of a list, and has not left it?
+ * (One that was claimed, and not set up yet, is of none.)
+ */
 static inline bool
 ivf_page_of_list(Page page, uint32 list)
 {
-	return page_opaque(page)->kind == PAGE_RECORD &&
-		!page_opaque(page)->in_free_list && ivf_list_page(page)->list == list;
+	return !page_opaque(page)->in_free_list &&
+		ivf_list_page(page)->list == list &&
+		((PageHeader) page)->pd_lower > MAXALIGN(SizeOfPageHeaderData);
 }
+
+/* Error: a page that a list leads to is not the list's. */
+pg_noreturn extern void ivf_not_of_list(IvfIndex *index, BlockNumber block,
+										uint32 list);
 
 static inline ItemPointerData *
 ivf_page_tids(const IvfLayout *layout, Page page)

@@ -4,12 +4,15 @@
  */
 #include "ivf/ivf.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/page_check.h"
 #include "types/recent_buffer.h"
 
 /* Marks of pgvector's indexes, for a better message */
@@ -93,14 +96,52 @@ ivf_list_page_init(const IvfLayout *layout, Page page, uint32 list)
 	ivf_list_page_set_count(layout, page, 0);
 }
 
-void
-ivf_list_page_set_count(const IvfLayout *layout, Page page, uint32 count)
+/* Where what count entries use ends */
+static inline Size
+content_end(const IvfLayout *layout, uint32 count)
 {
 	Size		units = (count + layout->unit_slots - 1) / layout->unit_slots;
 
+	return layout->codes + Min(units * layout->unit_bytes, ivf_head_codes(layout));
+}
+
+void
+ivf_list_page_set_count(const IvfLayout *layout, Page page, uint32 count)
+{
 	ivf_list_page(page)->count = count;
-	((PageHeader) page)->pd_lower =
-		layout->codes + Min(units * layout->unit_bytes, ivf_head_codes(layout));
+	((PageHeader) page)->pd_lower = content_end(layout, count);
+}
+
+void
+ivf_check_page(IvfIndex *index, Buffer buffer)
+{
+	Page		page = BufferGetPage(buffer);
+	uint32		count = ivf_list_page(page)->count;
+	Size		lower = ((PageHeader) page)->pd_lower;
+
+	if (likely(count <= index->layout.slots &&
+			   lower == content_end(&index->layout, count)))
+		return;
+
+	/* claimed by an insertion, and not set up yet: of no list */
+	if (lower != MAXALIGN(SizeOfPageHeaderData))
+		index_damaged(index->relation, BufferGetBlockNumber(buffer), NO_PLACE,
+					  psprintf("It cannot have %u entries in %zu bytes.", count, lower));
+}
+
+void
+ivf_lock_page(IvfIndex *index, Buffer buffer, int mode)
+{
+	page_lock(index->relation, buffer, PAGE_RECORD, mode);
+	ivf_check_page(index, buffer);
+}
+
+void
+ivf_not_of_list(IvfIndex *index, BlockNumber block, uint32 list)
+{
+	index_damaged(index->relation, block, NO_PLACE,
+				  psprintf("It is not a page of list %u, or follows itself there.",
+						   list));
 }
 
 const uint8 *
@@ -126,7 +167,7 @@ ivf_page_codes(IvfIndex *index, Page page, uint8 *scratch)
 			continue;
 		}
 		buffer = map_read(index->map, header->pieces[i]);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page_lock_below(index->relation, buffer, PAGE_PIECE, BUFFER_LOCK_SHARE);
 		memcpy(scratch + done, PageGetContents(BufferGetPage(buffer)), part);
 		UnlockReleaseBuffer(buffer);
 		done += part;
@@ -148,7 +189,8 @@ ivf_write_pieces(IvfIndex *index, Page page, const uint8 *codes, bool log)
 		PageEdit	edit;
 		Page		piece;
 
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_lock_below(index->relation, buffer, PAGE_PIECE,
+						BUFFER_LOCK_EXCLUSIVE);
 		page_edit_begin(&edit, index->relation, log);
 		piece = page_edit_page(&edit, buffer, false);
 		memcpy(PageGetContents(piece), codes + done, part);
@@ -193,7 +235,7 @@ ivf_read_floats(IvfIndex *index, uint64 offset, uint64 count, float *out)
 		BlockNumber block = index->meta.constants + offset / IVF_RAW_FLOATS;
 		int			first = offset % IVF_RAW_FLOATS;
 		int			part = Min(count, (uint64) (IVF_RAW_FLOATS - first));
-		Buffer		buffer = map_read(index->map, block);
+		Buffer		buffer = map_read_constant(index->map, block, PAGE_RAW);
 
 		/*
 		 * Never changes once it is there: no lock.  (gcc would make a slow
@@ -249,7 +291,9 @@ directory_buffer(IvfIndex *index, uint32 list, int mode)
 	Buffer		buffer = map_read(index->map, index->meta.directory +
 								  list / IVF_LISTS_PER_PAGE);
 
-	LockBuffer(buffer, mode);
+	page_lock(index->relation, buffer, PAGE_RAW, mode);
+	page_check_content(index->relation, buffer,
+					   IVF_LISTS_PER_PAGE * sizeof(IvfList));
 	return buffer;
 }
 
@@ -294,7 +338,10 @@ summary_buffer(IvfIndex *index, uint32 list, int mode)
 	Buffer		buffer = map_read(index->map, index->meta.summaries +
 								  list / ivf_summaries_per_page(index->filter));
 
-	LockBuffer(buffer, mode);
+	page_lock(index->relation, buffer, PAGE_RAW, mode);
+	page_check_content(index->relation, buffer,
+					   ivf_summaries_per_page(index->filter) *
+					   index->filter->count * sizeof(FilterBounds));
 	return buffer;
 }
 
@@ -314,7 +361,7 @@ ivf_widen_summary(IvfIndex *index, uint32 list, const uint8 *keys)
 		return;
 	}
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock(index->relation, buffer, PAGE_RAW, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, index->relation, RelationNeedsWAL(index->relation));
 	page = page_edit_page(&edit, buffer, false);
 	(void) filter_bounds_add(index->filter, ivf_summary(index->filter, page, list),
@@ -436,6 +483,10 @@ load_model(IvfIndex *index, IndexColumn column)
 	CachedModel *cached = (CachedModel *) palloc0(sizeof(CachedModel));
 	IvfModel   *model = &cached->model;
 
+	/* before memory for all of it is asked for */
+	if (at.total > 0)
+		ReleaseBuffer(map_read(index->map,
+							   meta->constants + (at.total - 1) / IVF_RAW_FLOATS));
 	ivf_model_init(model, meta, column);
 	model->mean = load_floats(index, at.mean, meta->dims);
 	if (model->kind == IVF_RABITQ)
@@ -480,6 +531,17 @@ load_model(IvfIndex *index, IndexColumn column)
 	return cached;
 }
 
+/* What never changes of a metapage must not have changed. */
+static bool
+model_is_of(const IvfModel *model, const IvfMeta *meta)
+{
+	return model->lists == (int) meta->lists && model->dims == (int) meta->dims &&
+		model->width == (int) meta->width && model->bits == meta->bits &&
+		model->opq == meta->opq &&
+		model->keeps_values == (meta->value_slot_size > 0) &&
+		(model->kind != IVF_PQ || model->pq.m == meta->m);
+}
+
 static IvfModel *
 get_model(IvfIndex *index, IndexColumn column)
 {
@@ -493,6 +555,9 @@ get_model(IvfIndex *index, IndexColumn column)
 			cached->build_id == index->meta.build_id)
 			break;
 	}
+	if (cached != NULL && !model_is_of(&cached->model, &index->meta))
+		index_damaged(index->relation, META_BLOCK, NO_PLACE,
+					  "Its numbers have changed.");
 	if (cached == NULL)
 	{
 		cached = load_model(index, column);
@@ -540,12 +605,65 @@ check_meta(Relation relation, const IvfMeta *meta, IvfKind kind)
 						RelationGetRelationName(relation), meta->common.version,
 						IVF_VERSION, IVF_FILTER_VERSION),
 				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->lists < 1 || meta->lists > IVF_MAX_LISTS || meta->width < meta->dims)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("metapage of index \"%s\" is damaged",
-						RelationGetRelationName(relation)),
-				 errhint("Use REINDEX to rebuild the index.")));
+}
+
+/* Do the numbers of a metapage fit each other, and what the index is on? */
+static bool
+meta_fits(const IvfMeta *meta, const IndexColumn *column,
+		  const FilterShape *filter)
+{
+	/* a bool that is neither may not even be looked at as one */
+	const uint8 *opq = (const uint8 *) &meta->opq;
+	const uint8 *trained = (const uint8 *) &meta->trained;
+	bool		quantizes = meta->kind != IVF_FLAT;
+	Size		value_size = 0;
+	BlockNumber block = META_BLOCK + 1;
+	uint64		floats;
+
+	if (meta->dims < 1 || column->dims > column->type->max_dims ||
+		meta->lists < 1 || meta->lists > IVF_MAX_LISTS ||
+		meta->rerank > IVF_RERANK_INDEX || *opq > 1 || *trained > 1 ||
+		(quantizes && column->type->kind != COLUMN_VECTOR &&
+		 column->type->kind != COLUMN_HALFVEC) ||
+		(meta->opq && (meta->kind != IVF_PQ || meta->dims > IVF_MAX_OPQ_DIMS)) ||
+		meta->width != (meta->kind == IVF_RABITQ ? rotation_padded(meta->dims)
+						: meta->dims))
+		return false;
+	if (meta->kind == IVF_RABITQ && !rabitq_bits_valid(meta->bits))
+		return false;
+	if (meta->kind == IVF_PQ)
+	{
+		PqShape		shape;
+
+		if (pq_shape_init(&shape, meta->width, meta->m, meta->bits) != 0)
+			return false;
+	}
+	if (meta->rerank == IVF_RERANK_INDEX)
+		value_size = value_slot_size(ivf_value_size(column));
+	if (meta->value_slot_size != value_size)
+		return false;
+
+	/* numbers that are computed with, and may be made integers of */
+	if (!(meta->rows >= 0 && meta->rows < 1e15) || !isfinite(meta->error) ||
+		!isfinite(meta->code_error))
+		return false;
+	for (int i = 0; i < IVF_RECALL_POINTS; i++)
+	{
+		if (!isfinite(meta->recall[i].recall) || isnan(meta->reach[i]))
+			return false;
+	}
+
+	/* what follows lies in a row */
+	if (meta->directory != block)
+		return false;
+	block += (meta->lists + IVF_LISTS_PER_PAGE - 1) / IVF_LISTS_PER_PAGE;
+	if (meta->constants != block)
+		return false;
+	floats = ivf_constants(meta).total;
+	if (filter == NULL)
+		return meta->summaries == 0;
+	return meta->summaries ==
+		block + (floats + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
 }
 
 ValueStore
@@ -565,6 +683,7 @@ ivf_open(Relation relation)
 	IvfIndex   *index = (IvfIndex *) palloc0(sizeof(IvfIndex));
 	IndexColumn column = index_column(relation, IVF_PROCS);
 	Buffer		buffer;
+	bool		sound;
 
 	index->relation = relation;
 	index->kind = ivf_kind_of(relation);
@@ -572,9 +691,9 @@ ivf_open(Relation relation)
 	buffer = map_read(index->map, META_BLOCK);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	index->meta = *ivf_page_meta(BufferGetPage(buffer));
+	sound = page_is_sound(BufferGetPage(buffer), PAGE_META);
 	UnlockReleaseBuffer(buffer);
 	check_meta(relation, &index->meta, index->kind);
-	index->centroids = ivf_constants(&index->meta).centroids;
 
 	index->filter = filter_shape(relation);
 
@@ -591,6 +710,10 @@ ivf_open(Relation relation)
 				 errmsg("index \"%s\" was built for another column type or operator class",
 						RelationGetRelationName(relation)),
 				 errhint("Use REINDEX to rebuild the index.")));
+	if (!sound || !meta_fits(&index->meta, &column, index->filter))
+		index_damaged(relation, META_BLOCK, NO_PLACE,
+					  "Its numbers do not fit each other.");
+	index->centroids = ivf_constants(&index->meta).centroids;
 	index->model = get_model(index, column);
 	index->layout = ivf_layout(index->model, index->filter);
 	if (index->meta.value_slot_size > 0)

@@ -45,6 +45,7 @@
 #include "utils/rel.h"
 
 #include "index/heap_value.h"
+#include "index/page_check.h"
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
 #include "ivf/found.h"
@@ -176,6 +177,7 @@ typedef struct IvfScan
 
 	FoundSet	found;			/* in these lists, and not taken for a batch */
 	bool		dedupe;			/* some may be there twice */
+	bool		on_standby;		/* or was, when it began */
 
 	IvfResult  *results;		/* a batch: a heap, least key on top */
 	int			result_count;
@@ -451,9 +453,11 @@ near_slots(const IvfScan *scan, uint32 count, float slack)
  * all if that is NULL.
  */
 static void
-read_page(IvfScan *scan, Page page, const uint32 *slots, uint32 count,
+read_page(IvfScan *scan, Buffer buffer, const uint32 *slots, uint32 count,
 		  float base, float slack)
 {
+	Page		page = BufferGetPage(buffer);
+	BlockNumber block = BufferGetBlockNumber(buffer);
 	const IvfModel *model = scan->index->model;
 	const IvfLayout *layout = &scan->index->layout;
 	const ItemPointerData *tids = ivf_page_tids(layout, page);
@@ -479,9 +483,16 @@ read_page(IvfScan *scan, Page page, const uint32 *slots, uint32 count,
 		double		estimate = 0;
 
 		if (codes != NULL)
-			estimate = model->column.distance((const struct varlena *)
-											  (codes + slot * layout->unit_bytes),
-											  scan->value);
+		{
+			const struct varlena *value = (const struct varlena *)
+				(codes + slot * layout->unit_bytes);
+
+			if (unlikely(!column_value_valid(&model->column, value,
+											 layout->unit_bytes)))
+				index_damaged(scan->index->relation, block, slot,
+							  "It is not a value of the column.");
+			estimate = model->column.distance(value, scan->value);
+		}
 		else if (!scan->constant)
 			estimate = scan->estimates[scan->filtered ? i : slot];
 		if (unlikely(isnan(estimate)))
@@ -555,7 +566,7 @@ ask_for_page(const IvfScan *scan, Buffer buffer, uint32 list, uint64 before)
 
 /*
  * Read a list.  False if a page was not the list's any more: replay of WAL
- * does not wait for pins as vacuum does.  after: the list that comes then, or
+ * does not wait for pins as vacuum does (elsewhere, that is damage).  after: the list that comes then, or
  * NULL.
  */
 static bool
@@ -565,6 +576,7 @@ walk_list(IvfScan *scan, IvfNear *near, const IvfNear *after)
 	float		slack = near->spread >= 0 ? list_slack(scan, near) : 0;
 	Buffer		buffer = map_read(index->map, near->head);
 	uint64		entries = 0;
+	ChainCheck	chain = {0};
 
 	while (BufferIsValid(buffer))
 	{
@@ -575,12 +587,16 @@ walk_list(IvfScan *scan, IvfNear *near, const IvfNear *after)
 		uint32		count;
 
 		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (!ivf_page_of_list(page, near->list))
+		ivf_lock_page(index, buffer, BUFFER_LOCK_SHARE);
+		if (unlikely(!ivf_page_of_list(page, near->list)))
 		{
+			if (!scan->on_standby)
+				ivf_not_of_list(index, BufferGetBlockNumber(buffer), near->list);
 			UnlockReleaseBuffer(buffer);
 			return false;
 		}
+		if (unlikely(chain_cycles(&chain, BufferGetBlockNumber(buffer))))
+			ivf_not_of_list(index, BufferGetBlockNumber(buffer), near->list);
 		if (header->next != InvalidBlockNumber)
 			next = map_read(index->map, header->next);
 		entries += header->count;
@@ -600,7 +616,7 @@ walk_list(IvfScan *scan, IvfNear *near, const IvfNear *after)
 			slack = list_slack(scan, near);
 		}
 		if (count > 0)
-			read_page(scan, page, slots, count, near->base, slack);
+			read_page(scan, buffer, slots, count, near->base, slack);
 		UnlockReleaseBuffer(buffer);
 		buffer = next;
 	}
@@ -971,6 +987,7 @@ read_value(IvfScan *scan)
 
 	first->value = NO_SLOT;
 	if (value != NULL &&
+		ItemPointerIsValid(&value->tid) &&
 		ItemPointerEquals(unconstify(ItemPointerData *, &value->tid), &first->tid))
 	{
 		first->exact = codec_bounds(scan->bounder->query, &value->bounded, &low,
@@ -1143,6 +1160,8 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 		uint64		bound = topk_key(exact ? rows[i].bound
 									 : bound_of(scan, rows[i].bound));
 
+		check_heap_tid(scan->index->map, desc->heapRelation, &rows[i].tid,
+					   InvalidBlockNumber);
 		result->tid = rows[i].tid;
 		result->exact = exact;
 		result->value = exact ? NO_SLOT : rows[i].value;
@@ -1317,6 +1336,7 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->query_context = AllocSetContextCreate(context, "ivf scan query",
 												ALLOCSET_SMALL_SIZES);
 	scan_stats_begin(&scan->stats, index);
+	scan->on_standby = desc->xactStartedInRecovery;
 	scan->index = ivf_open(index);
 	scan->coarse = ivf_coarse_create(scan->index);
 	scan->was_read = (bool *) palloc0(mul_size(scan->index->meta.lists, sizeof(bool)));

@@ -17,6 +17,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/page_check.h"
+
 typedef struct IvfVacuum
 {
 	IndexVacuumInfo *info;
@@ -74,8 +76,9 @@ move_code(IvfVacuum *vacuum, uint8 *to, uint32 to_slot, const uint8 *from,
  * entry i of what is left comes from.  Returns how many are left.
  */
 static uint32
-plan_moves(IvfVacuum *vacuum, Page page)
+plan_moves(IvfVacuum *vacuum, Buffer buffer)
 {
+	Page		page = BufferGetPage(buffer);
 	const IvfLayout *layout = &vacuum->index->layout;
 	uint32		count = ivf_list_page(page)->count;
 	uint32		left = 0;
@@ -83,6 +86,10 @@ plan_moves(IvfVacuum *vacuum, Page page)
 
 	for (uint32 i = 0; i < count; i++)
 	{
+		/* the callback believes that it is */
+		if (!ItemPointerIsValid(&ivf_page_tids(layout, page)[i]))
+			index_damaged(vacuum->index->relation, BufferGetBlockNumber(buffer), i,
+						  "It has no row number.");
 		vacuum->dead[i] = vacuum->callback(&ivf_page_tids(layout, page)[i],
 										   vacuum->callback_state);
 		left += !vacuum->dead[i];
@@ -112,7 +119,7 @@ clean_page(IvfVacuum *vacuum, Buffer buffer)
 	const IvfLayout *layout = &index->layout;
 	bool		in_pieces = layout->pieces > 0;
 	Page		page = BufferGetPage(buffer);
-	uint32		left = plan_moves(vacuum, page);
+	uint32		left = plan_moves(vacuum, buffer);
 	PageEdit	edit;
 
 	if (left == ivf_list_page(page)->count)
@@ -181,7 +188,11 @@ join_next(IvfVacuum *vacuum, Buffer buffer, BlockNumber *gone,
 		ReleaseBuffer(next);
 		return false;
 	}
+	page_check_kind(index->relation, next, PAGE_RECORD);
+	ivf_check_page(index, next);
 	next_page = BufferGetPage(next);
+	if (!ivf_page_of_list(next_page, ivf_list_page(page)->list))
+		ivf_not_of_list(index, *gone, ivf_list_page(page)->list);
 	moving = ivf_list_page(next_page)->count;
 	if (moving > 0 && (layout->pieces > 0 || count + moving > layout->slots))
 	{
@@ -227,17 +238,23 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 	BlockNumber *pieces = (BlockNumber *)
 		palloc(Max(layout->pieces, 1) * sizeof(BlockNumber));
 	int			pages_gone = 0;
+	ChainCheck	chain = {0};
 
 	/* first remove, page by page */
 	while (block != InvalidBlockNumber)
 	{
-		Buffer		buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM,
-												block, RBM_NORMAL,
-												vacuum->info->strategy);
-		Page		page = BufferGetPage(buffer);
+		Buffer		buffer;
+		Page		page;
 
 		index_vacuum_delay_point();
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (!map_has_block(index->map, block))
+			block_damaged(index->relation, block);
+		buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, block,
+									RBM_NORMAL, vacuum->info->strategy);
+		page = BufferGetPage(buffer);
+		ivf_lock_page(index, buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (!ivf_page_of_list(page, list) || chain_cycles(&chain, block))
+			ivf_not_of_list(index, block, list);
 		vacuum->value_count = 0;
 		clean_page(vacuum, buffer);
 		if (room == InvalidBlockNumber &&
@@ -264,6 +281,7 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 		ivf_set_fill(index, list, room, 0);
 
 	/* then join pages, from the one before the first with room */
+	memset(&chain, 0, sizeof(chain));
 	for (block = record.head; block != InvalidBlockNumber;)
 	{
 		Buffer		buffer = map_read(index->map, block);
@@ -271,7 +289,9 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 		bool		joined;
 
 		index_vacuum_delay_point();
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		ivf_lock_page(index, buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (!ivf_page_of_list(BufferGetPage(buffer), list))
+			ivf_not_of_list(index, block, list);
 		joined = ivf_list_page(BufferGetPage(buffer))->count < layout->slots &&
 			join_next(vacuum, buffer, &gone, pieces);
 		before = ivf_list_page(BufferGetPage(buffer))->next;
@@ -279,6 +299,8 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 		if (!joined)
 		{
 			block = before;
+			if (chain_cycles(&chain, block))
+				ivf_not_of_list(index, block, list);
 			continue;
 		}
 
