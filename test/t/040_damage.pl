@@ -1,0 +1,371 @@
+# Damaged indexes: whatever a page holds, a statement succeeds or says that the
+# index is damaged (XX002; XX001 where the core finds it first, as a page header
+# that is none, or a block that is not in the file).  The server never goes down,
+# no assertion fails, nothing runs until its timeout.
+#
+# Tables are made once.  While the server is down, each gets its good files back,
+# and its index a good one with a damage of its own; then searches, insertions,
+# vacuum and functions run on it.  Damages come from a generator that knows what
+# words stand on which page:
+#
+#	VECTOR_DAMAGE_SEED	of the generator; printed
+#	VECTOR_DAMAGE_ROUNDS	rounds, each with all tables
+#	VECTOR_DAMAGE_ONLY	a regular expression for the names of indexes
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed = $ENV{VECTOR_DAMAGE_SEED} // 20261127;
+my $rounds = $ENV{VECTOR_DAMAGE_ROUNDS} // 6;
+my $only = $ENV{VECTOR_DAMAGE_ONLY} // '.';
+my $copies = 12;	# tables of each kind: damages a round
+my $timeout = 120;	# seconds; far more than a statement takes on a busy machine
+my $page = 8192;
+
+note "seed $seed, $rounds rounds";
+srand($seed);
+
+my $filter = 'id, ((id % 7)::text)';
+
+# name, columns, the index, rows, a row's value, a query
+my $dense = q{(SELECT array_agg(sin(n * j * 0.7 + j)) FROM generate_series(1, %d) j)::vector};
+my $bits = q{(SELECT string_agg(((hashint4(n * 100 + j) >> 7) & 1)::text, '') FROM generate_series(1, 96) j)::bit(96)};
+my $sparse = q{('{' || (SELECT string_agg(j * 3 || ':' || 1 + sin(n * j), ',') FROM generate_series(1, 1 + n % 5 * 2 + n % 40 / 39 * 100) j) || '}/2000')::sparsevec};
+
+sub dense { return sprintf($dense, shift) }
+
+my @kinds = (
+	{ name => 'hnsw', type => 'vector(32)', index => 'hnsw (v vector_l2_ops) WITH (m = 6, ef_construction = 20)', value => dense(32) },
+	{ name => 'hnsw_filter', type => 'vector(32)', index => "hnsw (v vector_ip_ops, $filter) WITH (m = 4, ef_construction = 20)", op => '<#>', value => dense(32) },
+	{ name => 'hnsw_heap', type => 'vector(20)', index => 'hnsw (v vector_cosine_ops) WITH (m = 5, ef_construction = 20, quantizer = rabitq1, rerank = heap)', op => '<=>', value => dense(20) },
+	{ name => 'hnsw_plain', type => 'vector(12)', index => 'hnsw (v vector_l1_ops) WITH (m = 4, ef_construction = 20)', op => '<+>', value => dense(12) },
+	{ name => 'hnsw_half', type => 'halfvec(32)', index => 'hnsw (v halfvec_l2_ops) WITH (m = 6, ef_construction = 20)', value => dense(32) . '::halfvec' },
+	{ name => 'hnsw_sparse', type => 'sparsevec(2000)', index => 'hnsw (v sparsevec_l2_ops) WITH (m = 4, ef_construction = 20)', value => $sparse },
+	{ name => 'hnsw_bit', type => 'bit(96)', index => 'hnsw (v bit_hamming_ops) WITH (m = 4, ef_construction = 20)', op => '<~>', value => $bits },
+	{ name => 'hnsw_pieces', type => 'vector(2500)', index => "hnsw (v vector_l2_ops, $filter) WITH (m = 4, ef_construction = 20, quantizer = none)", rows => 40, value => dense(2500) },
+	{ name => 'hnsw_wide', type => 'vector(2500)', index => 'hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 20)', rows => 40, value => dense(2500) },
+	{ name => 'ivfflat', type => 'vector(32)', index => 'ivfflat (v vector_l2_ops) WITH (lists = 3)', value => dense(32) },
+	{ name => 'ivfflat_pieces', type => 'vector(2500)', index => "ivfflat (v vector_l2_ops, $filter) WITH (lists = 2)", rows => 40, value => dense(2500) },
+	{ name => 'ivfflat_half', type => 'halfvec(32)', index => "ivfflat (v halfvec_ip_ops, $filter) WITH (lists = 3)", op => '<#>', value => dense(32) . '::halfvec' },
+	{ name => 'ivfflat_bit', type => 'bit(96)', index => 'ivfflat (v bit_hamming_ops) WITH (lists = 3)', op => '<~>', value => $bits },
+	{ name => 'ivfpq', type => 'vector(32)', index => 'ivfpq (v vector_l2_ops) WITH (lists = 3, m = 8, nbits = 8, opq = on, rerank = index)', value => dense(32) },
+	{ name => 'ivfpq_four', type => 'vector(32)', index => "ivfpq (v vector_cosine_ops, $filter) WITH (lists = 3, m = 8, nbits = 4)", op => '<=>', value => dense(32) },
+	{ name => 'ivfrabitq', type => 'vector(32)', index => "ivfrabitq (v vector_l2_ops, $filter) WITH (lists = 3, bits = 1, rerank = index)", value => dense(32) },
+	{ name => 'ivfrabitq_four', type => 'halfvec(32)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 3, bits = 4, rerank = index)', op => '<#>', value => dense(32) . '::halfvec' },
+	{ name => 'ivfrabitq_pieces', type => 'vector(3000)', index => 'ivfrabitq (v vector_l2_ops) WITH (lists = 2, bits = 1)', rows => 40, value => dense(3000) },
+	{ name => 'ivfflat_codes', type => 'vector(64)', index => 'ivfflat (v vector_ip_ops) WITH (lists = 1100)', op => '<#>', rows => 1200, value => dense(64) },
+);
+@kinds = grep { $_->{name} =~ /$only/ } @kinds;
+
+my $node = PostgreSQL::Test::Cluster->new('damage');
+# from PostgreSQL 18 on, checksums would find all of it
+my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
+$node->init($major >= 18 ? (extra => ['--no-data-checksums']) : ());
+$node->append_conf(
+	'postgresql.conf', qq{
+autovacuum = off
+fsync = off
+jit = off
+shared_buffers = 64MB
+max_wal_size = 4GB
+restart_after_crash = on
+log_min_messages = panic
+statement_timeout = ${timeout}s
+enable_seqscan = off
+enable_sort = off
+max_parallel_workers_per_gather = 0
+max_parallel_maintenance_workers = 0
+});
+$node->start;
+
+# ---------------------------------------------------------------------------
+# Tables
+
+# All tables of a kind have the same rows at the same places.  Some rows have come
+# and gone, so that there are free slots and free pages.
+my $setup = '';
+foreach my $kind (@kinds)
+{
+	my $rows = $kind->{rows} // 300;
+	my $name = $kind->{name};
+
+	# every third row has a value of few, so that some elements have many rows
+	$setup .= "CREATE TABLE ${name}_0 (id int, v $kind->{type});
+		INSERT INTO ${name}_0 SELECT i, $kind->{value} FROM (SELECT i, CASE WHEN i % 3 = 0 THEN i % 2 ELSE i END AS n FROM generate_series(1, $rows) i OFFSET 0) s;\n";
+	$setup .= "CREATE TABLE ${name}_$_ (LIKE ${name}_0); INSERT INTO ${name}_$_ SELECT * FROM ${name}_0;\n" for 1 .. $copies;
+	$setup .= "CREATE INDEX ${name}_0_i ON ${name}_0 USING $kind->{index};\n";
+	$setup .= "INSERT INTO ${name}_$_ SELECT 100000 + n, $kind->{value} FROM generate_series(100001, 100030) n; DELETE FROM ${name}_$_ WHERE id > 200010;\n" for 0 .. $copies;
+	$setup .= "VACUUM (INDEX_CLEANUP on) ${name}_$_;\n" for 0 .. $copies;
+	$setup .= "CREATE INDEX ${name}_${_}_i ON ${name}_$_ USING " . ($kind->{index} =~ s/lists = \d+/lists = 1/r) . ";\n" for 1 .. $copies;
+}
+PostgreSQL::Test::Utils::append_to_file("@{[ $node->basedir ]}/setup.sql", "\\set ON_ERROR_STOP on\nSET client_min_messages = error; CREATE EXTENSION vector;\n$setup");
+$node->command_ok([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-f', "@{[ $node->basedir ]}/setup.sql" ], 'tables');
+
+my %path = split /\n|\|/, $node->safe_psql(
+	'postgres', q{
+	SELECT c.relname, pg_relation_filepath(c.oid) FROM pg_class c WHERE c.relname ~ '_[0-9]+(_i)?$' AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'i')
+	UNION ALL SELECT c.relname || ' toast', pg_relation_filepath(c.reltoastrelid) FROM pg_class c WHERE c.relname ~ '_[0-9]+$' AND c.reltoastrelid <> 0 AND c.relnamespace = 'public'::regnamespace
+	UNION ALL SELECT c.relname || ' toast index', pg_relation_filepath(x.indexrelid) FROM pg_class c JOIN pg_index x ON x.indrelid = c.reltoastrelid WHERE c.relname ~ '_[0-9]+$' AND c.relnamespace = 'public'::regnamespace});
+$node->stop;
+
+my $data = $node->data_dir;
+
+sub read_file
+{
+	my ($file) = @_;
+
+	open my $fh, '<:raw', "$data/$file" or die "$file: $!";
+	local $/;
+	my $content = <$fh>;
+	close $fh;
+	return $content // '';
+}
+
+sub write_file
+{
+	my ($file, $content) = @_;
+
+	open my $fh, '>:raw', "$data/$file" or die "$file: $!";
+	print $fh $content;
+	close $fh;
+	unlink "$data/${file}_vm", "$data/${file}_fsm";
+}
+
+my %good = map { $_ => read_file($path{$_}) } grep { !/_i$/ || /_0_i$/ } keys %path;
+
+# ---------------------------------------------------------------------------
+# Damage
+
+sub any { return $_[ int(rand(@_)) ] }
+
+sub word { my ($content, $block, $offset) = @_; return unpack('V', substr($content, $block * $page + $offset, 4)) }
+
+sub half { my ($content, $block, $offset) = @_; return unpack('v', substr($content, $block * $page + $offset, 2)) }
+
+sub align { return int(($_[0] + 7) / 8) * 8 }
+
+sub kind_of { my ($content, $block) = @_; return unpack('C', substr($content, ($block + 1) * $page - 12 + 0, 1)) }
+
+# The size of a page's records, by its kind
+sub slot_size
+{
+	my ($content, $block) = @_;
+	my $kind = kind_of($content, $block);
+	my ($magic) = unpack('V', substr($content, 24, 4));
+
+	return 0 if $magic != 0x57534E48;
+	my ($dims, $m, $ef, undef, $payload, $value) = unpack('VvvVVV', substr($content, 24 + 64, 20));
+	return align(32 + align($payload) + 8 * $m) if $kind == 1;
+	return align(32 + align($payload) + 4 * $m) if $kind == 2;
+	return $value if $kind == 3;
+	return 136 if $kind == 4;
+	return 0;
+}
+
+# Where a word stands that others depend on
+sub place
+{
+	my ($content, $block) = @_;
+	my $lower = half($content, $block, 12);
+	my $size = slot_size($content, $block);
+	my $choice = rand();
+
+	$lower = $page - 16 if $lower < 32 || $lower > $page - 16;
+	return int(rand($page / 4)) * 4 if $choice < 0.05;
+	return any($page - 16, $page - 12, $page - 12, 12, 14, 16) if $choice < 0.12;
+	return 24 + 4 * int(rand(($lower - 24) / 4)) if $choice < 0.35;
+
+	# the beginning of a record, or of its neighbors
+	if ($size > 0)
+	{
+		my $slot = 24 + $size * int(rand(($lower - 24) / $size));
+		return $choice < 0.85 ? $slot + 4 * int(rand(9)) : $slot + $size - 4 * (1 + int(rand(8)));
+	}
+	return 24 + 4 * int(rand(10)) if $choice < 0.8 || $block > 0;
+	return 24 + 4 * int(rand(70));
+}
+
+# Change a word to something; returns what was done
+sub change_word
+{
+	my ($content, $blocks, $block) = @_;
+	my $offset = place($$content, $block);
+	my $bytes = any(4, 4, 4, 2, 1);
+	my $old = substr($$content, $block * $page + $offset, $bytes);
+	my $new = any(
+		sub { 0 }, sub { 0xFFFFFFFF }, sub { 0x7FFFFFFF }, sub { int(rand(2**32)) },
+		sub { int(rand($blocks + 2)) }, sub { $block }, sub { int(rand($blocks * 20)) }, sub { int(rand(300)) },
+		sub { 1 << int(rand(32)) },
+		sub { unpack('V', pack('a4', $old)) ^ 1 << int(rand(8 * $bytes)) },
+		sub { unpack('V', pack('a4', $old)) + any(1, -1) & 0xFFFFFFFF },
+		sub { word($$content, any(0 .. $blocks - 1), 24 + 4 * int(rand(10))) })->();
+
+	$offset += int(rand(4)) if $bytes == 1;
+	substr($$content, $block * $page + $offset, $bytes) = substr(pack('V', $new), 0, $bytes);
+	return "block $block, offset $offset: $bytes bytes = $new";
+}
+
+sub damage
+{
+	my ($content) = @_;
+	my $blocks = length($$content) / $page;
+	my $choice = rand();
+	# the metapage and the last ones as often as many others
+	my $pick = sub { return rand() < 0.15 ? 0 : int(rand($blocks)) };
+	my $block = $pick->();
+
+	if ($choice < 0.66)
+	{
+		# a record or several, or all words at one place of a page
+		return join '; ', map { change_word($content, $blocks, $choice < 0.5 ? $block : $pick->()) } 1 .. any(1, 1, 1, 2, 5, 20);
+	}
+	if ($choice < 0.72)
+	{
+		my $bit = $block * $page * 8 + int(rand($page * 8));
+		vec($$content, $bit, 1) ^= 1;
+		return "bit $bit flipped";
+	}
+	if ($choice < 0.79)
+	{
+		substr($$content, $block * $page, $page) = "\0" x $page;
+		return "block $block zeroed";
+	}
+	if ($choice < 0.86)
+	{
+		my $other = $pick->();
+		my $kept = substr($$content, $block * $page, $page);
+		substr($$content, $block * $page, $page) = substr($$content, $other * $page, $page);
+		substr($$content, $other * $page, $page) = $kept if rand() < 0.5;
+		return "block $block from $other";
+	}
+	if ($choice < 0.90)
+	{
+		$$content = substr($$content, 0, $block * $page);
+		return "truncated to $block blocks";
+	}
+	if ($choice < 0.95)
+	{
+		# the content, not header and special area
+		my $from = 24 + int(rand($page - 40));
+		my $bytes = 1 + int(rand($page - 16 - $from));
+		my $fill = any(sub { "\0" x $bytes }, sub { "\xFF" x $bytes }, sub { join '', map { chr(int(rand(256))) } 1 .. $bytes })->();
+		substr($$content, $block * $page + $from, $bytes) = $fill;
+		return "block $block: $bytes bytes from $from filled";
+	}
+
+	# links of one kind in a circle: a word at the same place of all pages
+	my $offset = 24 + 4 * int(rand(12));
+	for my $b (1 .. $blocks - 1)
+	{
+		substr($$content, $b * $page + $offset, 4) = pack('V', 1 + int(rand($blocks - 1))) if rand() < 0.5;
+	}
+	return "links at offset $offset of many pages";
+}
+
+# ---------------------------------------------------------------------------
+# Rounds
+
+sub statements
+{
+	my ($kind, $t) = @_;
+	my $op = $kind->{op} // '<->';
+	my $query = sub { my ($n) = @_; return $kind->{value} =~ s/\bn\b/$n/gr };
+	my $search = sub { my ($n, $where, $limit) = @_; return "SELECT count(v) FROM (SELECT v FROM $t $where ORDER BY v $op (SELECT q FROM (SELECT " . $query->($n) . " AS q OFFSET 0) s) LIMIT $limit) x" };
+	my $rows = $kind->{rows} // 300;
+	my @all = (
+		$search->(1, '', 10),
+		$search->(5, '', 10000));
+
+	push @all, $search->(7, 'WHERE id < 30', 20), $search->(7, "WHERE (id % 7)::text = '3'", 20) if $kind->{index} =~ /id,/;
+	push @all,
+		(map { "INSERT INTO $t SELECT 1000000 + n, " . $kind->{value} . " FROM (SELECT $_ AS n OFFSET 0) s" } 0, 100000, 100001),
+		"DELETE FROM $t WHERE id % 3 <> 1", "VACUUM (INDEX_CLEANUP on) $t",
+		"INSERT INTO $t SELECT 2000000 + n, " . $kind->{value} . " FROM generate_series(200001, 200020) n",
+		$search->(3, '', 10000);
+	push @all, map { "SELECT count(*) FROM $_('${t}_i')" } qw(ivf_drift ivf_centroids ivf_recall) if $kind->{index} =~ /^ivf/;
+	return @all;
+}
+
+my %seen;
+my @wrong;
+my $cases = 0;
+
+for my $round (1 .. $rounds)
+{
+	my %done;
+	my $lost = 0;
+
+	foreach my $kind (@kinds)
+	{
+		for my $i (1 .. $copies)
+		{
+			my $t = "$kind->{name}_$i";
+			my $content = $good{"$kind->{name}_0_i"};
+
+			$done{$t} = damage(\$content);
+			write_file($path{"${t}_i"}, $content);
+			write_file($path{$_}, $good{$_}) foreach grep { exists $good{$_} } $t, "$t toast", "$t toast index";
+			$cases++;
+		}
+	}
+	$node->start;
+	foreach my $kind (@kinds)
+	{
+		my $script = PostgreSQL::Test::Utils::tempdir() . '/damage.sql';
+		my $last = '';
+		my $err = '';
+
+		open my $fh, '>', $script or die;
+		print $fh "\\set VERBOSITY sqlstate\nSET client_min_messages = error; SET vector.enable_exact_scan = off;
+			SET hnsw.iterative_scan = relaxed_order; SET ivfflat.iterative_scan = relaxed_order; SET ivfpq.iterative_scan = relaxed_order; SET ivfrabitq.iterative_scan = relaxed_order;
+			SET hnsw.ef_search = 20;\n";
+		for my $i (1 .. $copies)
+		{
+			my $t = "$kind->{name}_$i";
+			print $fh "\\warn $t: $_\n$_;\n" foreach statements($kind, $t);
+		}
+		print $fh "\\warn end\n";
+		close $fh;
+		IPC::Run::run([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-f', $script ], '<', \undef, '>', \my $out, '2>', \$err);
+		foreach (split /\n/, $err)
+		{
+			if (/^(\w+): (SELECT|INSERT|DELETE|VACUUM).*/ || /^end$/)
+			{
+				$last = $_;
+			}
+			elsif (/ERROR:\s+(\w{5})$/)
+			{
+				my $state = $1;
+				my ($t, $command) = $last =~ /^(\w+): (\w+)/;
+				$seen{"$command $state"}++;
+				# the format's magic number or version is taken for another one's
+				next if $state eq '0A000' && $done{$t} =~ /\bblock 0\b/;
+				push @wrong, "$state: $last ($done{$t})" if $state !~ /^XX00[12]$/;
+			}
+			else
+			{
+				my ($t) = $last =~ /^(\w+): /;
+				push @wrong, "$_: $last (" . ($t ? $done{$t} : '') . ')';
+			}
+		}
+		if ($last ne 'end')
+		{
+			push @wrong, "ended in: $last";
+			$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not come back');
+			$lost++;
+		}
+	}
+	$node->stop;
+	is($lost, 0, "round $round: the server lives");
+}
+
+note "$cases damaged indexes";
+note "$_: $seen{$_}" foreach sort keys %seen;
+is(scalar(@wrong), 0, 'nothing but errors about damage');
+diag($_) foreach @wrong[ 0 .. (@wrong > 30 ? 29 : $#wrong) ];
+cmp_ok(scalar(grep { /XX002/ } keys %seen), '>', 2, 'searches, insertions and vacuum find damage');
+
+done_testing();
