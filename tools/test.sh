@@ -157,11 +157,13 @@ regress()
 	check_log "$log"
 }
 
-# tap BIN: test/t/*.pl, whose servers come from BIN.
+# tap BIN [FILE...]: TAP tests (test/t/*.pl), whose servers come from BIN.
 tap()
 {
 	local bin=$1 src pgxs dir perl log
+	shift
 
+	[ $# -gt 0 ] || set -- "$TOP"/test/t/*.pl
 	src=${bin%%/root/*}/src
 	pgxs=$(dirname "$("$bin/pg_config" --pgxs)")/../..
 	perl=${TAP_PERL:-$pgxs/src/test/perl}
@@ -174,7 +176,7 @@ tap()
 		PATH="$bin:$PATH" TMPDIR="$dir" \
 		TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log" \
 		PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
-		prove --verbose -I "$perl" -I test/t test/t/*.pl
+		prove --verbose -I "$perl" -I test/t "${@#"$TOP"/}"
 	rm -rf "$logs/$step-tap"
 	mkdir -p "$logs/$step-tap"
 	cp -r "$dir/tmp_check/log/." "$logs/$step-tap" || true
@@ -234,6 +236,8 @@ step_test-asan()
 		-c '-Og -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
 		"$server")
 	regress "$bin"
+	# What is read from damaged pages is what AddressSanitizer is for.
+	VECTOR_DAMAGE_ROUNDS=1 tap "$bin" test/t/040_damage.pl
 }
 
 # One step, in a process of its own: the last line of its log is its counts.

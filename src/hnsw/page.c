@@ -710,12 +710,18 @@ page_store_lock(PageStore *store, int level, GraphId id, int mode,
 	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
 	BlockNumber block = slot_block(geometry, id);
 	uint32		slot = id - block * geometry->per_page;
-	Buffer		buffer = map_read(store->map, block);
+	Buffer		buffer;
 
-	page_lock(store->relation, buffer, geometry->kind, mode);
-	if (unlikely(slot >= slots_in_use(geometry, BufferGetPage(buffer))))
-		index_damaged(store->relation, block, slot,
-					  "It has never been used, but another one leads to it.");
+	if (mode == BUFFER_LOCK_SHARE)
+		buffer = page_lock_record(store->map, block, geometry->kind);
+	else
+	{
+		buffer = map_read(store->map, block);
+		page_lock(store->relation, buffer, geometry->kind, mode);
+		if (slot >= slots_in_use(geometry, BufferGetPage(buffer)))
+			index_damaged(store->relation, block, slot,
+						  "It has never been used, but another one leads to it.");
+	}
 	*node = (GraphNode *) slot_at(geometry, BufferGetPage(buffer), slot);
 	check_node(store->relation, store->index, level > 0, block, slot, *node);
 	return buffer;

@@ -81,7 +81,18 @@ page_lock_below(Relation index, Buffer buffer, PageKind kind, int mode)
 		index_damaged(index, BufferGetBlockNumber(buffer), NO_PLACE,
 					  "A record on it leads to the page that has led to it.");
 	LockBuffer(buffer, mode);
-	page_check_kind(index, buffer, kind);
+}
+
+Buffer
+page_lock_record(BufferMap *map, BlockNumber block, PageKind kind)
+{
+	Buffer		known = map_guess(map, block);
+	Buffer		buffer = map_read(map, block);
+
+	if (unlikely(buffer != known || block == META_BLOCK))
+		page_check_kind(map->index, buffer, kind);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	return buffer;
 }
 
 bool

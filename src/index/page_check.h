@@ -86,6 +86,15 @@ extern void page_lock_below(Relation index, Buffer buffer, PageKind kind,
 							int mode);
 
 /*
+ * Pin and lock a page in share mode, for a few bytes of a record: the page itself
+ * is looked at only when this backend first meets it in its buffer, because its
+ * header and special area are two waits for memory.  What the record says of
+ * itself must be checked by itself.  Other pages may be locked in share mode.
+ */
+extern Buffer page_lock_record(BufferMap *map, BlockNumber block,
+							   PageKind kind);
+
+/*
  * Error unless a locked page, met on the way through all blocks, is new (a crash
  * may leave such ones; false then) or of our form.
  */

@@ -77,9 +77,9 @@ value_store_write(ValueStore *store, BlockNumber *target, const void *data,
 	}
 }
 
-/* Pin the page of a piece. */
-static Buffer
-read_piece(ValueStore *store, SlotId id)
+/* Error if an index without values has a record that names one. */
+static inline void
+check_keeps(ValueStore *store, SlotId id)
 {
 	if (unlikely(store->geometry.per_page == 0))
 		ereport(ERROR,
@@ -87,6 +87,13 @@ read_piece(ValueStore *store, SlotId id)
 				 errmsg("index \"%s\" is damaged: one of its records has value %u, but it keeps no values",
 						RelationGetRelationName(store->index), id),
 				 errhint("Use REINDEX to rebuild the index.")));
+}
+
+/* Pin the page of a piece. */
+static Buffer
+read_piece(ValueStore *store, SlotId id)
+{
+	check_keeps(store, id);
 	return map_read(store->map, slot_block(&store->geometry, id));
 }
 
@@ -132,8 +139,9 @@ value_store_get(ValueStore *store, SlotId id, void *scratch, Size size,
 		return value_store_read(store, id, scratch, size) ? scratch : NULL;
 	if (id == NO_SLOT)
 		return NULL;
-	*buffer = read_piece(store, id);
-	page_lock_below(store->index, *buffer, PAGE_VALUE, BUFFER_LOCK_SHARE);
+	check_keeps(store, id);
+	*buffer = page_lock_record(store->map, slot_block(&store->geometry, id),
+							   PAGE_VALUE);
 	piece = (const ValuePiece *) slot_of(&store->geometry,
 										 BufferGetPage(*buffer), id);
 	if (piece->header.state == SLOT_USED)

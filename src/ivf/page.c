@@ -100,7 +100,8 @@ ivf_list_page_init(const IvfLayout *layout, Page page, uint32 list)
 static inline Size
 content_end(const IvfLayout *layout, uint32 count)
 {
-	Size		units = (count + layout->unit_slots - 1) / layout->unit_slots;
+	Size		units = !layout->fastscan ? count
+		: (count + FASTSCAN_VECTORS - 1) / FASTSCAN_VECTORS;
 
 	return layout->codes + Min(units * layout->unit_bytes, ivf_head_codes(layout));
 }
