@@ -520,7 +520,7 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef)
 static uint32
 scan_limit(const HnswScan *scan)
 {
-	return scan->target.bound < TOPK_NAN ? PG_UINT32_MAX
+	return scan_target_bounded(&scan->target) ? PG_UINT32_MAX
 		: (uint32) hnsw_max_scan_tuples;
 }
 
@@ -617,10 +617,21 @@ begin_filter(HnswScan *scan, IndexScanDesc desc)
 }
 
 static void
-first_batch(IndexScanDesc desc)
+read_target(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 	MemoryContext caller;
+
+	MemoryContextReset(scan->query_context);
+	caller = MemoryContextSwitchTo(scan->query_context);
+	scan_target_set(&scan->target, desc, &scan->index->codec.column, "hnsw");
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+first_batch(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
 	GraphEntry	entry;
 	GraphEntry	now;
 	GraphId		starts[SCAN_MAX_BEAM];
@@ -632,17 +643,13 @@ first_batch(IndexScanDesc desc)
 	scan->stats.searches++;
 	scan->stats.mode = SCAN_GRAPH;
 	scan->counted = 0;
-	MemoryContextReset(scan->query_context);
-	caller = MemoryContextSwitchTo(scan->query_context);
-	scan_target_set(&scan->target, desc, &scan->index->codec.column, "hnsw");
-	MemoryContextSwitchTo(caller);
 	if (scan->index->centre.unknown)
 		hnsw_refresh_centre(desc->indexRelation, scan->index);
 	codec_query_set(scan->query, scan->target.value);
 
 	/* a value without a direction: its distances are no numbers */
 	if (scan->query->constant && scan->target.value != NULL &&
-		scan->target.bound < TOPK_NAN)
+		scan_target_bounded(&scan->target))
 		scan->target.empty = true;
 	if (scan->target.empty)
 		return;
@@ -835,6 +842,21 @@ next_result(IndexScanDesc desc)
 	return false;
 }
 
+/* Nothing has been found, nor returned. */
+static void
+begin_anew(HnswScan *scan)
+{
+	scan->beyond = false;
+	scan->batch = 0;
+	scan->quota = 0;
+	scan->returned_ever = 0;
+	scan->returned_count = 0;
+	scan->visible = false;
+	scan->result_count = 0;
+	scan->tid_count = 0;
+	scan->tid_next = 0;
+}
+
 bool
 hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
 {
@@ -846,19 +868,29 @@ hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
 	if (!scan->started)
 	{
 		scan->started = true;
+		read_target(desc);
 		first_batch(desc);
 	}
 	else if (desc->kill_prior_tuple && scan->last.more_tids == NO_SLOT)
 		mark_dead(scan, &scan->last);
 
-	while (scan->tid_next >= scan->tid_count)
+	do
 	{
-		if (next_result(desc))
-			load_tids(scan, desc, &scan->last);
-		else if (!next_batch(desc))
-			return false;
-	}
-	desc->xs_heaptid = scan->tids[scan->tid_next++];
+		while (scan->tid_next >= scan->tid_count)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (next_result(desc))
+				load_tids(scan, desc, &scan->last);
+			else if (!next_batch(desc))
+			{
+				if (!scan_target_next(&scan->target))
+					return false;
+				begin_anew(scan);
+				first_batch(desc);
+			}
+		}
+		desc->xs_heaptid = scan->tids[scan->tid_next++];
+	} while (scan_target_repeats(&scan->target, &desc->xs_heaptid));
 	scan->stats.returned++;
 	desc->xs_recheck = scan->target.recheck ||
 		(scan->search->filter != NULL && scan->filter->filter->recheck);
@@ -918,15 +950,7 @@ hnsw_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 	if (scan->heap_values != NULL)
 		heap_values_pause(scan->heap_values);
 	scan->started = false;
-	scan->beyond = false;
-	scan->batch = 0;
-	scan->quota = 0;
-	scan->returned_ever = 0;
-	scan->returned_count = 0;
-	scan->visible = false;
-	scan->result_count = 0;
-	scan->tid_count = 0;
-	scan->tid_next = 0;
+	begin_anew(scan);
 }
 
 void

@@ -911,6 +911,10 @@ add_key(Filter *filter, ScanKey key)
 	Datum	   *members;
 	int			count;
 
+	if (key->sk_flags & (SK_UNARY | SK_ROW_HEADER | SK_ROW_MEMBER | SK_ROW_END |
+						 SK_ORDER_BY))
+		elog(ERROR, "unexpected scan key of a filter column: flags %x",
+			 key->sk_flags);
 	if (key->sk_flags & SK_SEARCHNULL)
 		add_null(filter, number);
 	else if (key->sk_flags & SK_SEARCHNOTNULL)

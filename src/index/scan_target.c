@@ -4,6 +4,11 @@
  */
 #include "index/scan_target.h"
 
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "math/topk/topk.h"
@@ -16,14 +21,119 @@ same_value(const struct varlena *a, const struct varlena *b)
 					  memcmp(a, b, VARSIZE(a)) == 0);
 }
 
+/*
+ * The key of a radius.  What is no number is greater than all numbers in SQL,
+ * and lets in every distance that is a number.
+ */
+static uint64
+bound_key(double radius)
+{
+	return Min(topk_key(radius), topk_key(INFINITY));
+}
+
 /* Take a sphere into account. */
 static void
-add_sphere(ScanTarget *target, const struct varlena *center, double radius)
+add_sphere(ScanTarget *target, const struct varlena *center, uint64 bound)
 {
 	if (same_value(target->value, center))
-		target->bound = Min(target->bound, topk_key(radius));
+		target->bound = Min(target->bound, bound);
 	else
 		target->recheck = true;
+}
+
+/*
+ * The spheres of a key: one, or those of an array, of which rows are to be in any
+ * one.  Spheres that are null, or have a part that is, hold nothing.  Of those
+ * around the same value, the largest is left.  Returns how many.
+ */
+static int
+read_spheres(ScanKey key, const IndexColumn *column, TargetSphere **spheres)
+{
+	Datum	   *elements = &key->sk_argument;
+	bool		not_null = false;
+	bool	   *nulls = &not_null;
+	int			count = 1;
+	int			kept = 0;
+
+	if (key->sk_flags & SK_ISNULL)
+		return 0;
+	if (key->sk_flags & SK_SEARCHARRAY)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(key->sk_argument);
+		int16		length;
+		bool		by_value;
+		char		align;
+
+		get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
+		deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align,
+						  &elements, &nulls, &count);
+	}
+	*spheres = (TargetSphere *) palloc(mul_size(Max(count, 1), sizeof(TargetSphere)));
+	for (int i = 0; i < count; i++)
+	{
+		TargetSphere *sphere = &(*spheres)[kept];
+		double		radius;
+		int			same = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (nulls[i] ||
+			!sphere_parts(DatumGetHeapTupleHeader(elements[i]), &sphere->center,
+						  &radius))
+			continue;
+		column_check_dims(column, sphere->center);
+		sphere->bound = bound_key(radius);
+		while (same < kept && !same_value((*spheres)[same].center, sphere->center))
+			same++;
+		if (same == kept)
+			kept++;
+		else
+			(*spheres)[same].bound = Max((*spheres)[same].bound, sphere->bound);
+	}
+	return kept;
+}
+
+/* Search the spheres of an array, beginning with the first. */
+static void
+take_spheres(ScanTarget *target, TargetSphere *spheres, int count)
+{
+	target->spheres = spheres;
+	target->sphere_count = count;
+	target->next_sphere = 1;
+	target->value = spheres[0].center;
+	target->bound = spheres[0].bound;
+	if (count > 1)
+	{
+		HASHCTL		control = {0};
+
+		control.keysize = sizeof(ItemPointerData);
+		control.entrysize = sizeof(ItemPointerData);
+		control.hcxt = CurrentMemoryContext;
+		target->returned = hash_create("rows in spheres", 256, &control,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+}
+
+bool
+scan_target_next(ScanTarget *target)
+{
+	if (target->next_sphere >= target->sphere_count)
+		return false;
+	target->value = target->spheres[target->next_sphere].center;
+	target->bound = target->spheres[target->next_sphere].bound;
+	target->next_sphere++;
+	target->empty = false;
+	return true;
+}
+
+bool
+scan_target_repeats(ScanTarget *target, ItemPointer tid)
+{
+	bool		found;
+
+	if (target->returned == NULL)
+		return false;
+	(void) hash_search(target->returned, tid, HASH_ENTER, &found);
+	return found;
 }
 
 void
@@ -54,8 +164,8 @@ scan_target_set(ScanTarget *target, IndexScanDesc scan,
 	for (int i = 0; i < scan->numberOfKeys; i++)
 	{
 		ScanKey		key = &scan->keyData[i];
-		const struct varlena *center;
-		double		radius;
+		TargetSphere *spheres;
+		int			count;
 
 		/* what an index has is not null */
 		if (key->sk_attno != 1 || (key->sk_flags & SK_SEARCHNOTNULL))
@@ -64,19 +174,28 @@ scan_target_set(ScanTarget *target, IndexScanDesc scan,
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot find nulls with %s index", am)));
-		if ((key->sk_flags & SK_ISNULL) ||
-			!sphere_parts(DatumGetHeapTupleHeader(key->sk_argument), &center,
-						  &radius))
-		{
+		if (key->sk_strategy != SPHERE_STRATEGY ||
+			(key->sk_flags & ~(SK_ISNULL | SK_SEARCHARRAY)) != 0)
+			elog(ERROR, "unexpected scan key of %s index: strategy %d, flags %x",
+				 am, key->sk_strategy, key->sk_flags);
+
+		count = read_spheres(key, column, &spheres);
+		if (count == 0)
 			found = target->empty = true;
-			continue;
+		else if (!found)
+		{
+			take_spheres(target, spheres, count);
+			found = true;
 		}
-		column_check_dims(column, center);
-		if (!found)
-			target->value = center;
-		found = true;
-		add_sphere(target, center, radius);
+		else if (count == 1 && target->sphere_count <= 1)
+			add_sphere(target, spheres[0].center, spheres[0].bound);
+		else
+			target->recheck = true;
 	}
+
+	/* whatever the others hold, a row must be in all of them */
+	if (target->empty)
+		target->sphere_count = 0;
 	if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -8,12 +8,20 @@
 #include "compat/pg.h"
 
 #include "access/relscan.h"
+#include "utils/hsearch.h"
 
 #include "index/column.h"
 
 /* Numbers of an operator class's operators (on the vector column) */
 #define DISTANCE_STRATEGY	1	/* order by */
 #define SPHERE_STRATEGY		2	/* search */
+
+/* One of the spheres of value <<->> ANY (array) */
+typedef struct TargetSphere
+{
+	const struct varlena *center;
+	uint64		bound;
+} TargetSphere;
 
 typedef struct ScanTarget
 {
@@ -22,8 +30,19 @@ typedef struct ScanTarget
 	bool		empty;			/* no row can meet the conditions */
 	bool		recheck;		/* there are spheres around other values */
 	uint64		bound;			/* topk_key of the greatest distance wanted */
+
+	/* an array's, without an order: searched one after the other */
+	TargetSphere *spheres;
+	int			sphere_count;
+	int			next_sphere;
+	HTAB	   *returned;		/* TIDs of rows in those before; NULL: one only */
 } ScanTarget;
 
+/*
+ * Is there a greatest distance?  It is a number, perhaps infinite, also where
+ * the radius is none: a distance that is no number is in no sphere (see
+ * types/sphere.h), so no bound lets it in.
+ */
 static inline bool
 scan_target_bounded(const ScanTarget *target)
 {
@@ -38,5 +57,14 @@ scan_target_bounded(const ScanTarget *target)
  */
 extern void scan_target_set(ScanTarget *target, IndexScanDesc scan,
 							const IndexColumn *column, const char *am);
+
+/*
+ * All rows of a target have been returned: what comes next is those of another
+ * sphere, to be searched anew.  False if there is none.
+ */
+extern bool scan_target_next(ScanTarget *target);
+
+/* Has a row been returned from a sphere before?  If not, it is now. */
+extern bool scan_target_repeats(ScanTarget *target, ItemPointer tid);
 
 #endif							/* VECTOR_INDEX_SCAN_TARGET_H */

@@ -1198,25 +1198,32 @@ recall_late(IvfScan *scan)
 }
 
 static void
-first_batch(IndexScanDesc desc)
+read_target(IndexScanDesc desc)
 {
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 	MemoryContext caller;
+
+	MemoryContextReset(scan->query_context);
+	caller = MemoryContextSwitchTo(scan->query_context);
+	scan_target_set(&scan->target, desc, &scan->index->model->column,
+					ivf_names[scan->index->kind]);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+first_batch(IndexScanDesc desc)
+{
+	IvfScan    *scan = (IvfScan *) desc->opaque;
 
 	pgstat_count_index_scan(desc->indexRelation);
 	count_index_search(desc);
 	scan->stats.searches++;
 	scan->stats.mode = SCAN_LISTS;
-	MemoryContextReset(scan->query_context);
-	caller = MemoryContextSwitchTo(scan->query_context);
-	scan_target_set(&scan->target, desc, &scan->index->model->column,
-					ivf_names[scan->index->kind]);
 	scan->value = scan->target.value;
-	MemoryContextSwitchTo(caller);
 	prepare_query(scan);
 
 	/* a value without a direction: its distances are no numbers */
-	if (scan->constant && scan->value != NULL && scan->target.bound < TOPK_NAN)
+	if (scan->constant && scan->value != NULL && scan_target_bounded(&scan->target))
 		scan->target.empty = true;
 	if (scan->filter != NULL && scan->filter->impossible)
 		scan->target.empty = true;
@@ -1296,6 +1303,17 @@ next_batch(IndexScanDesc desc)
 	return true;
 }
 
+/* Nothing has been found, nor returned. */
+static void
+begin_anew(IvfScan *scan)
+{
+	scan->dedupe = false;
+	scan->result_count = 0;
+	scan->late_count = 0;
+	scan->last = 0;
+	scan->next_list = 0;
+}
+
 bool
 ivf_get_tuple(IndexScanDesc desc, ScanDirection direction)
 {
@@ -1307,14 +1325,22 @@ ivf_get_tuple(IndexScanDesc desc, ScanDirection direction)
 	if (!scan->started)
 	{
 		scan->started = true;
+		read_target(desc);
 		first_batch(desc);
 	}
-	while (!next_result(scan, desc, &desc->xs_heaptid))
+	do
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (!next_batch(desc))
-			return false;
-	}
+		while (!next_result(scan, desc, &desc->xs_heaptid))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (next_batch(desc))
+				continue;
+			if (!scan_target_next(&scan->target))
+				return false;
+			begin_anew(scan);
+			first_batch(desc);
+		}
+	} while (scan_target_repeats(&scan->target, &desc->xs_heaptid));
 	scan->stats.returned++;
 	desc->xs_recheck = scan->target.recheck ||
 		(scan->filtered && scan->filter->recheck);
@@ -1390,11 +1416,7 @@ ivf_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 		scan->filtered = scan->filter->count > 0;
 	}
 	scan->started = false;
-	scan->dedupe = false;
-	scan->result_count = 0;
-	scan->late_count = 0;
-	scan->last = 0;
-	scan->next_list = 0;
+	begin_anew(scan);
 }
 
 void

@@ -4,6 +4,8 @@
  */
 #include "types/sphere.h"
 
+#include <math.h>
+
 #include "executor/executor.h"
 #include "utils/float.h"
 
@@ -32,11 +34,12 @@ sphere_parts(HeapTupleHeader sphere, const struct varlena **center,
 	{ \
 		const struct varlena *center; \
 		double		radius; \
+		double		from_center; \
 		\
 		if (!sphere_parts(PG_GETARG_HEAPTUPLEHEADER(1), &center, &radius)) \
 			PG_RETURN_NULL(); \
-		PG_RETURN_BOOL(float8_le(distance##_value(plain_argument(fcinfo, 0), \
-												  center), radius)); \
+		from_center = distance##_value(plain_argument(fcinfo, 0), center); \
+		PG_RETURN_BOOL(!isnan(from_center) && float8_le(from_center, radius)); \
 	} \
 	extern int	no_such_variable
 

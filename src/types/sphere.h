@@ -3,8 +3,13 @@
  *	  Spheres: a center and a radius, for conditions on distances.
  *
  * A row type for each type of vectors: sphere_vector is (center vector, radius
- * double precision).  value <<->> sphere is true where value <-> center is at
- * most the radius, null where one of the three is null.
+ * double precision).  value <<->> sphere is true where value <-> center is a
+ * number and at most the radius (a radius that is no number is greater than all
+ * numbers, as everywhere in SQL), null where one of the three is null.
+ *
+ * A distance that is no number is in no sphere: under cosine distance, that of
+ * a value without a direction, which no index has.  So the operator says the
+ * same with an index and without.
  */
 #ifndef VECTOR_TYPES_SPHERE_H
 #define VECTOR_TYPES_SPHERE_H
