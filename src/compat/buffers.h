@@ -61,6 +61,32 @@ buffer_holds_block(Buffer buffer, const BlockTag *relation, BlockNumber block)
 }
 
 /*
+ * Note that a buffer has been used, in its usage count, as pinning it would:
+ * ReadRecentBuffer does not, nor does reading without a pin, and pages that are
+ * read in no other way would be the first to be evicted.  at_most: where the
+ * count is that high already, nothing is written.
+ *
+ * Needs no pin, for the count is only a hint: should the buffer have been given
+ * to another block meanwhile, that one is kept a little longer.  Who holds the
+ * header's lock may write the state back as it was; then nothing is done.
+ */
+static inline void
+note_buffer_use(Buffer buffer, uint32 at_most)
+{
+	BufferDesc *descriptor = BufferIsLocal(buffer)
+		? GetLocalBufferDescriptor(-buffer - 1)
+		: GetBufferDescriptor(buffer - 1);
+	uint32		state = pg_atomic_read_u32(&descriptor->state);
+
+	if (BUF_STATE_GET_USAGECOUNT(state) < at_most && !(state & BM_LOCKED))
+		(void) pg_atomic_compare_exchange_u32(&descriptor->state, &state,
+											  state + BUF_USAGECOUNT_ONE);
+}
+
+/* The same by a scan whose pages are not to push out those of others */
+#define USAGE_OF_RING	1
+
+/*
  * A buffer's page for who reads it without a pin.  A server built for it
  * (tools/build-postgres.sh asan) has pages that are not pinned watched by
  * AddressSanitizer.

@@ -133,7 +133,10 @@ map_read(BufferMap *map, BlockNumber block)
 	if (guess > 0 &&
 		ReadRecentBuffer(relation_locator(map->index), MAIN_FORKNUM, block,
 						 guess))
+	{
+		note_buffer_use(guess, BM_MAX_USAGE_COUNT);
 		return guess;
+	}
 	if (unlikely(!map_has_block(map, block)))
 		block_damaged(map->index, block);
 	buffer = ReadBuffer(map->index, block);

@@ -18,9 +18,9 @@
  *	 with a wrong number that slips through, and does: estimates are checked
  *	 by reading what matters again, under a lock.
  *
- * Peeking leaves no trace in the buffer's usage count, so that a page visited
- * by nothing else would be evicted first.  Therefore every PEEKS_PER_PIN-th
- * peek pins.
+ * Both raise the buffer's usage count, as far as it goes, like any other read:
+ * else a page that nothing else visits would be evicted first.  In an index that
+ * is searched often, all counts are as high as can be, and nothing is written.
  */
 #ifndef VECTOR_INDEX_BUFFER_MAP_H
 #define VECTOR_INDEX_BUFFER_MAP_H
@@ -34,8 +34,6 @@
 
 #include "index/slot_page.h"
 
-#define PEEKS_PER_PIN	16
-
 /* Blocks beyond are not remembered: 64 MB of map, 128 GB of index */
 #define MAP_MAX_BLOCKS	(16 * 1024 * 1024)
 
@@ -45,7 +43,6 @@ typedef struct BufferMap
 	BlockTag	tag;			/* all but the block number filled in */
 	Buffer	   *buffers;		/* by block; 0 where unknown */
 	uint32		blocks;			/* room in buffers */
-	uint32		peeks;
 	BlockNumber end;			/* the index has as many blocks, or more */
 	BlockNumber heap_end;		/* the same of its table; see page_check.h */
 } BufferMap;
@@ -95,10 +92,10 @@ map_peek(BufferMap *map, BlockNumber block, Buffer *buffer)
 	Buffer		guess = map_guess(map, block);
 
 	if (likely(guess != InvalidBuffer) &&
-		likely(++map->peeks % PEEKS_PER_PIN != 0) &&
 		likely(buffer_holds_block(guess, &map->tag, block)))
 	{
 		*buffer = guess;
+		note_buffer_use(guess, BM_MAX_USAGE_COUNT);
 		pg_read_barrier();
 		return unpinned_page(guess);
 	}

@@ -51,7 +51,10 @@ read_recent_buffer(Relation relation, BlockNumber block, Buffer guess,
 	if (guess > 0 &&
 		ReadRecentBuffer(relation_locator(relation), MAIN_FORKNUM, block,
 						 guess))
+	{
+		note_buffer_use(guess, strategy != NULL ? USAGE_OF_RING : BM_MAX_USAGE_COUNT);
 		return guess;
+	}
 	return ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL,
 							  strategy);
 }
