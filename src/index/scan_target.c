@@ -11,7 +11,6 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-#include "math/topk/topk.h"
 #include "types/sphere.h"
 
 static bool

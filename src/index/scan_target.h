@@ -11,6 +11,7 @@
 #include "utils/hsearch.h"
 
 #include "index/column.h"
+#include "math/topk/topk.h"
 
 /* Numbers of an operator class's operators (on the vector column) */
 #define DISTANCE_STRATEGY	1	/* order by */
@@ -47,6 +48,13 @@ static inline bool
 scan_target_bounded(const ScanTarget *target)
 {
 	return target->bound != PG_UINT64_MAX;
+}
+
+/* The greatest distance wanted of a target that has one */
+static inline double
+scan_target_radius(const ScanTarget *target)
+{
+	return topk_number(target->bound);
 }
 
 /*

@@ -46,6 +46,7 @@ found_start(FoundSet *set, Size keep, Size least)
 {
 	set->count = 0;
 	set->cutoff = INFINITY;
+	set->taken = -INFINITY;
 	set->again = false;
 	set->least = least;
 	set_keep(set, Max(Min(keep, rows_of_memory() / FULL_FACTOR), least));
@@ -126,7 +127,11 @@ last_of_least(FoundSet *set, Size count)
 	return last_of(set, count);
 }
 
-/* Forget all but about set->keep rows, and those at the same bound as the last. */
+/*
+ * Forget all but about set->keep rows, and those at the same bound as the last.
+ * None that are nearer than one taken: should lists be read again, it would be
+ * found once more.
+ */
 static void
 forget_far(FoundSet *set)
 {
@@ -135,6 +140,7 @@ forget_far(FoundSet *set)
 
 	if (isinf(cutoff) || count_within(set, cutoff) < set->least)
 		cutoff = set->rows[last_of_least(set, set->keep).id].bound;
+	cutoff = Max(cutoff, set->taken);
 	set->cutoff = cutoff;
 	for (Size i = 0; i < set->count; i++)
 	{
@@ -189,6 +195,8 @@ found_take(FoundSet *set, Size count)
 		}
 	}
 	set->count = left;
+	for (Size i = left; i < left + count; i++)
+		set->taken = Max(set->taken, set->rows[i].bound);
 	return set->rows + left;
 }
 

@@ -24,6 +24,7 @@ typedef struct IvfFound
 	double		bound;			/* an estimate, or less by a code's error */
 	ItemPointerData tid;
 	SlotId		value;			/* where the index keeps it; NO_SLOT: it does not */
+	float		slack;			/* how much less */
 } IvfFound;
 
 typedef struct FoundSet
@@ -38,6 +39,7 @@ typedef struct FoundSet
 	double		cutoff;			/* those beyond have been forgotten */
 	double		floor;			/* those up to here had been found before */
 	bool		again;			/* there is a floor */
+	double		taken;			/* the greatest bound of those taken */
 } FoundSet;
 
 /* Memory comes from the current context, which must outlive the set. */
@@ -49,13 +51,25 @@ extern void found_start(FoundSet *set, Size keep, Size least);
 /* Before the same lists are read again, for what is beyond the cutoff */
 extern void found_again(FoundSet *set);
 
+/*
+ * Before further lists are read, whose rows join those that are here: nothing of
+ * theirs has been found before.
+ */
+static inline void
+found_join(FoundSet *set)
+{
+	set->again = false;
+}
+
 /* Room for count further rows, to be added at once; may move the rows */
 extern void found_reserve(FoundSet *set, Size count);
 
-/* Add a row, if its bound (not NaN) is not beyond. */
+/* Add a row, if its bound, estimate - slack (not NaN), is not beyond. */
 static inline void
-found_add(FoundSet *set, double bound, ItemPointerData tid, SlotId value)
+found_add(FoundSet *set, double estimate, float slack, ItemPointerData tid,
+		  SlotId value)
 {
+	double		bound = estimate - slack;
 	IvfFound   *row = &set->rows[set->count];
 
 	if (bound > set->cutoff || (set->again && bound <= set->floor))
@@ -63,6 +77,7 @@ found_add(FoundSet *set, double bound, ItemPointerData tid, SlotId value)
 	row->bound = bound;
 	row->tid = tid;
 	row->value = value;
+	row->slack = slack;
 	set->count++;
 }
 

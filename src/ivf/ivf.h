@@ -75,7 +75,8 @@ typedef struct IvfOptions
 typedef enum IvfIterativeScan
 {
 	IVF_ITERATIVE_OFF,
-	IVF_ITERATIVE_RELAXED
+	IVF_ITERATIVE_RELAXED,
+	IVF_ITERATIVE_STRICT
 } IvfIterativeScan;
 
 /* Settings of one access method */

@@ -12,9 +12,9 @@
 #include "utils/rel.h"
 
 IvfSettings ivf_settings[IVF_KINDS] = {
-	{1, IVF_MAX_LISTS, IVF_ITERATIVE_RELAXED, 0},
-	{0, IVF_MAX_LISTS, IVF_ITERATIVE_RELAXED, 0},
-	{0, IVF_MAX_LISTS, IVF_ITERATIVE_RELAXED, 0},
+	{1, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
+	{0, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
+	{0, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
 };
 double		ivf_target_recall = 0;
 int			ivf_seed = 0;
@@ -30,6 +30,7 @@ static relopt_enum_elt_def reranks[] = {
 static const struct config_enum_entry iterative_scans[] = {
 	{"off", IVF_ITERATIVE_OFF, false},
 	{"relaxed_order", IVF_ITERATIVE_RELAXED, false},
+	{"strict_order", IVF_ITERATIVE_STRICT, false},
 	{NULL, 0, false}
 };
 
@@ -71,7 +72,7 @@ define_settings(IvfKind kind, int min_probes, int default_probes,
 	DefineCustomEnumVariable(names[1],
 							 "Sets how a scan goes on when the first probes were not enough.",
 							 NULL, &settings->iterative_scan,
-							 IVF_ITERATIVE_RELAXED, iterative_scans,
+							 IVF_ITERATIVE_STRICT, iterative_scans,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(names[2],
 							"Sets the number of lists after which an iterative scan ends.",

@@ -11,12 +11,15 @@
  * least bound is read from the table and gets its true distance instead, until
  * the least one is true.  So no more rows are read than the query's LIMIT and
  * the codes' accuracy need.  When the least one is beyond the bounds of the
- * batch, those found with the next bounds join it.  A row whose bound was wrong,
- * and that should have been returned before, waits until the lists have been
- * returned: codes may miss a row, but never misplace one.  For ivfflat,
- * estimates are the true distances, and nothing is read.  (ivfpq, and
- * who sets rerank, gets batches of that size, all read, and each in order by
- * itself.)
+ * batch, those found with the next bounds join it.  For ivfflat, estimates are
+ * the true distances, and nothing is read.  (ivfpq, and who sets rerank, gets
+ * batches of that size, all read.)
+ *
+ * In strict order, a row that should have been returned before is dropped: a scan
+ * may miss a row, but never misplaces one.  So that it misses few, part of what
+ * has been found is held back while there may be nearer ones elsewhere: see
+ * hold_back.  In relaxed order, such a row waits until the lists have been
+ * returned.
  *
  * Conditions on filter columns are tested on the keys of a page before anything
  * is computed of its codes, and only what passes is found.  As long as fewer
@@ -74,6 +77,25 @@
  */
 #define BOUND_DEVIATIONS	2.3
 
+/*
+ * In strict order, a scan that has returned so many rows is one that many are
+ * wanted of: from then on bounds are so many deviations lower.  Nearly all that
+ * is read for that will be returned later.
+ */
+#define WIDE_ROWS			100
+#define WIDE_FURTHER		1.7
+
+/*
+ * In strict order, one row in so many is returned before further lists are
+ * read, or further rows compared: at first, and later on, when it is known that
+ * many are wanted; of those inside a range, but some at once
+ */
+#define FIRST_OF_LISTS		4
+#define LATER_OF_LISTS		8
+#define FIRST_OF_BATCHES	2
+#define LATER_OF_BATCHES	4
+#define FIRST_IN_RANGE		10
+
 /* Pages of a list that are asked for ahead of time */
 #define PAGES_AHEAD		64
 
@@ -123,6 +145,7 @@ typedef struct IvfResult
 	ItemPointerData tid;
 	bool		exact;			/* true, not a bound */
 	SlotId		value;			/* to be read; NO_SLOT: none, or it has been */
+	float		slack;			/* of a bound: how much the estimate is above */
 } IvfResult;
 
 typedef struct IvfScan
@@ -137,7 +160,8 @@ typedef struct IvfScan
 	const struct varlena *value;	/* its; NULL: anything is as near */
 	bool		constant;		/* all distances are taken for equal */
 	bool		bounded;		/* codes are good for bounds */
-	bool		in_order;		/* one batch after the other */
+	bool		in_order;		/* bounds are: one batch after the other */
+	bool		strict;			/* nothing may come too late */
 	double		mean_product;	/* <q, mean>, which inner products of y's lack */
 
 	/* the query, prepared */
@@ -188,15 +212,28 @@ typedef struct IvfScan
 	uint64		last;			/* key of the row returned last */
 	uint64		batch_bound;	/* what has been found and is not in results has
 								 * no bound below this */
+	float		batch_slack;	/* the greatest of a row in it */
 	int			batch_rows;		/* of the next batch */
 	IvfResult  *late;			/* their turn was before: see recall_late */
 	int			late_count;
 	int			late_room;
 
+	/* of strict order */
+	uint64		returned;		/* rows */
+	uint64		entries;		/* of the lists read */
+	uint64		compared;		/* rows taken for batches */
+	uint64		compared_inside;	/* of these, known to be inside a range */
+	uint64		allowed;		/* rows that may be returned of the lists read */
+	bool		want_lists;		/* these have been */
+	bool		wide;			/* bounds are lower than at first */
+
 	/* of a range */
+	double		radius;			/* as an estimate; -INFINITY: no range */
+	uint64		inside;			/* entries by estimate */
+	uint64		round_inside;	/* of the lists read last */
 	bool		round_over;		/* what is left of these lists is beyond it */
 	uint64		round_rows;		/* returned from them */
-	uint64		batch_rows_in;	/* returned from the batch */
+	uint64		batch_rows_in;	/* of the batch, known to be inside */
 } IvfScan;
 
 /* ------------------------------------------------------------------------
@@ -440,7 +477,8 @@ near_slots(const IvfScan *scan, uint32 count, float slack)
 {
 	const float *estimates = scan->estimates;
 	uint32	   *slots = scan->slots;
-	float		limit = nextafterf((float) (scan->found.cutoff + slack), INFINITY);
+	double		farthest = Max(scan->found.cutoff + slack, scan->radius);
+	float		limit = nextafterf((float) farthest, INFINITY);
 	uint32		found = 0;
 
 	for (uint32 i = 0; i < count; i++)
@@ -466,7 +504,10 @@ read_page(IvfScan *scan, Buffer buffer, const uint32 *slots, uint32 count,
 	const ItemPointerData *tids = ivf_page_tids(layout, page);
 	const SlotId *values = layout->has_values ? ivf_page_values(layout, page) : NULL;
 	const uint8 *codes = NULL;
+	uint32		inside = 0;
 
+	if (!scan->found.again)
+		scan->entries += count;
 	found_reserve(&scan->found, count);
 	if (model->kind == IVF_FLAT && !scan->constant)
 		codes = ivf_page_codes(scan->index, page, scan->scratch);
@@ -503,9 +544,12 @@ read_page(IvfScan *scan, Buffer buffer, const uint32 *slots, uint32 count,
 			estimate = INFINITY;
 		if (scan->filtered && !scan->found.again)
 			note_nearest(scan, estimate);
-		found_add(&scan->found, estimate - slack, tids[slot],
+		inside += estimate <= scan->radius;
+		found_add(&scan->found, estimate, slack, tids[slot],
 				  values != NULL ? values[slot] : NO_SLOT);
 	}
+	if (!scan->found.again)
+		scan->round_inside += inside;
 }
 
 /*
@@ -960,10 +1004,18 @@ pop_result(IvfScan *scan)
 		sift_down(scan->results, scan->result_count, 0);
 }
 
-/* Keep the first result, whose turn was before, until recall_late. */
+/*
+ * The first result's turn was before.  In strict order it has none any more;
+ * else keep it until recall_late.
+ */
 static void
 postpone_first(IvfScan *scan)
 {
+	if (scan->strict)
+	{
+		pop_result(scan);
+		return;
+	}
 	if (scan->late_count == scan->late_room)
 	{
 		scan->late_room *= 2;
@@ -972,6 +1024,13 @@ postpone_first(IvfScan *scan)
 	}
 	scan->late[scan->late_count++] = scan->results[0];
 	pop_result(scan);
+}
+
+static inline void
+count_inside(IvfScan *scan, const IvfResult *result)
+{
+	scan->batch_rows_in += result->key <= scan->target.bound;
+	scan->compared_inside += result->key <= scan->target.bound;
 }
 
 /*
@@ -1001,6 +1060,7 @@ read_value(IvfScan *scan)
 	}
 	if (BufferIsValid(buffer))
 		UnlockReleaseBuffer(buffer);
+	count_inside(scan, first);
 	if (first->exact && first->key < scan->last)
 		postpone_first(scan);
 	else
@@ -1047,7 +1107,7 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 	first->key = topk_key(scan->index->model->column.distance(value, scan->value));
 	first->high = first->key;
 	first->exact = true;
-
+	count_inside(scan, first);
 	if (first->key < scan->last)
 		postpone_first(scan);
 	else
@@ -1066,6 +1126,92 @@ leave_range(IvfScan *scan)
 	scan->round_over = scan->in_order
 		? scan->batch_bound > scan->target.bound
 		: scan->batch_rows_in == 0;
+}
+
+/*
+ * A distance by the operator as an estimate would be: the inverse of bound_of
+ * (ivfflat's estimates are the operator's values)
+ */
+static double
+as_estimate(const IvfScan *scan, double distance)
+{
+	if (scan->index->kind == IVF_FLAT)
+		return distance;
+	switch (scan->index->model->column.metric)
+	{
+		case METRIC_L2:
+			return distance < 0 ? -INFINITY : distance * distance;
+		case METRIC_COSINE:
+			return distance * 2;
+		default:
+			return distance + scan->mean_product;
+	}
+}
+
+/* A bound of the operator's value, from one of an estimate */
+static double
+bound_of(const IvfScan *scan, double low)
+{
+	switch (scan->index->model->column.metric)
+	{
+		case METRIC_L2:
+			return sqrt(Max(low, 0));
+		case METRIC_COSINE:
+			return Max(low, 0) / 2;
+		default:
+			return low - scan->mean_product;
+	}
+}
+
+/* A bound so many deviations below that of a row with such a slack */
+static uint64
+lower_bound_key(const IvfScan *scan, uint64 key, float slack)
+{
+	double		further = WIDE_FURTHER / BOUND_DEVIATIONS * slack;
+
+	return topk_key(bound_of(scan, as_estimate(scan, topk_number(key)) - further));
+}
+
+/* Is it time for lower bounds? */
+static bool
+wants_wide(const IvfScan *scan)
+{
+	return scan->bounded && !scan->wide &&
+		scan->returned >= (scan_target_bounded(&scan->target) ? FIRST_IN_RANGE : WIDE_ROWS);
+}
+
+/* Lower the bounds of those results that have not been read, and of all others. */
+static void
+widen_bounds(IvfScan *scan)
+{
+	scan->wide = true;
+	scan->batch_bound = lower_bound_key(scan, scan->batch_bound, scan->batch_slack);
+	for (int i = 0; i < scan->result_count; i++)
+	{
+		IvfResult  *result = &scan->results[i];
+
+		if (!result->exact && result->high == TOPK_NAN)
+			result->key = lower_bound_key(scan, result->key, result->slack);
+	}
+	for (int i = scan->result_count / 2 - 1; i >= 0; i--)
+		sift_down(scan->results, scan->result_count, i);
+}
+
+/*
+ * In strict order and without bounds: rows that may be returned before others
+ * are compared, so that few of these come too late.  Who has said how many to
+ * compare gets these first.
+ */
+static uint64
+batch_allowed(const IvfScan *scan)
+{
+	if (scan_target_bounded(&scan->target))
+		return Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
+				   scan->compared_inside / LATER_OF_BATCHES);
+	if (scan->compared > (uint64) batch_size(scan))
+		return scan->compared / LATER_OF_BATCHES;
+	return ivf_settings[scan->index->kind].rerank > 0 ? scan->compared
+		: scan->compared / FIRST_OF_BATCHES;
 }
 
 /*
@@ -1103,29 +1249,34 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 			read_first(scan, desc);
 			continue;
 		}
+		if (scan->strict)
+		{
+			if (scan->results[0].key < scan->last)
+			{
+				pop_result(scan);
+				continue;
+			}
+			if (wants_wide(scan))
+			{
+				widen_bounds(scan);
+				continue;
+			}
+			if (!scan->in_order && scan->returned >= batch_allowed(scan) &&
+				found_more(&scan->found) && !scan->round_over)
+				return false;
+			scan->want_lists = scan->returned >= scan->allowed;
+			if (scan->want_lists)
+				return false;
+		}
 		*tid = scan->results[0].tid;
 		scan->last = scan->results[0].high;
 		pop_result(scan);
+		scan->returned++;
 		scan->round_rows++;
 		scan->batch_rows_in++;
 		return true;
 	}
 	return false;
-}
-
-/* A bound of the operator's value, from one of an estimate */
-static double
-bound_of(const IvfScan *scan, double low)
-{
-	switch (scan->index->model->column.metric)
-	{
-		case METRIC_L2:
-			return sqrt(Max(low, 0));
-		case METRIC_COSINE:
-			return Max(low, 0) / 2;
-		default:
-			return low - scan->mean_product;
-	}
 }
 
 /* Make room for count results in all. */
@@ -1156,6 +1307,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	count = Min(scan->found.count, (Size) scan->batch_rows);
 	need_results(scan, first + count);
 	scan->batch_bound = 0;
+	scan->batch_slack = 0;
 	scan->batch_rows_in = 0;
 	rows = found_take(&scan->found, count);
 	for (int i = 0; i < count; i++)
@@ -1172,9 +1324,17 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 		result->key = exact || scan->bounded ? bound : 0;
 		result->high = exact ? result->key : TOPK_NAN;
 		scan->batch_bound = Max(scan->batch_bound, bound);
+		if (!scan->wide)
+			result->slack = rows[i].slack;
+		else if (scan->bounded)
+			result->key = lower_bound_key(scan, result->key, rows[i].slack);
+		scan->batch_slack = Max(scan->batch_slack, rows[i].slack);
 	}
 	if (!exact && !scan->bounded)
 		scan->batch_bound = PG_UINT64_MAX;
+	else if (scan->wide)
+		scan->batch_bound = lower_bound_key(scan, scan->batch_bound, scan->batch_slack);
+	scan->compared += count;
 	count += first;
 	for (int i = count / 2 - 1; i >= 0; i--)
 		sift_down(scan->results, count, i);
@@ -1195,6 +1355,50 @@ recall_late(IvfScan *scan)
 	while (scan->late_count > 0)
 		scan->results[scan->result_count++] = scan->late[--scan->late_count];
 	scan->last = 0;
+}
+
+/* The lists read, and further ones: may these be read, and is it any use? */
+static bool
+may_read_on(const IvfScan *scan)
+{
+	if (ivf_settings[scan->index->kind].iterative_scan == IVF_ITERATIVE_OFF ||
+		scan->read_count >= most_lists(scan))
+		return false;
+
+	/* farther lists have rows inside a range if these have */
+	return !scan_target_bounded(&scan->target) || scan->round_inside > 0;
+}
+
+/*
+ * Strict order, and lists have just been read: how many rows may be returned
+ * before further ones are?  What these have that is nearer than a row returned
+ * will be dropped.  So only the nearer part of what has been found is returned,
+ * and lists are read, twice as many as before each time, until there are no
+ * others.  The end of a range, then, comes when all of it has been found, and
+ * is sorted.  (A scan to the end reads no more lists for that.)
+ */
+static void
+hold_back(IvfScan *scan, int part)
+{
+	scan->inside += scan->round_inside;
+	if (!may_read_on(scan))
+		scan->allowed = PG_UINT64_MAX;
+	else if (scan_target_bounded(&scan->target))
+		scan->allowed = Max(Min(scan->inside / FIRST_OF_LISTS, FIRST_IN_RANGE),
+							scan->inside / LATER_OF_LISTS);
+	else
+		scan->allowed = scan->entries / part;
+}
+
+/* As many further lists as have been read */
+static void
+read_further_lists(IvfScan *scan)
+{
+	if (!scan->all_known)
+		take_nearest_lists(scan, scan->index->meta.lists);
+	scan->round_inside = 0;
+	read_lists(scan, Min(Max(scan->read_count, 1),
+						 most_lists(scan) - scan->read_count));
 }
 
 static void
@@ -1248,12 +1452,46 @@ first_batch(IndexScanDesc desc)
 		ivf_settings[scan->index->kind].rerank == 0;
 	scan->in_order = scan->bounded || scan->constant ||
 		scan->index->kind == IVF_FLAT;
+	scan->strict = scan->target.ordered && !scan->constant &&
+		ivf_settings[scan->index->kind].iterative_scan != IVF_ITERATIVE_RELAXED;
+	scan->radius = scan->constant || !scan_target_bounded(&scan->target)
+		? -INFINITY : as_estimate(scan, scan_target_radius(&scan->target));
 	scan->batch_rows = batch_size(scan);
 	start_round(scan);
+	scan->round_inside = 0;
 	read_lists(scan, scan->list_count);
 	if (scan->filtered)
 		read_on(scan);
+	hold_back(scan, FIRST_OF_LISTS);
 	finish_batch(scan, desc);
+}
+
+/*
+ * In strict order: more of what has been found, or of further lists, to join the
+ * results; false if there is none.
+ */
+static bool
+next_in_order(IvfScan *scan, IndexScanDesc desc)
+{
+	if (scan->want_lists || scan->round_over || !found_more(&scan->found))
+	{
+		if (!may_read_on(scan))
+			return false;
+		scan->want_lists = scan->round_over = false;
+		found_join(&scan->found);
+		read_further_lists(scan);
+		hold_back(scan, LATER_OF_LISTS);
+	}
+	else if (scan->found.count == 0)
+	{
+		found_again(&scan->found);
+		walk_lists(scan, scan->round, scan->round_count);
+	}
+	else
+		scan->batch_rows = Min(scan->in_order ? (uint64) scan->batch_rows * 2
+							   : scan->compared, ALL_ROWS);
+	finish_batch(scan, desc);
+	return true;
 }
 
 /* More of what has been found, or of further lists; false if there is none */
@@ -1264,6 +1502,8 @@ next_batch(IndexScanDesc desc)
 
 	if (scan->target.empty)
 		return false;
+	if (scan->strict)
+		return next_in_order(scan, desc);
 	if (scan->found.count > 0 && !scan->round_over)
 	{
 		/* larger ones the more rows are wanted, so that there are few */
@@ -1292,12 +1532,7 @@ next_batch(IndexScanDesc desc)
 		recall_late(scan);
 		start_round(scan);
 		if (more)
-		{
-			if (!scan->all_known)
-				take_nearest_lists(scan, scan->index->meta.lists);
-			/* as many again */
-			read_lists(scan, Min(Max(scan->read_count, 1), most - scan->read_count));
-		}
+			read_further_lists(scan);
 	}
 	finish_batch(scan, desc);
 	return true;
@@ -1312,6 +1547,9 @@ begin_anew(IvfScan *scan)
 	scan->late_count = 0;
 	scan->last = 0;
 	scan->next_list = 0;
+	scan->returned = scan->entries = scan->inside = 0;
+	scan->compared = scan->compared_inside = 0;
+	scan->want_lists = scan->wide = false;
 }
 
 bool

@@ -44,6 +44,17 @@ topk_key(double number)
 	return bits >> 63 ? ~bits : bits | (UINT64_C(1) << 63);
 }
 
+/* The number of a key that topk_key has made of one */
+static inline double
+topk_number(uint64_t key)
+{
+	uint64_t	bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
+	double		number;
+
+	memcpy(&number, &bits, sizeof(number));
+	return number;
+}
+
 static inline bool
 topk_entry_less(TopkEntry a, TopkEntry b)
 {
