@@ -88,13 +88,15 @@
 /*
  * In strict order, one row in so many is returned before further lists are
  * read, or further rows compared: at first, and later on, when it is known that
- * many are wanted; of those inside a range, but some at once
+ * many are wanted; of those inside a range, but some at once.  Without
+ * bounds, so many that seem to be inside are compared before any is returned.
  */
 #define FIRST_OF_LISTS		4
 #define LATER_OF_LISTS		8
 #define FIRST_OF_BATCHES	2
 #define LATER_OF_BATCHES	4
 #define FIRST_IN_RANGE		10
+#define ALL_IN_RANGE		500
 
 /* Pages of a list that are asked for ahead of time */
 #define PAGES_AHEAD		64
@@ -1206,8 +1208,9 @@ static uint64
 batch_allowed(const IvfScan *scan)
 {
 	if (scan_target_bounded(&scan->target))
-		return Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
-				   scan->compared_inside / LATER_OF_BATCHES);
+		return scan->inside <= ALL_IN_RANGE ? 0
+			: Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
+				  scan->compared_inside / LATER_OF_BATCHES);
 	if (scan->compared > (uint64) batch_size(scan))
 		return scan->compared / LATER_OF_BATCHES;
 	return ivf_settings[scan->index->kind].rerank > 0 ? scan->compared
@@ -1263,7 +1266,13 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 			}
 			if (!scan->in_order && scan->returned >= batch_allowed(scan) &&
 				found_more(&scan->found) && !scan->round_over)
-				return false;
+			{
+				/* as in leave_range */
+				scan->round_over = scan_target_bounded(&scan->target) &&
+					scan->batch_rows_in == 0;
+				if (!scan->round_over)
+					return false;
+			}
 			scan->want_lists = scan->returned >= scan->allowed;
 			if (scan->want_lists)
 				return false;

@@ -131,7 +131,13 @@ END $$;
 SELECT condition, counts(condition), counts(condition, 100) FROM unnest('{tenant = 5,tenant = 5 AND k < 1000,k = 17,k < 4,k < 0,k > 4000,tenant = 100,tenant IS NULL,tenant < 50}'::text[]) condition;
 -- with little memory, what passes is read again
 SET work_mem = '64kB';
+SET ivfflat.iterative_scan = relaxed_order;
+SET ivfpq.iterative_scan = relaxed_order;
+SET ivfrabitq.iterative_scan = relaxed_order;
 SELECT counts('k > 10', 5000);
+RESET ivfflat.iterative_scan;
+RESET ivfpq.iterative_scan;
+RESET ivfrabitq.iterative_scan;
 RESET work_mem;
 -- no more lists than allowed
 SET ivfflat.max_probes = 1;

@@ -202,7 +202,7 @@ SELECT statement, r.* FROM unnest(ARRAY[
 	'SET ivfpq.probes = -1',
 	'SET ivfrabitq.probes = 32769',
 	'SET ivfflat.max_probes = 0',
-	'SET ivfrabitq.iterative_scan = strict_order',
+	'SET ivfrabitq.iterative_scan = strict',
 	'SET ivfflat.iterative_scan = always',
 	'SET ivfpq.rerank = -1',
 	'SET ivfrabitq.rerank = 100001',

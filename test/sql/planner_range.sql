@@ -9,7 +9,7 @@ SELECT d, r, '[3,4]'::vector <<->> sphere('[0,0]'::vector, r) AS l2, '[3,4]'::ha
 	B'1100' <<~>> sphere(B'1010', r) AS hamming, B'1100' <<%>> sphere(B'1010', r) AS jaccard
 FROM (VALUES (1, 5), (2, 4.999), (3, -3), (4, -3.001), (5, 0), (6, 2), (7, NULL), (8, 'NaN'), (9, 'Infinity')) x(d, r) ORDER BY d;
 SELECT '[1,2]'::vector <<->> sphere(NULL::vector, 3) AS center, NULL::vector <<->> sphere('[1,2]'::vector, 3) AS value, '[1,2]'::vector <<->> NULL AS sphere,
-	'[0,0]'::vector <<=>> sphere('[1,2]'::vector, 3) AS zero, '[0,0]'::vector <<=>> sphere('[1,2]'::vector, 'NaN') AS zero_in_all;
+	'[0,0]'::vector <<=>> sphere('[1,2]'::vector, 3) AS zero, '[0,0]'::vector <<=>> sphere('[1,2]'::vector, 'NaN') AS zero_in_none;
 SELECT statement, (error_of(statement)).* FROM (VALUES
 	('SELECT ''[1,2]''::vector <<->> sphere(''[1,2,3]''::vector, 1)'), ('SELECT B''11'' <<~>> sphere(B''111'', 1)'),
 	('SELECT ''[1,2]''::vector <<->> sphere(''[1,2]''::halfvec, 1)')) x(statement);
