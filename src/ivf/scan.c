@@ -215,6 +215,7 @@ typedef struct IvfScan
 	uint64		batch_bound;	/* what has been found and is not in results has
 								 * no bound below this */
 	float		batch_slack;	/* the greatest of a row in it */
+	double		batch_last;		/* the greatest estimate, less slack, in it */
 	int			batch_rows;		/* of the next batch */
 	IvfResult  *late;			/* their turn was before: see recall_late */
 	int			late_count;
@@ -1117,17 +1118,27 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 }
 
 /*
- * The first result is farther than wanted.  Where bounds are in order, so is
- * all that is left of these lists, unless some of it has a lower bound; else
- * it is taken to be, if nothing of the batch was wanted.
+ * Is what follows a batch farther than wanted?  Without bounds, it is taken to be
+ * if nothing of the batch was wanted, nor anything farther seems to be, by
+ * estimate.
+ */
+static bool
+batch_ends_range(const IvfScan *scan)
+{
+	if (scan->in_order)
+		return scan->batch_bound > scan->target.bound;
+	return scan->batch_rows_in == 0 &&
+		scan->batch_last + scan->index->meta.code_error > scan->radius;
+}
+
+/*
+ * The first result is farther than wanted, so all are.
  */
 static void
 leave_range(IvfScan *scan)
 {
 	scan->result_count = 0;
-	scan->round_over = scan->in_order
-		? scan->batch_bound > scan->target.bound
-		: scan->batch_rows_in == 0;
+	scan->round_over = batch_ends_range(scan);
 }
 
 /*
@@ -1267,9 +1278,8 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 			if (!scan->in_order && scan->returned >= batch_allowed(scan) &&
 				found_more(&scan->found) && !scan->round_over)
 			{
-				/* as in leave_range */
 				scan->round_over = scan_target_bounded(&scan->target) &&
-					scan->batch_rows_in == 0;
+					batch_ends_range(scan);
 				if (!scan->round_over)
 					return false;
 			}
@@ -1317,6 +1327,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	need_results(scan, first + count);
 	scan->batch_bound = 0;
 	scan->batch_slack = 0;
+	scan->batch_last = -INFINITY;
 	scan->batch_rows_in = 0;
 	rows = found_take(&scan->found, count);
 	for (int i = 0; i < count; i++)
@@ -1338,6 +1349,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 		else if (scan->bounded)
 			result->key = lower_bound_key(scan, result->key, rows[i].slack);
 		scan->batch_slack = Max(scan->batch_slack, rows[i].slack);
+		scan->batch_last = Max(scan->batch_last, rows[i].bound);
 	}
 	if (!exact && !scan->bounded)
 		scan->batch_bound = PG_UINT64_MAX;
