@@ -14,6 +14,7 @@
 #include "math/cluster/kernels.h"
 #include "math/keys/keys.h"
 #include "math/quantize/quantize.h"
+#include "planner/approximation.h"
 #include "planner/exact.h"
 #include "planner/explain.h"
 #include "planner/index_match.h"
@@ -71,6 +72,7 @@ _PG_init(void)
 							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
+	approximation_init();
 	exact_scan_init();
 	explain_init();
 	index_match_init();

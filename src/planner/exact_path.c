@@ -239,7 +239,7 @@ add_exact_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	int			workers;
 	double		wanted = root->limit_tuples;
 
-	if (!enable_exact_scan || !enable_seqscan ||
+	if (IS_DUMMY_REL(rel) || !enable_exact_scan || !enable_seqscan ||
 		root->query_pathkeys == NIL || wanted < 1)
 		return;
 

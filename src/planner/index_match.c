@@ -15,8 +15,12 @@
  *
  * (and x IN (...) where PostgreSQL sees it, but would not order by it).
  *
- * A derived condition never fails where the query's own one holds.  That one
- * stays, as a filter, and alone determines the number of rows.
+ * A derived condition never fails where the query's own one holds for a row that
+ * an index has.  That one stays, as a filter, and alone determines the number of
+ * rows.
+ *
+ * Which of these paths a query may have is approximation.c's to say: an index
+ * is closed to PostgreSQL but for the calls here.
  *
  * Distances are seen through what people do with them: 1 - (a <=> b) > 0.7,
  * (a <#> b) * -1 > 0.7.  The same holds for ORDER BY 1 - (a <=> b) DESC, which
@@ -29,6 +33,8 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "catalog/pg_amop.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
 #include "catalog/pg_type_d.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -41,13 +47,16 @@
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "hnsw/hnsw.h"
 #include "index/filter.h"
+#include "index/index_cost.h"
 #include "index/scan_target.h"
 #include "ivf/ivf.h"
+#include "planner/approximation.h"
 #include "planner/exact.h"
 #include "types/distance_function.h"
 
@@ -348,6 +357,29 @@ index_column_expr(const IndexOptInfo *index, int column)
 }
 
 /*
+ * A radius that is NaN, which all distances are at most, where the value that
+ * distances are from has none to anything (zero under cosine distance): NaN is
+ * above every number, so number - distance > bound holds there.
+ */
+static Expr *
+nan_where_distances_are(const IndexDistance *distance, Node *value, Expr *radius)
+{
+	OpExpr	   *to_itself = (OpExpr *)
+		make_opclause(distance->operator, FLOAT8OID, false, (Expr *) value,
+					  (Expr *) copyObject(value), InvalidOid, InvalidOid);
+	DistanceValue kind = distance_value_of(distance->function);
+
+	if (kind != cosine_distance_value &&
+		kind != halfvec_cosine_distance_value &&
+		kind != sparsevec_cosine_distance_value)
+		return radius;
+	set_opfuncid(to_itself);
+	return float8_call(F_FLOAT8PL, radius,
+					   float8_call(F_FLOAT8MUL, (Expr *) to_itself,
+								   float8_constant(0)));
+}
+
+/*
  * distance < bound, in any spelling, as a sphere; NULL where it is none, or
  * bounds the distance from below.
  */
@@ -389,6 +421,8 @@ derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
 		if (!find_distance(root, distance, expr, &value, &falling, &bound) ||
 			!bound.upper)
 			continue;
+		if (falling)
+			bound.expr = nan_where_distances_are(distance, value, bound.expr);
 
 		sphere = makeNode(RowExpr);
 		sphere->args = list_make2(value, bound.expr);
@@ -477,10 +511,41 @@ derive_flag(PlannerInfo *root, IndexOptInfo *index, Expr *clause)
 	return NULL;
 }
 
-/* What follows from a list of restrictions, as RestrictInfos */
+/* The ranges among a list of restrictions, as RestrictInfos with spheres */
 static List *
-derive_conditions(PlannerInfo *root, const IndexDistance *distance,
-				  List *restrictions)
+derive_ranges(PlannerInfo *root, const IndexDistance *distance,
+			  List *restrictions)
+{
+	List	   *derived = NIL;
+	ListCell   *cell;
+
+	foreach(cell, restrictions)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		RestrictInfo *sphere;
+		OpExpr	   *clause;
+
+		if (restriction->pseudoconstant)
+			continue;
+		clause = derive_sphere(root, distance, restriction->clause);
+		if (clause == NULL)
+			continue;
+		sphere = derive_restriction(root, restriction, clause);
+
+		/*
+		 * Only the index evaluates it, on values of the right dimensions, so
+		 * nothing can be learnt from its errors: row-level security need not
+		 * come first.
+		 */
+		sphere->leakproof = true;
+		derived = lappend(derived, sphere);
+	}
+	return derived;
+}
+
+/* What a list of restrictions says of filter columns, as RestrictInfos */
+static List *
+derive_filters(PlannerInfo *root, IndexOptInfo *index, List *restrictions)
 {
 	List	   *derived = NIL;
 	ListCell   *cell;
@@ -492,28 +557,35 @@ derive_conditions(PlannerInfo *root, const IndexDistance *distance,
 
 		if (restriction->pseudoconstant)
 			continue;
-		clause = derive_sphere(root, distance, restriction->clause);
-		if (clause != NULL)
-		{
-			RestrictInfo *sphere = derive_restriction(root, restriction, clause);
-
-			/*
-			 * Only the index evaluates it, on values of the right dimensions, so
-			 * nothing can be learnt from its errors: row-level security need not
-			 * come first.
-			 */
-			sphere->leakproof = true;
-			derived = lappend(derived, sphere);
-			continue;
-		}
-		clause = derive_element(root, distance->index, restriction->clause);
+		clause = derive_element(root, index, restriction->clause);
 		if (clause == NULL)
-			clause = derive_flag(root, distance->index, restriction->clause);
+			clause = derive_flag(root, index, restriction->clause);
 		if (clause != NULL)
 			derived = lappend(derived,
 							  derive_restriction(root, restriction, clause));
 	}
 	return derived;
+}
+
+/* Does a list of restrictions name an operator of an index's first column? */
+static bool
+has_search_operator(const IndexOptInfo *index, List *restrictions)
+{
+	ListCell   *cell;
+
+	foreach(cell, restrictions)
+	{
+		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
+		Oid			operator = InvalidOid;
+
+		if (IsA(clause, OpExpr))
+			operator = ((OpExpr *) clause)->opno;
+		else if (IsA(clause, ScalarArrayOpExpr))
+			operator = ((ScalarArrayOpExpr *) clause)->opno;
+		if (OidIsValid(operator) && op_in_opfamily(operator, index->opfamily[0]))
+			return true;
+	}
+	return false;
 }
 
 /* ------------------------------------------------------------------------
@@ -582,26 +654,23 @@ make_distance_pathkey(const IndexDistance *distance, Node *value,
 
 /*
  * Is the first thing that the query wants its rows ordered by a distance of an
- * index, though PostgreSQL does not see it, or rises with one?  Then a path key
- * for that distance, else NULL.
+ * index, or rises with one?  Then *derived is a path key for that distance where
+ * PostgreSQL does not see it, else NULL.
  *
- * An index has no nulls: where they come first, there must be none.  (Where they
- * come last, it is an old custom to overlook them.)
+ * An index has no nulls: where they come first, there must be none.
  */
-static PathKey *
-derive_order(PlannerInfo *root, const IndexDistance *distance)
+static bool
+match_order(PlannerInfo *root, const IndexDistance *distance, PathKey **derived)
 {
 	RelOptInfo *rel = distance->index->rel;
-	PathKey    *pathkey;
+	PathKey    *pathkey = (PathKey *) linitial(root->query_pathkeys);
 	EclassIterator members;
 	EquivalenceMember *member;
 
-	if (root->query_pathkeys == NIL)
-		return NULL;
-	pathkey = (PathKey *) linitial(root->query_pathkeys);
+	*derived = NULL;
 	if (pathkey->pk_opfamily != float8_family() ||
 		pathkey->pk_eclass->ec_has_volatile)
-		return NULL;
+		return false;
 
 	eclass_iterator_begin(&members, pathkey->pk_eclass, rel->relids);
 	while ((member = eclass_iterator_next(&members)) != NULL)
@@ -616,14 +685,83 @@ derive_order(PlannerInfo *root, const IndexDistance *distance)
 			continue;
 		if (is_plain_order(distance, member->em_expr, pathkey) &&
 			list_length(root->query_pathkeys) == 1)
-			return NULL;
+			return true;
 		if (falling != pathkey_is_descending(pathkey))
 			continue;
 		if (pathkey->pk_nulls_first && !is_never_null(root, distance))
 			continue;
-		return make_distance_pathkey(distance, value, pathkey);
+		*derived = make_distance_pathkey(distance, value, pathkey);
+		return true;
 	}
-	return NULL;
+	return false;
+}
+
+/* pg_class.reltuples: below 0 if nobody has counted */
+static double
+counted_tuples(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	double		result = -1;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/*
+ * The part of a table's rows that has nulls in the first column of an index, as
+ * far as ANALYZE knows, or the index was built with others less.
+ */
+static double
+null_share(PlannerInfo *root, IndexOptInfo *index)
+{
+	VariableStatData column;
+	double		share = 0;
+
+	examine_variable(root, index_column_expr(index, 0), index->rel->relid, &column);
+	if (HeapTupleIsValid(column.statsTuple))
+		share = ((Form_pg_statistic) GETSTRUCT(column.statsTuple))->stanullfrac;
+	else if (index->indpred == NIL)
+	{
+		double		entries = counted_tuples(index->indexoid);
+		double		rows = counted_tuples(planner_rt_fetch(index->rel->relid, root)->relid);
+
+		if (entries >= 0 && rows > entries)
+			share = 1 - entries / rows;
+	}
+	ReleaseVariableStats(column);
+	return share;
+}
+
+/* How many rows the query wants to be first, as far as is known; 0 if it is not */
+static double
+rows_wanted(const PlannerInfo *root, double rows)
+{
+	if (root->limit_tuples > 0)
+		return root->limit_tuples;
+	return root->tuple_fraction >= 1 ? root->tuple_fraction
+		: root->tuple_fraction * rows;
+}
+
+/*
+ * Does an index have as many rows as the query wants, with some to spare for
+ * what is an estimate?  Those that it lacks, nulls, are the last in order, so
+ * only a LIMIT that comes to them asks for more than an index has.
+ */
+static bool
+has_rows_wanted(PlannerInfo *root, const IndexDistance *distance)
+{
+	IndexOptInfo *index = distance->index;
+	double		rows = index->rel->rows;
+	double		share;
+
+	if (approximate_all_allowed(root) || is_never_null(root, distance))
+		return true;
+	share = null_share(root, index);
+	return rows * share < 0.5 || rows * (1 - share) >= 2 * rows_wanted(root, rows);
 }
 
 /* ------------------------------------------------------------------------
@@ -651,37 +789,45 @@ know_parameterizations(PlannerInfo *root, RelOptInfo *rel, List *joins)
 }
 
 /*
- * The paths of one index with further conditions, and ordered by order (if it is
- * not NULL).
+ * The paths of one index with further conditions, in the order of pathkeys; with
+ * the query's conditions on joins and those of joins, if not in any order.
  */
 static List *
 make_index_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
-				 List *joins, PathKey *order)
+				 List *joins, List *pathkeys)
 {
 	RelOptInfo *rel = index->rel;
-	List	   *indexes = rel->indexlist;
-	List	   *paths = rel->pathlist;
+	RelOptInfo	saved = *rel;
 	List	   *restrictions = index->indrestrictinfo;
-	List	   *join_restrictions = rel->joininfo;
-	List	   *pathkeys = root->query_pathkeys;
+	List	   *query_pathkeys = root->query_pathkeys;
 	List	   *result;
 
 	know_parameterizations(root, rel, joins);
+	saved.ppilist = rel->ppilist;
 	rel->indexlist = list_make1(index);
 	rel->pathlist = NIL;
 	index->indrestrictinfo = list_concat_copy(restrictions, conditions);
-	rel->joininfo = list_concat_copy(join_restrictions, joins);
-	if (order != NULL)
-		root->query_pathkeys = list_make1(order);
+	if (pathkeys == NIL)
+		rel->joininfo = list_concat_copy(rel->joininfo, joins);
+	else
+	{
+		/* a scan for each row of another table has no order */
+		rel->joininfo = NIL;
+		rel->has_eclass_joins = false;
+	}
+	root->query_pathkeys = pathkeys;
+	open_index(index);
 
 	create_index_paths(root, rel);
 	result = rel->pathlist;
 
-	rel->indexlist = indexes;
-	rel->pathlist = paths;
+	close_index(index);
+	rel->indexlist = saved.indexlist;
+	rel->pathlist = saved.pathlist;
+	rel->joininfo = saved.joininfo;
+	rel->has_eclass_joins = saved.has_eclass_joins;
 	index->indrestrictinfo = restrictions;
-	rel->joininfo = join_restrictions;
-	root->query_pathkeys = pathkeys;
+	root->query_pathkeys = query_pathkeys;
 	return result;
 }
 
@@ -748,22 +894,46 @@ with_clauses(PlannerInfo *root, IndexPath *path, List *clauses)
 							 PATH_REQ_OUTER(&path->path), 1.0, false);
 }
 
-/*
- * The new paths of an index know more than PostgreSQL's old ones that are
- * ordered, but might not cost less: take the old ones away.
- */
+/* Paths of an index in an order of its distances, which order says if it is not NULL */
 static void
-remove_ordered_paths(RelOptInfo *rel, const IndexOptInfo *index)
+add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
+				  PathKey *order)
 {
+	List	   *arrays = array_clauses(root, index);
+	List	   *paths;
 	ListCell   *cell;
 
-	foreach(cell, rel->pathlist)
+	paths = make_index_paths(root, index, conditions, NIL,
+							 order == NULL ? root->query_pathkeys
+							 : list_make1(order));
+	foreach(cell, paths)
 	{
 		IndexPath  *path = (IndexPath *) lfirst(cell);
 
-		if (IsA(path, IndexPath) && path->indexinfo == index &&
-			path->path.param_info == NULL && path->indexorderbys != NIL)
-			rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+		if (!IsA(path, IndexPath) || path->indexorderbys == NIL ||
+			path->path.param_info != NULL)
+			continue;
+		path = with_clauses(root, path, arrays);
+		if (order != NULL)
+			path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
+		add_path(index->rel, &path->path);
+	}
+}
+
+/* Paths of an index that are in no order: by a sphere, or by a range */
+static void
+add_unordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
+					List *joins)
+{
+	List	   *paths = make_index_paths(root, index, conditions, joins, NIL);
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		IndexPath  *path = (IndexPath *) lfirst(cell);
+
+		if (IsA(path, IndexPath) && index_path_possible(path))
+			add_path(index->rel, &path->path);
 	}
 }
 
@@ -771,51 +941,83 @@ static void
 add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 {
 	RelOptInfo *rel = index->rel;
+	bool		ranges_allowed = approximate_all_allowed(root);
 	IndexDistance distance;
-	List	   *conditions;
-	List	   *joins;
-	List	   *arrays;
+	List	   *filters;
+	List	   *ranges;
+	List	   *joins = NIL;
 	PathKey    *order;
-	List	   *paths;
-	ListCell   *cell;
 
-	if (!is_vector_index_am((amcostestimate_function) index->amcostestimate) || (index->indpred != NIL && !index->predOK) ||
-		!get_index_distance(index, &distance))
-		return;
-	conditions = derive_conditions(root, &distance, index->indrestrictinfo);
-	joins = derive_conditions(root, &distance, rel->joininfo);
-	order = derive_order(root, &distance);
-	arrays = array_clauses(root, index);
-	if (conditions == NIL && joins == NIL && order == NULL && arrays == NIL)
+	if (!is_vector_index_am((amcostestimate_function) index->amcostestimate) ||
+		(index->indpred != NIL && !index->predOK))
 		return;
 
-	/*
-	 * Not from the table's paths: another index's may have won against this
-	 * one's, which lack the conditions.
-	 */
-	paths = make_index_paths(root, index, conditions, joins, order);
-	if ((conditions != NIL || arrays != NIL) && order == NULL)
-		remove_ordered_paths(rel, index);
-	foreach(cell, paths)
+	filters = derive_filters(root, index, index->indrestrictinfo);
+	if (!get_index_distance(index, &distance))
 	{
-		IndexPath  *path = (IndexPath *) lfirst(cell);
-
-		if (IsA(path, IndexPath))
-			path = with_clauses(root, path, arrays);
-		if (order != NULL && IsA(path, IndexPath) && path->indexorderbys != NIL)
-			path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
-		add_path(rel, &path->path);
+		/* somebody's own operator class: no more is known of it */
+		if (approximate_order_allowed(root, rel))
+			add_ordered_paths(root, index, filters, NULL);
+		return;
 	}
+	ranges = derive_ranges(root, &distance, index->indrestrictinfo);
+	if (approximate_order_allowed(root, rel) &&
+		match_order(root, &distance, &order) && has_rows_wanted(root, &distance))
+		add_ordered_paths(root, index, list_concat_copy(filters, ranges), order);
+
+	if (ranges_allowed)
+	{
+		filters = list_concat(filters, ranges);
+		joins = derive_ranges(root, &distance, rel->joininfo);
+	}
+	if ((ranges_allowed && (ranges != NIL || joins != NIL)) ||
+		has_search_operator(index, index->indrestrictinfo) ||
+		has_search_operator(index, rel->joininfo))
+		add_unordered_paths(root, index, filters,
+							list_concat(joins,
+										derive_filters(root, index, rel->joininfo)));
+}
+
+/* Another estimate of how many rows of a relation the query's conditions pass */
+static void
+set_rows(RelOptInfo *rel, double rows)
+{
+	List	   *lists[] = {rel->pathlist, rel->partial_pathlist};
+	double		factor = rows / rel->rows;
+
+	for (int i = 0; i < lengthof(lists); i++)
+	{
+		ListCell   *cell;
+
+		foreach(cell, lists[i])
+		{
+			Path	   *path = (Path *) lfirst(cell);
+
+			if (path->param_info == NULL)
+				path->rows = clamp_row_est(path->rows * factor);
+		}
+	}
+	rel->rows = clamp_row_est(rows);
 }
 
 /*
- * Does a statement change the rows that it finds?  Not those, then, that an
- * index happens to find.
+ * The rows of a partial index are counted.  All meet the conditions that its
+ * predicate implies, of which the planner often knows nothing (vector_dims(e) =
+ * 12 is taken to pass one row in two hundred).
  */
-static bool
-changes_rows(const Query *parse)
+static void
+count_rows_of_partial_index(PlannerInfo *root, IndexOptInfo *index)
 {
-	return parse->commandType != CMD_SELECT && parse->commandType != CMD_INSERT;
+	RelOptInfo *rel = index->rel;
+	double		rows;
+
+	if (index->indpred == NIL || !index->predOK ||
+		!is_vector_index_am((amcostestimate_function) index->amcostestimate))
+		return;
+	rows = index->tuples *
+		clauselist_selectivity(root, index->indrestrictinfo, 0, JOIN_INNER, NULL);
+	if (rows > rel->rows)
+		set_rows(rel, rows);
 }
 
 /* set_rel_pathlist_hook */
@@ -827,8 +1029,17 @@ index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
-	if (rte->rtekind != RTE_RELATION || changes_rows(root->parse))
+
+	/*
+	 * Only where PostgreSQL looked for index paths: not in a relation that it
+	 * has proved empty, of whose indexes it knows no conditions (those of
+	 * row-level security neither), nor in one that is sampled.
+	 */
+	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
+		!IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel) || query_changes_rows(root))
 		return;
+	foreach(cell, rel->indexlist)
+		count_rows_of_partial_index(root, lfirst_node(IndexOptInfo, cell));
 	foreach(cell, rel->indexlist)
 		add_index_paths(root, lfirst_node(IndexOptInfo, cell));
 }

@@ -1,0 +1,41 @@
+/*
+ * approximation.h
+ *	  Which queries ask for an approximate answer, and which index paths they
+ *	  may have.
+ */
+#ifndef VECTOR_PLANNER_APPROXIMATION_H
+#define VECTOR_PLANNER_APPROXIMATION_H
+
+#include "compat/pg.h"
+
+#include "nodes/pathnodes.h"
+
+/* vector.approximate_without_limit */
+extern bool approximate_without_limit;
+
+/*
+ * Does a query change the rows that it reads?  Then it finds them exactly,
+ * whatever it says.
+ */
+extern bool query_changes_rows(const PlannerInfo *root);
+
+/* May an index say which rows of a relation come first, by an approximate order? */
+extern bool approximate_order_allowed(PlannerInfo *root, RelOptInfo *rel);
+
+/*
+ * Is all approximate that may be: ranges and orders without a LIMIT, too, and with
+ * one above the rows that an index has?
+ */
+extern bool approximate_all_allowed(const PlannerInfo *root);
+
+/*
+ * May PostgreSQL make paths of an index?  Our indexes are closed to it from the
+ * beginning of planning, and opened while index_match.c has paths made.
+ */
+extern void open_index(IndexOptInfo *index);
+extern void close_index(IndexOptInfo *index);
+
+/* Install the planner hook and define the setting; called at load. */
+extern void approximation_init(void);
+
+#endif							/* VECTOR_PLANNER_APPROXIMATION_H */
