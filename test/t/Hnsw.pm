@@ -79,7 +79,7 @@ sub hnsw_prepare
 			 FROM (SELECT id FROM %1$s ORDER BY v %2$s item(20000000, %3$s) LIMIT 10000000) s', t, op, dims) INTO r;
 		RETURN r;
 	END $$
-	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB';
+	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB' SET vector.approximate_without_limit = on;
 
 	-- The same with the session's settings, and how many are nearer than the row before;
 	-- of the rows that fulfil a condition of the index
@@ -104,7 +104,8 @@ sub hnsw_prepare
 			 FROM (SELECT id, d, lag(d) OVER (ORDER BY place) AS before FROM (SELECT id, d, row_number() OVER () AS place FROM (%2$s) a) b) c', t, query, holds)
 			INTO r USING q;
 		RETURN r;
-	END $$;
+	END $$
+	SET vector.approximate_without_limit = on;
 	});
 }
 
