@@ -239,6 +239,11 @@ analyze_delay_point(void)
 #define qualified_name_list(name) stringToQualifiedNameList(name)
 #endif
 
+/* Maintenance got a search_path of its own with 17. */
+#if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() ((void) 0)
+#endif
+
 /* Interrupts and the cost-based delay, in VACUUM */
 static inline void
 index_vacuum_delay_point(void)

@@ -224,7 +224,7 @@ sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
 	BlockNumber seen = 0;
 	int			ranges = SAMPLE_RANGES;
-	HnswIndex  *described = hnsw_describe(index, NULL, 0);
+	HnswIndex  *described = hnsw_describe(index, hnsw_options(index), NULL, 0);
 	Sample		sample = {0};
 	Size		sparse_size = 0;
 
@@ -259,7 +259,7 @@ sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 		sparse_size = sample.sizes[(Size) (sample.size_count - 1) * 19 / 20];
 	}
 	MemoryContextDelete(sample.context);
-	return hnsw_describe(index, sample.values, sparse_size);
+	return hnsw_describe(index, hnsw_options(index), sample.values, sparse_size);
 }
 
 /* ------------------------------------------------------------------------
@@ -1434,7 +1434,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 void
 hnsw_build_empty(Relation index)
 {
-	HnswIndex  *described = hnsw_describe(index, NULL, 0);
+	HnswIndex  *described = hnsw_describe(index, hnsw_options(index), NULL, 0);
 
 	hnsw_create_pages(index, INIT_FORKNUM, described);
 	pfree(described);

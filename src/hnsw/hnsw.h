@@ -204,11 +204,11 @@ extern HnswIndex *hnsw_open(Relation index);
 
 /*
  * The description of an index that is about to be built: column and options
- * checked, sizes computed; sample may be NULL.  sparse_size: for sparsevec,
- * the bytes of a value that is kept in its element; 0 for a default.
+ * checked together, sizes computed; sample may be NULL.  sparse_size: for
+ * sparsevec, the bytes of a value that is kept in its element; 0 for a default.
  */
-extern HnswIndex *hnsw_describe(Relation index, const ValueSample *sample,
-								Size sparse_size);
+extern HnswIndex *hnsw_describe(Relation index, const HnswOptions *options,
+								const ValueSample *sample, Size sparse_size);
 
 /*
  * Of an index by inner product: how its elements are to be compared with each

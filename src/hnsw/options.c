@@ -11,6 +11,8 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 
+#include "index/option_watch.h"
+
 int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
 int			hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
 int			hnsw_max_scan_tuples = 20000;
@@ -41,6 +43,15 @@ static const struct config_enum_entry iterative_scans[] = {
 	{"strict_order", HNSW_ITERATIVE_STRICT, false},
 	{NULL, 0, false}
 };
+
+/* What the next REINDEX would refuse is refused at once. */
+static void
+options_changed(Oid index, Relation relation, const bytea *options,
+				bool changed)
+{
+	if (changed && options != NULL)
+		pfree(hnsw_describe(relation, (const HnswOptions *) options, NULL, 0));
+}
 
 void
 hnsw_init(void)
@@ -91,6 +102,7 @@ hnsw_init(void)
 							&hnsw_seed, 0, 0, INT_MAX, PGC_USERSET, 0,
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
+	option_watch(hnsw_build, options_changed);
 }
 
 bytea *

@@ -202,10 +202,10 @@ describe_meta(const HnswMeta *meta, const HnswCentre *centre,
 }
 
 HnswIndex *
-hnsw_describe(Relation index, const ValueSample *sample, Size sparse_size)
+hnsw_describe(Relation index, const HnswOptions *options,
+			  const ValueSample *sample, Size sparse_size)
 {
 	IndexColumn column = index_column_checked(index, INDEX_PROCS, "hnsw");
-	const HnswOptions *options = hnsw_options(index);
 	FilterShape *filter = filter_shape(index);
 	HnswIndex  *described;
 	HnswMeta	meta;

@@ -6,10 +6,13 @@
 
 #include "access/htup_details.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
-/* Of this session */
+/* Of this session, and the role that it was done for */
 static ScanStats last_scan;
+static Oid	last_role = InvalidOid;
 
 const char *
 scan_mode_name(ScanMode mode)
@@ -34,12 +37,14 @@ void
 scan_stats_end(const ScanStats *stats)
 {
 	last_scan = *stats;
+	last_role = GetUserId();
 }
 
 /*
  * vector_last_scan(OUT index, mode, searches, batches, visited, filtered,
  * distances, reread, returned): the session's index scan that ended last.  Null
- * where there was none.
+ * where there was none, or where it was another role's (a function's that runs
+ * with its owner's rights): its numbers tell of rows that the caller may not see.
  */
 SQL_FUNCTION(vector_last_scan)
 {
@@ -47,7 +52,7 @@ SQL_FUNCTION(vector_last_scan)
 	Datum		values[9];
 	bool		nulls[9] = {0};
 
-	if (last_scan.searches == 0)
+	if (last_scan.searches == 0 || !has_privs_of_role(GetUserId(), last_role))
 		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

@@ -7,10 +7,12 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class_d.h"
+#include "catalog/pg_index.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -20,15 +22,20 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
+#include "index/as_owner.h"
 #include "index/heap_value.h"
 #include "index/page_check.h"
-#include "ivf/train.h"
+#include "ivf/centroids.h"
 #include "types/dense.h"
+#include "types/own_type.h"
 
 /* Rows of a cursor fetched at a time */
 #define FETCH_ROWS	1000
@@ -94,7 +101,8 @@ query_for_table(const char *name)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT %s FROM %s",
-					 quote_identifier(train_vector_column(table)),
+					 quote_identifier(get_attname(RelationGetRelid(table),
+												  ivf_vector_column(table), false)),
 					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 												RelationGetRelationName(table)));
 	table_close(table, AccessShareLock);
@@ -125,9 +133,11 @@ add_row(Rows *rows, const DenseVector *vector, bool halves, Size k)
 		Size		room = Max(2 * rows->room, FETCH_ROWS);
 		Size		bytes = mul_size(mul_size(room, rows->dims), sizeof(float));
 		double		needed = (double) rows->count * rows->dims * sizeof(float) +
-			(double) kmeans_bytes(rows->count + 1, rows->dims, k);
+			(double) kmeans_bytes(rows->count + 1, rows->dims,
+								  Min(k, rows->count + 1));
 
-		if (needed > maintenance_work_mem * 1024.0)
+		/* the first rows are had in any case */
+		if (rows->count > 0 && needed > maintenance_work_mem * 1024.0)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("k-means of more than %zu rows does not fit maintenance_work_mem",
@@ -155,8 +165,8 @@ collect_rows(const char *query, Rows *rows, Size k)
 	MemoryContext caller = CurrentMemoryContext;
 	SPIPlanPtr	plan;
 	Portal		portal;
-	char	   *type;
-	bool		halves;
+	Oid			type;
+	OwnType		own;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -167,19 +177,22 @@ collect_rows(const char *query, Rows *rows, Size k)
 				 errmsg("cannot cluster the result of \"%s\"", query),
 				 errhint("Give the name of a table, or a query that returns vectors.")));
 	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	type = portal->tupDesc->natts > 0
+		? TupleDescAttr(portal->tupDesc, 0)->atttypid : InvalidOid;
+	own = own_type(type);
+	if (own != OWN_VECTOR && own != OWN_HALFVEC)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 OidIsValid(type)
+				 ? errmsg("first column is of type %s, not vector or halfvec",
+						  format_type_be_qualified(type))
+				 : errmsg("query has no column of type vector or halfvec")));
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;
-		type = SPI_gettype(SPI_tuptable->tupdesc, 1);
-		halves = strcmp(type, "halfvec") == 0;
-		if (!halves && strcmp(type, "vector") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("first column is of type %s, not vector or halfvec",
-							type)));
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			bool		isnull;
@@ -192,7 +205,7 @@ collect_rows(const char *query, Rows *rows, Size k)
 				continue;
 			vector = (const DenseVector *) PG_DETOAST_DATUM(datum);
 			spi = MemoryContextSwitchTo(caller);
-			add_row(rows, vector, halves, k);
+			add_row(rows, vector, own == OWN_HALFVEC, k);
 			MemoryContextSwitchTo(spi);
 		}
 		SPI_freetuptable(SPI_tuptable);
@@ -278,27 +291,77 @@ SQL_FUNCTION(vector_kmeans)
  * Looking into an index
  */
 
+/*
+ * Error unless the caller may see all that an index tells of its table: SELECT
+ * on the table or on each column in the index, and no policy that hides rows.
+ * (As PostgreSQL has it for an index's values in error messages; of expressions
+ * and predicates nobody knows what they show, so these take SELECT on the
+ * table.)
+ */
+static void
+check_access(Oid heap, Oid index)
+{
+	HeapTuple	tuple;
+	Form_pg_index form;
+	AclResult	access = pg_class_aclcheck(heap, GetUserId(), ACL_SELECT);
+
+	if (access != ACLCHECK_OK)
+	{
+		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for index %u", index);
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		if (heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL))
+		{
+			access = ACLCHECK_OK;
+			for (int i = 0; i < form->indnatts && access == ACLCHECK_OK; i++)
+				access = pg_attribute_aclcheck(heap, form->indkey.values[i],
+											   GetUserId(), ACL_SELECT);
+		}
+		ReleaseSysCache(tuple);
+	}
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, OBJECT_TABLE, get_rel_name(heap));
+	if (check_enable_rls(heap, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for indexes of table %s",
+						get_rel_name(heap)),
+				 errdetail("The table's row-level security may hide rows from role \"%s\", which its indexes would show.",
+						   GetUserNameFromId(GetUserId(), false))));
+}
+
 /* Open an inverted file by name, and its table; error if it is none. */
 static IvfIndex *
 open_index(Oid oid, Relation *relation, Relation *heap)
 {
 	Oid			heap_oid = IndexGetRelation(oid, true);
-	AclResult	access;
 
 	if (!OidIsValid(heap_oid))
+	{
+		if (get_rel_name(oid) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("index with OID %u does not exist", oid)));
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an index", get_rel_name(oid))));
+	}
 	if (get_rel_relkind(oid) != RELKIND_INDEX)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partitioned index", get_rel_name(oid)),
 				 errhint("Name the index of a partition.")));
-	access = pg_class_aclcheck(heap_oid, GetUserId(), ACL_SELECT);
-	if (access != ACLCHECK_OK)
-		aclcheck_error(access, OBJECT_TABLE, get_rel_name(heap_oid));
+	check_access(heap_oid, oid);
 	*heap = table_open(heap_oid, AccessShareLock);
 	*relation = index_open(oid, AccessShareLock);
+	/* nothing was locked when the table was looked up */
+	if ((*relation)->rd_index->indrelid != heap_oid)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("could not open parent table of index \"%s\"",
+						RelationGetRelationName(*relation))));
 	if ((*relation)->rd_indam->ambuild != ivf_build)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -309,6 +372,12 @@ open_index(Oid oid, Relation *relation, Relation *heap)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot access temporary indexes of other sessions")));
+	if (!(*relation)->rd_index->indisready)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" has not been built",
+						RelationGetRelationName(*relation)),
+				 errhint("Use REINDEX to build the index.")));
 	return ivf_open(*relation);
 }
 
@@ -382,7 +451,8 @@ SQL_FUNCTION(ivf_drift)
 	Relation	heap;
 	IvfIndex   *index = open_index(PG_GETARG_OID(0), &relation, &heap);
 	const IvfModel *model = index->model;
-	HeapValues *rows = heap_values_begin(heap, relation, GetActiveSnapshot());
+	HeapValues *rows;
+	AsOwner		owner;
 	float	   *y = (float *) palloc0(mul_size(model->width, sizeof(float)));
 	float	   *centroid = (float *) palloc(mul_size(model->width, sizeof(float)));
 	ItemPointerData *tids = (ItemPointerData *)
@@ -392,6 +462,8 @@ SQL_FUNCTION(ivf_drift)
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
+	as_owner_begin(&owner, heap);
+	rows = heap_values_begin(heap, relation, GetActiveSnapshot());
 	for (uint32 list = 0; list < index->meta.lists; list++)
 	{
 		IvfList		record = ivf_get_list(index, list);
@@ -448,6 +520,7 @@ SQL_FUNCTION(ivf_drift)
 		drift.built += record.built;
 	}
 	heap_values_end(rows);
+	as_owner_end(&owner);
 
 	values[0] = Int32GetDatum((int32) index->meta.lists);
 	values[1] = BoolGetDatum(index->meta.trained);

@@ -9,7 +9,12 @@
 #include "access/reloptions.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/varlena.h"
+
+#include "index/option_watch.h"
+#include "ivf/centroids.h"
 
 IvfSettings ivf_settings[IVF_KINDS] = {
 	{1, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
@@ -51,7 +56,7 @@ check_bits(const char *name, int value, bool valid, const char *values)
 static void
 check_centroids(const char *value)
 {
-	if (value != NULL && strchr(value, '.') == NULL)
+	if (value != NULL && list_length(qualified_name_list(value)) < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"centroids\": \"%s\"", value),
@@ -145,6 +150,7 @@ ivf_init(void)
 	MarkGUCPrefixReserved("ivfflat");
 	MarkGUCPrefixReserved("ivfpq");
 	MarkGUCPrefixReserved("ivfrabitq");
+	option_watch(ivf_build, ivf_options_changed);
 }
 
 static bytea *

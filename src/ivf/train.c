@@ -14,22 +14,14 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/tableam.h"
-#include "catalog/namespace.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
+#include "ivf/centroids.h"
 #include "ivf/progress.h"
 #include "types/detoast.h"
 
@@ -71,6 +63,8 @@ typedef struct Sample
 	Size		room;
 	Size		target;			/* rows wanted */
 	double		seen;			/* rows met */
+	bool		full;			/* there are more rows than target */
+	double		needed;			/* bytes, if memory does not do for a full sample; or 0 */
 	MemoryContext context;
 } Sample;
 
@@ -89,10 +83,10 @@ new_build_id(Relation index)
 
 /* What options and column say */
 static void
-describe(Relation index, IvfMeta *meta, IndexColumn *column)
+describe(Relation index, const IvfOptions *options, IvfMeta *meta,
+		 IndexColumn *column)
 {
 	IvfKind		kind = ivf_kind_of(index);
-	const IvfOptions *options = ivf_options(index, kind);
 	FilterShape *filter;
 	int			dims;
 
@@ -167,6 +161,14 @@ describe(Relation index, IvfMeta *meta, IndexColumn *column)
 }
 
 void
+train_check_options(Relation index, const IvfOptions *options, IvfMeta *meta)
+{
+	IndexColumn column;
+
+	describe(index, options, meta, &column);
+}
+
+void
 train_point_model(IvfModel *model, const IvfMeta *meta, IndexColumn column,
 				  float *floats)
 {
@@ -210,7 +212,7 @@ train_nothing(Relation index)
 	IvfMeta		meta;
 	IndexColumn column;
 
-	describe(index, &meta, &column);
+	describe(index, ivf_options(index, ivf_kind_of(index)), &meta, &column);
 	meta.opq = false;
 	return training_create(&meta);
 }
@@ -231,8 +233,13 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	double		norm;
 
 	sample->seen++;
-	if (isnull[0] || sample->count >= sample->target)
+	if (isnull[0])
 		return;
+	if (sample->count >= sample->target)
+	{
+		sample->full = true;
+		return;
+	}
 	if (sample->count == sample->room)
 	{
 		sample->room = Min(2 * sample->room, sample->target);
@@ -264,11 +271,11 @@ greatest_common_divisor(uint64 a, uint64 b)
 	return a;
 }
 
-/* Bytes that training takes with so many rows and lists */
+/* Bytes that training takes with so many rows and lists; no k-means if given */
 static double
-training_bytes(const IvfMeta *meta, Size rows, Size lists)
+training_bytes(const IvfMeta *meta, Size rows, Size lists, bool given)
 {
-	double		kmeans_needs = (double) kmeans_bytes(rows, meta->width, lists);
+	double		kmeans_needs = given ? 0 : (double) kmeans_bytes(rows, meta->width, lists);
 	double		centroids = (double) lists * meta->width * sizeof(float);
 
 	return (double) rows * meta->width * sizeof(float) +
@@ -276,23 +283,40 @@ training_bytes(const IvfMeta *meta, Size rows, Size lists)
 		centroids;
 }
 
-/* How many rows of the sample memory has room for, at most wanted */
+/* The lists of an index whose table has not even as many rows: see train() */
 static Size
-rows_in_memory(const IvfMeta *meta, Size wanted, Size lists)
+lists_of_few(Size rows)
 {
-	double		limit = maintenance_work_mem * 1024.0;
-	Size		least = Min(wanted, Max(lists, 1));
+	return Max(1, rows / ROWS_PER_LIST);
+}
 
-	while (wanted > least && training_bytes(meta, wanted, lists) > limit)
+/*
+ * Set how many rows the sample is to have: at most wanted, and as memory has
+ * room for.  Where that is less than there are lists to be, nothing is wrong as
+ * long as the table has no more rows: it gets fewer lists then.  So needed is
+ * set, for an error when more rows turn up.
+ */
+static void
+set_target(Sample *sample, Size wanted, Size lists, bool given)
+{
+	const IvfMeta *meta = sample->meta;
+	double		limit = maintenance_work_mem * 1024.0;
+	Size		least = given ? 1 : Min(wanted, Max(lists, 1));
+
+	while (wanted > least && training_bytes(meta, wanted, lists, given) > limit)
 		wanted = Max(least, wanted - wanted / 8 - 1);
-	if (training_bytes(meta, wanted, lists) > limit && lists > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("memory required is %.0f MB, maintenance_work_mem is %d MB",
-						ceil(training_bytes(meta, wanted, lists) / 1048576.0),
-						maintenance_work_mem / 1024),
-				 errhint("Increase maintenance_work_mem, or use fewer lists.")));
-	return Max(wanted, 1);
+	sample->needed = 0;
+	if (lists > 1 && !given &&
+		training_bytes(meta, wanted, lists, given) > limit)
+	{
+		sample->needed = training_bytes(meta, wanted, lists, given);
+		/* one less than lists at most: with as many rows, they would be wanted */
+		wanted = lists - 1;
+		while (wanted > 1 &&
+			   training_bytes(meta, wanted, lists_of_few(wanted), given) > limit)
+			wanted -= wanted / 8 + 1;
+	}
+	sample->target = Max(sample->count, Max(wanted, 1));
 }
 
 /* As many lists as rows want, and memory has room for */
@@ -302,7 +326,7 @@ lists_for(const IvfMeta *meta, double rows)
 	Size		lists = (Size) Max(1, Min(IVF_MAX_LISTS, round(4 * sqrt(rows))));
 
 	while (lists > 1 &&
-		   training_bytes(meta, lists, lists) > maintenance_work_mem * 1024.0)
+		   training_bytes(meta, lists, lists, false) > maintenance_work_mem * 1024.0)
 		lists = Max(1, lists * 3 / 4);
 	return lists;
 }
@@ -324,9 +348,8 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 	chosen = *lists > 0;
 	while (greatest_common_divisor(stride, blocks) != 1 && stride > 1)
 		stride--;
-	sample->target = rows_in_memory(sample->meta,
-									chosen ? Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
-									: SAMPLE_MIN_ROWS, chosen ? *lists : 1);
+	set_target(sample, chosen ? Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
+			   : SAMPLE_MIN_ROWS, chosen ? *lists : 1, given);
 	sample->room = Min(sample->target, 1024);
 	sample->rows = (float *)
 		MemoryContextAllocHuge(CurrentMemoryContext,
@@ -339,119 +362,28 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 		{
 			*lists = lists_for(sample->meta, Max(sample->seen * blocks / done,
 								   heap->rd_rel->reltuples));
-			sample->target = Max(sample->count,
-								 rows_in_memory(sample->meta,
-												Max(*lists * SAMPLE_PER_LIST,
-													SAMPLE_MIN_ROWS), *lists));
+			set_target(sample, Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS),
+					   *lists, given);
 			chosen = true;
 		}
-		if (sample->count >= sample->target && done >= FIRST_BLOCKS)
+		if (sample->needed > 0 ? sample->full
+			: sample->count >= sample->target && done >= FIRST_BLOCKS)
 			break;
 		table_index_build_range_scan(heap, index, index_info, false, false,
 									 false,
 									 (BlockNumber) (done * stride % blocks), 1,
 									 sample_row, sample, NULL);
 	}
+	if (sample->needed > 0 && sample->full)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("memory required is %.0f MB, maintenance_work_mem is %d MB",
+						ceil(sample->needed / 1048576.0),
+						maintenance_work_mem / 1024),
+				 errhint("Increase maintenance_work_mem, or use fewer lists.")));
 	*rows = done > 0 ? sample->seen * blocks / done : 0;
 	if (!chosen)
 		*lists = lists_for(sample->meta, sample->seen);
-}
-
-/* ------------------------------------------------------------------------
- * Centroids from a table
- */
-
-char *
-train_vector_column(Relation table)
-{
-	TupleDesc	desc = RelationGetDescr(table);
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-		char	   *type;
-
-		if (attribute->attisdropped)
-			continue;
-		type = format_type_extended(attribute->atttypid, -1, FORMAT_TYPE_INVALID_AS_NULL);
-		if (type != NULL)
-		{
-			char	   *name = strrchr(type, '.');
-
-			name = name != NULL ? name + 1 : type;
-			if (strcmp(name, "vector") == 0 || strcmp(name, "halfvec") == 0)
-				return pstrdup(NameStr(attribute->attname));
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("table \"%s\" has no column of type vector or halfvec",
-					RelationGetRelationName(table)),
-			 errhint("Name a table with a vector in each row.")));
-}
-
-/* Read centroids: floats of dims each; *lists says how many. */
-static float *
-read_centroid_table(const char *name, const IvfMeta *meta, Size *lists)
-{
-	RangeVar   *range = makeRangeVarFromNameList(qualified_name_list(name));
-	Relation	table = table_openrv_extended(range, AccessShareLock, true);
-	MemoryContext caller = CurrentMemoryContext;
-	StringInfoData query;
-	float	   *centroids;
-	Size		count;
-
-	if (table == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s\" with the centroids of the index does not exist", name),
-				 errhint("Use ALTER INDEX ... RESET (centroids) to let the index find its own.")));
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT %s::real[] FROM %s",
-					 quote_identifier(train_vector_column(table)),
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
-												RelationGetRelationName(table)));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(query.data, true, IVF_MAX_LISTS + 1) != SPI_OK_SELECT)
-		elog(ERROR, "cannot read centroids");
-	count = SPI_processed;
-	if (count == 0 || count > IVF_MAX_LISTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 count == 0 ? errmsg("table \"%s\" has no centroids", name)
-				 : errmsg("table \"%s\" has more than %d centroids", name,
-						  IVF_MAX_LISTS)));
-	centroids = (float *)
-		MemoryContextAllocHuge(caller, mul_size(mul_size(count, meta->width),
-												sizeof(float)));
-	memset(centroids, 0, count * meta->width * sizeof(float));
-	for (Size i = 0; i < count; i++)
-	{
-		bool		isnull;
-		Datum		datum = SPI_getbinval(SPI_tuptable->vals[i],
-										  SPI_tuptable->tupdesc, 1, &isnull);
-		ArrayType  *array;
-		float	   *row = centroids + i * meta->width;
-
-		CHECK_FOR_INTERRUPTS();
-		if (isnull)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("table \"%s\" has a centroid that is null", name)));
-		array = DatumGetArrayTypeP(datum);
-		if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != (int) meta->dims)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("centroids of table \"%s\" have %d dimensions, and the column has %u",
-							name, ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)),
-							meta->dims)));
-		memcpy(row, ARR_DATA_PTR(array), meta->dims * sizeof(float));
-	}
-	SPI_finish();
-	table_close(table, AccessShareLock);
-	*lists = count;
-	return centroids;
 }
 
 /* ------------------------------------------------------------------------
@@ -519,18 +451,21 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	double		rows;
 	int			width;
 
-	describe(index, &meta, &sample.column);
+	describe(index, options, &meta, &sample.column);
 	width = meta.width;
 	sample.meta = &meta;
 	sample.context = AllocSetContextCreate(CurrentMemoryContext, "ivf sample",
 										   ALLOCSET_DEFAULT_SIZES);
 	if (table != NULL)
-		given = read_centroid_table(table, &meta, &lists);
-	take_sample(heap, index, index_info, &sample, &lists, given != NULL, &rows);
+		given = ivf_read_centroids(index, heap, table, &meta, &lists);
+	if (table != NULL && given == NULL)
+		rows = 0;
+	else
+		take_sample(heap, index, index_info, &sample, &lists, given != NULL, &rows);
 
 	if (given == NULL && sample.count == 0)
 	{
-		ereport(NOTICE,
+		ereport(ivf_is_committing() ? DEBUG1 : NOTICE,
 				(errmsg("%s index created with no values", ivf_names[meta.kind]),
 				 errdetail("It has one list, and searches all of it."),
 				 errhint("Use REINDEX when the table has values to index.")));
@@ -540,7 +475,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	}
 	if (given == NULL && sample.count < lists)
 	{
-		lists = Max(1, sample.count / ROWS_PER_LIST);
+		lists = lists_of_few(sample.count);
 		if (wanted > 0)
 			ereport(NOTICE,
 					(errmsg("%s index created with little data",

@@ -30,7 +30,11 @@ extern Training *train_nothing(Relation index);
 extern void train_point_model(IvfModel *model, const IvfMeta *meta,
 							  IndexColumn column, float *floats);
 
-/* The name of a table's first column of type vector or halfvec; error if none */
-extern char *train_vector_column(Relation table);
+/*
+ * Error unless options and the column of an index go together; *meta is what
+ * an index of them would begin with.
+ */
+extern void train_check_options(Relation index, const IvfOptions *options,
+								IvfMeta *meta);
 
 #endif							/* VECTOR_IVF_TRAIN_H */

@@ -17,11 +17,11 @@
 #include "nodes/primnodes.h"
 #include "nodes/supportnodes.h"
 #include "parser/parsetree.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "index/index_cost.h"
 #include "planner/exact.h"
+#include "types/own_type.h"
 
 /* Nanoseconds: a call, 16 elements; a value out of line, and a chunk of it */
 #define CALL_TIME		20
@@ -64,15 +64,17 @@ column_dims(const Var *column)
 static double
 column_bytes(const Var *column)
 {
-	const char *type = format_type_be(column->vartype);
-
 	if (column->vartype == BITOID || column->vartype == VARBITOID)
 		return column_dims(column) / BITS_PER_BYTE;
-	if (strstr(type, "sparsevec") != NULL)
-		return SOME_DIMS;
-	if (strstr(type, "halfvec") != NULL)
-		return column_dims(column) * sizeof(uint16);
-	return column_dims(column) * sizeof(float);
+	switch (own_type(column->vartype))
+	{
+		case OWN_SPARSEVEC:
+			return SOME_DIMS;
+		case OWN_HALFVEC:
+			return column_dims(column) * sizeof(uint16);
+		default:
+			return column_dims(column) * sizeof(float);
+	}
 }
 
 /* Are a column's values out of line?  Where ANALYZE has not been, it is likely. */
