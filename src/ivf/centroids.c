@@ -192,18 +192,18 @@ may_read(Relation table, AttrNumber column, Oid role)
 
 /*
  * Open the table of an index's centroids, and find their column.  NULL, or an
- * error (as complaint() has it), where it is not one to be read.  A table that
- * has been renamed serves an index that is built.
+ * error (as complaint() has it), where it is not one to be read.  One that has been
+ * renamed serves, unless the index is just given another name for it.
  */
 static Relation
-open_centroids(Relation index, bool is_build, const char *name,
-			   AttrNumber *column)
+open_centroids(Relation index, const char *name, AttrNumber *column)
 {
 	int			level = complaint();
 	Oid			owner = index->rd_rel->relowner;
+	const char *old_name = ivf_centroid_table(ivf_options(index, ivf_kind_of(index)));
 	Relation	table = open_named(name, true);
 
-	if (table == NULL && is_build)
+	if (table == NULL && old_name != NULL && strcmp(name, old_name) == 0)
 	{
 		bool		kept;
 		Oid			recorded = walk_dependencies(RelationGetRelid(index), false,
@@ -231,7 +231,7 @@ open_centroids(Relation index, bool is_build, const char *name,
 		ereport(level,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\" with the centroids of the index does not exist", name),
-				 errhint("Use ALTER INDEX ... SET (centroids = ...) if it has another name now, or RESET (centroids) to let the index find its own.")));
+				 errhint("Use ALTER INDEX ... RESET (centroids) to let the index find its own.")));
 		return NULL;
 	}
 	*column = find_vector_column(table);
@@ -260,9 +260,7 @@ open_centroids(Relation index, bool is_build, const char *name,
 		ereport(level,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for table %s",
-						RelationGetRelationName(table)),
-				 errdetail("Centroids are read with the rights of the index's owner, \"%s\".",
-						   GetUserNameFromId(owner, false))));
+						RelationGetRelationName(table))));
 	else if (check_enable_rls(RelationGetRelid(table), owner, true) == RLS_ENABLED)
 		ereport(level,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -278,7 +276,7 @@ open_centroids(Relation index, bool is_build, const char *name,
 
 /* One centroid's floats; false, or an error, where it is not one */
 static bool
-copy_centroid(Relation table, const DenseVector *vector, OwnType type,
+copy_centroid(const char *name, const DenseVector *vector, OwnType type,
 			  const IvfMeta *meta, float *row)
 {
 	int			level = complaint();
@@ -288,8 +286,7 @@ copy_centroid(Relation table, const DenseVector *vector, OwnType type,
 		ereport(level,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("centroids of table \"%s\" have %d dimensions, and the column has %u",
-						RelationGetRelationName(table), vector->dim,
-						meta->dims)));
+						name, vector->dim, meta->dims)));
 		return false;
 	}
 	memset(row, 0, meta->width * sizeof(float));
@@ -302,8 +299,8 @@ copy_centroid(Relation table, const DenseVector *vector, OwnType type,
 
 /* Read the rows of an open table; see ivf_read_centroids */
 static float *
-scan_centroids(Relation table, AttrNumber column, bool is_empty,
-			   const IvfMeta *meta, Size *lists)
+scan_centroids(Relation table, AttrNumber column, const char *name,
+			   bool is_empty, const IvfMeta *meta, Size *lists)
 {
 	int			level = complaint();
 	OwnType		type = own_type(TupleDescAttr(RelationGetDescr(table),
@@ -334,8 +331,7 @@ scan_centroids(Relation table, AttrNumber column, bool is_empty,
 		{
 			ereport(level,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("table \"%s\" has a centroid that is null",
-							RelationGetRelationName(table))));
+					 errmsg("table \"%s\" has a centroid that is null", name)));
 			good = false;
 			break;
 		}
@@ -343,8 +339,8 @@ scan_centroids(Relation table, AttrNumber column, bool is_empty,
 		{
 			ereport(level,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("table \"%s\" has more than %d centroids",
-							RelationGetRelationName(table), IVF_MAX_LISTS)));
+					 errmsg("table \"%s\" has more than %d centroids", name,
+							IVF_MAX_LISTS)));
 			good = false;
 			break;
 		}
@@ -354,7 +350,7 @@ scan_centroids(Relation table, AttrNumber column, bool is_empty,
 			centroids = (float *) repalloc_huge(centroids, mul_size(room, bytes));
 		}
 		caller = MemoryContextSwitchTo(row_context);
-		good = copy_centroid(table, (const DenseVector *) PG_DETOAST_DATUM(value),
+		good = copy_centroid(name, (const DenseVector *) PG_DETOAST_DATUM(value),
 							 type, meta, centroids + count * meta->width);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row_context);
@@ -370,8 +366,7 @@ scan_centroids(Relation table, AttrNumber column, bool is_empty,
 		if (!is_empty)
 			ereport(level,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("table \"%s\" has no centroids",
-							RelationGetRelationName(table))));
+					 errmsg("table \"%s\" has no centroids", name)));
 		good = false;
 	}
 	if (!good)
@@ -388,13 +383,13 @@ ivf_read_centroids(Relation index, Relation heap, const char *name,
 				   const IvfMeta *meta, Size *lists)
 {
 	AttrNumber	column;
-	Relation	table = open_centroids(index, heap != NULL, name, &column);
+	Relation	table = open_centroids(index, name, &column);
 	bool		is_empty = heap != NULL && RelationGetNumberOfBlocks(heap) == 0;
 	float	   *centroids;
 
 	if (table == NULL)
 		return NULL;
-	centroids = scan_centroids(table, column, is_empty, meta, lists);
+	centroids = scan_centroids(table, column, name, is_empty, meta, lists);
 	if (!ivf_is_committing())
 	{
 		column = column_to_record(table, index->rd_index->indrelid);

@@ -56,7 +56,8 @@ check_bits(const char *name, int value, bool valid, const char *values)
 static void
 check_centroids(const char *value)
 {
-	if (value != NULL && list_length(qualified_name_list(value)) < 2)
+	if (value != NULL &&
+		(strchr(value, '.') == NULL || list_length(qualified_name_list(value)) < 2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"centroids\": \"%s\"", value),

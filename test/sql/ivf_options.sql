@@ -52,7 +52,6 @@ INSERT INTO "Other"."Centroids" SELECT id, v FROM sample(1, 6) WHERE v IS NOT NU
 CREATE TABLE half_centroids (dropped text, h halfvec);
 ALTER TABLE half_centroids DROP COLUMN dropped;
 INSERT INTO half_centroids SELECT h FROM sample(10, 20) WHERE h IS NOT NULL;
-CREATE VIEW view_centroids AS SELECT "The vector" AS v FROM "Other"."Centroids";
 CREATE FUNCTION check_centroids(c classes, options text, OUT indexes boolean, OUT rows bigint, OUT wrong bigint, OUT one_list boolean) LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('CREATE INDEX centroids_index ON items USING %I (%s %s_%s_ops) WITH (%s)', c.kind, c.value, c.type, c.metric, options);
@@ -63,7 +62,7 @@ BEGIN
 	DROP INDEX centroids_index;
 END $$;
 SELECT kind, type, metric, r.* FROM classes c, check_centroids(c, 'centroids = ''"Other"."Centroids"''') r WHERE type <> 'bit' ORDER BY n;
-SELECT kind, options, r.* FROM classes c, unnest('{centroids = ivf_options.half_centroids,"centroids = ''ivf_options.half_centroids'', lists = 3","centroids = ivf_options.view_centroids"}'::text[]) options, check_centroids(c, options) r WHERE type = 'vector' AND metric = 'l2' ORDER BY kind, options;
+SELECT kind, options, r.* FROM classes c, unnest('{centroids = ivf_options.half_centroids,"centroids = ''ivf_options.half_centroids'', lists = 3"}'::text[]) options, check_centroids(c, options) r WHERE type = 'vector' AND metric = 'l2' ORDER BY kind, options;
 -- more of them than rows; equal ones
 CREATE TABLE many_centroids AS SELECT v FROM sample(1, 1000) WHERE v IS NOT NULL;
 CREATE TABLE equal_centroids AS SELECT v FROM sample(1, 1), generate_series(1, 50);
@@ -77,8 +76,9 @@ CREATE INDEX late_rabitq ON late USING ivfrabitq (v vector_cosine_ops) WITH (cen
 SET client_min_messages = warning;
 INSERT INTO late SELECT * FROM items;
 SELECT operator, r.* FROM unnest('{<->,<#>,<=>}'::text[]) operator, nearest('late', 'v', operator, 'SELECT v FROM items WHERE id = 8') r;
--- the table is read when the index is built, and needed for no more
+-- the table is read whenever the index is built: it stays as long as indexes need it
 DROP TABLE half_centroids;
+ALTER TABLE half_centroids DROP COLUMN h;
 SELECT operator, r.* FROM unnest('{<->,<#>,<=>}'::text[]) operator, nearest('late', 'v', operator, 'SELECT v FROM items WHERE id = 8') r;
 REINDEX INDEX late_flat;
 INSERT INTO late SELECT * FROM items;
@@ -86,6 +86,9 @@ SELECT operator, r.* FROM unnest('{<->,<#>,<=>}'::text[]) operator, nearest('lat
 ALTER INDEX late_flat RESET (centroids);
 REINDEX INDEX late_flat;
 SELECT * FROM nearest('late', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
+ALTER INDEX late_pq RESET (centroids);
+DROP INDEX late_rabitq;
+DROP TABLE half_centroids;
 DROP TABLE late;
 
 -- what is refused
@@ -101,6 +104,10 @@ CREATE TABLE too_many_centroids AS SELECT '[1,2,3]'::vector AS v FROM generate_s
 CREATE TYPE "Other".vector AS (x int);
 CREATE TABLE imposters (v "Other".vector);
 CREATE SEQUENCE sequence;
+CREATE VIEW view_centroids AS SELECT v FROM good_centroids;
+CREATE MATERIALIZED VIEW stored_centroids AS SELECT v FROM good_centroids;
+CREATE TABLE parted_centroids (v vector(3)) PARTITION BY RANGE (v);
+CREATE TEMPORARY TABLE temporary_centroids AS SELECT v FROM good_centroids;
 CREATE INDEX items_index ON items (id);
 \pset format unaligned
 \pset tuples_only on
@@ -166,6 +173,11 @@ SELECT definition, r.* FROM unnest(ARRAY[
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.too_many_centroids)',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.sequence)',
 	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.items_index)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ivf_options.view_centroids)',
+	'ivfpq (v3 vector_l2_ops) WITH (centroids = ivf_options.stored_centroids)',
+	'ivfrabitq (v3 vector_l2_ops) WITH (centroids = ivf_options.parted_centroids)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = pg_temp.temporary_centroids)',
+	'ivfflat (v3 vector_l2_ops) WITH (centroids = ''"no.schema"'')',
 	'ivfflat (b3 bit_hamming_ops) WITH (centroids = ivf_options.good_centroids)',
 	-- these are allowed
 	'ivfflat (v3)',
@@ -192,9 +204,16 @@ SELECT statement, r.* FROM unnest(ARRAY[
 	'ALTER INDEX named SET (lists = 32769)',
 	'ALTER INDEX named SET (nbits = 5)',
 	'ALTER INDEX named SET (m = 4)',
+	'ALTER INDEX named SET (m = 2)',
+	'ALTER INDEX named SET (m = 3, opq = on, nbits = 8)',
 	'REINDEX INDEX named',
 	'ALTER INDEX named RESET (m)',
 	'ALTER INDEX named SET (centroids = ivf_options.no_centroids)',
+	'ALTER INDEX named SET (centroids = ivf_options.missing_centroids)',
+	'ALTER INDEX named SET (centroids = ivf_options.wide_centroids)',
+	'ALTER INDEX named SET (centroids = ivf_options.view_centroids)',
+	'ALTER INDEX named SET (centroids = ivf_options.good_centroids)',
+	'DROP TABLE good_centroids',
 	'REINDEX INDEX named',
 	'ALTER INDEX named RESET (centroids)',
 	'SET ivfflat.probes = 0',
