@@ -1198,37 +1198,39 @@ visit_ring(const GraphNode *node, void *arg)
 						   Min(node->neighbors, graph_capacity(ring->shape, 0)));
 }
 
-/*
- * The first element in use of the ring, from one on; NO_SLOT: there is none.
- * *ring is what was seen of it.  A deleted one's edge does not change any more
- * (README.md); where all are deleted, the way leads round in a circle.
- */
-static GraphId
-first_used(GraphStore *store, GraphId id, RingArg *ring)
+GraphId
+graph_first_used(GraphStore *store, const GraphShape *shape, GraphId id,
+				 GraphId *next)
 {
+	RingArg		ring = {shape, false, NO_SLOT};
 	GraphId		met = NO_SLOT;
 
+	/*
+	 * A deleted one's edge does not change any more (README.md); where all are
+	 * deleted, the way leads round in a circle.
+	 */
 	for (uint64 steps = 1; id != NO_SLOT && id != met; steps++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if ((steps & (steps - 1)) == 0)
 			met = id;
-		store->visit(store, 0, id, visit_ring, ring);
-		if (ring->used)
+		store->visit(store, 0, id, visit_ring, &ring);
+		*next = ring.next;
+		if (ring.used)
 			return id;
-		id = ring->next;
+		id = ring.next;
 	}
+	*next = NO_SLOT;
 	return NO_SLOT;
 }
 
 bool
 graph_find_next(GraphStore *store, const GraphShape *shape, GraphLinks *links)
 {
-	RingArg		ring = {shape, false, NO_SLOT};
+	GraphId		beyond;
 
-	links->after = first_used(store, links->after, &ring);
-	links->known = ring.next;
-	links->next = first_used(store, links->known, &ring);
+	links->after = graph_first_used(store, shape, links->after, &links->known);
+	links->next = graph_first_used(store, shape, links->known, &beyond);
 	if (links->next == NO_SLOT)
 		links->next = links->after;
 	return links->after != NO_SLOT;

@@ -494,6 +494,14 @@ extern int	graph_edges(const GraphShape *shape, const GraphLinks *links,
 						GraphId *edges);
 
 /*
+ * The first element in use of the ring or of a chain of twins (whose head is in
+ * use), from one on; NO_SLOT: there is none.  *next: what it leads to, or
+ * NO_SLOT.
+ */
+extern GraphId graph_first_used(GraphStore *store, const GraphShape *shape,
+								GraphId id, GraphId *next);
+
+/*
  * Look again at what comes behind links->after in the ring, or behind the next
  * element in use, if that one has been deleted.  False if there is none.
  */

@@ -518,7 +518,6 @@ typedef struct TwinArg
 	bool		used;
 	uint8		flags;
 	GraphId		twin;			/* of a head */
-	GraphId		next;
 	int			count;
 	GraphId		ids[GRAPH_MAX_NEIGHBORS];
 } TwinArg;
@@ -534,7 +533,6 @@ visit_twin(const GraphNode *node, void *arg)
 	twin->count = Min(node->neighbors, graph_capacity(twin->shape, 0));
 	memcpy(twin->ids, edges, twin->count * sizeof(GraphId));
 	twin->twin = first_twin(twin->flags, edges, twin->count);
-	twin->next = ring_next(twin->flags, edges, twin->count);
 }
 
 /*
@@ -586,21 +584,16 @@ find_twins(HnswInserter *inserter, GraphId head, uint64 hash, ItemPointer tid,
 	const GraphShape *shape = &inserter->index->shape;
 	TwinArg		first = {shape};
 	TwinArg		twin = {shape};
+	GraphId		beyond;
 
 	graph_links_clear(links);
-	store->visit(store, 0, head, visit_twin, &first);
-	links->known = first.twin;
-	links->next = first.twin;
-	while (links->next != NO_SLOT && links->next != head)
-	{
-		CHECK_FOR_INTERRUPTS();
-		store->visit(store, 0, links->next, visit_twin, &first);
-		if (first.used)
-			break;
-		links->next = first.next;
-	}
+	store->visit(store, 0, head, visit_twin, &twin);
+	links->known = twin.twin;
+	links->next = graph_first_used(store, shape, twin.twin, &beyond);
 	if (links->next == NO_SLOT)
 		links->next = head;
+	if (links->next != head)
+		store->visit(store, 0, links->next, visit_twin, &first);
 
 	for (int i = -1; i < first.count && links->next != head; i++)
 	{
@@ -657,7 +650,7 @@ insert_twin(HnswInserter *inserter, GraphId head, GraphNode *node)
 {
 	GraphLinks *links = &inserter->links[0];
 	ItemPointerData tid = node->tid;
-	GraphId		id = NO_SLOT;
+	GraphId		id;
 
 	if (!make_head(inserter, head))
 		return false;
