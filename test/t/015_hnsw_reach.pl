@@ -73,16 +73,16 @@ $node->safe_psql(
 	END $$;
 
 	-- Rows that a scan to the end gives: how many too many, how many are missing
-	CREATE FUNCTION reached(col text, op text, q text) RETURNS text LANGUAGE plpgsql AS $$
+	CREATE FUNCTION reached(col text, op text, q text, condition text DEFAULT 'true') RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE
-		query text := format('SELECT id FROM t ORDER BY %1$s %2$s %3$L LIMIT 1000000', col, op, q);
+		query text := format('SELECT id FROM t WHERE %4$s ORDER BY %1$s %2$s %3$L LIMIT 1000000', col, op, q, condition);
 		line text;
 		r text;
 	BEGIN
 		EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO line;
-		IF line NOT LIKE '%"Index Scan"%' THEN RAISE 'no index scan: %', line; END IF;
-		EXECUTE format('SELECT count(*) - count(DISTINCT id) || '' twice, '' || (SELECT count(*) FROM t WHERE %2$s) - count(DISTINCT id) || '' lost'' FROM (%1$s) s',
-			query, CASE WHEN op = '<=>' THEN format('NOT (%1$s %2$s %1$s) = ''NaN''', col, op) ELSE 'true' END) INTO r;
+		IF line NOT LIKE '%"Index Scan"%' OR line LIKE '%"Filter"%' THEN RAISE 'no index scan: %', line; END IF;
+		EXECUTE format('SELECT count(*) - count(DISTINCT id) || '' twice, '' || (SELECT count(*) FROM t WHERE %2$s AND %3$s) - count(DISTINCT id) || '' lost'' FROM (%1$s) s',
+			query, CASE WHEN op = '<=>' THEN format('NOT (%1$s %2$s %1$s) = ''NaN''', col, op) ELSE 'true' END, condition) INTO r;
 		RETURN r;
 	END $$
 	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB'
@@ -93,7 +93,7 @@ sub create_indexes
 	$node->safe_psql('postgres', join(';', map { "CREATE INDEX $_ ON t USING hnsw ($classes{$_}[0] $_ $classes{$_}[3]) WITH ($classes{$_}[2])" } map { $classes{$_}[3] //= ''; $_ } @classes));
 }
 
-# All rows by each index, from two places
+# All rows by each index, from two places; and those that fulfil a condition
 sub reach_ok
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -103,6 +103,8 @@ sub reach_ok
 	$query{h} = $query{v};
 	$query{b} = [ '000000000000000000000101', '111100000000000000000000' ];
 	my $calls = join(',', map { my $c = $_; map { "('$c $_', reached('$classes{$c}[0]', '$classes{$c}[1]', '$_'))" } @{ $query{ $classes{$c}[0] } } } @classes);
+	$calls .= join('', map { my $c = $_; map { ",('$c, $_', reached('$classes{$c}[0]', '$classes{$c}[1]', '$query{$classes{$c}[0]}[0]', '$_'))" } 'k > 0', 'k < 40' }
+		grep { $classes{$_}[3] } @classes);
 	is($server->safe_psql('postgres', "SELECT * FROM (VALUES $calls) r (what, result) WHERE result <> '0 twice, 0 lost'"),
 		'', "$name: every row comes once");
 }
