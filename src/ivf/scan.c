@@ -133,9 +133,6 @@
 #define CODE_COST		0.005
 #define ORDER_COST		0.1
 
-/* Bytes of a plain value before its elements: two lengths */
-#define VALUE_HEADER	8
-
 /* Rows whose pages of the table are asked for ahead of time */
 #define ROWS_AHEAD		16
 
@@ -501,19 +498,23 @@ read_page(IvfScan *scan, Buffer buffer, const uint32 *slots, uint32 count,
 		  float base, float slack)
 {
 	Page		page = BufferGetPage(buffer);
-	BlockNumber block = BufferGetBlockNumber(buffer);
 	const IvfModel *model = scan->index->model;
 	const IvfLayout *layout = &scan->index->layout;
 	const ItemPointerData *tids = ivf_page_tids(layout, page);
 	const SlotId *values = layout->has_values ? ivf_page_values(layout, page) : NULL;
 	const uint8 *codes = NULL;
 	uint32		inside = 0;
+	uint64		wanted = 0;
 
 	if (!scan->found.again)
 		scan->entries += count;
 	found_reserve(&scan->found, count);
 	if (model->kind == IVF_FLAT && !scan->constant)
+	{
 		codes = ivf_page_codes(scan->index, page, scan->scratch);
+		/* values begin with their lengths, which are the query's, too */
+		memcpy(&wanted, scan->value, sizeof(wanted));
+	}
 	else if (!scan->constant)
 	{
 		estimate_page(scan, page, slots, count, base);
@@ -533,11 +534,13 @@ read_page(IvfScan *scan, Buffer buffer, const uint32 *slots, uint32 count,
 		{
 			const struct varlena *value = (const struct varlena *)
 				(codes + slot * layout->unit_bytes);
+			uint64		lengths;
 
-			/* lengths are mostly the query's own */
-			if (unlikely(memcmp(value, scan->value, VALUE_HEADER) != 0) &&
+			memcpy(&lengths, value, sizeof(lengths));
+			if (unlikely(lengths != wanted) &&
 				!column_value_valid(&model->column, value, layout->unit_bytes))
-				index_damaged(scan->index->relation, block, slot,
+				index_damaged(scan->index->relation,
+							  BufferGetBlockNumber(buffer), slot,
 							  "It is not a value of the column.");
 			estimate = model->column.distance(value, scan->value);
 		}
@@ -625,7 +628,8 @@ walk_list(IvfScan *scan, IvfNear *near, const IvfNear *after)
 {
 	IvfIndex   *index = scan->index;
 	float		slack = near->spread >= 0 ? list_slack(scan, near) : 0;
-	Buffer		buffer = map_read(index->map, near->head);
+	BlockNumber block = near->head;
+	Buffer		buffer = map_read(index->map, block);
 	uint64		entries = 0;
 	ChainCheck	chain = {0};
 
@@ -642,14 +646,15 @@ walk_list(IvfScan *scan, IvfNear *near, const IvfNear *after)
 		if (unlikely(!ivf_page_of_list(page, near->list)))
 		{
 			if (!scan->on_standby)
-				ivf_not_of_list(index, BufferGetBlockNumber(buffer), near->list);
+				ivf_not_of_list(index, block, near->list);
 			UnlockReleaseBuffer(buffer);
 			return false;
 		}
-		if (unlikely(chain_cycles(&chain, BufferGetBlockNumber(buffer))))
-			ivf_not_of_list(index, BufferGetBlockNumber(buffer), near->list);
-		if (header->next != InvalidBlockNumber)
-			next = map_read(index->map, header->next);
+		if (unlikely(chain_cycles(&chain, block)))
+			ivf_not_of_list(index, block, near->list);
+		block = header->next;
+		if (block != InvalidBlockNumber)
+			next = map_read(index->map, block);
 		entries += header->count;
 		if (BufferIsValid(next))
 			ask_for_page(scan, next, near->list, entries);
