@@ -103,6 +103,17 @@ while IFS= read -r f; do
 	rm -f "$src/$f" "$src/${f%.c}.o" "$src"/*.so
 done < <(comm -13 <(list_sources "$TOP" | sort) <(list_sources "$src" | sort))
 
+# Is what has been built what is installed? Then it stays, for servers that run.
+installed()
+{
+	local f
+
+	cmp -s vector.so "$tree$pkglibdir/vector.so" || return
+	for f in vector.control sql/vector--*.sql test/upgrade/vector--*.sql; do
+		[ ! -e "$f" ] || cmp -s "$f" "$tree$sharedir/extension/${f##*/}" || return
+	done
+}
+
 build()
 {
 	local flags
@@ -114,6 +125,7 @@ build()
 		printf '%s\n' "$flags" >"$home/flags.stamp"
 	fi
 	make -s -j"$(nproc)" PG_CONFIG="$private" COPT="$copt" all || return
+	installed && return
 	# No script of a version that the sources no longer have; those of earlier
 	# versions, so that tests can update from them.
 	rm -f "$tree$sharedir"/extension/vector--*.sql

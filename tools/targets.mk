@@ -2,7 +2,8 @@
 # tools/README.md says what the scripts do.
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
-STEPS := unit unit-san unit-arm fuzz regress tap test-assert test-asan
+# The longest first: two run side by side
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit unit-san fuzz
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -25,8 +26,9 @@ help:
 	@echo "make unit-arm        the same for 64-bit ARM, emulated"
 	@echo "make fuzz            fuzz tests, for a short while"
 	@echo "make regress         regression tests on a throwaway server"
-	@echo "make tap             TAP tests: dump, replication, crash"
-	@echo "make test-assert     regress and tap on a server with assertions"
+	@echo "make tap             TAP tests that are quick; TAP_ALL=1 for all of them"
+	@echo "make test-assert     regress on a server with assertions"
+	@echo "make tap-assert      all TAP tests there: dump, replication, crash, many at once"
 	@echo "make test-asan       regress on a server with AddressSanitizer"
 	@echo "make test-versions   regress and tap on the other supported major versions"
 	@echo

@@ -4,7 +4,9 @@
 #   tools/test.sh STEP...	see the step_ functions below
 #
 # Each step runs as a process of its own with its output in
-# build/test-logs/STEP.log, shown when something in it failed. A suite that
+# build/test-logs/STEP.log, shown when something in it failed. Two steps run side
+# by side (TEST_JOBS says how many): each has servers and temporary folders of
+# its own, and what two of them need is built under a lock. A suite that
 # exists must report a result: none, or a failing exit status without a failed
 # test to show for it, counts as one failure.
 
@@ -157,7 +159,8 @@ regress()
 	check_log "$log"
 }
 
-# tap BIN [FILE...]: TAP tests (test/t/*.pl), whose servers come from BIN.
+# tap BIN FILE...: TAP tests, whose servers come from BIN. On a busy machine a
+# server may take long to start, and an event to come.
 tap()
 {
 	local bin=$1 src pgxs dir perl log
@@ -176,7 +179,8 @@ tap()
 		PATH="$bin:$PATH" TMPDIR="$dir" \
 		TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log" \
 		PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
-		prove --verbose -I "$perl" -I test/t "${@#"$TOP"/}"
+		PGCTLTIMEOUT=600 PG_TEST_TIMEOUT_DEFAULT=1200 \
+		prove --verbose --jobs "${TEST_JOBS:-2}" -I "$perl" -I test/t "${@#"$TOP"/}"
 	rm -rf "$logs/$step-tap"
 	mkdir -p "$logs/$step-tap"
 	cp -r "$dir/tmp_check/log/." "$logs/$step-tap" || true
@@ -202,24 +206,38 @@ step_regress()
 	regress "$bin"
 }
 
+# Those from 010 on take long, and run on the server with assertions (the step
+# tap-assert); TAP_ALL=1 runs them here, too, where no such server is built.
 step_tap()
 {
-	local bin
+	local bin files=(test/t/00*.pl)
 
 	has_tap || return 0
+	cd "$TOP"
+	[ -z "${TAP_ALL:-}" ] || files=(test/t/*.pl)
 	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
-	tap "$bin"
+	tap "$bin" "${files[@]}"
 }
 
 step_test-assert()
 {
 	local bin server
 
-	has_regress || has_tap || return 0
+	has_regress || return 0
 	server=$("$TOP/tools/build-postgres.sh" assert "$pg_config")
 	bin=$("$TOP/tools/private-install.sh" -t assert -c -Werror "$server")
-	! has_regress || regress "$bin"
-	! has_tap || tap "$bin"
+	regress "$bin"
+}
+
+step_tap-assert()
+{
+	local bin server
+
+	has_tap || return 0
+	cd "$TOP"
+	server=$("$TOP/tools/build-postgres.sh" assert "$pg_config")
+	bin=$("$TOP/tools/private-install.sh" -t assert -c -Werror "$server")
+	tap "$bin" test/t/*.pl
 }
 
 step_test-asan()
@@ -259,11 +277,12 @@ flock -n 8 || {
 }
 "$TOP/tools/install-deps.sh" test "$pg_config"
 
-for step in "$@"; do
-	log=$logs/$step.log
-	start=$SECONDS
-	rc=0
-	"$TOP/tools/test.sh" --step "$step" >"$log" 2>&1 </dev/null 8>&- || rc=$?
+# report STEP STATUS SECONDS: what a step counted, and the end of its log if
+# something failed
+report()
+{
+	local step=$1 rc=$2 seconds=$3 log=$logs/$1.log p f s
+
 	read -r p f s < <(sed -n '$s/^counts: //p' "$log") || {
 		# It ended before it could count.
 		p=0 f=1 s=0
@@ -277,10 +296,31 @@ for step in "$@"; do
 		echo "===="
 	fi
 	printf '%-12s %5d passed %3d failed %3d skipped %5d s\n' \
-		"$step" "$p" "$f" "$s" $((SECONDS - start))
+		"$step" "$p" "$f" "$s" "$seconds"
 	passed=$((passed + p))
 	failed=$((failed + f))
 	skipped=$((skipped + s))
+}
+
+# Each step has a session of its own, all of which ends when we do.
+jobs=${TEST_JOBS:-2}
+waiting=("$@")
+declare -A running=() started=()
+at_exit 'for pid in "${!running[@]}"; do kill -TERM -- "-$pid" 2>/dev/null; done'
+while [ ${#waiting[@]} -gt 0 ] || [ ${#running[@]} -gt 0 ]; do
+	if [ ${#waiting[@]} -gt 0 ] && [ ${#running[@]} -lt "$jobs" ]; then
+		step=${waiting[0]}
+		waiting=("${waiting[@]:1}")
+		setsid "$TOP/tools/test.sh" --step "$step" >"$logs/$step.log" 2>&1 </dev/null 8>&- &
+		running[$!]=$step
+		started[$step]=$SECONDS
+		continue
+	fi
+	rc=0
+	wait -n -p pid "${!running[@]}" || rc=$?
+	step=${running[$pid]}
+	unset "running[$pid]"
+	report "$step" "$rc" $((SECONDS - started[$step]))
 done
 
 if [ "$skipped" -gt 0 ]; then

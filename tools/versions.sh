@@ -107,7 +107,7 @@ debian_version()
 	copy_sources "$root/vector"
 	for step in regress tap; do
 		run_step "$major" "$step" in_root "$root" \
-			env PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" \
+			env TAP_ALL=1 PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" \
 			/vector/tools/test.sh --step "$step" test
 	done
 }
@@ -175,7 +175,7 @@ pypi_version()
 		run_step "$major" "$step" env \
 			LD_LIBRARY_PATH="$dir/pgserver.libs" \
 			PG_CONFIG="$dir/pgserver/pginstall/bin/pg_config" \
-			TAP_PERL="$(dirname "$(pg_config --pgxs)")/../../src/test/perl" \
+			TAP_ALL=1 TAP_PERL="$(dirname "$(pg_config --pgxs)")/../../src/test/perl" \
 			"$TOP/tools/test.sh" --step "$step" "test-$major"
 	done
 }

@@ -43,11 +43,10 @@ sub writer
 	return qq{
 	DO \$\$
 	DECLARE
-		stop timestamptz := clock_timestamp() + interval '$seconds s';
 		n bigint := 0;
 		mine int[];
 	BEGIN
-		WHILE clock_timestamp() < stop LOOP
+		WHILE working() LOOP
 			INSERT INTO $t SELECT i, item(i, $dims) FROM (SELECT nextval('ids') AS i FROM generate_series(1, $step)) s;
 			mine := ARRAY(SELECT id FROM $t WHERE id % 2 = $w ORDER BY random() LIMIT $step);
 			IF random() < 0.3 THEN
@@ -87,14 +86,13 @@ sub reader
 	SET default_transaction_isolation = 'repeatable read';
 	DO \$\$
 	DECLARE
-		stop timestamptz := clock_timestamp() + interval '$seconds s';
 		q vector;
 		r record;
 		should bigint;
 		n bigint := 0;
 		m int;
 	BEGIN
-		WHILE clock_timestamp() < stop LOOP
+		WHILE working() LOOP
 			q := item(floor(random() * 1000000)::bigint, $dims);
 $filtered
 			SELECT count(*), count(DISTINCT id) AS ids, count(*) FILTER (WHERE d < before) AS disorder INTO r
@@ -131,15 +129,17 @@ foreach my $case (
 		INSERT INTO $t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, $size)) s;
 		CREATE INDEX ${t}_v ON $t USING $index;});
 
+	workers_begin($node);
 	my @sessions = map { start_psql($node, $_) }
 		(writer($t, $dims, $size, 0), writer($t, $dims, $size, 1), reader($t, $dims, 0, $filter), reader($t, $dims, 100000, $filter));
 	my $end = time() + $seconds;
 	my $vacuums = 0;
-	while (time() < $end)
+	while (time() < $end || $vacuums < 3)
 	{
 		$node->safe_psql('postgres', "VACUUM $t");
 		$vacuums++;
 	}
+	workers_end($node);
 	is(join('', map { finish_psql($_) } @sessions), '', "$t: no errors");
 	cmp_ok($vacuums, '>', 1, "$t: $vacuums vacuums");
 	is($node->safe_psql('postgres', 'SELECT * FROM problems LIMIT 10'), '', "$t: readers saw no wrong");

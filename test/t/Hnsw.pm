@@ -13,7 +13,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase);
+our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend workers_begin workers_end);
 
 # Functions in SQL; hnsw_ok and hnsw_recall need them.
 sub hnsw_prepare
@@ -234,6 +234,53 @@ sub wait_for_phase
 			END LOOP;
 			RAISE '%', 'no $command in phase $phase';
 		END \$\$});
+}
+
+# Kill a backend with no chance to clean up, and wait for the server to be back.
+# The sessions given are finished.
+#
+# The client of the killed backend ends at once, maybe before the postmaster has
+# seen anything, and then a new session belongs to the old server still and dies
+# with it.  So another session is there that waits for nothing: when it ends, the
+# postmaster has.  New sessions are tried without anything on their standard
+# input: one that is refused ends before it has read that.
+sub kill_backend
+{
+	my ($node, $pid, @sessions) = @_;
+	my $witness = start_psql($node, 'SELECT pg_sleep(100000) /* witness */');
+	my $tries = 0;
+	my $out;
+	my $err;
+
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()})
+	  or die 'no witness';
+	kill 'KILL', $pid;
+	finish_psql($_) foreach @sessions, $witness;
+	until (IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT true' ], '<', \undef, '>', \$out, '2>', \$err))
+	{
+		die "the server is not back: $err" if ++$tries > 6000;
+		select(undef, undef, undef, 0.1);
+	}
+}
+
+# Sessions that work beside something look at working() whether they are to go
+# on: from workers_begin, which is called on a primary, to workers_end, whatever
+# time that takes.
+sub workers_begin
+{
+	my ($node) = @_;
+
+	unlink $node->data_dir . '/stop_working';
+	$node->safe_psql('postgres', q{
+		CREATE OR REPLACE FUNCTION working() RETURNS boolean LANGUAGE sql AS
+			$$SELECT (pg_stat_file('stop_working', true)).size IS NULL$$});
+}
+
+sub workers_end
+{
+	my ($node) = @_;
+
+	append_to_file($node->data_dir . '/stop_working', 'stop');
 }
 
 sub finish_psql
