@@ -484,6 +484,33 @@ CREATE FUNCTION array_to_sparsevec(double precision[], integer, boolean) RETURNS
 CREATE FUNCTION array_to_sparsevec(numeric[], integer, boolean) RETURNS sparsevec
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+CREATE FUNCTION array_to_vector(bigint[], integer, boolean) RETURNS vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION array_to_halfvec(bigint[], integer, boolean) RETURNS halfvec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION array_to_sparsevec(bigint[], integer, boolean) RETURNS sparsevec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION bit_to_vector(bit, integer, boolean) RETURNS vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vector_to_float8(vector, integer, boolean) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vector_to_int8(vector, integer, boolean) RETURNS bigint[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION bit_to_halfvec(bit, integer, boolean) RETURNS halfvec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_to_float8(halfvec, integer, boolean) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_to_int8(halfvec, integer, boolean) RETURNS bigint[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 -- Casts
 
 CREATE CAST (vector AS vector)
@@ -554,6 +581,52 @@ CREATE CAST (double precision[] AS sparsevec)
 
 CREATE CAST (numeric[] AS sparsevec)
 	WITH FUNCTION array_to_sparsevec(numeric[], integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (bigint[] AS vector)
+	WITH FUNCTION array_to_vector(bigint[], integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (bigint[] AS halfvec)
+	WITH FUNCTION array_to_halfvec(bigint[], integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (bigint[] AS sparsevec)
+	WITH FUNCTION array_to_sparsevec(bigint[], integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (bit AS vector)
+	WITH FUNCTION bit_to_vector(bit, integer, boolean);
+
+CREATE CAST (vector AS double precision[])
+	WITH FUNCTION vector_to_float8(vector, integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (vector AS bigint[])
+	WITH FUNCTION vector_to_int8(vector, integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (bit AS halfvec)
+	WITH FUNCTION bit_to_halfvec(bit, integer, boolean);
+
+CREATE CAST (halfvec AS double precision[])
+	WITH FUNCTION halfvec_to_float8(halfvec, integer, boolean) AS ASSIGNMENT;
+
+CREATE CAST (halfvec AS bigint[])
+	WITH FUNCTION halfvec_to_int8(halfvec, integer, boolean) AS ASSIGNMENT;
+
+-- A JSON array of numbers is the text form of a vector, and the other way round.
+-- Casts by function would change what to_json() gives: a string, as for pgvector.
+
+CREATE CAST (json AS vector) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (vector AS json) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (jsonb AS vector) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (vector AS jsonb) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (json AS halfvec) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (halfvec AS json) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (jsonb AS halfvec) WITH INOUT AS ASSIGNMENT;
+
+CREATE CAST (halfvec AS jsonb) WITH INOUT AS ASSIGNMENT;
 
 -- vector: operators
 

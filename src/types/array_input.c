@@ -28,6 +28,7 @@ array_input_begin(ArrayInput *input, ArrayType *array)
 	switch (input->type)
 	{
 		case INT4OID:
+		case INT8OID:
 		case FLOAT4OID:
 		case FLOAT8OID:
 			break;
@@ -39,7 +40,7 @@ array_input_begin(ArrayInput *input, ArrayType *array)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("unsupported array type"),
-					 errhint("Use an array of integer, real, double precision or numeric.")));
+					 errhint("Use an array of integer, bigint, real, double precision or numeric.")));
 	}
 }
 
@@ -50,6 +51,8 @@ array_input_get(const ArrayInput *input, int i)
 	{
 		case INT4OID:
 			return (float) ((const int32 *) input->data)[i];
+		case INT8OID:
+			return (float) ((const int64 *) input->data)[i];
 		case FLOAT4OID:
 			return ((const float4 *) input->data)[i];
 		case FLOAT8OID:

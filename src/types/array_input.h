@@ -18,7 +18,7 @@ typedef struct ArrayInput
 } ArrayInput;
 
 /*
- * Prepare to read array, an integer[], real[], double precision[] or
+ * Prepare to read array, an integer[], bigint[], real[], double precision[] or
  * numeric[].  Errors: more than one array dimension, a null element.
  */
 extern void array_input_begin(ArrayInput *input, ArrayType *array);

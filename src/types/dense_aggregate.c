@@ -4,7 +4,9 @@
  *
  * The transition state is a double precision[] that SQL can see and pass:
  * { number of rows, sum of element 1, sum of element 2, ... }, or { 0 } before
- * the first row.  So every function here checks the array it is given.
+ * the first row.  So every function here checks the array it is given.  What
+ * it is given need not be what rows would have made: any numbers are computed
+ * with, as pgvector does, and only a mean that is no vector is refused.
  */
 #include "types/dense.h"
 
@@ -19,15 +21,11 @@
 
 /*
  * The state's elements; *dim is the number of sums.  Errors unless it is a
- * one-dimensional double precision[] without nulls, of the right length, whose
- * first element can be a number of rows.
+ * one-dimensional double precision[] without nulls that has a first element.
  */
 static float8 *
-check_state(FunctionCallInfo fcinfo, const DenseType *type, ArrayType *state,
-			int *dim)
+check_state(FunctionCallInfo fcinfo, ArrayType *state, int *dim)
 {
-	float8	   *values;
-
 	if (ARR_NDIM(state) != 1 || ARR_DIMS(state)[0] < 1 || ARR_HASNULL(state) ||
 		ARR_ELEMTYPE(state) != FLOAT8OID)
 		ereport(ERROR,
@@ -36,17 +34,7 @@ check_state(FunctionCallInfo fcinfo, const DenseType *type, ArrayType *state,
 						get_func_name(fcinfo->flinfo->fn_oid))));
 
 	*dim = ARR_DIMS(state)[0] - 1;
-	if (*dim > DENSE_MAX_DIM)
-		value_error(&type->limits, PARSE_TOO_MANY_DIMS);
-
-	values = (float8 *) ARR_DATA_PTR(state);
-	if (!(values[0] >= 0) || isinf(values[0]) || (values[0] > 0 && *dim == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s: expected state array",
-						get_func_name(fcinfo->flinfo->fn_oid)),
-				 errdetail("The first element must be the number of rows.")));
-	return values;
+	return (float8 *) ARR_DATA_PTR(state);
 }
 
 /* A new state for dim sums, zeroed */
@@ -74,19 +62,18 @@ dense_accum(FunctionCallInfo fcinfo, const DenseType *type)
 	DenseVector *v = DENSE_ARG(1);
 	const float *x = dense_floats(type, v);
 	int			dim;
-	float8	   *old = check_state(fcinfo, type, state, &dim);
+	float8	   *old = check_state(fcinfo, state, &dim);
 	float8	   *new = old;
 	bool		overflow = false;
 
-	if (old[0] > 0)
+	if (dim > 0)
 		check_typmod(dim, v->dim, NULL);
 
 	/* Only an aggregate's own state may be changed in place. */
-	if (old[0] == 0 || !AggCheckCallContext(fcinfo, NULL))
+	if (dim == 0 || !AggCheckCallContext(fcinfo, NULL))
 	{
 		state = new_state(v->dim, &new);
-		if (old[0] > 0)
-			memcpy(new, old, sizeof(float8) * (dim + 1));
+		memcpy(new, old, sizeof(float8) * (dim + 1));
 	}
 
 	new[0] += 1;
@@ -107,8 +94,8 @@ SQL_FUNCTION(vector_combine)
 {
 	ArrayType  *states[2] = {PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1)};
 	int			dim[2];
-	float8	   *a = check_state(fcinfo, &vector_type, states[0], &dim[0]);
-	float8	   *b = check_state(fcinfo, &vector_type, states[1], &dim[1]);
+	float8	   *a = check_state(fcinfo, states[0], &dim[0]);
+	float8	   *b = check_state(fcinfo, states[1], &dim[1]);
 	ArrayType  *result;
 	float8	   *sums;
 
@@ -133,13 +120,13 @@ static Datum
 dense_avg(FunctionCallInfo fcinfo, const DenseType *type)
 {
 	int			dim;
-	float8	   *state = check_state(fcinfo, type, PG_GETARG_ARRAYTYPE_P(0),
-									&dim);
+	float8	   *state = check_state(fcinfo, PG_GETARG_ARRAYTYPE_P(0), &dim);
 	float	   *mean;
 
 	if (state[0] == 0)
 		PG_RETURN_NULL();
 
+	check_dims(&type->limits, dim);
 	mean = (float *) palloc(sizeof(float) * dim);
 	for (int i = 0; i < dim; i++)
 		mean[i] = (float) (state[i + 1] / state[0]);

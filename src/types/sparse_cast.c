@@ -57,7 +57,7 @@ sparse_to_dense(FunctionCallInfo fcinfo, const DenseType *type)
 
 DENSE_SQL_FUNCTIONS(sparsevec_to_vector, sparsevec_to_halfvec, sparse_to_dense);
 
-/* From integer[], real[], double precision[] or numeric[] */
+/* From integer[], bigint[], real[], double precision[] or numeric[] */
 SQL_FUNCTION(array_to_sparsevec)
 {
 	ArrayInput	input;

@@ -5,6 +5,8 @@
  */
 #include "fuzz.h"
 
+#include <errno.h>
+
 #define MAX_DIMS	1000000000
 #define MAX_NNZ		16000
 #define SMALL_DIMS	9
@@ -56,6 +58,7 @@ reference(const char *s, size_t len, int max_dims, int max_nnz, Entry *entries,
 	{
 		do
 		{
+			const char *number;
 			ParseStatus status;
 
 			p = reference_integer(reference_space(p), &entries[all].index);
@@ -64,12 +67,15 @@ reference(const char *s, size_t len, int max_dims, int max_nnz, Entry *entries,
 			p = reference_space(p);
 			if (*p != ':')
 				return PARSE_SYNTAX;
-			p = reference_number(reference_space(p + 1), INFINITY,
-								 &entries[all].value, &status);
+			number = reference_space(p + 1);
+			p = reference_number(number, INFINITY, &entries[all].value, &status);
 			if (p == NULL)
 				return PARSE_SYNTAX;
 			if (status != PARSE_OK)
 				return status;
+			errno = 0;
+			if (strtof(number, NULL) == 0 && errno == ERANGE)
+				return PARSE_OUT_OF_RANGE;
 			if (entries[all++].value != 0 && ++kept > max_nnz)
 				return PARSE_TOO_MANY_NONZERO;
 			p = reference_space(p);

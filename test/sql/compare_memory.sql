@@ -12,16 +12,16 @@ BEGIN
 END $$;
 
 -- Equal in most places, so that a comparison has to look far
-CREATE TABLE external (id int, v vector(700), h halfvec(1400), s sparsevec(100000));
+CREATE TABLE external (id int, v vector(600), h halfvec(1200), s sparsevec(100000));
 ALTER TABLE external ALTER v SET STORAGE EXTERNAL, ALTER h SET STORAGE EXTERNAL, ALTER s SET STORAGE EXTERNAL;
 INSERT INTO external
-SELECT i, v, v::halfvec || v::halfvec, format('{%s}/100000', (SELECT string_agg(format('%s:%s', j, x), ',') FROM unnest(v::real[]) WITH ORDINALITY u(x, j)))::sparsevec
-FROM (SELECT i, (SELECT array_agg(CASE WHEN j < 600 THEN 1 ELSE 1 + (i::bigint * j * 7919) % 1009 END) FROM generate_series(1, 700) j)::vector AS v
-	FROM generate_series(1, 2000) i) r;
-CREATE TABLE packed (id int, v vector(700), h halfvec(1400), s sparsevec(100000));
+SELECT i, v, v::halfvec || v::halfvec, format('{%s}/100000', (SELECT string_agg(format('%s:%s', j, x), ',') FROM unnest(v::real[]) WITH ORDINALITY u(x, j) WHERE j % 2 = 0))::sparsevec
+FROM (SELECT i, (SELECT array_agg(CASE WHEN j < 550 THEN 1 ELSE 1 + (i::bigint * j * 7919) % 1009 END) FROM generate_series(1, 600) j)::vector AS v
+	FROM generate_series(1, 1500) i) r;
+CREATE TABLE packed (id int, v vector(600), h halfvec(1200), s sparsevec(100000));
 ALTER TABLE packed ALTER v SET STORAGE MAIN, ALTER h SET STORAGE MAIN, ALTER s SET STORAGE MAIN;
 INSERT INTO packed SELECT id, v, h, s FROM external;
-SELECT avg(pg_column_size(v)) < 2700 AS packed FROM packed;
+SELECT count(*), max(pg_column_size(v)) < 2400 AS packed FROM packed;
 VACUUM ANALYZE external, packed;
 
 SET work_mem = '32MB';
@@ -35,7 +35,6 @@ CREATE TEMP TABLE query AS SELECT t, c, q FROM (VALUES ('external'), ('packed'))
 	(VALUES ('SELECT %1$s FROM %2$s ORDER BY %1$s OFFSET 10000'),
 		('SELECT %1$s FROM %2$s ORDER BY %1$s DESC LIMIT 100'),
 		('SELECT count(DISTINCT %1$s) FROM %2$s'),
-		('SELECT rank() OVER (ORDER BY %1$s) FROM %2$s OFFSET 10000'),
 		('SELECT DISTINCT %1$s FROM %2$s OFFSET 10000'),
 		('SELECT count(*) FROM %2$s x JOIN %2$s y USING (%1$s)'),
 		('SELECT 1 FROM %2$s x WHERE %1$s > ALL (SELECT %1$s FROM %2$s y WHERE id < 100) OFFSET 10000')) d(q);

@@ -89,6 +89,29 @@ sort_entries(int32_t *index, float *value, int n)
 	}
 }
 
+/*
+ * Does the text [p, next) of a number that was read as 0 say something else?
+ * A zero is not stored, so what is too small would be gone without a trace.
+ */
+static int
+is_too_small(const char *p, const char *next)
+{
+	int			hexadecimal = 0;
+
+	for (; p < next; p++)
+	{
+		char		c = (char) (*p | 0x20);
+
+		if (c == 'x')
+			hexadecimal = 1;
+		else if (hexadecimal ? c == 'p' : c == 'e')
+			break;
+		else if ((c >= '1' && c <= '9') || (c >= 'a' && c <= 'f'))
+			return 1;
+	}
+	return 0;
+}
+
 ParseStatus
 sparse_text_parse(const char *s, size_t len, int max_dims, int max_nnz,
 				  int32_t *index, float *value, int *nnz, int *dims,
@@ -131,7 +154,7 @@ sparse_text_parse(const char *s, size_t len, int max_dims, int max_nnz,
 			next = decimal_to_float(p, end, &v, &overflow);
 			if (next == NULL)
 				return PARSE_SYNTAX;
-			if (overflow)
+			if (overflow || (v == 0 && is_too_small(p, next)))
 			{
 				token->start = p;
 				token->len = (size_t) (next - p);

@@ -25,7 +25,7 @@ typedef enum ParseStatus
 	PARSE_NO_DIMS,				/* fewer than one dimension */
 	PARSE_TOO_MANY_DIMS,
 	PARSE_TOO_MANY_NONZERO,		/* sparse */
-	PARSE_OUT_OF_RANGE,			/* the number at *token, token_len is too large */
+	PARSE_OUT_OF_RANGE,			/* the number at *token is too large, or too small */
 	PARSE_NAN,
 	PARSE_INFINITE,
 	PARSE_INDEX_BOUNDS,			/* sparse: an index outside 1 .. dims */
@@ -76,8 +76,9 @@ extern ParseStatus dense_text_parse(const char *s, size_t len, float limit,
 
 /*
  * "{1:1.5, 3:3.5}/5" to ascending 0-based indices and values.  s[len] must be
- * '\0'.  Entries may come in any order; explicit zeros are dropped.
- * index and value have room for max_nnz elements.
+ * '\0'.  Entries may come in any order; explicit zeros are dropped, and a
+ * number too small for float32 is PARSE_OUT_OF_RANGE.  index and value have
+ * room for max_nnz elements.
  */
 extern ParseStatus sparse_text_parse(const char *s, size_t len, int max_dims,
 									 int max_nnz, int32_t *index, float *value,
