@@ -651,16 +651,15 @@ strict_order(const HnswScan *scan)
 		hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
 }
 
-/* Has the walk found something that is outside of the range? */
-static bool
-passed_bound(const HnswScan *scan)
+/* How much has the walk found that is outside of the range? */
+static int
+count_outside(const HnswScan *scan)
 {
+	int			count = 0;
+
 	for (int i = 0; i < scan->result_count; i++)
-	{
-		if (scan->results[i].low > scan->target.bound)
-			return true;
-	}
-	return false;
+		count += scan->results[i].low > scan->target.bound;
+	return count;
 }
 
 static void
@@ -728,34 +727,15 @@ first_batch(IndexScanDesc desc)
 
 	/* more is inside a range than has been found */
 	if (strict_order(scan) && scan_target_bounded(&scan->target) &&
-		hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !passed_bound(scan))
+		hnsw_iterative_scan != HNSW_ITERATIVE_OFF && count_outside(scan) == 0)
 		scan->quota = (scan->ef + 1) / FIRST_IN_RANGE;
 }
 
-/* Walk on; false if that is not wanted, or no use. */
-static bool
-next_batch(IndexScanDesc desc)
+/* Walk on for ef elements, and take them; returns how many there are. */
+static int
+walk_on(IndexScanDesc desc, int ef, int quota)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
-	int			quota = scan->ef;
-	int			ef;
-
-	if (scan->batch == 0 || scan->beyond ||
-		hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
-		return false;
-
-	/* larger steps the farther out, so that their number is small */
-	quota = Max(quota, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
-
-	/* and, in strict order, to what comes after these */
-	ef = quota;
-	if (strict_order(scan))
-	{
-		int			held = scan_target_bounded(&scan->target)
-			? HELD_BACK_IN_RANGE * quota : HELD_BACK * quota;
-
-		ef += Max(held - scan->result_count, 0);
-	}
 
 	/* at the limit, what has been met already is all there is */
 	if (scan->search->found_count < scan_limit(scan) &&
@@ -765,7 +745,57 @@ next_batch(IndexScanDesc desc)
 		if (!scan->added_all && scan->search->best.count < (uint32) ef)
 			add_all(scan, ef);
 	}
-	return collect(scan, desc, ef, quota) > 0 || scan->result_count > 0;
+	return collect(scan, desc, ef, quota);
+}
+
+/*
+ * Walk on in strict order, until enough is known beyond the quota, or the end of
+ * the range: ef_search elements outside of it (at the first one, some that are
+ * inside have not been found yet: 14 of 2,600 rows were lost).
+ */
+static void
+walk_ahead(IndexScanDesc desc, int quota)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	int			count;
+
+	if (!scan_target_bounded(&scan->target))
+	{
+		(void) walk_on(desc, quota + Max(HELD_BACK * quota - scan->result_count, 0),
+					   quota);
+		return;
+	}
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		count = walk_on(desc, Max(scan->ef, scan->result_count / 2), quota);
+		if (count_outside(scan) >= scan->ef)
+		{
+			scan->quota = PG_INT32_MAX;
+			break;
+		}
+	} while (count > 0 && scan->result_count / (1 + HELD_BACK_IN_RANGE) < quota);
+}
+
+/* Walk on; false if that is not wanted, or no use. */
+static bool
+next_batch(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	int			quota = scan->ef;
+	int			count = 0;
+
+	if (scan->batch == 0 || scan->beyond ||
+		hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		return false;
+
+	/* larger steps the farther out, so that their number is small */
+	quota = Max(quota, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
+	if (strict_order(scan))
+		walk_ahead(desc, quota);
+	else
+		count = walk_on(desc, quota, quota);
+	return count > 0 || scan->result_count > 0;
 }
 
 /* ------------------------------------------------------------------------

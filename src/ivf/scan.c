@@ -82,16 +82,16 @@
  * wanted of: from then on bounds are so many deviations lower.  Nearly all that
  * is read for that will be returned later.
  */
-#define WIDE_ROWS			100
+#define MANY_ROWS			100
 #define WIDE_FURTHER		1.7
 
 /*
  * In strict order, one row in so many is returned before further lists are
- * read, or further rows compared: at first, and later on, when it is known that
- * many are wanted; of those inside a range, but some at once.  Without
- * bounds, so many that seem to be inside are compared before any is returned.
+ * read, or further rows compared: at first, and after MANY_ROWS; of those inside
+ * a range, but some at once.  Without bounds, so many that seem to be inside are
+ * compared before any is returned.
  */
-#define FIRST_OF_LISTS		4
+#define FIRST_OF_LISTS		2
 #define LATER_OF_LISTS		8
 #define FIRST_OF_BATCHES	2
 #define LATER_OF_BATCHES	4
@@ -1195,7 +1195,7 @@ static bool
 wants_wide(const IvfScan *scan)
 {
 	return scan->bounded && !scan->wide &&
-		scan->returned >= (scan_target_bounded(&scan->target) ? FIRST_IN_RANGE : WIDE_ROWS);
+		scan->returned >= (scan_target_bounded(&scan->target) ? FIRST_IN_RANGE : MANY_ROWS);
 }
 
 /* Lower the bounds of those results that have not been read, and of all others. */
@@ -1227,10 +1227,10 @@ batch_allowed(const IvfScan *scan)
 		return scan->inside <= ALL_IN_RANGE ? 0
 			: Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
 				  scan->compared_inside / LATER_OF_BATCHES);
-	if (scan->compared > (uint64) batch_size(scan))
-		return scan->compared / LATER_OF_BATCHES;
-	return ivf_settings[scan->index->kind].rerank > 0 ? scan->compared
-		: scan->compared / FIRST_OF_BATCHES;
+	if (scan->compared <= (uint64) batch_size(scan) &&
+		ivf_settings[scan->index->kind].rerank > 0)
+		return scan->compared;
+	return scan->compared / (scan->returned < MANY_ROWS ? FIRST_OF_BATCHES : LATER_OF_BATCHES);
 }
 
 /*
@@ -1404,16 +1404,17 @@ may_read_on(const IvfScan *scan)
  * is sorted.  (A scan to the end reads no more lists for that.)
  */
 static void
-hold_back(IvfScan *scan, int part)
+hold_back(IvfScan *scan)
 {
 	scan->inside += scan->round_inside;
 	if (!may_read_on(scan))
 		scan->allowed = PG_UINT64_MAX;
 	else if (scan_target_bounded(&scan->target))
-		scan->allowed = Max(Min(scan->inside / FIRST_OF_LISTS, FIRST_IN_RANGE),
+		scan->allowed = Max(Min(scan->inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
 							scan->inside / LATER_OF_LISTS);
 	else
-		scan->allowed = scan->entries / part;
+		scan->allowed = scan->entries /
+			(scan->returned < MANY_ROWS ? FIRST_OF_LISTS : LATER_OF_LISTS);
 }
 
 /* As many further lists as have been read */
@@ -1488,7 +1489,7 @@ first_batch(IndexScanDesc desc)
 	read_lists(scan, scan->list_count);
 	if (scan->filtered)
 		read_on(scan);
-	hold_back(scan, FIRST_OF_LISTS);
+	hold_back(scan);
 	finish_batch(scan, desc);
 }
 
@@ -1506,7 +1507,7 @@ next_in_order(IvfScan *scan, IndexScanDesc desc)
 		scan->want_lists = scan->round_over = false;
 		found_join(&scan->found);
 		read_further_lists(scan);
-		hold_back(scan, LATER_OF_LISTS);
+		hold_back(scan);
 	}
 	else if (scan->found.count == 0)
 	{
