@@ -91,7 +91,7 @@
  * a range, but some at once.  Without bounds, so many that seem to be inside are
  * compared before any is returned.
  */
-#define FIRST_OF_LISTS		2
+#define FIRST_OF_LISTS		4
 #define LATER_OF_LISTS		8
 #define FIRST_OF_BATCHES	2
 #define LATER_OF_BATCHES	4
