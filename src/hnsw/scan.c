@@ -682,8 +682,7 @@ first_batch(IndexScanDesc desc)
 	codec_query_set(scan->query, scan->target.value);
 
 	/* a value without a direction: its distances are no numbers */
-	if (scan->query->constant && scan->target.value != NULL &&
-		scan_target_bounded(&scan->target))
+	if (scan->query->constant && scan_target_undefined(&scan->target))
 		scan->target.empty = true;
 	if (scan->target.empty)
 		return;

@@ -32,10 +32,15 @@ bound_key(double radius)
 
 /* Take a sphere into account. */
 static void
-add_sphere(ScanTarget *target, const struct varlena *center, uint64 bound)
+add_sphere(ScanTarget *target, const TargetSphere *sphere)
 {
-	if (same_value(target->value, center))
-		target->bound = Min(target->bound, bound);
+	if (same_value(target->value, sphere->center))
+	{
+		target->unlimited = sphere->unlimited &&
+			(target->unlimited || !scan_target_bounded(target));
+		target->bound = Min(target->bound, sphere->bound);
+		target->recheck |= sphere->unlimited;
+	}
 	else
 		target->recheck = true;
 }
@@ -81,14 +86,27 @@ read_spheres(ScanKey key, const IndexColumn *column, TargetSphere **spheres)
 			continue;
 		column_check_dims(column, sphere->center);
 		sphere->bound = bound_key(radius);
+		sphere->unlimited = isnan(radius);
 		while (same < kept && !same_value((*spheres)[same].center, sphere->center))
 			same++;
 		if (same == kept)
 			kept++;
 		else
+		{
 			(*spheres)[same].bound = Max((*spheres)[same].bound, sphere->bound);
+			(*spheres)[same].unlimited |= sphere->unlimited;
+		}
 	}
 	return kept;
+}
+
+static void
+take_sphere(ScanTarget *target, const TargetSphere *sphere)
+{
+	target->value = sphere->center;
+	target->bound = sphere->bound;
+	target->unlimited = sphere->unlimited;
+	target->recheck |= sphere->unlimited;
 }
 
 /* Search the spheres of an array, beginning with the first. */
@@ -98,8 +116,7 @@ take_spheres(ScanTarget *target, TargetSphere *spheres, int count)
 	target->spheres = spheres;
 	target->sphere_count = count;
 	target->next_sphere = 1;
-	target->value = spheres[0].center;
-	target->bound = spheres[0].bound;
+	take_sphere(target, &spheres[0]);
 	if (count > 1)
 	{
 		HASHCTL		control = {0};
@@ -117,9 +134,7 @@ scan_target_next(ScanTarget *target)
 {
 	if (target->next_sphere >= target->sphere_count)
 		return false;
-	target->value = target->spheres[target->next_sphere].center;
-	target->bound = target->spheres[target->next_sphere].bound;
-	target->next_sphere++;
+	take_sphere(target, &target->spheres[target->next_sphere++]);
 	target->empty = false;
 	return true;
 }
@@ -187,7 +202,7 @@ scan_target_set(ScanTarget *target, IndexScanDesc scan,
 			found = true;
 		}
 		else if (count == 1 && target->sphere_count <= 1)
-			add_sphere(target, spheres[0].center, spheres[0].bound);
+			add_sphere(target, &spheres[0]);
 		else
 			target->recheck = true;
 	}

@@ -22,6 +22,7 @@ typedef struct TargetSphere
 {
 	const struct varlena *center;
 	uint64		bound;
+	bool		unlimited;		/* its radius is no number */
 } TargetSphere;
 
 typedef struct ScanTarget
@@ -31,6 +32,8 @@ typedef struct ScanTarget
 	bool		empty;			/* no row can meet the conditions */
 	bool		recheck;		/* there are spheres around other values */
 	uint64		bound;			/* topk_key of the greatest distance wanted */
+	bool		unlimited;		/* the radius is no number: see
+								 * scan_target_undefined */
 
 	/* an array's, without an order: searched one after the other */
 	TargetSphere *spheres;
@@ -55,6 +58,20 @@ static inline double
 scan_target_radius(const ScanTarget *target)
 {
 	return topk_number(target->bound);
+}
+
+/*
+ * Has a target whose value has no distance that is a number (a zero vector under
+ * cosine) no rows?  A bound lets none in.  But "1 - (a <=> zero) > 0.7" is true of
+ * all rows, since NaN is above all numbers; the planner's sphere for it has the
+ * radius NaN.  All rows are given for such a radius, and rechecked by the
+ * condition as it was written.
+ */
+static inline bool
+scan_target_undefined(const ScanTarget *target)
+{
+	return target->value != NULL && scan_target_bounded(target) &&
+		!target->unlimited;
 }
 
 /*

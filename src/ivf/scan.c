@@ -1454,7 +1454,7 @@ first_batch(IndexScanDesc desc)
 	prepare_query(scan);
 
 	/* a value without a direction: its distances are no numbers */
-	if (scan->constant && scan->value != NULL && scan_target_bounded(&scan->target))
+	if (scan->constant && scan_target_undefined(&scan->target))
 		scan->target.empty = true;
 	if (scan->filter != NULL && scan->filter->impossible)
 		scan->target.empty = true;
