@@ -1227,9 +1227,9 @@ batch_allowed(const IvfScan *scan)
 		return scan->inside <= ALL_IN_RANGE ? 0
 			: Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
 				  scan->compared_inside / LATER_OF_BATCHES);
-	if (scan->compared <= (uint64) batch_size(scan) &&
-		ivf_settings[scan->index->kind].rerank > 0)
-		return scan->compared;
+	if (ivf_settings[scan->index->kind].rerank > 0)
+		return scan->compared <= (uint64) batch_size(scan) ? scan->compared
+			: scan->compared / LATER_OF_BATCHES;
 	return scan->compared / (scan->returned < MANY_ROWS ? FIRST_OF_BATCHES : LATER_OF_BATCHES);
 }
 

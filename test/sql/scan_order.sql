@@ -61,12 +61,12 @@ BEGIN
 	DROP INDEX order_index;
 END $$;
 -- every operator class, with its default settings: of one probe, too
-SELECT kind, options, type, metric, r.searches, r.disorder, r.twice, r.recall >= CASE WHEN kind = 'ivfflat' THEN 0.7 ELSE 0.9 END AS finds
+SELECT kind, options, type, metric, r.searches, r.disorder, r.twice, r.recall >= CASE WHEN kind = 'ivfflat' THEN 0.5 ELSE 0.9 END AS finds
 FROM methods JOIN metrics ON kind = 'hnsw' AND (type <> 'bit' AND type <> 'sparsevec' OR options = '') AND (metric <> 'l1' OR options = '') OR (kind, type, metric) IN (SELECT kind, type, metric FROM classes),
 	check_order(kind, type || '_' || metric || '_ops', value, operator, options, CASE kind WHEN 'hnsw' THEN '{strict_order,40}' WHEN 'ivfflat' THEN '{strict_order,1}' ELSE '{strict_order,0,0}' END::text[]) r
 ORDER BY kind, options, type, metric;
 -- settings
-SELECT kind, options, settings, r.disorder, r.twice, r.recall >= CASE WHEN settings[1] = 'off' THEN 0 WHEN settings[2] = '2' THEN 0.4 WHEN settings[3] = '20' AND kind <> 'hnsw' THEN 0.4 ELSE 0.88 END AS finds
+SELECT kind, options, settings, r.disorder, r.twice, r.recall >= CASE WHEN settings[1] = 'off' THEN 0 WHEN settings[2] = '2' THEN 0.4 WHEN settings[3] = '20' AND kind <> 'hnsw' THEN 0.3 ELSE 0.88 END AS finds
 FROM methods, (VALUES ('{off,40,0}'::text[]), ('{off,3,0}'), ('{off,30,7}'), ('{strict_order,2,0}'), ('{strict_order,30,0}'), ('{strict_order,30,20}'), ('{strict_order,10,300}')) s(settings),
 	check_order(kind, 'vector_l2_ops', 'v', '<->', options, settings) r
 ORDER BY kind, options, settings;
