@@ -476,7 +476,7 @@ ivf_list_page(Page page)
 /* Lock a pinned page, which must be one for entries of lists. */
 extern void ivf_lock_page(IvfIndex *index, Buffer buffer, int mode);
 
-/* Error unless a locked page for entries of lists has as many as fit. */
+/* Error unless a locked page is one for entries of lists, and has as many as fit. */
 extern void ivf_check_page(IvfIndex *index, Buffer buffer);
 
 /*

@@ -120,6 +120,7 @@ ivf_check_page(IvfIndex *index, Buffer buffer)
 	uint32		count = ivf_list_page(page)->count;
 	Size		lower = ((PageHeader) page)->pd_lower;
 
+	page_check_kind(index->relation, buffer, PAGE_RECORD);
 	if (likely(count <= index->layout.slots &&
 			   lower == content_end(&index->layout, count)))
 		return;
@@ -133,8 +134,15 @@ ivf_check_page(IvfIndex *index, Buffer buffer)
 void
 ivf_lock_page(IvfIndex *index, Buffer buffer, int mode)
 {
-	page_lock(index->relation, buffer, PAGE_RECORD, mode);
-	ivf_check_page(index, buffer);
+	Page		page = BufferGetPage(buffer);
+	uint32		count;
+
+	LockBuffer(buffer, mode);
+	count = ivf_list_page(page)->count;
+	if (unlikely(!page_is_sound(page, PAGE_RECORD) ||
+				 count > index->layout.slots ||
+				 ((PageHeader) page)->pd_lower != content_end(&index->layout, count)))
+		ivf_check_page(index, buffer);
 }
 
 void

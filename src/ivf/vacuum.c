@@ -188,7 +188,6 @@ join_next(IvfVacuum *vacuum, Buffer buffer, BlockNumber *gone,
 		ReleaseBuffer(next);
 		return false;
 	}
-	page_check_kind(index->relation, next, PAGE_RECORD);
 	ivf_check_page(index, next);
 	next_page = BufferGetPage(next);
 	if (!ivf_page_of_list(next_page, ivf_list_page(page)->list))

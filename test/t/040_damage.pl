@@ -19,7 +19,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $seed = $ENV{VECTOR_DAMAGE_SEED} // 20261127;
-my $rounds = $ENV{VECTOR_DAMAGE_ROUNDS} // 6;
+my $rounds = $ENV{VECTOR_DAMAGE_ROUNDS} // 4;
 my $only = $ENV{VECTOR_DAMAGE_ONLY} // '.';
 my $copies = 12;	# tables of each kind: damages a round
 my $timeout = 120;	# seconds; far more than a statement takes on a busy machine
