@@ -242,7 +242,9 @@ test_decimal_lengths(void **state)
 	}
 }
 
+#ifndef RANDOM_DECIMALS
 #define RANDOM_DECIMALS 3000000
+#endif
 
 static void
 check_printed(const char *format, int digits, double d)
