@@ -1330,6 +1330,8 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 	}
 	if (launched)
 	{
+		ereport(DEBUG1,
+				(errmsg("using %d parallel workers", context->nworkers_launched)));
 		builder = builder_create(heap, index, shared, context->seg);
 		builder->report = true;
 		builder_run(builder, index_info,

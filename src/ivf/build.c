@@ -1003,6 +1003,8 @@ build_parallel(Relation heap, Relation index, IndexInfo *index_info,
 											 &own);
 		Tuplesortstate *merged;
 
+		ereport(DEBUG1,
+				(errmsg("using %d parallel workers", context->nworkers_launched)));
 		builder->report = true;
 		WaitForParallelWorkersToAttach(context);
 		builder_run(builder, index_info,
