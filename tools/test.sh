@@ -177,6 +177,7 @@ tap()
 	cd "$src"
 	tally tap prove run_unprivileged env \
 		PATH="$bin:$PATH" TMPDIR="$dir" \
+		PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-900}" \
 		TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log" \
 		PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		PGCTLTIMEOUT=600 PG_TEST_TIMEOUT_DEFAULT=1200 \

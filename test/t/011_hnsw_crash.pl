@@ -77,10 +77,7 @@ foreach my $how ('server', 'backend')
 	{
 		my $pid = $node->safe_psql('postgres',
 			q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1});
-		kill 'KILL', $pid;
-		finish_psql($_) foreach @sessions;
-		@sessions = ();
-		$node->poll_query_until('postgres', 'SELECT true') or die;
+		kill_backend($node, $pid);
 	}
 	finish_psql($_) foreach @sessions;
 	hnsw_ok($node, 't', "inserts, $how killed");
@@ -110,11 +107,9 @@ foreach my $step (1 .. 5)
 	else
 	{
 		my $pid = $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_progress_vacuum');
-		kill 'KILL', $pid if $pid;
-		finish_psql($vacuum);
-		$node->poll_query_until('postgres', 'SELECT true') or die;
+		kill_backend($node, $pid);
 	}
-	finish_psql($vacuum) if $step % 2;
+	finish_psql($vacuum);
 	hnsw_ok($node, 't', "vacuum $step, then crash");
 	$node->safe_psql('postgres', "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 300)) s");
 	hnsw_ok($node, 't', "vacuum $step, then crash, then inserts");

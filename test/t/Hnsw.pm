@@ -225,8 +225,10 @@ sub wait_for_phase
 	$node->safe_psql(
 		'postgres', qq{
 		DO \$\$
+		DECLARE
+			last timestamptz := clock_timestamp() + interval '$PostgreSQL::Test::Utils::timeout_default s';
 		BEGIN
-			FOR i IN 1 .. 90000 LOOP
+			WHILE clock_timestamp() < last LOOP
 				PERFORM pg_stat_clear_snapshot();
 				PERFORM FROM pg_stat_progress_$command WHERE phase LIKE '$phase' $and;
 				IF FOUND THEN RETURN; END IF;
@@ -243,10 +245,12 @@ sub wait_for_phase
 # seen anything, and then a new session belongs to the old server still and dies
 # with it.  So another session is there that waits for nothing: when it ends, the
 # postmaster has.  New sessions are tried without anything on their standard
-# input: one that is refused ends before it has read that.
+# input: one that is refused ends before it has read that.  Nothing, where the
+# backend has ended by itself.
 sub kill_backend
 {
 	my ($node, $pid, @sessions) = @_;
+	return if !$pid || !kill(0, $pid);
 	my $witness = start_psql($node, 'SELECT pg_sleep(100000) /* witness */');
 	my $tries = 0;
 	my $out;
