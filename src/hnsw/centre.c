@@ -250,8 +250,8 @@ learn(HnswInserter *inserter, Relation heap)
 		return;
 	}
 	mean = sample_centre(sample);
-	hnsw_choose_metric(&centre, sample);
-	codec_set_mean(&codec, mean, centre.centred, centre.weight);
+	hnsw_choose_metric(&centre, sample, mean);
+	codec_set_mean(&codec, mean, centre.centred, centre.weight, centre.most);
 	query = codec_query_create(&codec, NULL, true);
 	for (int i = 0; i < elements->count; i++)
 	{
@@ -297,7 +297,7 @@ hnsw_refresh_centre(Relation relation, HnswIndex *index)
 	memcpy((char *) index + ((const char *) index->codec.mean - (const char *) index),
 		   mean, index->codec.column.dims * sizeof(float));
 	codec_set_mean(&index->codec, index->codec.mean, centre.centred,
-				   centre.weight);
+				   centre.weight, centre.most);
 	pfree(mean);
 
 	/* what is cached is as old */

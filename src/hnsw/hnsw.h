@@ -134,6 +134,7 @@ typedef struct HnswKeyMeta
 typedef struct HnswCentre
 {
 	float		weight;			/* Codec.weight */
+	float		most;			/* Codec.most */
 	uint8		centred;		/* Codec.centred */
 	uint8		unknown;		/* few rows have been seen: the mean is to be
 								 * learnt (centre.c) */
@@ -214,7 +215,8 @@ extern HnswIndex *hnsw_describe(Relation index, const HnswOptions *options,
  * Of an index by inner product: how its elements are to be compared with each
  * other, by a sample of their values.
  */
-extern void hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample);
+extern void hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample,
+							   const float *mean);
 
 /* Floats on a page of the mean */
 #define RAW_FLOATS		((int) (SLOT_PAGE_ROOM / sizeof(float)))

@@ -188,7 +188,7 @@ describe_meta(const HnswMeta *meta, const HnswCentre *centre,
 			   (char *) described + MAXALIGN(sizeof(HnswIndex)));
 	if (meta->bits > 0)
 		codec_set_mean(&described->codec, described->codec.mean,
-					   centre->centred, centre->weight);
+					   centre->centred, centre->weight, centre->most);
 	described->shape.m = meta->m;
 	described->shape.payload_size = MAXALIGN(meta->payload_size);
 	described->shape.base =
@@ -232,6 +232,13 @@ hnsw_describe(Relation index, const HnswOptions *options,
 	meta.column_kind = column.type->kind;
 	meta.metric = column.metric;
 	meta.bits = choose_bits(index, &column, options);
+	if (sample != NULL && sample->count > 0 && meta.bits > 0)
+	{
+		mean = sample_centre(sample);
+		if (options->quantizer == HNSW_QUANTIZER_AUTO &&
+			!sample_resolved(sample, mean, meta.bits))
+			meta.bits = 0;
+	}
 	meta.rerank = options->rerank;
 	meta.seed = (uint64) hnsw_seed;
 	meta.entry = NO_SLOT;
@@ -249,8 +256,7 @@ hnsw_describe(Relation index, const HnswOptions *options,
 		if (sample != NULL && sample->count > 0)
 		{
 			centre.rows = Min(sample->count, HNSW_LEARN_ROWS - 1);
-			mean = sample_centre(sample);
-			hnsw_choose_metric(&centre, sample);
+			hnsw_choose_metric(&centre, sample, mean);
 		}
 	}
 	described = describe_meta(&meta, &centre, column, mean);
@@ -267,12 +273,16 @@ hnsw_describe(Relation index, const HnswOptions *options,
 /* Longer than most by so much: a length that others have hardly any part in */
 #define MUCH_LONGER		1.05
 
+/* Farther than nine of ten elements by so much, squared, is far enough */
+#define FAR_OFF			4
+
 /* Up to so many dimensions, elements are compared by their distance */
 #define FLAT_DIMS		4
 
 /* See README.md, "Inner product" */
 void
-hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample)
+hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample,
+				   const float *mean)
 {
 	double		low;
 	double		median;
@@ -285,6 +295,7 @@ hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample)
 	centre->centred = high - low > EQUAL_LENGTHS * median ||
 		longest > MUCH_LONGER * median;
 	centre->weight = sample->column.dims <= FLAT_DIMS ? 1 : 0x1p-4f;
+	centre->most = FAR_OFF * sample_radius(sample, mean);
 }
 
 static bool

@@ -78,16 +78,18 @@ codec_init(Codec *codec, IndexColumn column, int bits, Size payload_size,
 		memcpy(own_mean, mean, column.dims * sizeof(float));
 	else
 		memset(own_mean, 0, column.dims * sizeof(float));
-	codec_set_mean(codec, own_mean, false, 0);
+	codec_set_mean(codec, own_mean, false, 0, 0);
 }
 
 void
-codec_set_mean(Codec *codec, const float *mean, bool centred, float weight)
+codec_set_mean(Codec *codec, const float *mean, bool centred, float weight,
+			   float most)
 {
 	codec->mean = mean;
 	codec->mean_norm2 = distance_kernels->f32_norm2(mean, codec->column.dims);
 	codec->centred = centred;
 	codec->weight = weight;
+	codec->most = most;
 }
 
 /* The most bytes that a value of the column has */
@@ -231,7 +233,7 @@ query_set(CodecQuery *query, const struct varlena *value, bool element)
 
 	/* - <c, q> = - <c, c> - <c, q - c> */
 	if (codec->centred)
-		base *= codec->weight;
+		base = codec->weight * Min(base, codec->most);
 	else if (codec->column.metric == METRIC_IP)
 		base = -codec->mean_norm2 - residual_mean;
 	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
@@ -334,7 +336,7 @@ codec_encode(const CodecQuery *query, void *payload)
 				   codes_by_square(codec) ? RABITQ_L2SQ : RABITQ_NEGATIVE_IP,
 				   fit, 0, query->residual_mean);
 	if (codec->centred)
-		code->add *= codec->weight;
+		code->add = codec->weight * Min(code->add, codec->most);
 }
 
 bool

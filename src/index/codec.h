@@ -19,7 +19,7 @@
  * A centred codec, of inner product only, tells elements from queries.  With c
  * the mean, a = x - c and b = y - c, two elements x and y are compared by
  *
- *		weight (|a|^2 + |b|^2) - 2 <a, b>,
+ *		weight (min(|a|^2, most) + min(|b|^2, most)) - 2 <a, b>,
  *
  * and elements with a query q by -2 <q, y>, which does not depend on where the
  * origin is, so that it orders as the operator does.  See hnsw/README.md.
@@ -46,6 +46,7 @@ typedef struct Codec
 	double		mean_norm2;
 	bool		centred;		/* see above; false from codec_init */
 	float		weight;
+	float		most;
 } Codec;
 
 /* Can codes stand for this column's values? */
@@ -61,11 +62,11 @@ extern void codec_init(Codec *codec, IndexColumn column, int bits,
 					   void *constants);
 
 /*
- * Another mean, at mean, which stays there; centred and weight as above.  Codes
+ * Another mean, at mean, which stays there; the others as above.  Codes
  * that were made before stand for something else then.
  */
 extern void codec_set_mean(Codec *codec, const float *mean, bool centred,
-						   float weight);
+						   float weight, float most);
 
 /* A payload that refers to a value elsewhere: its first word is 0. */
 typedef struct OuterValue

@@ -48,6 +48,17 @@ const ClusterHost index_host = {
  * The sample
  */
 
+/*
+ * Values that are looked at, and compared with so many others.  A value of which
+ * the nearest others, all less than RESOLVE_NEAR of them, are nearer than a part
+ * of a code's error is not resolved; one in UNRESOLVED_PART may be.
+ */
+#define RESOLVE_QUERIES		64
+#define RESOLVE_OTHERS		1024
+#define RESOLVE_NEAR		10
+#define RESOLVE_PART		0.25
+#define UNRESOLVED_PART		50
+
 ValueSample *
 sample_create(IndexColumn column)
 {
@@ -128,4 +139,71 @@ sample_norms(const ValueSample *sample, double *low, double *median,
 	*high = norms[count - 1 - count / 10];
 	*longest = norms[count - 1];
 	pfree(norms);
+}
+
+float
+sample_radius(const ValueSample *sample, const float *point)
+{
+	int			count = sample->count;
+	int			dims = sample->column.dims;
+	double	   *squares = (double *) palloc0(mul_size(count, sizeof(double)));
+	float		result;
+
+	for (int i = 0; i < count; i++)
+	{
+		const float *row = sample->floats + (Size) i * dims;
+
+		for (int k = 0; k < dims; k++)
+		{
+			double		difference = (double) row[k] - point[k];
+
+			squares[i] += difference * difference;
+		}
+	}
+	qsort(squares, count, sizeof(double), compare_doubles);
+	result = (float) Min(squares[count - 1 - count / 10], FLT_MAX);
+	pfree(squares);
+	return result;
+}
+
+/* A place for each number, so that values that come in turns are all met */
+static inline Size
+some_place(int number, int count)
+{
+	return (uint64) number * UINT64CONST(2654435761) % count;
+}
+
+bool
+sample_resolved(const ValueSample *sample, const float *centre, int bits)
+{
+	/* tangent of the angle between a value and its code (math/quantize) */
+	static const double error[] = {[1] = 0.75, [2] = 0.37,[4] = 0.107,[8] = 0.0077};
+	int			dims = sample->column.dims;
+	int			queries = Min(sample->count, RESOLVE_QUERIES);
+	int			others = Min(sample->count, RESOLVE_OTHERS);
+	int			unresolved = 0;
+
+	if (sample->column.metric == METRIC_IP)
+		return true;
+	for (int q = 0; q < queries; q++)
+	{
+		const float *query = sample->floats +
+			some_place(q, sample->count) * dims;
+		double		noise = 2 * error[bits] *
+			distance_kernels->f32_l2sq(query, centre, dims) / sqrt(dims);
+		int			near = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < others && near < RESOLVE_NEAR; i++)
+		{
+			const float *other = sample->floats +
+				some_place(queries + i, sample->count) * dims;
+			double		square = distance_kernels->f32_l2sq(query, other, dims);
+
+			/* equal values have one code, and one element */
+			near += square > 0 && square < RESOLVE_PART * noise;
+		}
+		unresolved += near == RESOLVE_NEAR;
+	}
+	return unresolved * UNRESOLVED_PART <= queries;
 }

@@ -38,8 +38,19 @@ extern void sample_add(ValueSample *sample, const struct varlena *value);
  */
 extern float *sample_centre(const ValueSample *sample);
 
+/* A squared distance from a point that nine of ten values are within */
+extern float sample_radius(const ValueSample *sample, const float *point);
+
 /* Lengths: a tenth is below low, a half below median, a tenth above high */
 extern void sample_norms(const ValueSample *sample, double *low,
 						 double *median, double *high, double *longest);
+
+/*
+ * Can codes of so many bits a dimension, of values less centre, tell near values
+ * from nearer ones, almost everywhere?  Not where they lie in heaps far from
+ * each other.  Of inner products that is not asked: true.
+ */
+extern bool sample_resolved(const ValueSample *sample, const float *centre,
+							int bits);
 
 #endif							/* VECTOR_INDEX_SAMPLE_H */

@@ -216,6 +216,8 @@ typedef struct IvfModel
 	float	   *code_k;
 	BlockNumber *heads;			/* of the lists; not while an index is built */
 	float	   *radii;			/* of the lists, at build */
+	double		usual_error;	/* squared radius that three of four lists are
+								 * within: what a few rows far away cannot move */
 	uint32	   *built;			/* their entries then, or many */
 } IvfModel;
 

@@ -480,6 +480,26 @@ load_floats(IvfIndex *index, uint64 offset, uint64 count)
 	return floats;
 }
 
+/* The squared radius that three of four lists with several entries are within */
+static double
+usual_error(const IvfModel *model)
+{
+	double	   *squares = (double *) palloc(mul_size(model->lists, sizeof(double)));
+	double		result = INFINITY;
+	int			count = 0;
+
+	for (int i = 0; i < model->lists; i++)
+	{
+		if (model->built[i] > 1)
+			squares[count++] = (double) model->radii[i] * model->radii[i];
+	}
+	qsort(squares, count, sizeof(double), ivf_compare_doubles);
+	if (count > 0)
+		result = squares[count - 1 - count / 4];
+	pfree(squares);
+	return result;
+}
+
 static CachedModel *
 load_model(IvfIndex *index, IndexColumn column)
 {
@@ -532,6 +552,7 @@ load_model(IvfIndex *index, IndexColumn column)
 		model->radii[i] = list.radius;
 		model->built[i] = Min(list.built, PG_UINT32_MAX);
 	}
+	model->usual_error = Min(usual_error(model), meta->error);
 	cached->build_id = meta->build_id;
 	cached->relation = RelationGetRelid(index->relation);
 	cached->context = context;

@@ -581,7 +581,7 @@ list_slack(const IvfScan *scan, const IvfNear *near)
 
 	/* of few rows at build, it is no measure of those that came later */
 	if (model->built[near->list] < RADIUS_ROWS)
-		radius2 = Max(radius2, scan->index->meta.error);
+		radius2 = Max(radius2, model->usual_error);
 	deviation = sqrt(error2[model->bits] * radius2 / model->width) * near->spread;
 	if (model->column.metric != METRIC_IP)
 		deviation *= 2;

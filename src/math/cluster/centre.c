@@ -21,6 +21,9 @@
  */
 #define FAR 8
 
+/* From a row looked at to the next, modulo their number */
+#define STEP 2654435761u
+
 /* Elements between two ticks */
 #define TICK 131072
 
@@ -62,8 +65,9 @@ medians(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 
 	for (size_t d = 0; d < dims; d++)
 	{
+		/* rows may come in turns, which equal steps would fall in with */
 		for (size_t i = 0; i < some; i++)
-			column[i] = rows[i * n / some * stride + d];
+			column[i] = rows[(n > some ? i * STEP % n : i) * stride + d];
 		qsort(column, some, sizeof(float), compare_floats);
 		centre[d] = column[some / 2];
 		tick(host, &work, some * 8);
