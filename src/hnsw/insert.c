@@ -4,10 +4,10 @@
  *
  * An insertion walks the graph for its neighbours without a lock, writes the
  * element's node, puts it into the ring of all elements, writes its nodes above,
- * and then adds itself to its neighbours one by one.  Each
- * of these changes is one WAL record of one page (two where a TID goes to a
- * slot of its own), and after each the graph is a valid one: an element that
- * nothing leads to yet, or one that only some neighbours know.
+ * and then adds itself to its neighbours one by one.  Each of these changes is
+ * one WAL record of one page (two where a TID goes to a slot of its own), and
+ * after each the graph is a valid one: an element that nothing leads to yet, or
+ * one that only some neighbours know.
  *
  * Locks: a share lock on the metapage as a heavyweight page lock for as long as
  * an insertion takes, which lets vacuum wait for all insertions that may have

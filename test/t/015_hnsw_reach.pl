@@ -85,7 +85,7 @@ $node->safe_psql(
 			query, CASE WHEN op = '<=>' THEN format('NOT (%1$s %2$s %1$s) = ''NaN''', col, op) ELSE 'true' END, condition) INTO r;
 		RETURN r;
 	END $$
-	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB'
+	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB' SET vector.approximate_without_limit = on
 	SET enable_seqscan = off SET enable_sort = off SET vector.enable_exact_scan = off;});
 
 sub create_indexes
