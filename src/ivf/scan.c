@@ -105,7 +105,7 @@
 #define RADIUS_ROWS			16
 #define BOUND_ROWS			1000
 
-/* Entries that a search reads about, unless somebody says how many lists */
+/* Entries that a search reads about, where nobody says how many lists */
 #define LEAST_ROWS_READ	512
 
 /* Rows that a search is to find, where conditions make it read on */
@@ -248,11 +248,13 @@ ivf_scan_probes(const IvfMeta *meta)
 	double		least = 1;
 
 	if (target == 0 && probes == 0)
-		target = 0.95;
-	if (target > 0)
 	{
+		target = 0.95;
 		/* to save lists of a few rows each is to save nothing */
 		least = LEAST_ROWS_READ * meta->lists / Max(meta->rows, 1);
+	}
+	if (target > 0)
+	{
 		probes = meta->lists;
 		for (int i = 0; i < IVF_RECALL_POINTS && meta->recall[i].probes > 0; i++)
 		{
