@@ -372,6 +372,7 @@ graph_search_add(GraphSearch *search, const GraphId *ids, int count,
 		uint32		first = search->found_count;
 		int			part = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		for (; i < count && part < GRAPH_BATCH; i++)
 		{
 			if (visited_add(search, ids[i]))
