@@ -77,7 +77,7 @@ foreach my $how ('server', 'backend')
 	{
 		my $pid = $node->safe_psql('postgres',
 			q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1});
-		kill_backend($node, $pid);
+		kill_backend($node, "SELECT $pid");
 	}
 	finish_psql($_) foreach @sessions;
 	hnsw_ok($node, 't', "inserts, $how killed");
@@ -107,7 +107,7 @@ foreach my $step (1 .. 5)
 	else
 	{
 		my $pid = $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_progress_vacuum');
-		kill_backend($node, $pid);
+		kill_backend($node, "SELECT $pid");
 	}
 	finish_psql($vacuum);
 	hnsw_ok($node, 't', "vacuum $step, then crash");

@@ -110,7 +110,7 @@ foreach my $how ('server', 'backend')
 	}
 	else
 	{
-		kill_backend($node, sql(q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1}), @sessions);
+		kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1}, @sessions);
 	}
 	all_ok($node, "inserts, $how killed");
 }
@@ -122,7 +122,7 @@ foreach my $step (1 .. 4)
 	my $where = $step % 2 ? "id % 3 = $step % 3" : "id % 40 < 10 * $step";
 
 	sql("DELETE FROM $_->[0] WHERE $where") foreach @all;
-	my @vacuums = map { start_psql($node, "SET vacuum_cost_limit = 10; SET vacuum_cost_delay = '5ms'; VACUUM $_->[0]") } @all;
+	my @vacuums = map { start_psql($node, "SET vacuum_cost_limit = 10; SET vacuum_cost_delay = '20ms'; VACUUM $_->[0]") } @all;
 	wait_for_phase($node, 'vacuum', 'vacuuming indexes');
 	select(undef, undef, undef, 0.05 * $step);
 	if ($step % 2)
@@ -132,11 +132,7 @@ foreach my $step (1 .. 4)
 	}
 	else
 	{
-		my $pid = sql('SELECT min(pid) FROM pg_stat_progress_vacuum');
-
-		# on a busy machine, all may have ended
-		kill_backend($node, $pid, @vacuums) if $pid;
-		finish_psql($_) foreach $pid ? () : @vacuums;
+		kill_backend($node, 'SELECT max(pid) FROM pg_stat_progress_vacuum', @vacuums);
 	}
 	all_ok($node, "vacuum $step, then crash");
 	sql("INSERT INTO $_->[0] SELECT n, item(n, $_->[1]) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 6000 / $_->[1])) s") foreach @all;

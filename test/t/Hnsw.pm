@@ -238,27 +238,32 @@ sub wait_for_phase
 		END \$\$});
 }
 
-# Kill a backend with no chance to clean up, and wait for the server to be back.
-# The sessions given are finished.
+# Kill the backend whose pid a query gives with no chance to clean up, and wait
+# for the server to be back.  The sessions given are finished.  If there is no such
+# backend (any more, on a busy machine), nothing is killed.
 #
 # The client of the killed backend ends at once, maybe before the postmaster has
 # seen anything, and then a new session belongs to the old server still and dies
 # with it.  So another session is there that waits for nothing: when it ends, the
 # postmaster has.  New sessions are tried without anything on their standard
-# input: one that is refused ends before it has read that.  Nothing, where the
-# backend has ended by itself.
+# input: one that is refused ends before it has read that.
 sub kill_backend
 {
-	my ($node, $pid, @sessions) = @_;
-	return if !$pid || !kill(0, $pid);
-	my $witness = start_psql($node, 'SELECT pg_sleep(100000) /* witness */');
+	my ($node, $which, @sessions) = @_;
+	# ends by itself, lest the backend to be killed has just ended
+	my $witness = start_psql($node, 'SELECT pg_sleep(60) /* witness */');
+	my $pid;
 	my $tries = 0;
 	my $out;
 	my $err;
 
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()})
 	  or die 'no witness';
-	kill 'KILL', $pid;
+	$pid = $node->safe_psql('postgres', $which);
+	if (!$pid || !kill('KILL', $pid))
+	{
+		$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()});
+	}
 	finish_psql($_) foreach @sessions, $witness;
 	until (IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT true' ], '<', \undef, '>', \$out, '2>', \$err))
 	{
