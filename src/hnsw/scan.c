@@ -682,8 +682,8 @@ first_batch(IndexScanDesc desc)
 	codec_query_set(scan->query, scan->target.value);
 
 	/* a value without a direction: its distances are no numbers */
-	if (scan->query->constant && scan_target_undefined(&scan->target))
-		scan->target.empty = true;
+	if (scan->query->constant)
+		scan_target_undefined(&scan->target);
 	if (scan->target.empty)
 		return;
 

@@ -39,7 +39,6 @@ add_sphere(ScanTarget *target, const TargetSphere *sphere)
 		target->unlimited = sphere->unlimited &&
 			(target->unlimited || !scan_target_bounded(target));
 		target->bound = Min(target->bound, sphere->bound);
-		target->recheck |= sphere->unlimited;
 	}
 	else
 		target->recheck = true;
@@ -106,7 +105,6 @@ take_sphere(ScanTarget *target, const TargetSphere *sphere)
 	target->value = sphere->center;
 	target->bound = sphere->bound;
 	target->unlimited = sphere->unlimited;
-	target->recheck |= sphere->unlimited;
 }
 
 /* Search the spheres of an array, beginning with the first. */

@@ -61,17 +61,19 @@ scan_target_radius(const ScanTarget *target)
 }
 
 /*
- * Has a target whose value has no distance that is a number (a zero vector under
- * cosine) no rows?  A bound lets none in.  But "1 - (a <=> zero) > 0.7" is true of
- * all rows, since NaN is above all numbers; the planner's sphere for it has the
- * radius NaN.  All rows are given for such a radius, and rechecked by the
- * condition as it was written.
+ * The target's value has no distance that is a number, from any value of the index
+ * (a zero vector under cosine).  No row is in a sphere around it, unless its
+ * radius is no number either: then all are (types/sphere.h).
  */
-static inline bool
-scan_target_undefined(const ScanTarget *target)
+static inline void
+scan_target_undefined(ScanTarget *target)
 {
-	return target->value != NULL && scan_target_bounded(target) &&
-		!target->unlimited;
+	if (target->value == NULL || !scan_target_bounded(target))
+		return;
+	if (target->unlimited)
+		target->bound = TOPK_NAN;
+	else
+		target->empty = true;
 }
 
 /*

@@ -1456,8 +1456,8 @@ first_batch(IndexScanDesc desc)
 	prepare_query(scan);
 
 	/* a value without a direction: its distances are no numbers */
-	if (scan->constant && scan_target_undefined(&scan->target))
-		scan->target.empty = true;
+	if (scan->constant)
+		scan_target_undefined(&scan->target);
 	if (scan->filter != NULL && scan->filter->impossible)
 		scan->target.empty = true;
 	if (scan->target.empty)

@@ -32,13 +32,17 @@ sphere_parts(HeapTupleHeader sphere, const struct varlena **center,
 #define IN_SPHERE(name, distance) \
 	SQL_FUNCTION(name) \
 	{ \
+		const struct varlena *value; \
 		const struct varlena *center; \
 		double		radius; \
 		double		from_center; \
 		\
 		if (!sphere_parts(PG_GETARG_HEAPTUPLEHEADER(1), &center, &radius)) \
 			PG_RETURN_NULL(); \
-		from_center = distance##_value(plain_argument(fcinfo, 0), center); \
+		value = plain_argument(fcinfo, 0); \
+		from_center = distance##_value(value, center); \
+		if (isnan(from_center) && isnan(radius)) \
+			from_center = distance##_value(value, value); \
 		PG_RETURN_BOOL(!isnan(from_center) && float8_le(from_center, radius)); \
 	} \
 	extern int	no_such_variable

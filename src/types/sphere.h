@@ -8,8 +8,11 @@
  * numbers, as everywhere in SQL), null where one of the three is null.
  *
  * A distance that is no number is in no sphere: under cosine distance, that of
- * a value without a direction, which no index has.  So the operator says the
- * same with an index and without.
+ * a value without a direction, which no index has.  A sphere whose radius is no
+ * number has all values that have a distance from themselves, whatever its center
+ * is: "1 - (v <=> zero) > 0.7" is true of all rows, since NaN is above all numbers,
+ * and the planner asks an index for it by such a sphere.  So the operator says
+ * the same with an index and without.
  */
 #ifndef VECTOR_TYPES_SPHERE_H
 #define VECTOR_TYPES_SPHERE_H
