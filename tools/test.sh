@@ -208,10 +208,13 @@ step_regress()
 }
 
 # Those from 010 on take long, and run on the server with assertions (the step
-# tap-assert); TAP_ALL=1 runs them here, too, where no such server is built.
+# tap-assert), but for those that want programs or extensions beside the server,
+# which that one does not have; TAP_ALL=1 runs all here, too, where no such server
+# is built.
 step_tap()
 {
-	local bin files=(test/t/00*.pl)
+	local bin files=(test/t/00*.pl test/t/023_ivf_centroids.pl
+		test/t/031_buffer_usage.pl test/t/045_build.pl)
 
 	has_tap || return 0
 	cd "$TOP"
