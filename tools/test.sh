@@ -251,8 +251,10 @@ step_test-asan()
 	has_regress || return 0
 	server=$("$TOP/tools/build-postgres.sh" asan "$pg_config")
 	# Leaks are PostgreSQL's way: a memory context is dropped as a whole. An
-	# abort looks like a crash to the server, an exit would not.
-	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0
+	# abort looks like a crash to the server, an exit would not. What has been
+	# freed is kept back only a little: a test measures the server's memory, and
+	# contexts poison what they free by themselves.
+	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0:quarantine_size_mb=8
 	export UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1
 	bin=$("$TOP/tools/private-install.sh" -t asan \
 		-c '-Og -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \

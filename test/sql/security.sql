@@ -385,6 +385,10 @@ SELECT statement, r.* FROM unnest(ARRAY[
 	'SELECT * FROM vector_kmeans(''SELECT NULL::vector'', 2147483647)',
 	'SELECT * FROM vector_kmeans(''SELECT NULL::vector'', 1, -1)',
 	'SELECT * FROM vector_kmeans(''SELECT ''''[0,0]''''::vector'', 5, 3, -1, true)']) statement, error_of(statement) r;
+-- NULL as an internal value: to some minor versions of PostgreSQL there is no such function, to others no such value
+SELECT statement, r.code IN ('42883', '0A000') AS refused FROM unnest(ARRAY[
+	'SELECT vector_recv(NULL, 0, -1)',
+	'SELECT hnswhandler(NULL)']) statement, error_of(statement) r;
 
 DROP SCHEMA "Another schema";
 DROP SCHEMA security CASCADE;
