@@ -80,3 +80,36 @@ CREATE CAST (halfvec AS json) WITH INOUT AS ASSIGNMENT;
 CREATE CAST (jsonb AS halfvec) WITH INOUT AS ASSIGNMENT;
 
 CREATE CAST (halfvec AS jsonb) WITH INOUT AS ASSIGNMENT;
+
+-- how many rows a sphere has
+
+CREATE FUNCTION vector_spheresel(internal, oid, internal, integer) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+ALTER OPERATOR <<->> (vector, sphere_vector) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<#>> (vector, sphere_vector) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<=>> (vector, sphere_vector) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<+>> (vector, sphere_vector) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<->> (halfvec, sphere_halfvec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<#>> (halfvec, sphere_halfvec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<=>> (halfvec, sphere_halfvec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<+>> (halfvec, sphere_halfvec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<->> (sparsevec, sphere_sparsevec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<#>> (sparsevec, sphere_sparsevec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<=>> (sparsevec, sphere_sparsevec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<+>> (sparsevec, sphere_sparsevec) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<~>> (bit, sphere_bit) SET (RESTRICT = vector_spheresel);
+
+ALTER OPERATOR <<%>> (bit, sphere_bit) SET (RESTRICT = vector_spheresel);

@@ -906,6 +906,9 @@ CREATE OPERATOR CLASS sparsevec_ops
 
 -- vector: spheres
 
+CREATE FUNCTION vector_spheresel(internal, oid, internal, integer) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
 CREATE TYPE sphere_vector AS (center vector, radius double precision);
 
 CREATE FUNCTION sphere(vector, double precision) RETURNS sphere_vector
@@ -930,22 +933,22 @@ CREATE FUNCTION vector_l1_in_sphere(vector, sphere_vector) RETURNS boolean
 
 CREATE OPERATOR <<->> (
 	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_l2_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<#>> (
 	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_ip_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<=>> (
 	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_cosine_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<+>> (
 	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = vector_l1_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 -- halfvec: spheres
@@ -974,22 +977,22 @@ CREATE FUNCTION halfvec_l1_in_sphere(halfvec, sphere_halfvec) RETURNS boolean
 
 CREATE OPERATOR <<->> (
 	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_l2_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<#>> (
 	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_ip_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<=>> (
 	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_cosine_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<+>> (
 	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = halfvec_l1_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 -- sparsevec: spheres
@@ -1018,22 +1021,22 @@ CREATE FUNCTION sparsevec_l1_in_sphere(sparsevec, sphere_sparsevec) RETURNS bool
 
 CREATE OPERATOR <<->> (
 	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_l2_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<#>> (
 	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_ip_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<=>> (
 	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_cosine_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<+>> (
 	LEFTARG = sparsevec, RIGHTARG = sphere_sparsevec, FUNCTION = sparsevec_l1_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 -- bit: spheres
@@ -1054,12 +1057,12 @@ CREATE FUNCTION bit_jaccard_in_sphere(bit, sphere_bit) RETURNS boolean
 
 CREATE OPERATOR <<~>> (
 	LEFTARG = bit, RIGHTARG = sphere_bit, FUNCTION = bit_hamming_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 CREATE OPERATOR <<%>> (
 	LEFTARG = bit, RIGHTARG = sphere_bit, FUNCTION = bit_jaccard_in_sphere,
-	RESTRICT = areasel, JOIN = areajoinsel
+	RESTRICT = vector_spheresel, JOIN = areajoinsel
 );
 
 -- hnsw access method

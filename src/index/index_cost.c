@@ -85,11 +85,11 @@ index_path_filters(PlannerInfo *root, const IndexPath *path,
 									NULL);
 
 	/*
-	 * Nobody knows how many rows a bound lets in.  Where other conditions are
+	 * Where nobody knows how many rows a bound lets in, and other conditions are
 	 * left to be tested on each of these, another plan may need few rows for
 	 * certain: then expect as many as the rest of PostgreSQL does.
 	 */
-	if (*bounded && path->path.rows <
+	if (*bounded && inside == DEFAULT_SPHERE_SHARE && path->path.rows <
 		0.9 * DEFAULT_INEQ_SEL * *filters * Max(rel->tuples, 1))
 		inside = Max(inside, DEFAULT_INEQ_SEL);
 	*all = *filters * inside;

@@ -31,6 +31,9 @@
  */
 extern bool index_path_possible(const IndexPath *path);
 
+/* The part of a table's rows that is in a sphere of which nothing is known */
+#define DEFAULT_SPHERE_SHARE	0.005
+
 /* Does a query read one table only (which may have partitions)? */
 extern bool query_reads_one_table(PlannerInfo *root);
 

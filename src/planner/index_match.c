@@ -57,6 +57,7 @@
 #include "index/scan_target.h"
 #include "ivf/ivf.h"
 #include "planner/approximation.h"
+#include "planner/distance_share.h"
 #include "planner/exact.h"
 #include "types/distance_function.h"
 
@@ -380,11 +381,13 @@ nan_where_distances_are(const IndexDistance *distance, Node *value, Expr *radius
 }
 
 /*
- * distance < bound, in any spelling, as a sphere; NULL where it is none, or
- * bounds the distance from below.
+ * distance < bound, in any spelling, as a sphere; NULL where it is none.  *upper
+ * is false where the bound is one from below: all that is not in the sphere
+ * meets the condition, then.
  */
 static OpExpr *
-derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
+derive_bound(PlannerInfo *root, const IndexDistance *distance, Expr *clause,
+			 bool *upper)
 {
 	OpExpr	   *comparison = (OpExpr *) clause;
 
@@ -418,9 +421,9 @@ derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
 			bound.expr = (Expr *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID,
 											   list_make1(bound.expr), InvalidOid,
 											   InvalidOid, COERCE_IMPLICIT_CAST);
-		if (!find_distance(root, distance, expr, &value, &falling, &bound) ||
-			!bound.upper)
+		if (!find_distance(root, distance, expr, &value, &falling, &bound))
 			continue;
+		*upper = bound.upper;
 		if (falling)
 			bound.expr = nan_where_distances_are(distance, value, bound.expr);
 
@@ -435,6 +438,16 @@ derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
 							  InvalidOid);
 	}
 	return NULL;
+}
+
+/* The same, but NULL where the distance is bounded from below */
+static OpExpr *
+derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
+{
+	bool		upper;
+	OpExpr	   *sphere = derive_bound(root, distance, clause, &upper);
+
+	return sphere != NULL && upper ? sphere : NULL;
 }
 
 /* value = ANY (array) as array @> ARRAY[value], for a filter column */
@@ -511,10 +524,13 @@ derive_flag(PlannerInfo *root, IndexOptInfo *index, Expr *clause)
 	return NULL;
 }
 
-/* The ranges among a list of restrictions, as RestrictInfos with spheres */
+/*
+ * The ranges among a list of restrictions, as RestrictInfos with spheres.  Of
+ * those in known, it is known how many rows they pass.
+ */
 static List *
 derive_ranges(PlannerInfo *root, const IndexDistance *distance,
-			  List *restrictions)
+			  List *restrictions, const List *known)
 {
 	List	   *derived = NIL;
 	ListCell   *cell;
@@ -538,6 +554,8 @@ derive_ranges(PlannerInfo *root, const IndexDistance *distance,
 		 * come first.
 		 */
 		sphere->leakproof = true;
+		if (list_member_ptr(known, restriction))
+			sphere->norm_selec = restriction->norm_selec;
 		derived = lappend(derived, sphere);
 	}
 	return derived;
@@ -937,8 +955,9 @@ add_unordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 	}
 }
 
+/* known: conditions of which it is known how many rows they pass */
 static void
-add_index_paths(PlannerInfo *root, IndexOptInfo *index)
+add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 {
 	RelOptInfo *rel = index->rel;
 	bool		ranges_allowed = approximate_all_allowed(root);
@@ -960,7 +979,7 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 			add_ordered_paths(root, index, filters, NULL);
 		return;
 	}
-	ranges = derive_ranges(root, &distance, index->indrestrictinfo);
+	ranges = derive_ranges(root, &distance, index->indrestrictinfo, known);
 	if (approximate_order_allowed(root, rel) &&
 		match_order(root, &distance, &order) && has_rows_wanted(root, &distance))
 		add_ordered_paths(root, index, list_concat_copy(filters, ranges), order);
@@ -968,7 +987,7 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index)
 	if (ranges_allowed)
 	{
 		filters = list_concat(filters, ranges);
-		joins = derive_ranges(root, &distance, rel->joininfo);
+		joins = derive_ranges(root, &distance, rel->joininfo, NIL);
 	}
 	if ((ranges_allowed && (ranges != NIL || joins != NIL)) ||
 		has_search_operator(index, index->indrestrictinfo) ||
@@ -984,20 +1003,94 @@ set_rows(RelOptInfo *rel, double rows)
 {
 	List	   *lists[] = {rel->pathlist, rel->partial_pathlist};
 	double		factor = rows / rel->rows;
+	ListCell   *cell;
 
 	for (int i = 0; i < lengthof(lists); i++)
 	{
-		ListCell   *cell;
-
 		foreach(cell, lists[i])
 		{
 			Path	   *path = (Path *) lfirst(cell);
 
-			if (path->param_info == NULL)
-				path->rows = clamp_row_est(path->rows * factor);
+			path->rows = clamp_row_est(path->rows * factor);
 		}
 	}
+	foreach(cell, rel->ppilist)
+	{
+		ParamPathInfo *parameters = lfirst_node(ParamPathInfo, cell);
+
+		parameters->ppi_rows = clamp_row_est(parameters->ppi_rows * factor);
+	}
 	rel->rows = clamp_row_est(rows);
+}
+
+/*
+ * How many rows the query's distance ranges pass, where a sample of the values
+ * tells: set in their RestrictInfos, and for the relation.  PostgreSQL has taken
+ * each for a third.  Returns those that are known now.
+ */
+static List *
+estimate_ranges(PlannerInfo *root, RelOptInfo *rel)
+{
+	List	   *known = NIL;
+	ListCell   *index_cell;
+	ListCell   *cell;
+
+	if (rel->baserestrictinfo == NIL)
+		return NIL;
+	foreach(index_cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, index_cell);
+		IndexDistance distance;
+
+		if (!is_vector_index_am((amcostestimate_function) index->amcostestimate) ||
+			(index->indpred != NIL && !index->predOK) ||
+			!get_index_distance(index, &distance))
+			continue;
+		foreach(cell, rel->baserestrictinfo)
+		{
+			RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+			OpExpr	   *sphere;
+			bool		upper;
+			double		share;
+
+			if (restriction->pseudoconstant || list_member_ptr(known, restriction))
+				continue;
+			sphere = derive_bound(root, &distance, restriction->clause, &upper);
+			if (sphere == NULL)
+				continue;
+			share = sphere_share(root, index, (Node *) lsecond(sphere->args));
+			if (share < 0)
+				continue;
+			restriction->norm_selec = upper ? share
+				: Max(1 - null_share(root, index) - share, 0);
+			known = lappend(known, restriction);
+		}
+	}
+	if (known != NIL)
+		set_rows(rel, rel->tuples *
+				 clauselist_selectivity(root, rel->baserestrictinfo, 0, JOIN_INNER,
+										NULL));
+	return known;
+}
+
+/* The rows of a table with partitions, after its partitions' have been estimated */
+static void
+sum_rows(PlannerInfo *root, RelOptInfo *rel)
+{
+	double		rows = 0;
+	ListCell   *cell;
+
+	foreach(cell, root->append_rel_list)
+	{
+		AppendRelInfo *append = lfirst_node(AppendRelInfo, cell);
+		RelOptInfo *child = root->simple_rel_array[append->child_relid];
+
+		if (append->parent_relid == rel->relid && child != NULL &&
+			!IS_DUMMY_REL(child))
+			rows += child->rows;
+	}
+	if (rows > 0)
+		rel->rows = clamp_row_est(rows);
 }
 
 /*
@@ -1026,6 +1119,7 @@ index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 						 RangeTblEntry *rte)
 {
 	ListCell   *cell;
+	List	   *known;
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
@@ -1035,13 +1129,21 @@ index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 	 * has proved empty, of whose indexes it knows no conditions (those of
 	 * row-level security neither), nor in one that is sampled.
 	 */
-	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
-		!IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel) || query_changes_rows(root))
+	if (rte->rtekind != RTE_RELATION || rte->tablesample != NULL ||
+		!IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel))
+		return;
+	if (rte->inh)
+	{
+		sum_rows(root, rel);
+		return;
+	}
+	known = estimate_ranges(root, rel);
+	if (query_changes_rows(root))
 		return;
 	foreach(cell, rel->indexlist)
 		count_rows_of_partial_index(root, lfirst_node(IndexOptInfo, cell));
 	foreach(cell, rel->indexlist)
-		add_index_paths(root, lfirst_node(IndexOptInfo, cell));
+		add_index_paths(root, lfirst_node(IndexOptInfo, cell), known);
 }
 
 void
