@@ -194,12 +194,9 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		return;
 	caller = MemoryContextSwitchTo(sample->context);
 	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
-	if (sample->kind == COLUMN_SPARSEVEC)
-	{
-		if (sample->size_count < SAMPLE_MAX_SIZES)
-			sample->sizes[sample->size_count++] = VARSIZE(value);
-	}
-	else if (sample->values != NULL)
+	if (sample->kind == COLUMN_SPARSEVEC && sample->size_count < SAMPLE_MAX_SIZES)
+		sample->sizes[sample->size_count++] = VARSIZE(value);
+	if (sample->values != NULL)
 		sample_add(sample->values, value);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(sample->context);
@@ -231,7 +228,8 @@ sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 	sample.kind = described->codec.column.type->kind;
 	if (sample.kind == COLUMN_SPARSEVEC)
 		sample.sizes = (Size *) palloc(SAMPLE_MAX_SIZES * sizeof(Size));
-	else if (codec_quantizable(&described->codec.column))
+	if (codec_quantizable(&described->codec.column) ||
+		codec_has_mean(&described->codec.column, 0))
 		sample.values = sample_create(described->codec.column);
 	sample.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw sample",
 										   ALLOCSET_DEFAULT_SIZES);

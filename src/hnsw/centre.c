@@ -258,7 +258,7 @@ learn(HnswInserter *inserter, Relation heap)
 		Element    *element = &elements->all[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (element->value == NULL)
+		if (element->value == NULL || codec.bits == 0)
 			continue;
 		element->payload = (char *) palloc0(index->shape.payload_size);
 		codec_query_set_element(query, element->value);
@@ -266,7 +266,7 @@ learn(HnswInserter *inserter, Relation heap)
 	}
 
 	write_mean(inserter, mean);
-	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
+	for (BlockNumber block = META_BLOCK + 1; block < blocks && codec.bits > 0; block++)
 	{
 		Buffer		buffer = map_read(inserter->store.map, block);
 		Page		page;

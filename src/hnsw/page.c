@@ -163,7 +163,8 @@ meta_fits(const HnswMeta *meta, const IndexColumn *column)
 		(meta->bits != 0 &&
 		 (!rabitq_bits_valid(meta->bits) || !codec_quantizable(column))) ||
 		(meta->raw_blocks != 0 &&
-		 (meta->bits == 0 || meta->raw_blocks != mean_blocks(meta->dims))))
+		 (!codec_has_mean(column, meta->bits) ||
+		  meta->raw_blocks != mean_blocks(meta->dims))))
 		return false;
 	set_sizes(&sizes, column, meta->payload_size);
 	return meta->payload_size == sizes.payload_size &&
@@ -186,9 +187,8 @@ describe_meta(const HnswMeta *meta, const HnswCentre *centre,
 	codec_init(&described->codec, column, meta->bits, meta->payload_size,
 			   meta->seed, mean,
 			   (char *) described + MAXALIGN(sizeof(HnswIndex)));
-	if (meta->bits > 0)
-		codec_set_mean(&described->codec, described->codec.mean,
-					   centre->centred, centre->weight, centre->most);
+	codec_set_mean(&described->codec, described->codec.mean, centre->centred,
+				   centre->weight, centre->most);
 	described->shape.m = meta->m;
 	described->shape.payload_size = MAXALIGN(meta->payload_size);
 	described->shape.base =
@@ -232,10 +232,10 @@ hnsw_describe(Relation index, const HnswOptions *options,
 	meta.column_kind = column.type->kind;
 	meta.metric = column.metric;
 	meta.bits = choose_bits(index, &column, options);
-	if (sample != NULL && sample->count > 0 && meta.bits > 0)
+	if (sample != NULL && sample->count > 0 && codec_has_mean(&column, meta.bits))
 	{
 		mean = sample_centre(sample);
-		if (options->quantizer == HNSW_QUANTIZER_AUTO &&
+		if (meta.bits > 0 && options->quantizer == HNSW_QUANTIZER_AUTO &&
 			!sample_resolved(sample, mean, meta.bits))
 			meta.bits = 0;
 	}
@@ -249,7 +249,7 @@ hnsw_describe(Relation index, const HnswOptions *options,
 		meta.filter_bytes = filter->entry_bytes;
 	}
 	set_sizes(&meta, &column, sparse_size);
-	if (meta.bits > 0)
+	if (codec_has_mean(&column, meta.bits))
 	{
 		meta.raw_blocks = mean_blocks(column.dims);
 		centre.unknown = sample == NULL || sample->count < HNSW_LEARN_ROWS;
@@ -419,20 +419,22 @@ hnsw_open(Relation index)
 {
 	HnswIndex  *cached;
 	HnswIndex  *copy;
+	const uint8 *constants;
 
 	if (index->rd_amcache == NULL)
 		fill_cache(index);
 	cached = (HnswIndex *) index->rd_amcache;
 	copy = (HnswIndex *) palloc(cached->size);
 	memcpy(copy, cached, cached->size);
+	/* the constants moved along */
+	constants = (const uint8 *) copy + MAXALIGN(sizeof(HnswIndex));
 	if (copy->codec.bits > 0)
 	{
-		/* the constants moved along */
-		copy->codec.signs = (const uint8 *) copy + MAXALIGN(sizeof(HnswIndex));
-		copy->codec.mean = (const float *)
-			(copy->codec.signs +
-			 MAXALIGN(rotation_sign_bytes(&copy->codec.rotation)));
+		copy->codec.signs = constants;
+		constants += MAXALIGN(rotation_sign_bytes(&copy->codec.rotation));
 	}
+	if (copy->codec.mean != NULL)
+		copy->codec.mean = (const float *) constants;
 	copy->filter = filter_shape(index);
 	check_filter(index, &copy->meta, copy->filter);
 	return copy;

@@ -72,12 +72,15 @@ extra_candidates(int ef, int bits)
 /*
  * Inner products of rows whose lengths vary have their greatest values at the
  * rim of the data, where neighbours are few: a walk for ef elements there keeps
- * so many (README.md, "Inner product").
+ * so many (README.md, "Inner product").  Sparse values are far from each other
+ * in all directions.
  */
 static inline int
 walk_width(const Codec *codec, int ef)
 {
-	return codec->centred ? ef * 2 + ef / 2 : ef;
+	if (!codec->centred)
+		return ef;
+	return codec->column.type->kind == COLUMN_SPARSEVEC ? ef * 4 : ef * 2 + ef / 2;
 }
 
 /*

@@ -38,6 +38,20 @@ codec_quantizable(const IndexColumn *column)
 		 column->metric == METRIC_COSINE);
 }
 
+/* From so many dimensions on, a sample of sparse values would have few rows */
+#define SPARSE_MEAN_DIMS	32768
+
+bool
+codec_has_mean(const IndexColumn *column, int bits)
+{
+	if (bits > 0)
+		return true;
+	if (column->metric != METRIC_IP)
+		return false;
+	return column->type->kind == COLUMN_SPARSEVEC ?
+		column->dims <= SPARSE_MEAN_DIMS : column->type->kind != COLUMN_BIT;
+}
+
 Size
 codec_code_size(const IndexColumn *column, int bits)
 {
@@ -47,33 +61,39 @@ codec_code_size(const IndexColumn *column, int bits)
 Size
 codec_constants_size(const IndexColumn *column, int bits)
 {
-	Size		padded = rotation_padded(column->dims);
+	Size		size = 0;
 
-	if (bits == 0)
-		return 0;
-	return MAXALIGN(padded / 2) + MAXALIGN(mul_size(column->dims, sizeof(float)));
+	if (bits > 0)
+		size = MAXALIGN(rotation_padded(column->dims) / 2);
+	if (codec_has_mean(column, bits))
+		size = add_size(size, MAXALIGN(mul_size(column->dims, sizeof(float))));
+	return size;
 }
 
 void
 codec_init(Codec *codec, IndexColumn column, int bits, Size payload_size,
 		   uint64 seed, const float *mean, void *constants)
 {
-	uint8	   *signs = (uint8 *) constants;
-	float	   *own_mean;
+	float	   *own_mean = (float *) constants;
 
 	memset(codec, 0, sizeof(*codec));
 	codec->column = column;
 	codec->bits = bits;
 	codec->payload_size = payload_size;
 	codec->seed = seed;
-	if (bits == 0)
-		return;
+	if (bits > 0)
+	{
+		uint8	   *signs = (uint8 *) constants;
 
-	if (rotation_init(&codec->rotation, column.dims, seed) != 0)
-		elog(ERROR, "cannot rotate %d dimensions", column.dims);
-	rotation_signs(&codec->rotation, signs);
-	codec->signs = signs;
-	own_mean = (float *) (signs + MAXALIGN(rotation_sign_bytes(&codec->rotation)));
+		if (rotation_init(&codec->rotation, column.dims, seed) != 0)
+			elog(ERROR, "cannot rotate %d dimensions", column.dims);
+		rotation_signs(&codec->rotation, signs);
+		codec->signs = signs;
+		own_mean = (float *)
+			(signs + MAXALIGN(rotation_sign_bytes(&codec->rotation)));
+	}
+	if (!codec_has_mean(&column, bits))
+		return;
 	if (mean != NULL)
 		memcpy(own_mean, mean, column.dims * sizeof(float));
 	else
@@ -86,7 +106,8 @@ codec_set_mean(Codec *codec, const float *mean, bool centred, float weight,
 			   float most)
 {
 	codec->mean = mean;
-	codec->mean_norm2 = distance_kernels->f32_norm2(mean, codec->column.dims);
+	codec->mean_norm2 = mean != NULL ?
+		distance_kernels->f32_norm2(mean, codec->column.dims) : 0;
 	codec->centred = centred;
 	codec->weight = weight;
 	codec->most = most;
@@ -157,6 +178,126 @@ codec_query_create(const Codec *codec, ValueStore *outer, bool from_values)
 	return query;
 }
 
+/*
+ * Plain elements of a centred codec.
+ */
+
+/* A dense value less the mean */
+static void
+centre_dense(const Codec *codec, const struct varlena *value, float *out)
+{
+	const DenseVector *dense = (const DenseVector *) value;
+	const float *mean = codec->mean;
+	const float *floats = DENSE_FLOATS(dense);
+	int			dims = codec->column.dims;
+
+	if (codec->column.type->kind == COLUMN_HALFVEC)
+	{
+		distance_kernels->f16_to_f32(DENSE_HALVES(dense), out, dims);
+		floats = out;
+	}
+	for (int i = 0; i < dims; i++)
+		out[i] = floats[i] - mean[i];
+}
+
+/* |value - mean|^2 of a sparse value, and <value, mean> */
+static double
+centre_sparse(const Codec *codec, const struct varlena *value,
+			  double *value_mean)
+{
+	const SparseVector *sparse = (const SparseVector *) value;
+	const float *values = sparse_values(sparse);
+	double		norm2 = 0;
+	double		product = 0;
+
+	for (int i = 0; i < sparse->nnz; i++)
+	{
+		norm2 += (double) values[i] * values[i];
+		if (codec->mean != NULL)
+			product += (double) values[i] * codec->mean[sparse->indices[i]];
+	}
+	*value_mean = product;
+	return norm2 - 2 * product + codec->mean_norm2;
+}
+
+static double
+dense_product(const float *a, const float *b, int dims)
+{
+	double		result = distance_kernels->f32_ip(a, b, dims);
+
+	if (unlikely(!isfinite(result)))
+	{
+		result = 0;
+		for (int i = 0; i < dims; i++)
+			result += (double) a[i] * b[i];
+	}
+	return result;
+}
+
+static inline double
+length_term(const Codec *codec, double norm2)
+{
+	return codec->weight * Min(norm2, codec->most);
+}
+
+/* What a plain query compares elements with, where it is one itself */
+static void
+set_plain_element(CodecQuery *query)
+{
+	const Codec *codec = query->codec;
+	int			dims = codec->column.dims;
+	double		norm2;
+
+	query->element = codec->centred;
+	if (!query->element)
+		return;
+	if (codec->column.type->kind == COLUMN_SPARSEVEC)
+		norm2 = centre_sparse(codec, query->value, &query->value_mean);
+	else
+	{
+		if (query->floats == NULL)
+		{
+			MemoryContext context = GetMemoryChunkContext(query);
+			Size		size = mul_size(dims, sizeof(float));
+
+			query->floats = (float *) MemoryContextAlloc(context, size);
+			query->residual = (float *) MemoryContextAlloc(context, size);
+		}
+		centre_dense(codec, query->value, query->floats);
+		norm2 = dense_product(query->floats, query->floats, dims);
+	}
+	query->base = length_term(codec, norm2);
+}
+
+static float
+plain_element_distance(CodecQuery *query, const struct varlena *value)
+{
+	const Codec *codec = query->codec;
+	double		product;
+	double		norm2;
+	double		result;
+
+	if (codec->column.type->kind == COLUMN_SPARSEVEC)
+	{
+		double		value_mean;
+
+		/* <x, y>, as the operator has its negative */
+		product = -codec->column.distance(value, query->value);
+		norm2 = centre_sparse(codec, value, &value_mean);
+		product += codec->mean_norm2 - query->value_mean - value_mean;
+	}
+	else
+	{
+		int			dims = codec->column.dims;
+
+		centre_dense(codec, value, query->residual);
+		product = dense_product(query->floats, query->residual, dims);
+		norm2 = dense_product(query->residual, query->residual, dims);
+	}
+	result = query->base + length_term(codec, norm2) - 2 * product;
+	return (float) Max(Min(result, FLT_MAX), -FLT_MAX);
+}
+
 /* The value's elements as float32, of norm 1 for cosine; false if that fails */
 static bool
 set_floats(CodecQuery *query, const struct varlena *value)
@@ -203,8 +344,15 @@ query_set(CodecQuery *query, const struct varlena *value, bool element)
 
 	query->value = value;
 	query->constant = value == NULL || !codec_indexes(codec, value);
-	if (query->constant || codec->bits == 0)
+	query->element = false;
+	if (query->constant)
 		return;
+	if (codec->bits == 0)
+	{
+		if (element)
+			set_plain_element(query);
+		return;
+	}
 
 	if (!set_floats(query, value))
 	{
@@ -310,6 +458,7 @@ codec_query_set_payload(CodecQuery *query, const void *payload)
 	if (codec->bits == 0)
 	{
 		query->value = plain_value(query, payload, 0);
+		set_plain_element(query);
 		return;
 	}
 	query->value = NULL;
@@ -377,6 +526,12 @@ codec_distances(CodecQuery *query, const void *const *payloads, int count,
 	else if (query->codec->bits > 0)
 		rabitq_estimate_many(query->rabitq,
 							 (const RabitqCode *const *) payloads, count, out);
+	else if (query->element)
+	{
+		for (int i = 0; i < count; i++)
+			out[i] = plain_element_distance(query,
+											plain_value(query, payloads[i], 1));
+	}
 	else
 	{
 		for (int i = 0; i < count; i++)

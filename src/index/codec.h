@@ -22,7 +22,9 @@
  *		weight (min(|a|^2, most) + min(|b|^2, most)) - 2 <a, b>,
  *
  * and elements with a query q by -2 <q, y>, which does not depend on where the
- * origin is, so that it orders as the operator does.  See hnsw/README.md.
+ * origin is, so that it orders as the operator does.  A plain one compares
+ * elements likewise, and gives the operator's own result for a query.  See
+ * hnsw/README.md.
  */
 #ifndef VECTOR_INDEX_CODEC_H
 #define VECTOR_INDEX_CODEC_H
@@ -42,7 +44,8 @@ typedef struct Codec
 	uint64		seed;
 	Rotation	rotation;		/* these, only where bits > 0 */
 	const uint8 *signs;
-	const float *mean;			/* column.dims floats, before rotation */
+	const float *mean;			/* column.dims floats, before rotation; NULL:
+								 * there is none (codec_has_mean) */
 	double		mean_norm2;
 	bool		centred;		/* see above; false from codec_init */
 	float		weight;
@@ -51,6 +54,12 @@ typedef struct Codec
 
 /* Can codes stand for this column's values? */
 extern bool codec_quantizable(const IndexColumn *column);
+
+/*
+ * Do values of such a codec have a mean?  Sparse ones of very many dimensions
+ * have not: what is nearly always zero has a mean of nearly zero.
+ */
+extern bool codec_has_mean(const IndexColumn *column, int bits);
 
 /* Bytes of the payload of a column's codes */
 extern Size codec_code_size(const IndexColumn *column, int bits);
@@ -98,6 +107,7 @@ typedef struct CodecQuery
 	const Codec *codec;
 	ValueStore *outer;			/* where outer payloads are, or NULL */
 	bool		constant;		/* all distances are 0: there is no order */
+	bool		element;		/* plain and centred: it is an element */
 	const struct varlena *value;	/* plain, or the value it was set to */
 	RabitqQuery *rabitq;		/* with a quantizer */
 	float	   *floats;			/* the value as float32, of norm 1 for cosine */
@@ -105,6 +115,8 @@ typedef struct CodecQuery
 	double		residual_mean;	/* <value - mean, mean> */
 	double		norm;			/* of floats */
 	bool		tiny;			/* cosine: float sums of squares are inexact */
+	double		base;			/* of an element: weight min(|a|^2, most) */
+	double		value_mean;		/* of a sparse element: <x, c> */
 	char	   *scratch[2];		/* outer values, read in */
 	Size		scratch_size[2];
 } CodecQuery;

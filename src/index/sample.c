@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "math/distance/distance.h"
+#include "types/sparse.h"
 
 /* Values kept, and the floats of all of them together */
 #define SAMPLE_MAX_VALUES	4096
@@ -90,8 +91,17 @@ sample_add(ValueSample *sample, const struct varlena *value)
 	uint64		place = sample->count;
 	double		norm;
 
-	if (column_value_dims(&sample->column, value) != dims ||
-		!column_floats(&sample->column, value, sample->one, &norm))
+	if (column_value_dims(&sample->column, value) != dims)
+		return;
+	if (sample->column.type->kind == COLUMN_SPARSEVEC)
+	{
+		const SparseVector *sparse = (const SparseVector *) value;
+
+		memset(sample->one, 0, dims * sizeof(float));
+		for (int i = 0; i < sparse->nnz; i++)
+			sample->one[sparse->indices[i]] = sparse_values(sparse)[i];
+	}
+	else if (!column_floats(&sample->column, value, sample->one, &norm))
 		return;
 	sample->seen++;
 	if (sample->count < sample->room)
