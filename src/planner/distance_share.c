@@ -55,11 +55,18 @@
 #include "planner/index_match.h"
 #include "types/sphere.h"
 
-/* Of a table, and of a partition, of which a query may have hundreds */
 #define SAMPLE_ROWS				512
-#define SAMPLE_ROWS_OF_CHILD	64
 #define SAMPLE_BLOCKS			128
 #define SAMPLE_BYTES			(512 * 1024)
+
+/*
+ * Of a partition.  Of a query with more relations than this, partitions are not
+ * sampled: it would take longer than many queries, and more memory than there is
+ * for all samples.
+ */
+#define SAMPLE_ROWS_OF_CHILD	64
+#define SAMPLE_BYTES_OF_CHILD	(128 * 1024)
+#define MOST_RELATIONS			100
 
 /* Of all samples of a backend; beyond, it begins again */
 #define ALL_SAMPLES_BYTES		(32 * 1024 * 1024)
@@ -293,6 +300,8 @@ read_rows(DistanceSample *sample, Relation heap, Relation index,
 	BlockSamplerData sampler;
 	RowReader	reader;
 	HeapTuple	tuples[SAMPLE_ROWS];
+	Size		most_bytes = sample->wanted == SAMPLE_ROWS ? SAMPLE_BYTES
+		: SAMPLE_BYTES_OF_CHILD;
 	int			count = 0;
 	int			per_block;
 
@@ -331,14 +340,11 @@ read_rows(DistanceSample *sample, Relation heap, Relation index,
 			}
 			heap_freetuple(tuples[row]);
 		}
-		if (sample->bytes >= SAMPLE_BYTES * (double) (i + 1) / count)
-		{
-			/* large values: fewer of each block, and then of fewer blocks */
-			if (per_block > 1)
-				per_block = Max(per_block / 2, 1);
-			if (sample->bytes >= SAMPLE_BYTES)
-				break;
-		}
+		/* large values: fewer of each block, and then of fewer blocks */
+		if (sample->bytes >= most_bytes)
+			break;
+		if (sample->bytes > most_bytes * (double) (i + 1) / count)
+			per_block = Max(per_block / 2, 1);
 	}
 	reader_end(&reader);
 }
@@ -394,7 +400,7 @@ sample_read(DistanceSample *sample, Relation heap, Relation index)
 static bool
 changed_much(BlockNumber before, BlockNumber now)
 {
-	BlockNumber some = before / 4 + 1;
+	BlockNumber some = before / 4;
 
 	return now > before + some || now + some < before;
 }
@@ -406,24 +412,28 @@ get_sample(PlannerInfo *root, IndexOptInfo *info)
 	RelOptInfo *rel = info->rel;
 	int			wanted = rel->reloptkind == RELOPT_BASEREL ? SAMPLE_ROWS
 		: SAMPLE_ROWS_OF_CHILD;
-	Relation	heap = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
 	DistanceSample *sample = NULL;
+	Relation	heap;
 
+	if (wanted < SAMPLE_ROWS && root->simple_rel_array_size > MOST_RELATIONS)
+		return NULL;
+	heap = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
 	if (heap->rd_tableam == GetHeapamTableAmRoutine() &&
 		!RELATION_IS_OTHER_TEMP(heap) &&
 		ActiveSnapshotSet() && IsMVCCSnapshot(GetActiveSnapshot()))
 	{
 		Relation	index = index_open(info->indexoid, NoLock);
+		BlockNumber blocks = RelationGetNumberOfBlocks(heap);
 
 		sample = sample_entry(info->indexoid);
 		if (!sample->valid || sample->wanted < wanted ||
 			sample->index_file != index->rd_rel->relfilenode ||
 			sample->heap_file != heap->rd_rel->relfilenode ||
-			changed_much(sample->blocks, rel->pages))
+			changed_much(sample->blocks, blocks))
 		{
 			sample->index_file = index->rd_rel->relfilenode;
 			sample->heap_file = heap->rd_rel->relfilenode;
-			sample->blocks = rel->pages;
+			sample->blocks = blocks;
 			sample->wanted = wanted;
 			sample->valid = false;
 			sample_read(sample, heap, index);

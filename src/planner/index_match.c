@@ -1119,26 +1119,24 @@ index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 						 RangeTblEntry *rte)
 {
 	ListCell   *cell;
-	List	   *known;
-
-	if (previous_hook)
-		previous_hook(root, rel, rti, rte);
+	List	   *known = NIL;
 
 	/*
 	 * Only where PostgreSQL looked for index paths: not in a relation that it
 	 * has proved empty, of whose indexes it knows no conditions (those of
 	 * row-level security neither), nor in one that is sampled.
 	 */
-	if (rte->rtekind != RTE_RELATION || rte->tablesample != NULL ||
-		!IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel))
-		return;
-	if (rte->inh)
-	{
+	bool		has_paths = rte->rtekind == RTE_RELATION &&
+		rte->tablesample == NULL && IS_SIMPLE_REL(rel) && !IS_DUMMY_REL(rel);
+
+	/* what others offer has its cost by the number of rows */
+	if (has_paths && rte->inh)
 		sum_rows(root, rel);
-		return;
-	}
-	known = estimate_ranges(root, rel);
-	if (query_changes_rows(root))
+	else if (has_paths)
+		known = estimate_ranges(root, rel);
+	if (previous_hook)
+		previous_hook(root, rel, rti, rte);
+	if (!has_paths || rte->inh || IS_DUMMY_REL(rel) || query_changes_rows(root))
 		return;
 	foreach(cell, rel->indexlist)
 		count_rows_of_partial_index(root, lfirst_node(IndexOptInfo, cell));
