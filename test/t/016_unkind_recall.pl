@@ -28,8 +28,13 @@ $node->safe_psql(
 		FROM generate_series(1, dims) i $$;
 	CREATE FUNCTION scaled(v float8[], by float8, plus float8) RETURNS float8[] IMMUTABLE LANGUAGE sql AS
 		'SELECT array_agg(x * $2 + $3 ORDER BY o) FROM unnest($1) WITH ORDINALITY e(x, o)';
+	-- nine of ten are zero
+	CREATE FUNCTION thin(v float8[], seed bigint) RETURNS float8[] IMMUTABLE LANGUAGE sql AS
+		'SELECT array_agg(CASE WHEN u(o, $2 + 900000) < 0.1 THEN x ELSE 0 END ORDER BY o) FROM unnest($1) WITH ORDINALITY e(x, o)';
 	CREATE FUNCTION value(kind text, seed bigint, dims int) RETURNS vector IMMUTABLE LANGUAGE sql AS $$
 		SELECT (CASE kind
+			WHEN 'sparse' THEN thin(numbers('products', seed, dims), seed)
+			WHEN 'mixed' THEN thin(numbers('', seed, dims), seed)
 			WHEN 'products' THEN numbers(kind, seed, dims)
 			WHEN 'lengths' THEN scaled(numbers('', seed, dims), 1 + 6 * u(0, seed), 0)
 			WHEN 'lognormal' THEN scaled(numbers('', seed, dims), exp(g(0, seed)), 0)
@@ -45,6 +50,7 @@ $node->safe_psql(
 	DECLARE
 		q vector;
 		tenth float8;
+		type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = t AND attname = 'v');
 		good int;
 		hits int := 0;
 	BEGIN
@@ -54,9 +60,9 @@ $node->safe_psql(
 				SELECT array_agg(CASE WHEN turn = 1 AND u(o, n) < 0.5 THEN x ELSE -x END ORDER BY o)::vector
 				INTO q FROM unnest(q::real[]) WITH ORDINALITY e(x, o);
 			END IF;
-			EXECUTE format('SELECT max(d) FROM (SELECT (v %2$s $1) + 0 AS d FROM %1$s ORDER BY 1 LIMIT 10) f', t, op)
+			EXECUTE format('SELECT max(d) FROM (SELECT (v %2$s $1::%3$s) + 0 AS d FROM %1$s ORDER BY 1 LIMIT 10) f', t, op, type)
 				INTO tenth USING q;
-			EXECUTE format('SELECT count(*) FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY v %2$s $1 LIMIT 10) f WHERE d <= $2', t, op)
+			EXECUTE format('SELECT count(*) FROM (SELECT v %2$s $1::%3$s AS d FROM %1$s ORDER BY v %2$s $1::%3$s LIMIT 10) f WHERE d <= $2', t, op, type)
 				INTO good USING q, tenth;
 			hits := hits + good;
 		END LOOP;
@@ -78,12 +84,15 @@ sub check
 {
 	my ($kind, $dims, $rows, $am, $class, $op, $least, @turns) = @_;
 	my $name = "$kind, $dims dimensions, $am $class";
-	my $index = "CREATE INDEX i ON t USING $am (v $class)";
+	my $index = "CREATE INDEX i ON t USING $am (v $class";
+	my $type = $class =~ /^(\w+)_ip_ops/ ? $1 : 'vector';
+
+	$index .= $class =~ /WITH/ ? '' : ')';
 
 	$node->safe_psql(
 		'postgres', qq{
 		SET client_min_messages = warning; DROP TABLE IF EXISTS t, data;
-		CREATE TABLE data AS SELECT i AS id, value('$kind', i, $dims)::vector($dims) AS v FROM generate_series(1, $rows) i;
+		CREATE TABLE data AS SELECT i AS id, value('$kind', i, $dims)::$type($dims) AS v FROM generate_series(1, $rows) i;
 		CREATE TABLE t (LIKE data); INSERT INTO t SELECT * FROM data; $index;});
 	foreach my $turn (@turns)
 	{
@@ -109,6 +118,14 @@ sub check
 
 check('products', 3, 4000, 'hnsw', 'vector_ip_ops', '<#>', 0.97, 0, 1, 2);
 check('products', 32, 4000, 'hnsw', 'vector_ip_ops', '<#>', 0.97, 0, 1, 2);
+# without codes, whose elements are compared by themselves
+my $none = ") WITH (quantizer = 'none'";
+check('products', 3, 2000, 'hnsw', "vector_ip_ops$none)", '<#>', 0.97, 1, 2);
+check('products', 16, 3000, 'hnsw', "vector_ip_ops$none)", '<#>', 0.97, 1, 2);
+check('products', 16, 3000, 'hnsw', "halfvec_ip_ops$none)", '<#>', 0.97, 1, 2);
+check('outliers', 4, 1500, 'hnsw', "vector_ip_ops$none)", '<#>', 0.97, 0);
+check('sparse', 200, 2000, 'hnsw', 'sparsevec_ip_ops', '<#>', 0.95, 0, 1, 2);
+check('mixed', 200, 2000, 'hnsw', 'sparsevec_ip_ops', '<#>', 0.95, 0);
 check('lengths', 32, 4000, 'hnsw', 'vector_ip_ops', '<#>', 0.95, 0);
 check('lognormal', 16, 2000, 'hnsw', 'vector_ip_ops', '<#>', 0.97, 0);
 check('hubs', 16, 2000, 'hnsw', 'vector_ip_ops', '<#>', 0.95, 0);
