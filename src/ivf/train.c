@@ -54,6 +54,10 @@
 /* Residuals that product quantization is trained on */
 #define PQ_SAMPLE_ROWS	65536
 
+/* Outliers: so many median distances from the centre, one in so many rows */
+#define OUTLIER_LENGTHS	8
+#define OUTLIER_PART	64
+
 typedef struct Sample
 {
 	IvfMeta    *meta;
@@ -423,6 +427,64 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 	pfree(nearest);
 }
 
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/*
+ * Few rows that are very far from all others have nearly all of the error, and
+ * would get nearly all centroids.  They are moved near in the sample, the way
+ * that they lie, and so get some.  What is not few has a right to centroids.
+ */
+static void
+pull_outliers(Sample *sample)
+{
+	Size		width = sample->meta->width;
+	Size		count = sample->count;
+	double	   *lengths;
+	double	   *sorted;
+	double		limit;
+
+	if (count == 0)
+		return;
+	lengths = (double *) MemoryContextAllocHuge(CurrentMemoryContext,
+												mul_size(count, sizeof(double)));
+	sorted = (double *) MemoryContextAllocHuge(CurrentMemoryContext,
+											   mul_size(count, sizeof(double)));
+	for (Size i = 0; i < count; i++)
+	{
+		const float *row = sample->rows + i * width;
+		double		norm2 = 0;
+
+		for (Size j = 0; j < width; j++)
+			norm2 += (double) row[j] * row[j];
+		lengths[i] = sorted[i] = isfinite(norm2) ? sqrt(norm2) : INFINITY;
+	}
+	CHECK_FOR_INTERRUPTS();
+	qsort(sorted, count, sizeof(double), compare_doubles);
+	limit = OUTLIER_LENGTHS * sorted[count / 2];
+	if (limit > 0 && sorted[count - 1 - count / OUTLIER_PART] <= limit)
+	{
+		for (Size i = 0; i < count; i++)
+		{
+			float	   *row = sample->rows + i * width;
+
+			if (lengths[i] <= limit)
+				continue;
+			for (Size j = 0; j < width; j++)
+				row[j] = isinf(lengths[i]) ? 0 :
+					(float) (row[j] * (limit / lengths[i]));
+		}
+	}
+	pfree(lengths);
+	pfree(sorted);
+}
+
 /* Rows that codes need to be worth something */
 static Size
 least_rows(const IvfMeta *meta, bool has_centroids)
@@ -550,6 +612,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 		CHECK_FOR_INTERRUPTS();
 		ivf_transform_floats(&model, false, sample.rows + i * width);
 	}
+	pull_outliers(&sample);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_KMEANS);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
