@@ -24,10 +24,12 @@
 #include "types/sparse.h"
 
 /*
- * Below this, some terms of the sum of squares that a cosine distance divides
- * by are float's denormal numbers, and the bounds do not hold.
+ * Below the first, some terms of the sum of squares that a cosine distance
+ * divides by are float's denormal numbers; above the second, the sum may be
+ * infinite.  The bounds do not hold there.
  */
 #define TINY_NORM2	1e-24
+#define HUGE_NORM2	1e37
 
 bool
 codec_quantizable(const IndexColumn *column)
@@ -146,8 +148,11 @@ codec_indexes(const Codec *codec, const struct varlena *value)
 	if (codec->column.metric != METRIC_COSINE)
 		return true;
 
-	/* the distance from itself: NaN where the norm is 0 (or not finite) */
-	return !isnan(codec->column.distance(value, value));
+	/*
+	 * Not the distance from itself: the operator computes in float, and that
+	 * may be no number where distances from others are.
+	 */
+	return column_nonzero(&codec->column, value);
 }
 
 uint64
@@ -305,10 +310,12 @@ set_floats(CodecQuery *query, const struct varlena *value)
 	const IndexColumn *column = &query->codec->column;
 	bool		result = column_floats(column, value, query->floats, &query->norm);
 
-	query->tiny = false;
+	query->extreme = false;
 	if (column->metric == METRIC_COSINE)
 	{
-		query->tiny = query->norm * query->norm < TINY_NORM2;
+		double		norm2 = query->norm * query->norm;
+
+		query->extreme = norm2 < TINY_NORM2 || norm2 > HUGE_NORM2;
 		query->norm = 1;
 	}
 	return result;
@@ -592,7 +599,7 @@ codec_bounded_make(const CodecQuery *query, void *bounded)
 	/* sums of doubles are off by less than one part in 2^30 */
 	value->error = float_above(sqrt(error2) * (1 + 1e-9));
 	value->norm = float_above((sqrt(norm2) + sqrt(error2)) * (1 + 1e-9));
-	if (query->tiny)
+	if (query->extreme)
 		value->error = INFINITY;
 }
 
@@ -662,7 +669,7 @@ codec_bounds(CodecQuery *query, const void *bounded, double *low, double *high)
 		*low = Min(*low, 2);
 		*high = Max(*high, 0);
 	}
-	if (!isfinite(middle) || !isfinite(slack) || query->tiny ||
+	if (!isfinite(middle) || !isfinite(slack) || query->extreme ||
 		query->norm * value->norm > 1e37)
 	{
 		*low = -INFINITY;

@@ -93,7 +93,7 @@ typedef struct OuterValue
  */
 extern bool codec_plain_valid(const Codec *codec, const void *payload);
 
-/* False for what is not indexed: a value of norm 0 under cosine distance */
+/* False for what is not indexed: a value of zeros under cosine distance */
 extern bool codec_indexes(const Codec *codec, const struct varlena *value);
 
 /* A hash of a value's bits; equal values have equal ones. */
@@ -114,7 +114,7 @@ typedef struct CodecQuery
 	float	   *residual;		/* less the mean, rotated; padded */
 	double		residual_mean;	/* <value - mean, mean> */
 	double		norm;			/* of floats */
-	bool		tiny;			/* cosine: float sums of squares are inexact */
+	bool		extreme;		/* cosine: float sums of squares are inexact */
 	double		base;			/* of an element: weight min(|a|^2, most) */
 	double		value_mean;		/* of a sparse element: <x, c> */
 	char	   *scratch[2];		/* outer values, read in */

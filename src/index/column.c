@@ -229,6 +229,40 @@ column_value_valid(const IndexColumn *column, const void *value, Size room)
 }
 
 bool
+column_nonzero(const IndexColumn *column, const struct varlena *value)
+{
+	const DenseVector *dense = (const DenseVector *) value;
+	const SparseVector *sparse = (const SparseVector *) value;
+
+	switch (column->type->kind)
+	{
+		case COLUMN_VECTOR:
+			for (int i = 0; i < dense->dim; i++)
+			{
+				if (DENSE_FLOATS(dense)[i] != 0)
+					return true;
+			}
+			return false;
+		case COLUMN_HALFVEC:
+			for (int i = 0; i < dense->dim; i++)
+			{
+				if (half_to_float(DENSE_HALVES(dense)[i]) != 0)
+					return true;
+			}
+			return false;
+		case COLUMN_SPARSEVEC:
+			for (int i = 0; i < sparse->nnz; i++)
+			{
+				if (sparse_values(sparse)[i] != 0)
+					return true;
+			}
+			return false;
+		default:
+			return true;
+	}
+}
+
+bool
 column_floats(const IndexColumn *column, const struct varlena *value,
 			  float *floats, double *norm)
 {

@@ -92,6 +92,10 @@ extern void column_check_dims(const IndexColumn *column,
 extern bool column_value_valid(const IndexColumn *column, const void *value,
 							   Size room);
 
+/* Has a vector, halfvec or sparsevec an element that is not 0? */
+extern bool column_nonzero(const IndexColumn *column,
+						   const struct varlena *value);
+
 /*
  * The float32 elements of a vector, halfvec or bit (0 and 1) value, as many as
  * column->dims, scaled to norm 1 for cosine.  False, with *norm 0, where that

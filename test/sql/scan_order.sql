@@ -184,3 +184,28 @@ SELECT q.n, count(*), count(DISTINCT i.id) FROM queries q, items i WHERE i.v <<-
 
 SET client_min_messages = warning;
 DROP SCHEMA scan_order CASCADE;
+
+-- Cosine distance at the edges of float: the operator's sums underflow or
+-- overflow, but only zeros have no distance at all.  Every index has the
+-- others, and gives them by the operator's own result.
+CREATE FUNCTION pg_temp.edges(am text, type text) RETURNS TABLE (q text, mode text, n bigint, misordered bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TABLE edges (id int, v %s(2))', type);
+	EXECUTE format('INSERT INTO edges SELECT i, (''['' || cos(i) * s || '','' || sin(i) * s || '']'')::vector(2)::%s
+		FROM (SELECT i, (ARRAY[1e-40, 1e-30, 1e-20, 1, 1e18, 1e19, 1e38, 0])[1 + i %% 8]::float8 AS s FROM generate_series(1, 800) i) x', type);
+	EXECUTE format('CREATE INDEX ON edges USING %s (v %s_cosine_ops)', am, type);
+	SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL vector.enable_exact_scan = off;
+	FOREACH q IN ARRAY ARRAY['[1,2]', '[1e-42,1e-42]', '[1e-30,0]', '[1e38,2e38]'] LOOP
+		FOREACH mode IN ARRAY ARRAY['strict_order', 'relaxed_order'] LOOP
+			PERFORM set_config(am || '.iterative_scan', mode, true);
+			RETURN QUERY EXECUTE format('SELECT %L, %L, count(DISTINCT id), count(*) FILTER (WHERE d < before)
+				FROM (SELECT id, d, lag(d) OVER () AS before FROM (SELECT id, v <=> %L::vector::%s AS d FROM edges
+					ORDER BY v <=> %L::vector::%s LIMIT 700) x) y', q, mode, q, type, q, type);
+		END LOOP;
+	END LOOP;
+	DROP TABLE edges;
+END$$;
+SELECT am, type, mode, bool_and(n = 700 OR mode = 'strict_order') AS complete, bool_and(misordered = 0 OR mode = 'relaxed_order') AS "in order"
+FROM (VALUES ('hnsw', 'vector'), ('hnsw', 'sparsevec'), ('ivfflat', 'vector'), ('ivfpq', 'vector'), ('ivfrabitq', 'vector')) a (am, type),
+	pg_temp.edges(am, type) GROUP BY am, type, mode ORDER BY 1, 2, 3;
