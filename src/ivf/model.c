@@ -87,6 +87,7 @@ ivf_constants(const IvfMeta *meta)
 void
 ivf_transform_floats(const IvfModel *model, bool for_query, float *y)
 {
+	float		largest = 0;
 	int			dims = model->dims;
 
 	if (model->mean != NULL &&
@@ -96,9 +97,18 @@ ivf_transform_floats(const IvfModel *model, bool for_query, float *y)
 			y[i] -= model->mean[i];
 	}
 
-	/* products of these must not become infinite and then no number */
+	/*
+	 * Products of these must not become infinite and then no number.  What is
+	 * too long keeps its direction.
+	 */
 	for (int i = 0; i < dims; i++)
-		y[i] = Max(Min(y[i], 1e18f), -1e18f);
+		largest = Max(largest, fabsf(y[i]));
+	if (unlikely(largest > 1e18f))
+	{
+		largest = Min(largest, FLT_MAX);
+		for (int i = 0; i < dims; i++)
+			y[i] = Max(Min(y[i], FLT_MAX), -FLT_MAX) / largest * 1e18f;
+	}
 	if (model->kind == IVF_RABITQ)
 		rotation_apply(&model->rotation, model->signs, y);
 	else if (model->opq)
