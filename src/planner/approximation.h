@@ -23,6 +23,12 @@ extern bool query_changes_rows(const PlannerInfo *root);
 extern bool approximate_order_allowed(PlannerInfo *root, RelOptInfo *rel);
 
 /*
+ * May an index answer value <<->> sphere(...)?  Not in a statement that changes
+ * rows, nor in a part of one: a subquery, a CTE.
+ */
+extern bool approximate_spheres_allowed(const PlannerInfo *root);
+
+/*
  * Is all approximate that may be: ranges and orders without a LIMIT, too, and with
  * one above the rows that an index has?
  */

@@ -990,8 +990,9 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 		joins = derive_ranges(root, &distance, rel->joininfo, NIL);
 	}
 	if ((ranges_allowed && (ranges != NIL || joins != NIL)) ||
-		has_search_operator(index, index->indrestrictinfo) ||
-		has_search_operator(index, rel->joininfo))
+		(approximate_spheres_allowed(root) &&
+		 (has_search_operator(index, index->indrestrictinfo) ||
+		  has_search_operator(index, rel->joininfo))))
 		add_unordered_paths(root, index, filters,
 							list_concat(joins,
 										derive_filters(root, index, rel->joininfo)));

@@ -285,6 +285,15 @@ CREATE INDEX mixed_exact_index ON mixed USING hnsw ((e::vector(3)) vector_l2_ops
 ANALYZE mixed;
 SELECT uses_index('SELECT id FROM mixed WHERE vector_dims(e) = 3 ORDER BY e::vector(3) <-> ''[1,2,3]'' LIMIT 5') AS partial;
 
+-- a statement that changes rows finds them exactly by a sphere, in whatever part of it that stands
+SET enable_seqscan = off;
+SELECT n, uses_index(statement) FROM (VALUES
+	(1, 'WITH x AS MATERIALIZED (SELECT id FROM items WHERE v <<->> sphere(''[1,1,1,1]''::vector, 0.01)) DELETE FROM mixed USING x WHERE x.id = mixed.id'),
+	(2, 'UPDATE mixed SET id = id WHERE id IN (SELECT max(id) FROM items WHERE v <<->> sphere(''[1,1,1,1]''::vector, 0.01) GROUP BY id % 3)'),
+	(3, 'WITH x AS MATERIALIZED (SELECT id FROM items WHERE v <<->> sphere(''[1,1,1,1]''::vector, 0.01)) SELECT count(*) FROM x')
+) x(n, statement) ORDER BY n;
+RESET enable_seqscan;
+
 -- row-level security: a contradiction shows nothing, whatever is set
 CREATE TABLE secrets AS SELECT i AS id, i % 2 AS reader, ARRAY[sin(i), cos(i)]::vector(2) AS v FROM generate_series(1, 1000) i;
 ALTER TABLE secrets ALTER v SET NOT NULL;

@@ -73,6 +73,7 @@ $node->safe_psql(
 	END $$;
 
 	-- Rows that a scan to the end gives: how many too many, how many are missing
+	-- (under cosine distance, zeros are in no index)
 	CREATE FUNCTION reached(col text, op text, q text, condition text DEFAULT 'true') RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE
 		query text := format('SELECT id FROM t WHERE %4$s ORDER BY %1$s %2$s %3$L LIMIT 1000000', col, op, q, condition);
@@ -82,7 +83,7 @@ $node->safe_psql(
 		EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO line;
 		IF line NOT LIKE '%"Index Scan"%' OR line LIKE '%"Filter"%' THEN RAISE 'no index scan: %', line; END IF;
 		EXECUTE format('SELECT count(*) - count(DISTINCT id) || '' twice, '' || (SELECT count(*) FROM t WHERE %2$s AND %3$s) - count(DISTINCT id) || '' lost'' FROM (%1$s) s',
-			query, CASE WHEN op = '<=>' THEN format('NOT (%1$s %2$s %1$s) = ''NaN''', col, op) ELSE 'true' END, condition) INTO r;
+			query, CASE WHEN op = '<=>' THEN format('%s(%s) > 0', CASE col WHEN 'v' THEN 'vector_norm' ELSE 'l2_norm' END, col) ELSE 'true' END, condition) INTO r;
 		RETURN r;
 	END $$
 	SET hnsw.iterative_scan = relaxed_order SET hnsw.max_scan_tuples = 2000000000 SET hnsw.scan_mem_multiplier = 1000 SET work_mem = '64MB' SET vector.approximate_without_limit = on
