@@ -130,7 +130,7 @@ build()
 	# versions, so that tests can update from them.
 	rm -f "$tree$sharedir"/extension/vector--*.sql
 	make -s PG_CONFIG="$private" COPT="$copt" install || return
-	if [ -d test/upgrade ]; then
+	if compgen -G 'test/upgrade/vector--*.sql' >/dev/null; then
 		install -m 644 test/upgrade/vector--*.sql "$tree$sharedir/extension/"
 	fi
 }
