@@ -8,10 +8,10 @@
  */
 #include "compat/pg.h"
 
-#include "math/distance/distance.h"
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
 #include "math/cluster/kernels.h"
+#include "math/distance/distance.h"
 #include "math/keys/keys.h"
 #include "math/quantize/quantize.h"
 #include "planner/approximation.h"

@@ -52,8 +52,8 @@
 #include "hnsw/progress.h"
 #include "index/build_memory.h"
 #include "index/parallel_build.h"
+#include "storage/recent_buffer.h"
 #include "types/dense.h"
-#include "types/recent_buffer.h"
 
 /* Keys of what a parallel build shares */
 #define KEY_SHARED		UINT64CONST(0xA500000000000001)

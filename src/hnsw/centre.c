@@ -23,7 +23,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "index/heap_value.h"
+#include "storage/heap_value.h"
 
 /* Elements that are encoded anew; there are never many more than HNSW_LEARN_ROWS */
 #define MAX_ELEMENTS	4096

@@ -17,7 +17,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "index/buffer_map.h"
+#include "storage/buffer_map.h"
 
 /*
  * If none of so many nodes nearest to a new one has a node one level up, the new

@@ -21,7 +21,7 @@
 #include "storage/itemptr.h"
 
 #include "index/codec.h"
-#include "index/slot_page.h"
+#include "storage/slot_page.h"
 
 typedef SlotId GraphId;
 

@@ -19,10 +19,10 @@
 #include "hnsw/graph.h"
 #include "index/codec.h"
 #include "index/filter.h"
-#include "index/page_edit.h"
 #include "index/sample.h"
-#include "index/slot_page.h"
-#include "index/value_store.h"
+#include "storage/page_edit.h"
+#include "storage/slot_page.h"
+#include "storage/value_store.h"
 
 /* ------------------------------------------------------------------------
  * Options (options.c)

@@ -25,7 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/page_check.h"
+#include "storage/page_check.h"
 #include "types/detoast.h"
 
 /* How often a neighbour that others change meanwhile is tried */

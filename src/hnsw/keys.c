@@ -23,7 +23,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "index/page_check.h"
+#include "storage/page_check.h"
 
 /* Block numbers on a page of the directory */
 #define DIRECTORY_BLOCKS	((uint32) (SLOT_PAGE_ROOM / sizeof(BlockNumber)))

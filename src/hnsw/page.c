@@ -3,7 +3,7 @@
  *	  The metapage, and the graph as it lies on pages.
  *
  * Block 0 is the metapage.  Blocks 1 .. raw_blocks hold the mean of the data,
- * float by float.  Then come, in any order, pages of slots (index/slot_page.h):
+ * float by float.  Then come, in any order, pages of slots (storage/slot_page.h):
  * PAGE_RECORD with nodes of level 0, PAGE_UPPER with nodes of upper levels,
  * PAGE_VALUE with half precision values (or values too long for a node), and
  * PAGE_TIDS with further heap TIDs of elements that have many.
@@ -18,10 +18,10 @@
 #include "utils/rel.h"
 #include "utils/varbit.h"
 
-#include "index/buffer_map.h"
-#include "index/page_check.h"
+#include "storage/buffer_map.h"
+#include "storage/page_check.h"
+#include "storage/recent_buffer.h"
 #include "types/dense.h"
-#include "types/recent_buffer.h"
 #include "types/sparse.h"
 
 /* pgvector's indexes begin with these numbers (its documentation of pages) */

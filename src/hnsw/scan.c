@@ -31,12 +31,12 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/heap_value.h"
-#include "index/page_check.h"
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
-#include "math/topk/topk.h"
-#include "types/recent_buffer.h"
+#include "math/heap/topk.h"
+#include "storage/heap_value.h"
+#include "storage/page_check.h"
+#include "storage/recent_buffer.h"
 
 /*
  * Elements beyond ef whose true distances are looked at: estimates put some in

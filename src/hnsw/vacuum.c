@@ -29,7 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/page_check.h"
+#include "storage/page_check.h"
 
 /* Deleted nodes that are passed through in search of others for one node */
 #define MEND_EXPANSIONS	64

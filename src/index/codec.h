@@ -32,9 +32,9 @@
 #include "compat/pg.h"
 
 #include "index/column.h"
-#include "index/value_store.h"
 #include "math/quantize/rabitq.h"
 #include "math/quantize/rotation.h"
+#include "storage/value_store.h"
 
 typedef struct Codec
 {

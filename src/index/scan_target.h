@@ -11,7 +11,7 @@
 #include "utils/hsearch.h"
 
 #include "index/column.h"
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
 
 /* Numbers of an operator class's operators (on the vector column) */
 #define DISTANCE_STRATEGY	1	/* order by */

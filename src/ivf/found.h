@@ -16,8 +16,8 @@
 
 #include "storage/itemptr.h"
 
-#include "index/slot_page.h"
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
+#include "storage/slot_page.h"
 
 typedef struct IvfFound
 {

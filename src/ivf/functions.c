@@ -31,9 +31,9 @@
 #include "utils/tuplestore.h"
 
 #include "index/as_owner.h"
-#include "index/heap_value.h"
-#include "index/page_check.h"
 #include "ivf/centroids.h"
+#include "storage/heap_value.h"
+#include "storage/page_check.h"
 #include "types/dense.h"
 #include "types/own_type.h"
 

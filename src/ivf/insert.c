@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/page_check.h"
+#include "storage/page_check.h"
 #include "types/detoast.h"
 
 /* What an insertion needs; kept for the statement */

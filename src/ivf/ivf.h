@@ -17,20 +17,20 @@
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
 
-#include "index/buffer_map.h"
 #include "index/codec.h"
 #include "index/column.h"
 #include "index/filter.h"
-#include "index/page_edit.h"
 #include "index/sample.h"
-#include "index/slot_page.h"
-#include "index/value_store.h"
 #include "math/cluster/cluster.h"
+#include "math/heap/topk.h"
 #include "math/quantize/fastscan.h"
 #include "math/quantize/pq.h"
 #include "math/quantize/rabitq.h"
 #include "math/quantize/rotation.h"
-#include "math/topk/topk.h"
+#include "storage/buffer_map.h"
+#include "storage/page_edit.h"
+#include "storage/slot_page.h"
+#include "storage/value_store.h"
 
 /* ------------------------------------------------------------------------
  * Options (options.c)

@@ -12,8 +12,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/page_check.h"
-#include "types/recent_buffer.h"
+#include "storage/page_check.h"
+#include "storage/recent_buffer.h"
 
 /* Marks of pgvector's indexes, for a better message */
 #define PGVECTOR_HNSW_MAGIC		0xA953A953

@@ -47,15 +47,15 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/heap_value.h"
-#include "index/page_check.h"
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
 #include "ivf/found.h"
 #include "math/distance/distance.h"
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
+#include "storage/heap_value.h"
+#include "storage/page_check.h"
+#include "storage/recent_buffer.h"
 #include "types/detoast.h"
-#include "types/recent_buffer.h"
 
 /* Rows of an ivfflat batch */
 #define FLAT_BATCH		200

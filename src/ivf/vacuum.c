@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/page_check.h"
+#include "storage/page_check.h"
 
 typedef struct IvfVacuum
 {

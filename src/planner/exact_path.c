@@ -43,7 +43,7 @@
 #include "utils/spccache.h"
 
 #include "index/index_cost.h"
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
 #include "planner/distance_cost.h"
 #include "types/distance_function.h"
 

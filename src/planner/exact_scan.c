@@ -28,7 +28,7 @@
  *   that every page has, makes it 40.)
  * - nothing is formed for a row that is not kept;
  * - values stored out of line are read in their order, mostly without the TOAST
- *	 table's index (types/toast_reader.c).
+ *	 table's index (storage/toast_reader.c).
  *
  * In a parallel scan each process takes chunks of blocks as it gets to them, and
  * returns the k nearest of what it has seen; it makes no second pass, and its
@@ -56,11 +56,11 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
+#include "storage/page_tuple.h"
+#include "storage/recent_buffer.h"
+#include "storage/toast_reader.h"
 #include "types/distance_function.h"
-#include "types/page_tuple.h"
-#include "types/recent_buffer.h"
-#include "types/toast_reader.h"
 
 /* Blocks that a process of a parallel scan takes at a time */
 #define CHUNK_BLOCKS	64

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
 
 static uint64_t random_state = 20261120;
 

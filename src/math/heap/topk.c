@@ -5,7 +5,7 @@
  *
  * entries[0] is the largest entry kept; the children of i are 2i + 1, 2i + 2.
  */
-#include "math/topk/topk.h"
+#include "math/heap/topk.h"
 
 /* Let entry sink from slot i of a heap of count entries to where it belongs. */
 static void

@@ -2,8 +2,8 @@
  * page_tuple.h
  *	  A heap page's tuples, for who reads pages by himself.
  */
-#ifndef VECTOR_TYPES_PAGE_TUPLE_H
-#define VECTOR_TYPES_PAGE_TUPLE_H
+#ifndef VECTOR_STORAGE_PAGE_TUPLE_H
+#define VECTOR_STORAGE_PAGE_TUPLE_H
 
 #include "compat/pg.h"
 
@@ -30,4 +30,4 @@ tuple_on_page(Relation relation, Buffer buffer, OffsetNumber offset)
 	return tuple;
 }
 
-#endif							/* VECTOR_TYPES_PAGE_TUPLE_H */
+#endif							/* VECTOR_STORAGE_PAGE_TUPLE_H */

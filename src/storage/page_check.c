@@ -2,7 +2,7 @@
  * page_check.c
  *	  What is read from a page of an index is checked before it is used.
  */
-#include "index/page_check.h"
+#include "storage/page_check.h"
 
 #include "compat/buffers.h"
 

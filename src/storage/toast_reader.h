@@ -3,8 +3,8 @@
  *	  Values of one table that are stored out of line, read one after the
  *	  other.
  */
-#ifndef VECTOR_TYPES_TOAST_READER_H
-#define VECTOR_TYPES_TOAST_READER_H
+#ifndef VECTOR_STORAGE_TOAST_READER_H
+#define VECTOR_STORAGE_TOAST_READER_H
 
 #include "compat/pg.h"
 
@@ -35,4 +35,4 @@ extern void toast_reader_pause(ToastReader *reader);
 /* Release everything but memory. */
 extern void toast_reader_end(ToastReader *reader);
 
-#endif							/* VECTOR_TYPES_TOAST_READER_H */
+#endif							/* VECTOR_STORAGE_TOAST_READER_H */

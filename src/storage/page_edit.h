@@ -15,8 +15,8 @@
  * Pages are registered in the order in which scans lock them (README.md of the
  * access method): a standby takes their locks in that order when it replays.
  */
-#ifndef VECTOR_INDEX_PAGE_EDIT_H
-#define VECTOR_INDEX_PAGE_EDIT_H
+#ifndef VECTOR_STORAGE_PAGE_EDIT_H
+#define VECTOR_STORAGE_PAGE_EDIT_H
 
 #include "compat/pg.h"
 
@@ -67,4 +67,4 @@ page_edit_abort(PageEdit *edit)
 		GenericXLogAbort(edit->xlog);
 }
 
-#endif							/* VECTOR_INDEX_PAGE_EDIT_H */
+#endif							/* VECTOR_STORAGE_PAGE_EDIT_H */

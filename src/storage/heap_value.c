@@ -6,7 +6,7 @@
  * All tuples of a HOT chain have the same indexed values, so any visible one
  * will do.
  */
-#include "index/heap_value.h"
+#include "storage/heap_value.h"
 
 #include "access/tableam.h"
 #include "catalog/index.h"
@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "types/toast_reader.h"
+#include "storage/toast_reader.h"
 
 struct HeapValues
 {

@@ -3,8 +3,8 @@
  *	  Indexed values read from the table, for distances that an index cannot
  *	  tell exactly.
  */
-#ifndef VECTOR_INDEX_HEAP_VALUE_H
-#define VECTOR_INDEX_HEAP_VALUE_H
+#ifndef VECTOR_STORAGE_HEAP_VALUE_H
+#define VECTOR_STORAGE_HEAP_VALUE_H
 
 #include "compat/pg.h"
 
@@ -34,4 +34,4 @@ extern void heap_values_pause(HeapValues *values);
 
 extern void heap_values_end(HeapValues *values);
 
-#endif							/* VECTOR_INDEX_HEAP_VALUE_H */
+#endif							/* VECTOR_STORAGE_HEAP_VALUE_H */

@@ -6,13 +6,13 @@
  * Every piece is a slot: its header, the next piece's number, data.  Slots of
  * one index have one size, so a value of any length goes anywhere.
  */
-#ifndef VECTOR_INDEX_VALUE_STORE_H
-#define VECTOR_INDEX_VALUE_STORE_H
+#ifndef VECTOR_STORAGE_VALUE_STORE_H
+#define VECTOR_STORAGE_VALUE_STORE_H
 
 #include "compat/pg.h"
 
-#include "index/buffer_map.h"
-#include "index/slot_page.h"
+#include "storage/buffer_map.h"
+#include "storage/slot_page.h"
 
 typedef struct ValuePiece
 {
@@ -72,4 +72,4 @@ extern const void *value_store_get(ValueStore *store, SlotId id,
  */
 extern void value_store_free(ValueStore *store, SlotId id);
 
-#endif							/* VECTOR_INDEX_VALUE_STORE_H */
+#endif							/* VECTOR_STORAGE_VALUE_STORE_H */

@@ -22,8 +22,8 @@
  * else a page that nothing else visits would be evicted first.  In an index that
  * is searched often, all counts are as high as can be, and nothing is written.
  */
-#ifndef VECTOR_INDEX_BUFFER_MAP_H
-#define VECTOR_INDEX_BUFFER_MAP_H
+#ifndef VECTOR_STORAGE_BUFFER_MAP_H
+#define VECTOR_STORAGE_BUFFER_MAP_H
 
 #include "compat/pg.h"
 
@@ -32,7 +32,7 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
-#include "index/slot_page.h"
+#include "storage/slot_page.h"
 
 /* Blocks beyond are not remembered: 64 MB of map, 128 GB of index */
 #define MAP_MAX_BLOCKS	(16 * 1024 * 1024)
@@ -111,4 +111,4 @@ map_still(const BufferMap *map, BlockNumber block, Buffer buffer)
 	return buffer_holds_block(buffer, &map->tag, block);
 }
 
-#endif							/* VECTOR_INDEX_BUFFER_MAP_H */
+#endif							/* VECTOR_STORAGE_BUFFER_MAP_H */

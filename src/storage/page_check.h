@@ -19,8 +19,8 @@
  * Numbers read without a lock (map_peek) are copied before they are checked, and
  * the copy is used.
  */
-#ifndef VECTOR_INDEX_PAGE_CHECK_H
-#define VECTOR_INDEX_PAGE_CHECK_H
+#ifndef VECTOR_STORAGE_PAGE_CHECK_H
+#define VECTOR_STORAGE_PAGE_CHECK_H
 
 #include "compat/pg.h"
 
@@ -28,8 +28,8 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#include "index/buffer_map.h"
-#include "index/slot_page.h"
+#include "storage/buffer_map.h"
+#include "storage/slot_page.h"
 
 /* For index_damaged: the whole page, or the whole index */
 #define NO_PLACE	PG_UINT32_MAX
@@ -80,7 +80,7 @@ extern void page_lock(Relation index, Buffer buffer, PageKind kind, int mode);
 /*
  * The same while others are locked.  The kind, which never changes, is looked at
  * before: so a wrong number makes nobody wait for a page in another order than
- * README.md's, nor for a page that he has locked himself.
+ * the one in its README, nor for a page that the backend itself has locked.
  */
 extern void page_lock_below(Relation index, Buffer buffer, PageKind kind,
 							int mode);
@@ -149,4 +149,4 @@ chain_cycles(ChainCheck *check, uint32 link)
 	return false;
 }
 
-#endif							/* VECTOR_INDEX_PAGE_CHECK_H */
+#endif							/* VECTOR_STORAGE_PAGE_CHECK_H */

@@ -3,13 +3,13 @@
  *	  The recent-buffer map: which buffer a block of an index was in when this
  *	  backend last met it.
  */
-#include "index/buffer_map.h"
+#include "storage/buffer_map.h"
 
 #include "access/xact.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "index/page_check.h"
+#include "storage/page_check.h"
 
 typedef struct MapEntry
 {

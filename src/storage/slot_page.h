@@ -22,8 +22,8 @@
  * takes the page being filled (by whoever), the first one of the list, or a
  * new one.  Vacuum puts pages on the list.  Nothing here walks the index.
  */
-#ifndef VECTOR_INDEX_SLOT_PAGE_H
-#define VECTOR_INDEX_SLOT_PAGE_H
+#ifndef VECTOR_STORAGE_SLOT_PAGE_H
+#define VECTOR_STORAGE_SLOT_PAGE_H
 
 #include "compat/pg.h"
 
@@ -205,4 +205,4 @@ extern Buffer slot_page_claim(Relation index, PageKind kind, bool log);
 /* A new page at the end of the index, exclusively locked, not initialised */
 extern Buffer index_extend(Relation index, ForkNumber fork);
 
-#endif							/* VECTOR_INDEX_SLOT_PAGE_H */
+#endif							/* VECTOR_STORAGE_SLOT_PAGE_H */

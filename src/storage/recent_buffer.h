@@ -9,8 +9,8 @@
  * another table was read at the time.  So the next few descriptors are looked
  * at, and the guess is verified and the buffer pinned in one step.
  */
-#ifndef VECTOR_TYPES_RECENT_BUFFER_H
-#define VECTOR_TYPES_RECENT_BUFFER_H
+#ifndef VECTOR_STORAGE_RECENT_BUFFER_H
+#define VECTOR_STORAGE_RECENT_BUFFER_H
 
 #include "compat/pg.h"
 
@@ -81,4 +81,4 @@ prefetch_far(const char *data, int bytes)
 		__builtin_prefetch(data + i, 0, 2);
 }
 
-#endif							/* VECTOR_TYPES_RECENT_BUFFER_H */
+#endif							/* VECTOR_STORAGE_RECENT_BUFFER_H */

@@ -29,7 +29,7 @@
  * PostgreSQL does for each value, and kept until toast_reader_end.  Order:
  * index, then heap buffer; one buffer locked at a time.
  */
-#include "types/toast_reader.h"
+#include "storage/toast_reader.h"
 
 #include "access/detoast.h"
 #include "access/genam.h"
@@ -44,8 +44,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "types/page_tuple.h"
-#include "types/recent_buffer.h"
+#include "storage/page_tuple.h"
+#include "storage/recent_buffer.h"
 
 /* Line pointers that are looked at for the next chunk before the index is */
 #define LOOK_AHEAD	8

@@ -6,8 +6,8 @@
  * Entries are ordered by key, then by id, so the result does not depend on the
  * order of arrival.  Pure C; the caller owns the memory.
  */
-#ifndef VECTOR_MATH_TOPK_H
-#define VECTOR_MATH_TOPK_H
+#ifndef VECTOR_MATH_HEAP_TOPK_H
+#define VECTOR_MATH_HEAP_TOPK_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,4 +90,4 @@ extern void topk_sort(Topk *topk);
  */
 extern void topk_select(TopkEntry *entries, size_t n, size_t k);
 
-#endif							/* VECTOR_MATH_TOPK_H */
+#endif							/* VECTOR_MATH_HEAP_TOPK_H */

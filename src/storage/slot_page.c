@@ -5,12 +5,12 @@
  * Locks: the metapage before any other page; so nobody asks for a free page
  * while he holds a page locked.
  */
-#include "index/slot_page.h"
+#include "storage/slot_page.h"
 
 #include "storage/lmgr.h"
 
-#include "index/page_check.h"
-#include "index/page_edit.h"
+#include "storage/page_check.h"
+#include "storage/page_edit.h"
 
 SlotGeometry
 slot_geometry(PageKind kind, Size size)

@@ -2,12 +2,12 @@
  * value_store.c
  *	  Values of an index's elements, outside of the element.
  */
-#include "index/value_store.h"
+#include "storage/value_store.h"
 
 #include "miscadmin.h"
 
-#include "index/page_check.h"
-#include "index/page_edit.h"
+#include "storage/page_check.h"
+#include "storage/page_edit.h"
 
 Size
 value_slot_size(Size size)
