@@ -93,7 +93,7 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 	inserter->links = (GraphLinks *) palloc(GRAPH_MAX_LEVEL * sizeof(GraphLinks));
 	if (hnsw_keeps_bounded(index))
 		inserter->bounded = (char *)
-			palloc(codec_bounded_size(&index->codec.column));
+			palloc(bounded_size(&index->codec.column));
 	inserter->results = (GraphFound **) palloc(mul_size(ef, sizeof(GraphFound *)));
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 		inserter->targets[kind] = InvalidBlockNumber;
@@ -835,9 +835,9 @@ hnsw_write_value(HnswInserter *inserter)
 	{
 		if (index->meta.rerank == HNSW_RERANK_HEAP)
 			return NO_SLOT;
-		codec_bounded_make(inserter->query, inserter->bounded);
+		bounded_make(&inserter->query->exact, inserter->bounded);
 		data = inserter->bounded;
-		size = codec_bounded_size(&index->codec.column);
+		size = bounded_size(&index->codec.column);
 	}
 	else if (!codec_is_outer(&index->codec, value))
 		return NO_SLOT;

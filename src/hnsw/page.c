@@ -119,7 +119,7 @@ set_sizes(HnswMeta *meta, const IndexColumn *column, Size sparse_size)
 	{
 		meta->payload_size = codec_code_size(column, meta->bits);
 		if (meta->rerank == HNSW_RERANK_INDEX)
-			meta->value_slot_size = value_slot_size(codec_bounded_size(column));
+			meta->value_slot_size = value_slot_size(bounded_size(column));
 	}
 	else if (column->type->kind == COLUMN_SPARSEVEC)
 	{

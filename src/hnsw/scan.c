@@ -418,11 +418,11 @@ read_element(HnswScan *scan, IndexScanDesc desc, const GraphFound *found)
 		Buffer		value_buffer;
 		const void *value =
 			value_store_get(&scan->store.values, node->value, scan->bounded,
-							codec_bounded_size(&index->codec.column),
+							bounded_size(&index->codec.column),
 							&value_buffer);
 
 		if (value != NULL)
-			codec_bounds(scan->query, value, &low, &high);
+			bounded_interval(&scan->query->exact, value, &low, &high);
 		if (BufferIsValid(value_buffer))
 			UnlockReleaseBuffer(value_buffer);
 	}
@@ -996,7 +996,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 												ALLOCSET_SMALL_SIZES);
 	if (hnsw_keeps_bounded(scan->index))
 		scan->bounded = (char *)
-			palloc(codec_bounded_size(&scan->index->codec.column));
+			palloc(bounded_size(&scan->index->codec.column));
 	if (scan->index->filter != NULL)
 		scan->filter = hnsw_filter_create(index, scan->index, scan->store.map);
 	scan->taken_room = 64;

@@ -2,13 +2,6 @@
  * codec.c
  *	  How an index keeps the value of an element, and what distances it
  *	  computes from that.
- *
- * Bounds.  A sum of n products or squares in float32, in whatever order, is
- * off by at most a factor 1 +- (n + 2) 2^-24 of the sum of absolute values
- * (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); differences
- * and roundings to float of the inputs add a few units.  rounding() is a bound
- * for all of them.  It is applied to both the sum computed here and the one
- * that the operator computes.
  */
 #include "index/codec.h"
 
@@ -23,21 +16,12 @@
 #include "types/dense.h"
 #include "types/sparse.h"
 
-/*
- * Below the first, some terms of the sum of squares that a cosine distance
- * divides by are float's denormal numbers; above the second, the sum may be
- * infinite.  The bounds do not hold there.
- */
-#define TINY_NORM2	1e-24
-#define HUGE_NORM2	1e37
-
 bool
 codec_quantizable(const IndexColumn *column)
 {
 	return (column->type->kind == COLUMN_VECTOR ||
 			column->type->kind == COLUMN_HALFVEC) &&
-		(column->metric == METRIC_L2 || column->metric == METRIC_IP ||
-		 column->metric == METRIC_COSINE);
+		column->traits->coded;
 }
 
 /* From so many dimensions on, a sample of sparse values would have few rows */
@@ -48,7 +32,7 @@ codec_has_mean(const IndexColumn *column, int bits)
 {
 	if (bits > 0)
 		return true;
-	if (column->metric != METRIC_IP)
+	if (!column->traits->product)
 		return false;
 	return column->type->kind == COLUMN_SPARSEVEC ?
 		column->dims <= SPARSE_MEAN_DIMS : column->type->kind != COLUMN_BIT;
@@ -145,7 +129,7 @@ codec_plain_valid(const Codec *codec, const void *payload)
 bool
 codec_indexes(const Codec *codec, const struct varlena *value)
 {
-	if (codec->column.metric != METRIC_COSINE)
+	if (!codec->column.traits->normalized)
 		return true;
 
 	/*
@@ -177,7 +161,8 @@ codec_query_create(const Codec *codec, ValueStore *outer, bool from_values)
 			palloc0(rabitq_query_bytes(padded, codec->bits));
 		if (!from_values)
 			return query;
-		query->floats = (float *) palloc(mul_size(padded, sizeof(float)));
+		bounded_query_init(&query->exact, &codec->column);
+		query->floats = query->exact.floats;
 		query->residual = (float *) palloc(mul_size(padded, sizeof(float)));
 	}
 	return query;
@@ -303,24 +288,6 @@ plain_element_distance(CodecQuery *query, const struct varlena *value)
 	return (float) Max(Min(result, FLT_MAX), -FLT_MAX);
 }
 
-/* The value's elements as float32, of norm 1 for cosine; false if that fails */
-static bool
-set_floats(CodecQuery *query, const struct varlena *value)
-{
-	const IndexColumn *column = &query->codec->column;
-	bool		result = column_floats(column, value, query->floats, &query->norm);
-
-	query->extreme = false;
-	if (column->metric == METRIC_COSINE)
-	{
-		double		norm2 = query->norm * query->norm;
-
-		query->extreme = norm2 < TINY_NORM2 || norm2 > HUGE_NORM2;
-		query->norm = 1;
-	}
-	return result;
-}
-
 /* What is searched for in a centred index, set as floats: its inner products */
 static void
 set_product_query(CodecQuery *query)
@@ -361,7 +328,7 @@ query_set(CodecQuery *query, const struct varlena *value, bool element)
 		return;
 	}
 
-	if (!set_floats(query, value))
+	if (!bounded_query_set(&query->exact, value))
 	{
 		/* the norm of what codec_indexes is not 0, in double precision */
 		Assert(false);
@@ -389,7 +356,7 @@ query_set(CodecQuery *query, const struct varlena *value, bool element)
 	/* - <c, q> = - <c, c> - <c, q - c> */
 	if (codec->centred)
 		base = codec->weight * Min(base, codec->most);
-	else if (codec->column.metric == METRIC_IP)
+	else if (codec->column.traits->product)
 		base = -codec->mean_norm2 - residual_mean;
 	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
 						 codec->bits, (float) Min(base, FLT_MAX));
@@ -411,7 +378,7 @@ codec_query_set_element(CodecQuery *query, const struct varlena *value)
 static inline bool
 codes_by_square(const Codec *codec)
 {
-	return codec->column.metric != METRIC_IP || codec->centred;
+	return !codec->column.traits->product || codec->centred;
 }
 
 /* The varlena behind a plain payload; outer ones are read into scratch. */
@@ -544,136 +511,4 @@ codec_distances(CodecQuery *query, const void *const *payloads, int count,
 		for (int i = 0; i < count; i++)
 			out[i] = (float) codec_plain_distance(query, payloads[i]);
 	}
-}
-
-/*
- * Bounds.
- */
-
-/* See the head of this file */
-static inline double
-rounding(int dims)
-{
-	return (dims + 32) * 0x1p-24;
-}
-
-/* A float that is not below x */
-static inline float
-float_above(double x)
-{
-	return nextafterf((float) x, INFINITY);
-}
-
-Size
-codec_bounded_size(const IndexColumn *column)
-{
-	Size		halves = mul_size(column->dims, sizeof(half));
-
-	if (column->type->kind == COLUMN_HALFVEC)
-		return add_size(offsetof(DenseVector, elements), halves);
-	return add_size(offsetof(BoundedValue, halves), halves);
-}
-
-void
-codec_bounded_make(const CodecQuery *query, void *bounded)
-{
-	BoundedValue *value = (BoundedValue *) bounded;
-	int			dims = query->codec->column.dims;
-	double		error2 = 0;
-	double		norm2 = 0;
-
-	if (query->codec->column.type->kind == COLUMN_HALFVEC)
-	{
-		memcpy(bounded, query->value, VARSIZE(query->value));
-		return;
-	}
-	distance_kernels->f32_to_f16(query->floats, value->halves, dims);
-	for (int i = 0; i < dims; i++)
-	{
-		double		h = half_to_float(value->halves[i]);
-		double		error = query->floats[i] - h;
-
-		error2 += error * error;
-		norm2 += h * h;
-	}
-	/* sums of doubles are off by less than one part in 2^30 */
-	value->error = float_above(sqrt(error2) * (1 + 1e-9));
-	value->norm = float_above((sqrt(norm2) + sqrt(error2)) * (1 + 1e-9));
-	if (query->extreme)
-		value->error = INFINITY;
-}
-
-bool
-codec_bounds(CodecQuery *query, const void *bounded, double *low, double *high)
-{
-	const IndexColumn *column = &query->codec->column;
-	const BoundedValue *value = (const BoundedValue *) bounded;
-	int			dims = column->dims;
-	double		relative = rounding(dims);
-	float		sum;
-	double		middle;
-	double		slack;
-
-	if (query->constant)
-	{
-		*low = *high = 0;
-		return true;
-	}
-	if (column->type->kind == COLUMN_HALFVEC)
-	{
-		/* damaged: the table has the value */
-		if (unlikely(!column_value_valid(column, bounded, codec_bounded_size(column))))
-		{
-			*low = -INFINITY;
-			*high = INFINITY;
-			return false;
-		}
-		*low = *high = column->distance((const struct varlena *) bounded,
-										query->value);
-		return true;
-	}
-
-	if (column->metric == METRIC_L2)
-	{
-		distance_kernels->f16_l2sq_many(query->floats, value->halves, dims,
-										dims, 1, &sum);
-		middle = sqrt((double) sum);
-		*low = (middle * (1 - relative) - value->error) * (1 - relative) - 1e-18;
-		*high = (middle * (1 + relative) + value->error) * (1 + relative) + 1e-18;
-		*low = Max(*low, 0);
-		/* where the operator's sum may overflow, it may be infinite */
-		if (!(*high < 1e19))
-			*high = INFINITY;
-		if (!isfinite(middle) || !isfinite(value->error))
-			*low = 0;
-		return false;
-	}
-
-	distance_kernels->f16_ip_many(query->floats, value->halves, dims, dims, 1,
-								  &sum);
-	if (column->metric == METRIC_IP)
-	{
-		middle = -(double) sum;
-		slack = query->norm * (value->error + 2 * relative * value->norm) + 1e-30;
-	}
-	else
-	{
-		middle = 1 - (double) sum;
-		slack = value->error + 8 * relative + 1e-6;
-	}
-	*low = middle - slack;
-	*high = middle + slack;
-	if (column->metric == METRIC_COSINE)
-	{
-		/* the operator's result is within 0 and 2 */
-		*low = Min(*low, 2);
-		*high = Max(*high, 0);
-	}
-	if (!isfinite(middle) || !isfinite(slack) || query->extreme ||
-		query->norm * value->norm > 1e37)
-	{
-		*low = -INFINITY;
-		*high = INFINITY;
-	}
-	return false;
 }

@@ -6,8 +6,8 @@
  * With a quantizer, an element has a RaBitQ code (math/quantize/rabitq.h) of
  * the value less the mean of the data, rotated.  Distances from codes are
  * estimates; the walk through an index runs on them.  Then the candidates'
- * true distances are needed: from half precision values, which give bounds
- * (BoundedValue), or from the table.
+ * true distances are needed: from half precision values (index/bounded.h) or from
+ * the table.
  *
  * Without one ("plain"), an element has the value itself, as a varlena with a
  * 4-byte header, in place if it fits or else in a ValueStore.  Distances are
@@ -31,6 +31,7 @@
 
 #include "compat/pg.h"
 
+#include "index/bounded.h"
 #include "index/column.h"
 #include "math/quantize/rabitq.h"
 #include "math/quantize/rotation.h"
@@ -110,11 +111,10 @@ typedef struct CodecQuery
 	bool		element;		/* plain and centred: it is an element */
 	const struct varlena *value;	/* plain, or the value it was set to */
 	RabitqQuery *rabitq;		/* with a quantizer */
-	float	   *floats;			/* the value as float32, of norm 1 for cosine */
+	BoundedQuery exact;			/* with a quantizer, of a value */
+	float	   *floats;			/* of exact; of a plain element, less the mean */
 	float	   *residual;		/* less the mean, rotated; padded */
 	double		residual_mean;	/* <value - mean, mean> */
-	double		norm;			/* of floats */
-	bool		extreme;		/* cosine: float sums of squares are inexact */
 	double		base;			/* of an element: weight min(|a|^2, most) */
 	double		value_mean;		/* of a sparse element: <x, c> */
 	char	   *scratch[2];		/* outer values, read in */
@@ -137,7 +137,7 @@ extern void codec_query_set(CodecQuery *query, const struct varlena *value);
 
 /*
  * The same for a value that is to be an element: what codec_encode and
- * codec_bounded_make need, and distances as between elements.
+ * bounded_make need, and distances as between elements.
  */
 extern void codec_query_set_element(CodecQuery *query,
 									const struct varlena *value);
@@ -174,27 +174,5 @@ extern void codec_distances(CodecQuery *query, const void *const *payloads,
 
 /* The true distance to a plain payload, as the operator gives it */
 extern double codec_plain_distance(CodecQuery *query, const void *payload);
-
-/*
- * A value kept beside the code: for vector in half precision, with what is
- * needed to bound the true distance; for halfvec as it is.
- */
-typedef struct BoundedValue
-{
-	float		error;			/* at least |value - halves| */
-	float		norm;			/* at least |value| and |halves| */
-	half		halves[FLEXIBLE_ARRAY_MEMBER];
-} BoundedValue;
-
-/* Bytes of it, and making one of the query's value */
-extern Size codec_bounded_size(const IndexColumn *column);
-extern void codec_bounded_make(const CodecQuery *query, void *bounded);
-
-/*
- * The interval in which the operator's result for the query and the value must
- * lie, all rounding included; may be infinite.  Returns true if it is a point.
- */
-extern bool codec_bounds(CodecQuery *query, const void *bounded, double *low,
-						 double *high);
 
 #endif							/* VECTOR_INDEX_CODEC_H */

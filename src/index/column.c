@@ -48,33 +48,6 @@ SQL_FUNCTION(hnsw_bit_support)
 	PG_RETURN_POINTER(&column_types[COLUMN_BIT]);
 }
 
-/* A DISTANCE_PROC, and what it means without and with a NORM_PROC */
-typedef struct MetricEntry
-{
-	DistanceValue support;
-	ColumnKind	kind;
-	bool		has_norm;
-	Metric		metric;
-	DistanceValue distance;
-} MetricEntry;
-
-static const MetricEntry metrics[] = {
-	{vector_l2_squared_distance_value, COLUMN_VECTOR, false, METRIC_L2, l2_distance_value},
-	{vector_negative_inner_product_value, COLUMN_VECTOR, false, METRIC_IP, vector_negative_inner_product_value},
-	{vector_negative_inner_product_value, COLUMN_VECTOR, true, METRIC_COSINE, cosine_distance_value},
-	{l1_distance_value, COLUMN_VECTOR, false, METRIC_L1, l1_distance_value},
-	{halfvec_l2_squared_distance_value, COLUMN_HALFVEC, false, METRIC_L2, halfvec_l2_distance_value},
-	{halfvec_negative_inner_product_value, COLUMN_HALFVEC, false, METRIC_IP, halfvec_negative_inner_product_value},
-	{halfvec_negative_inner_product_value, COLUMN_HALFVEC, true, METRIC_COSINE, halfvec_cosine_distance_value},
-	{halfvec_l1_distance_value, COLUMN_HALFVEC, false, METRIC_L1, halfvec_l1_distance_value},
-	{sparsevec_l2_squared_distance_value, COLUMN_SPARSEVEC, false, METRIC_L2, sparsevec_l2_distance_value},
-	{sparsevec_negative_inner_product_value, COLUMN_SPARSEVEC, false, METRIC_IP, sparsevec_negative_inner_product_value},
-	{sparsevec_negative_inner_product_value, COLUMN_SPARSEVEC, true, METRIC_COSINE, sparsevec_cosine_distance_value},
-	{sparsevec_l1_distance_value, COLUMN_SPARSEVEC, false, METRIC_L1, sparsevec_l1_distance_value},
-	{hamming_distance_value, COLUMN_BIT, false, METRIC_HAMMING, hamming_distance_value},
-	{jaccard_distance_value, COLUMN_BIT, false, METRIC_JACCARD, jaccard_distance_value},
-};
-
 /*
  * The type of an index's first column, and its modifier.  A column of a domain
  * has no modifier of its own: it is that of the type which the domain is over,
@@ -118,22 +91,15 @@ index_column(Relation index, int procs)
 			DatumGetPointer(FunctionCall1(index_getprocinfo(index, 1, procs),
 										  PointerGetDatum(NULL)));
 	column.dims = index_declared_dims(index);
-	for (int i = 0; support != NULL && i < (int) lengthof(metrics); i++)
-	{
-		if (metrics[i].support == support &&
-			metrics[i].kind == column.type->kind &&
-			metrics[i].has_norm == has_norm)
-		{
-			column.metric = metrics[i].metric;
-			column.distance = metrics[i].distance;
-			return column;
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("operator class of index \"%s\" does not use the distance functions of this extension",
-					RelationGetRelationName(index)),
-			 errhint("Use one of the operator classes that come with the extension.")));
+	if (!metric_find(support, column.type->kind, has_norm, &column.metric))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("operator class of index \"%s\" does not use the distance functions of this extension",
+						RelationGetRelationName(index)),
+				 errhint("Use one of the operator classes that come with the extension.")));
+	column.traits = &metric_traits[column.metric];
+	column.distance = column.traits->distance[column.type->kind];
+	return column;
 }
 
 IndexColumn
@@ -283,7 +249,7 @@ column_floats(const IndexColumn *column, const struct varlena *value,
 			floats[i] = (bits[i / BITS_PER_BYTE] >> (7 - i % BITS_PER_BYTE)) & 1;
 	}
 	*norm = sqrt(distance_kernels->f32_norm2(floats, dims));
-	if (column->metric == METRIC_COSINE)
+	if (column->traits->normalized)
 	{
 		if (!(*norm > 0))
 			return false;

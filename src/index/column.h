@@ -9,25 +9,7 @@
 
 #include "utils/rel.h"
 
-#include "types/distance_function.h"
-
-typedef enum ColumnKind
-{
-	COLUMN_VECTOR,
-	COLUMN_HALFVEC,
-	COLUMN_SPARSEVEC,
-	COLUMN_BIT
-} ColumnKind;
-
-typedef enum Metric
-{
-	METRIC_L2,
-	METRIC_IP,					/* negative inner product */
-	METRIC_COSINE,
-	METRIC_L1,
-	METRIC_HAMMING,
-	METRIC_JACCARD
-} Metric;
+#include "index/metric.h"
 
 /* A type as an index sees it; what an operator class's support function gives */
 typedef struct ColumnType
@@ -43,6 +25,7 @@ typedef struct IndexColumn
 {
 	const ColumnType *type;
 	Metric		metric;
+	const MetricTraits *traits; /* of the metric */
 	int			dims;			/* or -1, where the column does not say */
 	DistanceValue distance;		/* what the operator gives */
 } IndexColumn;

@@ -193,7 +193,7 @@ sample_resolved(const ValueSample *sample, const float *centre, int bits)
 	int			others = Min(sample->count, RESOLVE_OTHERS);
 	int			unresolved = 0;
 
-	if (sample->column.metric == METRIC_IP)
+	if (sample->column.traits->product)
 		return true;
 	for (int q = 0; q < queries; q++)
 	{

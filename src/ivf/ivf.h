@@ -17,7 +17,7 @@
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
 
-#include "index/codec.h"
+#include "index/bounded.h"
 #include "index/column.h"
 #include "index/filter.h"
 #include "index/sample.h"
@@ -344,14 +344,13 @@ typedef struct IvfValue
 static inline Size
 ivf_value_size(const IndexColumn *column)
 {
-	return add_size(offsetof(IvfValue, bounded), codec_bounded_size(column));
+	return add_size(offsetof(IvfValue, bounded), bounded_size(column));
 }
 
 /* What makes such values, and intervals of distances from them */
 typedef struct IvfBounder
 {
-	Codec		codec;
-	CodecQuery *query;
+	BoundedQuery query;
 	IvfValue   *value;			/* room for one */
 	Size		size;			/* of it */
 	BlockNumber target;			/* see slot_page_find */

@@ -320,10 +320,7 @@ ivf_bounder_create(const IvfModel *model)
 {
 	IvfBounder *bounder = (IvfBounder *) palloc0(sizeof(IvfBounder));
 
-	/* its codes are not used, only its floats and bounds */
-	codec_init(&bounder->codec, model->column, 1, 0, 0, NULL,
-			   palloc0(codec_constants_size(&model->column, 1)));
-	bounder->query = codec_query_create(&bounder->codec, NULL, true);
+	bounded_query_init(&bounder->query, &model->column);
 	bounder->size = ivf_value_size(&model->column);
 	bounder->value = (IvfValue *) palloc0(bounder->size);
 	bounder->target = InvalidBlockNumber;
@@ -334,8 +331,8 @@ SlotId
 ivf_write_value(IvfBounder *bounder, ValueStore *values,
 				const struct varlena *value, ItemPointer tid, bool log)
 {
-	codec_query_set(bounder->query, value);
-	codec_bounded_make(bounder->query, &bounder->value->bounded);
+	bounded_query_set(&bounder->query, value);
+	bounded_make(&bounder->query, &bounder->value->bounded);
 	bounder->value->tid = *tid;
 	return value_store_write(values, &bounder->target, bounder->value,
 							 bounder->size, log);

@@ -356,7 +356,7 @@ prepare_query(IvfScan *scan)
 		pfree(x);
 	}
 	if (scan->bounder != NULL)
-		codec_query_set(scan->bounder->query, scan->value);
+		bounded_query_set(&scan->bounder->query, scan->value);
 	if (model->kind == IVF_PQ)
 	{
 		pq_table(&model->pq, model->codebooks, scan->y, scan->numbers);
@@ -1063,8 +1063,8 @@ read_value(IvfScan *scan)
 		ItemPointerIsValid(&value->tid) &&
 		ItemPointerEquals(unconstify(ItemPointerData *, &value->tid), &first->tid))
 	{
-		first->exact = codec_bounds(scan->bounder->query, &value->bounded, &low,
-									&high);
+		first->exact = bounded_interval(&scan->bounder->query, &value->bounded,
+										&low, &high);
 		first->key = topk_key(low);
 		first->high = high == INFINITY ? TOPK_NAN : topk_key(high);
 	}

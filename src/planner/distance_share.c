@@ -529,12 +529,12 @@ count_within(const DistanceSample *sample, const struct varlena *center,
  * estimator, the intrinsic dimension of the data); others exponentially.
  */
 static double
-tail_share(Metric metric, const double *nearest, double radius)
+tail_share(bool has_floor, const double *nearest, double radius)
 {
 	double		last = nearest[NEAREST - 1];
 	double		sum = 0;
 
-	if (metric == METRIC_IP)
+	if (!has_floor)
 	{
 		for (int i = 0; i < NEAREST - 1; i++)
 			sum += last - nearest[i];
@@ -570,7 +570,7 @@ estimate_share(const DistanceSample *sample, const struct varlena *center,
 		!isfinite(nearest[0]))
 		return share;
 	share = (NEAREST - 0.5) / rows *
-		tail_share(sample->column.metric, nearest, radius);
+		tail_share(sample->column.traits->has_floor, nearest, radius);
 	share = Max(share, within / 3.0 / rows);
 	return Min(share, (within + 2) / rows);
 }

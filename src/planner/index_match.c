@@ -54,6 +54,7 @@
 #include "hnsw/hnsw.h"
 #include "index/filter.h"
 #include "index/index_cost.h"
+#include "index/metric.h"
 #include "index/scan_target.h"
 #include "ivf/ivf.h"
 #include "planner/approximation.h"
@@ -127,22 +128,6 @@ is_constant_for(PlannerInfo *root, RelOptInfo *rel, Node *expr)
 {
 	return !bms_is_member(rel->relid, pull_varnos(root, expr)) &&
 		!contain_volatile_functions(expr) && !contain_subplans(expr);
-}
-
-/* Is it the inner product that a distance is the negative of? */
-static bool
-is_negative_of(Oid function, Oid distance)
-{
-	DistanceValue value = distance_value_of(function);
-	DistanceValue other = distance_value_of(distance);
-
-	return value != NULL &&
-		((value == inner_product_value &&
-		  other == vector_negative_inner_product_value) ||
-		 (value == halfvec_inner_product_value &&
-		  other == halfvec_negative_inner_product_value) ||
-		 (value == sparsevec_inner_product_value &&
-		  other == sparsevec_negative_inner_product_value));
 }
 
 /* The order of numbers that everyone knows */
@@ -295,7 +280,8 @@ find_distance(PlannerInfo *root, const IndexDistance *distance, Expr *expr,
 					return false;
 				if (function == distance->function)
 					return true;
-				if (!is_negative_of(function, distance->function))
+				if (!metric_is_negated(distance_value_of(function),
+									   distance_value_of(distance->function)))
 					return false;
 				negate_bound(bound);
 				*falling = !*falling;
