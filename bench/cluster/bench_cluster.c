@@ -38,7 +38,7 @@ now(void)
 }
 
 static void *
-host_alloc(void *arg, size_t count, size_t size)
+bench_alloc(void *arg, size_t count, size_t size)
 {
 	size_t	   *memory = malloc(count * size + 16);
 
@@ -52,7 +52,7 @@ host_alloc(void *arg, size_t count, size_t size)
 }
 
 static void
-host_release(void *arg, void *memory)
+bench_release(void *arg, void *memory)
 {
 	(void) arg;
 	held -= ((size_t *) memory)[-2];
@@ -60,7 +60,7 @@ host_release(void *arg, void *memory)
 }
 
 static void
-host_tick(void *arg)
+bench_tick(void *arg)
 {
 	double		t = now();
 
@@ -70,7 +70,7 @@ host_tick(void *arg)
 	last_tick = t;
 }
 
-static const ClusterHost host = {host_alloc, host_release, host_tick, NULL, NULL};
+static const ClusterHost host = {bench_alloc, bench_release, bench_tick, NULL, NULL};
 
 static uint64_t random_state = 88172645463325252u;
 

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "math/distance/distance.h"
+#include "math/random.h"
 #include "types/sparse.h"
 
 /* Values kept, and the floats of all of them together */
@@ -22,27 +23,27 @@
  */
 
 static void *
-host_alloc(void *arg, size_t count, size_t size)
+index_alloc(void *arg, size_t count, size_t size)
 {
 	return MemoryContextAllocHuge(CurrentMemoryContext, mul_size(count, size));
 }
 
 static void
-host_release(void *arg, void *memory)
+index_release(void *arg, void *memory)
 {
 	pfree(memory);
 }
 
 static void
-host_tick(void *arg)
+index_tick(void *arg)
 {
 	CHECK_FOR_INTERRUPTS();
 }
 
 const ClusterHost index_host = {
-	.alloc = host_alloc,
-	.release = host_release,
-	.tick = host_tick
+	.alloc = index_alloc,
+	.release = index_release,
+	.tick = index_tick
 };
 
 /* ------------------------------------------------------------------------
@@ -73,17 +74,6 @@ sample_create(IndexColumn column)
 	return sample;
 }
 
-/* SplitMix64 */
-static uint64
-next_random(ValueSample *sample)
-{
-	uint64		z = sample->random += UINT64CONST(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
 void
 sample_add(ValueSample *sample, const struct varlena *value)
 {
@@ -107,7 +97,7 @@ sample_add(ValueSample *sample, const struct varlena *value)
 	if (sample->count < sample->room)
 		sample->count++;
 	else
-		place = next_random(sample) % sample->seen;
+		place = splitmix64_next(&sample->random) % sample->seen;
 	if (place < (uint64) sample->room)
 		memcpy(sample->floats + place * dims, sample->one, dims * sizeof(float));
 }

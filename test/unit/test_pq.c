@@ -88,7 +88,7 @@ static int	ticks;
 static double progress_done;
 
 static void *
-host_alloc(void *arg, size_t count, size_t size)
+bench_alloc(void *arg, size_t count, size_t size)
 {
 	size_t		bytes;
 	void	   *memory;
@@ -102,7 +102,7 @@ host_alloc(void *arg, size_t count, size_t size)
 }
 
 static void
-host_release(void *arg, void *memory)
+bench_release(void *arg, void *memory)
 {
 	assert_ptr_equal(arg, &blocks);
 	assert_non_null(memory);
@@ -111,7 +111,7 @@ host_release(void *arg, void *memory)
 }
 
 static void
-host_tick(void *arg)
+bench_tick(void *arg)
 {
 	assert_ptr_equal(arg, &blocks);
 	ticks++;
@@ -126,7 +126,7 @@ host_progress(void *arg, double done)
 }
 
 static const ClusterHost host = {
-	host_alloc, host_release, host_tick, host_progress, &blocks
+	bench_alloc, bench_release, bench_tick, host_progress, &blocks
 };
 
 static PqShape

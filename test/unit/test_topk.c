@@ -1,6 +1,6 @@
 /*
  * test_topk.c
- *	  The bounded heap and selection against a sort of everything.
+ *	  Heaps, selection and binary search against a sort of everything.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <math.h>
 
+#include "math/heap/heap.h"
 #include "math/heap/topk.h"
 
 static uint64_t random_state = 20261120;
@@ -122,11 +123,89 @@ keys_order_as_numbers_do(void **state)
 	assert_true(topk_key(NAN) < TOPK_NULL);
 }
 
+/* A heap with the least key on top, in two arrays */
+typedef struct Halves
+{
+	uint64_t   *keys;
+	uint64_t   *ids;
+} Halves;
+
+#define GET_HALF(h, i)	((TopkEntry) {(h).keys[i], (h).ids[i]})
+#define SET_HALF(h, i, entry) \
+	((h).keys[i] = (entry).key, (h).ids[i] = (entry).id)
+#define LESS(a, b) topk_entry_less(*(a), *(b))
+HEAP(least, TopkEntry, LESS)
+HEAP_OVER(halves, Halves, TopkEntry, GET_HALF, SET_HALF, LESS)
+
+/* Every way to make and to use a heap gives entries in their order */
+static void
+heaps_give_entries_in_order(void **state)
+{
+	(void) state;
+	for (size_t n = 1; n <= 120; n += 1 + n / 8)
+		for (uint64_t keys = 2; keys < 1000000; keys *= 700)
+		{
+			TopkEntry	all[120];
+			TopkEntry  *built = malloc(n * sizeof(TopkEntry));
+			TopkEntry  *pushed = malloc(n * sizeof(TopkEntry));
+			uint64_t   *key = malloc(n * sizeof(uint64_t));
+			uint64_t   *id = malloc(n * sizeof(uint64_t));
+			Halves		in_two = {key, id};
+
+			for (size_t i = 0; i < n; i++)
+			{
+				all[i].key = next_random() % keys;
+				all[i].id = next_random() % 1000;
+				built[i] = all[i];
+				SET_HALF(in_two, i, all[i]);
+				least_rise(pushed, i, all[i]);
+			}
+			least_build(built, n);
+			halves_build(in_two, n);
+			halves_sort(in_two, n);
+			qsort(all, n, sizeof(TopkEntry), compare_entries);
+			for (size_t i = 0; i < n; i++)
+			{
+				TopkEntry	a = least_pop(built, n - i);
+				TopkEntry	b = pushed[0];
+
+				/* what replaces the top goes where it belongs: here, down */
+				least_sink(pushed, n, 0, (TopkEntry) {UINT64_MAX, i});
+				assert_int_equal(a.key, all[i].key);
+				assert_int_equal(a.id, all[i].id);
+				assert_int_equal(b.key, all[i].key);
+				assert_int_equal(b.id, all[i].id);
+				assert_int_equal(key[n - 1 - i], all[i].key);
+				assert_int_equal(id[n - 1 - i], all[i].id);
+			}
+			free(id);
+			free(key);
+			free(pushed);
+			free(built);
+		}
+}
+
+static void
+finds_the_lower_bound(void **state)
+{
+	(void) state;
+	for (size_t n = 0; n <= 40; n++)
+		for (size_t bound = 0; bound <= n; bound++)
+		{
+			size_t		found = 99;
+
+			LOWER_BOUND(found, n, i, i < bound);
+			assert_int_equal(found, bound);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_the_smallest),
+		cmocka_unit_test(heaps_give_entries_in_order),
+		cmocka_unit_test(finds_the_lower_bound),
 		cmocka_unit_test(selects_the_smallest),
 		cmocka_unit_test(keys_order_as_numbers_do),
 	};

@@ -79,9 +79,9 @@ double
 cluster_centre(const ClusterHost *host, const float *rows, size_t n,
 			   size_t dims, size_t stride, float *centre)
 {
-	double	   *distances = host->alloc(host->arg, n, sizeof(double));
-	double	   *sorted = host->alloc(host->arg, n, sizeof(double));
-	double	   *sum = host->alloc(host->arg, dims, sizeof(double));
+	double	   *distances = host_alloc(host, n, sizeof(double));
+	double	   *sorted = host_alloc(host, n, sizeof(double));
+	double	   *sum = host_alloc(host, dims, sizeof(double));
 	double		largest = 0;
 	double		limit;
 	size_t		near = 0;
@@ -137,8 +137,8 @@ cluster_centre(const ClusterHost *host, const float *rows, size_t n,
 		}
 		tick(host, &work, dims);
 	}
-	host->release(host->arg, sum);
-	host->release(host->arg, sorted);
-	host->release(host->arg, distances);
+	host_release(host, sum);
+	host_release(host, sorted);
+	host_release(host, distances);
 	return largest;
 }

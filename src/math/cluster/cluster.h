@@ -3,30 +3,14 @@
  *	  k-means over rows of float32, and the nearest of many centroids.
  *
  * Pure C: nothing here knows PostgreSQL.  Matrices are row-major without gaps.
- * Memory comes from the caller, whose functions do not return where they fail
- * (they may jump out at any call, and free what was allocated themselves).
+ * Memory comes from the caller (math/host.h).
  */
 #ifndef VECTOR_MATH_CLUSTER_H
 #define VECTOR_MATH_CLUSTER_H
 
+#include "math/host.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* What the caller does for us */
-typedef struct ClusterHost
-{
-	/* count * size bytes, checked for overflow, not cleared; never NULL */
-	void	   *(*alloc) (void *arg, size_t count, size_t size);
-	void		(*release) (void *arg, void *memory);
-
-	/* Called every few milliseconds: an interrupt may be served here. */
-	void		(*tick) (void *arg);
-
-	/* How far it is, 0 .. 1, now and then; may be NULL */
-	void		(*progress) (void *arg, double done);
-	void	   *arg;
-} ClusterHost;
 
 /* ------------------------------------------------------------------------
  * Centroids, laid out for the kernels

@@ -25,12 +25,6 @@
 /* Iterations over all rows after division, at most */
 #define REFINE_ITERATIONS 2
 
-static void *
-allocate(const ClusterHost *host, size_t count, size_t size)
-{
-	return host->alloc(host->arg, count, size);
-}
-
 /*
  * The middle and the scale of the rows.  Rows of norm 1 are near enough to 0
  * as they are.
@@ -131,22 +125,22 @@ divide_coarsely(Training *t, Clusters *coarse, int iterations)
 	Matrix		matrix;
 
 	n = n < coarse->rows.n ? n : coarse->rows.n;
-	ids = allocate(t->host, n, sizeof(*ids));
+	ids = host_alloc(t->host, n, sizeof(*ids));
 	random_sample(&t->random, coarse->rows.n, n, ids);
 	sample.ids = ids;
 	sample.n = n;
 	clusters_init(&clusters, t->host, &sample, coarse->k, coarse->centroids);
 	(void) lloyd(t, &clusters, iterations);
 	clusters_free(&clusters, t->host);
-	t->host->release(t->host->arg, ids);
+	host_release(t->host, ids);
 
-	memory = allocate(t->host, matrix_floats(t->work->kernels, coarse->k,
+	memory = host_alloc(t->host, matrix_floats(t->work->kernels, coarse->k,
 											 coarse->rows.dims),
 					  sizeof(float));
 	matrix_init(&matrix, t->space, t->work, &centres, memory);
 	matrix_assign(&matrix, t->space, t->work, &coarse->rows, coarse->number,
 				  coarse->distance);
-	t->host->release(t->host->arg, memory);
+	host_release(t->host, memory);
 	(void) clusters_sort(t, coarse);
 }
 
@@ -174,8 +168,8 @@ divide(Training *t, const Rows *rows, size_t k, int iterations,
 {
 	size_t		dims = rows->dims;
 	size_t		groups = coarse_count(k);
-	float	   *centres = allocate(t->host, groups, dims * sizeof(float));
-	size_t	   *share = allocate(t->host, groups, sizeof(*share));
+	float	   *centres = host_alloc(t->host, groups, dims * sizeof(float));
+	size_t	   *share = host_alloc(t->host, groups, sizeof(*share));
 	size_t		done = 0;
 	int			most = 0;
 	Clusters	coarse;
@@ -205,8 +199,8 @@ divide(Training *t, const Rows *rows, size_t k, int iterations,
 	}
 	assert(done == k);
 	clusters_free(&coarse, t->host);
-	t->host->release(t->host->arg, share);
-	t->host->release(t->host->arg, centres);
+	host_release(t->host, share);
+	host_release(t->host, centres);
 	return most;
 }
 
@@ -216,7 +210,7 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 	   const KmeansParams *params, float *centroids, uint64_t *sizes)
 {
 	Rows		all = {.rows = rows, .n = n, .dims = dims};
-	float	   *shift = allocate(host, dims, sizeof(*shift));
+	float	   *shift = host_alloc(host, dims, sizeof(*shift));
 	Space		space = {.unit = params->spherical};
 	int			iterations = params->iterations > 0 ? params->iterations :
 		LLOYD_ITERATIONS;
@@ -254,7 +248,7 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 			sizes[j] = clusters.first[j + 1] - clusters.first[j];
 	clusters_free(&clusters, host);
 	work_free(&work);
-	host->release(host->arg, shift);
+	host_release(host, shift);
 	if (host->progress != NULL)
 		host->progress(host->arg, 1);
 	return result;

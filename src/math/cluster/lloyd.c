@@ -8,6 +8,8 @@
  * that distances to new seeds are matrix products.
  */
 #include "lloyd.h"
+#include "math/heap/heap.h"
+#include "math/random.h"
 
 #include <assert.h>
 #include <math.h>
@@ -30,24 +32,6 @@
 #define SORT_ROWS		4096
 
 /* See lloyd.h */
-uint64_t
-random_next(uint64_t *state)
-{
-	uint64_t	x = *state += 0x9e3779b97f4a7c15u;
-
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
-/* See lloyd.h */
-double
-random_unit(uint64_t *state)
-{
-	return (double) (random_next(state) >> 11) * 0x1p-53;
-}
-
-/* See lloyd.h */
 void
 random_sample(uint64_t *state, size_t n, size_t count, uint32_t *sample)
 {
@@ -56,19 +40,13 @@ random_sample(uint64_t *state, size_t n, size_t count, uint32_t *sample)
 
 	for (size_t i = 0; i < count; i++)
 	{
-		size_t		at = (size_t) (((double) i + random_unit(state)) * step);
+		size_t		at = (size_t) (((double) i + splitmix64_unit(state)) * step);
 
 		at = at < next ? next : at;
 		at = at > n - (count - i) ? n - (count - i) : at;
 		sample[i] = (uint32_t) at;
 		next = at + 1;
 	}
-}
-
-static void *
-allocate(const ClusterHost *host, size_t count, size_t size)
-{
-	return host->alloc(host->arg, count, size);
 }
 
 /* See lloyd.h */
@@ -79,21 +57,21 @@ clusters_init(Clusters *c, const ClusterHost *host, const Rows *rows, size_t k,
 	c->rows = *rows;
 	c->k = k;
 	c->centroids = centroids;
-	c->number = allocate(host, rows->n, sizeof(*c->number));
-	c->distance = allocate(host, rows->n, sizeof(*c->distance));
-	c->order = allocate(host, rows->n, sizeof(*c->order));
-	c->first = allocate(host, k + 1, sizeof(*c->first));
-	c->error = allocate(host, k, sizeof(*c->error));
+	c->number = host_alloc(host, rows->n, sizeof(*c->number));
+	c->distance = host_alloc(host, rows->n, sizeof(*c->distance));
+	c->order = host_alloc(host, rows->n, sizeof(*c->order));
+	c->first = host_alloc(host, k + 1, sizeof(*c->first));
+	c->error = host_alloc(host, k, sizeof(*c->error));
 }
 
 void
 clusters_free(Clusters *c, const ClusterHost *host)
 {
-	host->release(host->arg, c->error);
-	host->release(host->arg, c->first);
-	host->release(host->arg, c->order);
-	host->release(host->arg, c->distance);
-	host->release(host->arg, c->number);
+	host_release(host, c->error);
+	host_release(host, c->first);
+	host_release(host, c->order);
+	host_release(host, c->distance);
+	host_release(host, c->number);
 }
 
 size_t
@@ -197,7 +175,7 @@ put_mean(const Training *t, Clusters *c, size_t j, double *sum)
 static size_t
 draw_row(Training *t, const Clusters *c, size_t j)
 {
-	double		at = random_unit(&t->random) * c->error[j];
+	double		at = splitmix64_unit(&t->random) * c->error[j];
 	size_t		last = c->first[j];
 
 	for (size_t i = c->first[j]; i < c->first[j + 1]; i++)
@@ -239,27 +217,15 @@ count_empty(const Clusters *c)
 	return count;
 }
 
-/* Restore a heap of clusters with the largest error on top */
-static void
-sift_down(const double *error, uint32_t *heap, size_t n, size_t at)
+/* A heap of clusters with the largest error on top */
+typedef struct ClusterError
 {
-	uint32_t	moving = heap[at];
+	double		error;
+	uint32_t	cluster;
+} ClusterError;
 
-	for (;;)
-	{
-		size_t		child = 2 * at + 1;
-
-		if (child >= n)
-			break;
-		if (child + 1 < n && error[heap[child + 1]] > error[heap[child]])
-			child++;
-		if (!(error[heap[child]] > error[moving]))
-			break;
-		heap[at] = heap[child];
-		at = child;
-	}
-	heap[at] = moving;
-}
+#define LARGER_ERROR(a, b) ((a)->error > (b)->error)
+HEAP(errors, ClusterError, LARGER_ERROR)
 
 /*
  * Every empty cluster gets a row of the one with the largest error, which then
@@ -268,33 +234,28 @@ sift_down(const double *error, uint32_t *heap, size_t n, size_t at)
 static void
 fill_empty(Training *t, Clusters *c, size_t empty)
 {
-	uint32_t   *heap;
-	double	   *error;
+	ClusterError *heap;
 	size_t		n = 0;
 
 	if (empty == 0)
 		return;
-	heap = allocate(t->host, c->k, sizeof(*heap));
-	error = allocate(t->host, c->k, sizeof(*error));
+	heap = host_alloc(t->host, c->k, sizeof(*heap));
 	for (size_t j = 0; j < c->k; j++)
-	{
-		error[j] = c->error[j];
 		if (is_divisible(c, j))
-			heap[n++] = (uint32_t) j;
-	}
-	for (size_t i = n / 2; i-- > 0;)
-		sift_down(error, heap, n, i);
+			heap[n++] = (ClusterError) {c->error[j], (uint32_t) j};
+	errors_build(heap, n);
 	for (size_t j = 0; n > 0 && j < c->k; j++)
 	{
+		ClusterError largest = heap[0];
+
 		if (cluster_size(c, j) > 0)
 			continue;
-		put_centroid(t, c, j, draw_row(t, c, heap[0]));
-		work_done(t->work, cluster_size(c, heap[0]) + c->rows.dims);
-		error[heap[0]] /= 2;
-		sift_down(error, heap, n, 0);
+		put_centroid(t, c, j, draw_row(t, c, largest.cluster));
+		work_done(t->work, cluster_size(c, largest.cluster) + c->rows.dims);
+		largest.error /= 2;
+		errors_sink(heap, n, 0, largest);
 	}
-	t->host->release(t->host->arg, error);
-	t->host->release(t->host->arg, heap);
+	host_release(t->host, heap);
 }
 
 /*
@@ -350,7 +311,7 @@ lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
 			  void *arg)
 {
 	KmeansResult result = {0};
-	double	   *sum = allocate(t->host, c->rows.dims, sizeof(*sum));
+	double	   *sum = host_alloc(t->host, c->rows.dims, sizeof(*sum));
 	double		before = INFINITY;
 	double		error;
 
@@ -380,7 +341,7 @@ lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
 	result.distinct = copy_empty(c);
 	result.error = error / (double) c->rows.n /
 		((double) t->space->scale * t->space->scale);
-	t->host->release(t->host->arg, sum);
+	host_release(t->host, sum);
 	return result;
 }
 
@@ -437,20 +398,12 @@ measure_seeds(Training *t, const Clusters *c, const Seeding *s, size_t first,
 static size_t
 draw_seed(Training *t, const Seeding *s)
 {
-	double		at = random_unit(&t->random) * s->sums[s->sample.n - 1];
-	size_t		low = 0;
-	size_t		high = s->sample.n - 1;
+	size_t		last = s->sample.n - 1;
+	double		at = splitmix64_unit(&t->random) * s->sums[last];
+	size_t		row;
 
-	while (low < high)
-	{
-		size_t		middle = low + (high - low) / 2;
-
-		if (s->sums[middle] > at)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	LOWER_BOUND(row, last, i, s->sums[i] <= at);
+	return row;
 }
 
 static void
@@ -459,7 +412,7 @@ draw_seeds(Training *t, Clusters *c, Seeding *s)
 	size_t		dims = c->rows.dims;
 	size_t		done = 1;
 	size_t		from = 0;
-	size_t		first = (size_t) (random_unit(&t->random) *
+	size_t		first = (size_t) (splitmix64_unit(&t->random) *
 								  (double) s->sample.n);
 
 	/* put_centroid takes indexes into the clusters' rows, as the sample is */
@@ -502,27 +455,27 @@ lloyd_seed(Training *t, Clusters *c)
 {
 	const ClusterHost *host = t->host;
 	size_t		n = seed_rows(c->rows.n, c->k);
-	uint32_t   *ids = allocate(host, n, sizeof(*ids));
+	uint32_t   *ids = host_alloc(host, n, sizeof(*ids));
 	Clusters	sampled = *c;
 	Seeding		s;
 
 	s.sample = c->rows;
 	sample_rows(t, &s.sample, n, ids);
-	s.distance = allocate(host, n, sizeof(*s.distance));
-	s.new_distance = allocate(host, n, sizeof(*s.new_distance));
-	s.new_number = allocate(host, n, sizeof(*s.new_number));
-	s.sums = allocate(host, n, sizeof(*s.sums));
-	s.memory = allocate(host, matrix_floats(t->work->kernels,
+	s.distance = host_alloc(host, n, sizeof(*s.distance));
+	s.new_distance = host_alloc(host, n, sizeof(*s.new_distance));
+	s.new_number = host_alloc(host, n, sizeof(*s.new_number));
+	s.sums = host_alloc(host, n, sizeof(*s.sums));
+	s.memory = host_alloc(host, matrix_floats(t->work->kernels,
 											seeds_at_once(c->k), c->rows.dims),
 						sizeof(float));
 	sampled.rows = s.sample;
 	draw_seeds(t, &sampled, &s);
-	host->release(host->arg, s.memory);
-	host->release(host->arg, s.sums);
-	host->release(host->arg, s.new_number);
-	host->release(host->arg, s.new_distance);
-	host->release(host->arg, s.distance);
-	host->release(host->arg, ids);
+	host_release(host, s.memory);
+	host_release(host, s.sums);
+	host_release(host, s.new_number);
+	host_release(host, s.new_distance);
+	host_release(host, s.distance);
+	host_release(host, ids);
 }
 
 /*
@@ -557,14 +510,14 @@ iterate_part(Training *t, Clusters *c, size_t n, int iterations, float *memory)
 {
 	Clusters	part;
 	Rows		rows = c->rows;
-	uint32_t   *ids = allocate(t->host, n, sizeof(*ids));
+	uint32_t   *ids = host_alloc(t->host, n, sizeof(*ids));
 	KmeansResult result;
 
 	sample_rows(t, &rows, n, ids);
 	clusters_init(&part, t->host, &rows, c->k, c->centroids);
 	result = lloyd_iterate(t, &part, iterations, assign_all, memory);
 	clusters_free(&part, t->host);
-	t->host->release(t->host->arg, ids);
+	host_release(t->host, ids);
 	return result.iterations;
 }
 
@@ -582,7 +535,7 @@ lloyd(Training *t, Clusters *c, int iterations)
 			put_centroid(t, c, j, j % c->rows.n);
 	else
 		lloyd_seed(t, c);
-	memory = allocate(t->host, matrix_floats(t->work->kernels, c->k,
+	memory = host_alloc(t->host, matrix_floats(t->work->kernels, c->k,
 											 c->rows.dims), sizeof(float));
 	if (n < c->rows.n && iterations > LAST_ITERATIONS)
 	{
@@ -600,7 +553,7 @@ lloyd(Training *t, Clusters *c, int iterations)
 	else
 		result = lloyd_iterate(t, c, iterations, assign_all, memory);
 	result.iterations += before;
-	t->host->release(t->host->arg, memory);
+	host_release(t->host, memory);
 	return result;
 }
 
@@ -620,8 +573,7 @@ lloyd_bytes(const ClusterKernels *kernels, size_t n, size_t dims, size_t k)
 												 sizeof(float)),
 									  size_plus(size_times(dims,
 														   sizeof(double)),
-												size_times(k, sizeof(uint32_t) +
-														   sizeof(double))));
+												size_times(k, sizeof(ClusterError))));
 	size_t		part = first_rows(n, k);
 
 	if (part < n)

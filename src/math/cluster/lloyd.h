@@ -42,12 +42,6 @@ typedef struct Clusters
 /* number and distance of all rows, from the centroids */
 typedef void (*LloydAssign) (Training *training, Clusters *clusters, void *arg);
 
-/* A random number, splitmix64 */
-extern uint64_t random_next(uint64_t *state);
-
-/* A random number in 0 .. 1, 1 excluded */
-extern double random_unit(uint64_t *state);
-
 /*
  * count indexes of n, spread evenly, ascending; count <= n.
  */

@@ -19,23 +19,6 @@
 #define MULTIPLY_BLOCKS 16
 
 /* See matrix.h */
-size_t
-size_times(size_t a, size_t b)
-{
-	size_t		product;
-
-	return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
-}
-
-size_t
-size_plus(size_t a, size_t b)
-{
-	size_t		sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? SIZE_MAX : sum;
-}
-
-/* See matrix.h */
 float
 space_scale(double largest)
 {

@@ -71,10 +71,6 @@ typedef struct Work
 	uint32_t   *number;
 } Work;
 
-/* Products and sums of sizes, SIZE_MAX where they overflow */
-extern size_t size_times(size_t a, size_t b);
-extern size_t size_plus(size_t a, size_t b);
-
 /* Tell the host that so many multiplications were done */
 static inline void
 work_done(Work *work, size_t multiplications)

@@ -8,6 +8,7 @@
  */
 #include "panel.h"
 #include "lloyd.h"
+#include "math/heap/heap.h"
 
 #include <assert.h>
 #include <float.h>
@@ -30,12 +31,6 @@
 #define REACH			0.8f
 #define REACH_FEW_DIMS	1.2f
 #define FEW_DIMS		32
-
-static void *
-allocate(const ClusterHost *host, size_t count, size_t size)
-{
-	return host->alloc(host->arg, count, size);
-}
 
 /* A centroid, and where it stands along a line */
 typedef struct Projected
@@ -152,48 +147,16 @@ typedef struct Grouping
 	Projected  *line;			/* k of them */
 } Grouping;
 
-static bool
-stands_before(const Projected *a, const Projected *b)
-{
-	return a->at < b->at || (a->at == b->at && a->id < b->id);
-}
+/* A heap with the last one on top, to sort by */
+#define STANDS_BEHIND(a, b) \
+	((a)->at > (b)->at || ((a)->at == (b)->at && (a)->id > (b)->id))
+HEAP(line, Projected, STANDS_BEHIND)
 
-/* Restore a heap with the last one on top */
-static void
-sift_line(Projected *line, size_t n, size_t at)
-{
-	Projected	moving = line[at];
-
-	for (;;)
-	{
-		size_t		child = 2 * at + 1;
-
-		if (child >= n)
-			break;
-		if (child + 1 < n && stands_before(&line[child], &line[child + 1]))
-			child++;
-		if (!stands_before(&moving, &line[child]))
-			break;
-		line[at] = line[child];
-		at = child;
-	}
-	line[at] = moving;
-}
-
-/* Heapsort: it allocates nothing */
 static void
 sort_line(Projected *line, size_t n)
 {
-	for (size_t i = n / 2; i-- > 0;)
-		sift_line(line, n, i);
-	for (size_t i = n; i-- > 1;)
-	{
-		Projected	last = line[0];
-
-		line[0] = line[i];
-		line[i] = last;
-		sift_line(line, i, 0);
-	}
+	line_build(line, n);
+	line_sort(line, n);
 }
 
 /* Sort n members by where they are between the centres of two clusters of them */
@@ -267,7 +230,7 @@ choose_groups(CentroidPanel *p, Training *t, const Rows *centroids,
 			  size_t groups)
 {
 	const ClusterHost *host = t->host;
-	float	   *centres = allocate(host, groups, p->dims * sizeof(float));
+	float	   *centres = host_alloc(host, groups, p->dims * sizeof(float));
 	Grouping	g = {
 		.panel = p, .training = t, .centroids = centroids,
 		.limit = group_limit(p->kernels, p->k, groups)
@@ -277,18 +240,18 @@ choose_groups(CentroidPanel *p, Training *t, const Rows *centroids,
 	clusters_init(&clusters, host, centroids, groups, centres);
 	(void) lloyd(t, &clusters, GROUP_ITERATIONS);
 	memcpy(p->members, clusters.order, p->k * sizeof(*p->members));
-	g.two = allocate(host, 2, p->dims * sizeof(float));
-	g.line = allocate(host, p->k, sizeof(*g.line));
+	g.two = host_alloc(host, 2, p->dims * sizeof(float));
+	g.line = host_alloc(host, p->k, sizeof(*g.line));
 	p->groups = 0;
 	for (size_t j = 0; j < groups; j++)
 		divide_group(&g, clusters.first[j],
 					 clusters.first[j + 1] - clusters.first[j]);
 	p->first[p->groups] = p->k;
 	assert(p->groups <= group_most(groups));
-	host->release(host->arg, g.line);
-	host->release(host->arg, g.two);
+	host_release(host, g.line);
+	host_release(host, g.two);
 	clusters_free(&clusters, host);
-	host->release(host->arg, centres);
+	host_release(host, centres);
 }
 
 /* The centre of group g, and its width */
@@ -338,17 +301,17 @@ make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 	/* centroids are what they are, also among rows of norm 1 */
 	space.unit = false;
 	quiet.progress = NULL;
-	p->members = allocate(host, p->k, sizeof(*p->members));
-	p->width = allocate(host, most, sizeof(*p->width));
+	p->members = host_alloc(host, p->k, sizeof(*p->members));
+	p->width = host_alloc(host, most, sizeof(*p->width));
 	choose_groups(p, &training, centroids, p->groups);
 	p->probes = probe_count(p->k) < p->groups ? probe_count(p->k) : p->groups;
 
-	p->matrices = allocate(host, groups_floats(p->kernels, p->k, p->dims,
+	p->matrices = host_alloc(host, groups_floats(p->kernels, p->k, p->dims,
 											   p->groups), sizeof(float));
-	p->centre_matrix = allocate(host, matrix_floats(p->kernels, p->groups,
+	p->centre_matrix = host_alloc(host, matrix_floats(p->kernels, p->groups,
 													p->dims), sizeof(float));
-	to = allocate(host, p->groups, p->dims * sizeof(*to));
-	sum = allocate(host, p->dims, sizeof(*sum));
+	to = host_alloc(host, p->groups, p->dims * sizeof(*to));
+	sum = host_alloc(host, p->dims, sizeof(*sum));
 	at = p->matrices;
 	for (size_t g = 0; g < p->groups; g++)
 	{
@@ -363,8 +326,8 @@ make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 	centres.rows = to;
 	centres.n = p->groups;
 	matrix_init(&p->centres, &space, work, &centres, p->centre_matrix);
-	host->release(host->arg, sum);
-	host->release(host->arg, to);
+	host_release(host, sum);
+	host_release(host, to);
 }
 
 /* See panel.h */
@@ -372,7 +335,7 @@ CentroidPanel *
 panel_create(const ClusterHost *host, const Space *space,
 			 const float *centroids, size_t k, size_t dims, bool two_level)
 {
-	CentroidPanel *p = allocate(host, 1, sizeof(*p));
+	CentroidPanel *p = host_alloc(host, 1, sizeof(*p));
 	Rows		rows = {.rows = centroids, .n = k, .dims = dims};
 	Work		work;
 
@@ -383,14 +346,14 @@ panel_create(const ClusterHost *host, const Space *space,
 	p->k = k;
 	p->dims = dims;
 	p->groups = group_count(k, dims, two_level);
-	p->group = allocate(host, group_most(p->groups), sizeof(*p->group));
-	p->first = allocate(host, group_most(p->groups) + 1, sizeof(*p->first));
+	p->group = host_alloc(host, group_most(p->groups), sizeof(*p->group));
+	p->first = host_alloc(host, group_most(p->groups) + 1, sizeof(*p->first));
 	work_init(&work, host, p->kernels, k);
 	if (p->groups > 1)
 		make_groups(p, host, &work, &rows);
 	else
 	{
-		p->matrices = allocate(host, groups_floats(p->kernels, k, dims, 1),
+		p->matrices = host_alloc(host, groups_floats(p->kernels, k, dims, 1),
 							   sizeof(float));
 		p->first[0] = 0;
 		p->first[1] = k;
@@ -406,14 +369,14 @@ panel_destroy(const ClusterHost *host, CentroidPanel *p)
 {
 	if (p->members != NULL)
 	{
-		host->release(host->arg, p->centre_matrix);
-		host->release(host->arg, p->width);
-		host->release(host->arg, p->members);
+		host_release(host, p->centre_matrix);
+		host_release(host, p->width);
+		host_release(host, p->members);
 	}
-	host->release(host->arg, p->matrices);
-	host->release(host->arg, p->first);
-	host->release(host->arg, p->group);
-	host->release(host->arg, p);
+	host_release(host, p->matrices);
+	host_release(host, p->first);
+	host_release(host, p->group);
+	host_release(host, p);
 }
 
 /* See cluster.h */
@@ -421,7 +384,7 @@ CentroidPanel *
 centroid_panel_create(const ClusterHost *host, const float *centroids,
 					  size_t k, size_t dims, bool two_level)
 {
-	float	   *shift = allocate(host, dims, sizeof(*shift));
+	float	   *shift = host_alloc(host, dims, sizeof(*shift));
 	Space		space = {.shift = shift};
 	double		largest = cluster_centre(host, centroids, k, dims, dims, shift);
 	CentroidPanel *p;
@@ -440,7 +403,7 @@ centroid_panel_free(const ClusterHost *host, CentroidPanel *panel)
 	float	   *shift = (float *) panel->space.shift;
 
 	panel_destroy(host, panel);
-	host->release(host->arg, shift);
+	host_release(host, shift);
 }
 
 /*
@@ -592,19 +555,10 @@ look_at_group(const CentroidPanel *p, Work *w, Batch *b, size_t g)
 static size_t
 group_of(const CentroidPanel *p, size_t position)
 {
-	size_t		low = 0;
-	size_t		high = p->groups - 1;
+	size_t		group;
 
-	while (low < high)
-	{
-		size_t		middle = low + (high - low) / 2;
-
-		if (p->first[middle + 1] > position)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	LOWER_BOUND(group, p->groups, g, p->first[g + 1] <= position);
+	return group;
 }
 
 static void
@@ -675,8 +629,8 @@ panel_assign(const CentroidPanel *p, Work *w, const Rows *rows,
 		matrix_assign(&p->group[0], &p->space, w, rows, number, distance);
 		return;
 	}
-	b.first = allocate(host, p->groups + 1, sizeof(*b.first));
-	memory = allocate(host, PROBE_WORDS * probes + ROW_WORDS * at_once,
+	b.first = host_alloc(host, p->groups + 1, sizeof(*b.first));
+	memory = host_alloc(host, PROBE_WORDS * probes + ROW_WORDS * at_once,
 					  sizeof(*memory));
 	b.queue = memory;
 	b.ids = b.queue + probes;
@@ -698,8 +652,8 @@ panel_assign(const CentroidPanel *p, Work *w, const Rows *rows,
 		assign_batch(p, w, &b, number + from,
 					 distance == NULL ? NULL : distance + from);
 	}
-	host->release(host->arg, memory);
-	host->release(host->arg, b.first);
+	host_release(host, memory);
+	host_release(host, b.first);
 }
 
 /* See cluster.h */
@@ -834,7 +788,7 @@ centroid_panel_products(const CentroidPanel *panel, const ClusterHost *host,
 	if (n == 0)
 		return;
 	work_init(&work, host, panel->kernels, n);
-	shifted = allocate(host, n, sizeof(*shifted));
+	shifted = host_alloc(host, n, sizeof(*shifted));
 	for (size_t i = 0; i < n; i++)
 	{
 		const float *row = rows_at(&all, i);
@@ -851,6 +805,6 @@ centroid_panel_products(const CentroidPanel *panel, const ClusterHost *host,
 		matrix_multiply(&panel->group[g], &panel->space, &work, &all,
 						PRODUCTS, put_products, &output);
 	}
-	host->release(host->arg, shifted);
+	host_release(host, shifted);
 	work_free(&work);
 }

@@ -9,6 +9,7 @@
  * little at that, if anything, over plain loads (README.md).
  */
 #include "training.h"
+#include "math/random.h"
 
 #include <assert.h>
 #include <math.h>
@@ -85,15 +86,6 @@ pq_training_rows(const PqShape *shape)
 	return rows > ENOUGH_ROWS ? rows : ENOUGH_ROWS;
 }
 
-/* The mixing function of SplitMix64, see rotation.c */
-static uint64_t
-mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 /* See training.h */
 size_t
 pq_sample(size_t i, size_t count, size_t n, uint64_t seed)
@@ -102,7 +94,7 @@ pq_sample(size_t i, size_t count, size_t n, uint64_t seed)
 	uint64_t	behind = ((uint64_t) i + 1) * n / count;
 
 	assert(i < count && count <= n);
-	return (size_t) (first + mix(seed + (i + 1) * 0x9e3779b97f4a7c15u) %
+	return (size_t) (first + splitmix64_mix(seed + (i + 1) * SPLITMIX64_STEP) %
 					 (behind - first));
 }
 
@@ -115,7 +107,7 @@ pq_train_sample(const ClusterHost *host, const PqShape *shape,
 	size_t		centroids = pq_centroids(shape);
 	size_t		width = shape->part;
 	ClusterHost quiet = *host;
-	float	   *slice = host->alloc(host->arg, size_times(count, width),
+	float	   *slice = host_alloc(host, size_times(count, width),
 									sizeof(*slice));
 
 	/* A part's progress is not the whole's */
@@ -151,7 +143,7 @@ pq_train_sample(const ClusterHost *host, const PqShape *shape,
 		if (host->progress != NULL)
 			host->progress(host->arg, (double) (j + 1) / shape->m);
 	}
-	host->release(host->arg, slice);
+	host_release(host, slice);
 }
 
 /* See pq.h; no rows give centroids of zeros */
@@ -239,19 +231,19 @@ pq_encoder_create(const ClusterHost *host, const PqShape *shape,
 {
 	size_t		padded = padded_dims(shape);
 	size_t		count = pq_centroids(shape);
-	PqEncoder  *encoder = host->alloc(host->arg, 1, sizeof(*encoder));
+	PqEncoder  *encoder = host_alloc(host, 1, sizeof(*encoder));
 
 	/* None of these sizes comes near an overflow: padded is at most 20,000 */
 	encoder->host = *host;
 	encoder->shape = *shape;
-	encoder->mean = host->alloc(host->arg, padded, sizeof(float));
-	encoder->centroids = host->alloc(host->arg, padded * count, sizeof(float));
-	encoder->bias = host->alloc(host->arg, shape->m * count, sizeof(float));
-	encoder->columns = host->alloc(host->arg, padded * PQ_ROWS,
+	encoder->mean = host_alloc(host, padded, sizeof(float));
+	encoder->centroids = host_alloc(host, padded * count, sizeof(float));
+	encoder->bias = host_alloc(host, shape->m * count, sizeof(float));
+	encoder->columns = host_alloc(host, padded * PQ_ROWS,
 								   sizeof(float));
-	encoder->rows = host->alloc(host->arg, (size_t) shape->dims * PQ_ROWS,
+	encoder->rows = host_alloc(host, (size_t) shape->dims * PQ_ROWS,
 								sizeof(float));
-	encoder->numbers = host->alloc(host->arg, shape->m, PQ_ROWS);
+	encoder->numbers = host_alloc(host, shape->m, PQ_ROWS);
 
 	for (size_t j = 0; j < shape->m; j++)
 		prepare_part(encoder, codebooks + j * count * shape->part, j);
@@ -265,13 +257,13 @@ pq_encoder_create(const ClusterHost *host, const PqShape *shape,
 void
 pq_encoder_free(const ClusterHost *host, PqEncoder *encoder)
 {
-	host->release(host->arg, encoder->numbers);
-	host->release(host->arg, encoder->rows);
-	host->release(host->arg, encoder->columns);
-	host->release(host->arg, encoder->bias);
-	host->release(host->arg, encoder->centroids);
-	host->release(host->arg, encoder->mean);
-	host->release(host->arg, encoder);
+	host_release(host, encoder->numbers);
+	host_release(host, encoder->rows);
+	host_release(host, encoder->columns);
+	host_release(host, encoder->bias);
+	host_release(host, encoder->centroids);
+	host_release(host, encoder->mean);
+	host_release(host, encoder);
 }
 
 /* The code of one of the rows whose numbers were found */

@@ -6,6 +6,7 @@
 #include "rotation.h"
 
 #include "tables.h"
+#include "math/random.h"
 
 #include <string.h>
 
@@ -40,10 +41,7 @@ rotation_sign_bytes(const Rotation *rotation)
 	return (size_t) ROUNDS * rotation->padded / 8;
 }
 
-/*
- * SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
- * generators", OOPSLA 2014); the bytes of a number, lowest first.
- */
+/* See rotation.h; the bytes of random numbers, lowest first */
 void
 rotation_signs(const Rotation *rotation, uint8_t *signs)
 {
@@ -52,14 +50,10 @@ rotation_signs(const Rotation *rotation, uint8_t *signs)
 
 	for (size_t i = 0; i < bytes; i += 8)
 	{
-		uint64_t	z;
+		uint64_t	bits = splitmix64_next(&state);
 
-		state += 0x9e3779b97f4a7c15u;
-		z = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9u;
-		z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-		z ^= z >> 31;
 		for (size_t k = 0; k < 8; k++)
-			signs[i + k] = (uint8_t) (z >> (8 * k));
+			signs[i + k] = (uint8_t) (bits >> (8 * k));
 	}
 }
 

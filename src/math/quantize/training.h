@@ -40,15 +40,6 @@ pq_number(const PqShape *shape, const uint8_t *code, size_t j)
 	return shape->nbits == 8 ? code[j] : code[j / 2] >> (4 * (j % 2)) & 15;
 }
 
-/* a * b, or SIZE_MAX, which nobody can allocate */
-static inline size_t
-size_times(size_t a, size_t b)
-{
-	size_t		c;
-
-	return __builtin_mul_overflow(a, b, &c) ? SIZE_MAX : c;
-}
-
 /*
  * Train codebooks by at most iterations (0: the default) on a sample of count
  * of n rows, n > 0.

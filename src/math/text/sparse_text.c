@@ -16,6 +16,7 @@
  */
 #include <math.h>
 
+#include "math/heap/heap.h"
 #include "math/text/decimal.h"
 #include "math/text/space.h"
 #include "math/text/text.h"
@@ -44,49 +45,33 @@ read_integer(const char *p, int64_t *value)
 	return p;
 }
 
-/* Move entry i of a heap of n entries down to where it belongs */
-static void
-sift_down(int32_t *index, float *value, int n, int i)
+/* Entries lie in two arrays: a heap with the largest index on top */
+typedef struct EntryArrays
 {
-	int32_t		this_index = index[i];
-	float		this_value = value[i];
+	int32_t    *index;
+	float	   *value;
+} EntryArrays;
 
-	for (;;)
-	{
-		int			child = 2 * i + 1;
+typedef struct SparseEntry
+{
+	int32_t		index;
+	float		value;
+} SparseEntry;
 
-		if (child >= n)
-			break;
-		if (child + 1 < n && index[child + 1] > index[child])
-			child++;
-		if (index[child] <= this_index)
-			break;
-		index[i] = index[child];
-		value[i] = value[child];
-		i = child;
-	}
-	index[i] = this_index;
-	value[i] = this_value;
-}
+#define GET_ENTRY(a, i)	((SparseEntry) {(a).index[i], (a).value[i]})
+#define SET_ENTRY(a, i, entry) \
+	((a).index[i] = (entry).index, (a).value[i] = (entry).value)
+#define HIGHER_INDEX(a, b) ((a)->index > (b)->index)
+HEAP_OVER(entries, EntryArrays, SparseEntry, GET_ENTRY, SET_ENTRY, HIGHER_INDEX)
 
 /* Heap sort: in place, and n log n whatever the input */
 static void
-sort_entries(int32_t *index, float *value, int n)
+sort_entries(int32_t *index, float *value, size_t n)
 {
-	for (int i = n / 2 - 1; i >= 0; i--)
-		sift_down(index, value, n, i);
+	EntryArrays arrays = {index, value};
 
-	for (int last = n - 1; last > 0; last--)
-	{
-		int32_t		top_index = index[0];
-		float		top_value = value[0];
-
-		index[0] = index[last];
-		value[0] = value[last];
-		index[last] = top_index;
-		value[last] = top_value;
-		sift_down(index, value, last, 0);
-	}
+	entries_build(arrays, n);
+	entries_sort(arrays, n);
 }
 
 /*
@@ -206,7 +191,7 @@ sparse_text_parse(const char *s, size_t len, int max_dims, int max_nnz,
 
 	if (!ascending)
 	{
-		sort_entries(index, value, n);
+		sort_entries(index, value, (size_t) n);
 		for (int i = 1; i < n; i++)
 		{
 			if (index[i] == index[i - 1])
