@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
-#include "utils/spccache.h"
 
 #include "index/index_cost.h"
 
@@ -79,8 +78,6 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		matching;
 	double		nodes;
 	double		node_time;
-	double		uncached;
-	double		page_cost;
 	double		most;
 	bool		bounded;
 	int			conditions;
@@ -88,12 +85,9 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	int			ef;
 	int			dims;
 
-	if (!index_path_possible(path))
-	{
-		index_path_disable(path, startup_cost, total_cost, selectivity,
-						   correlation, pages);
+	if (index_path_disabled(path, startup_cost, total_cost, selectivity,
+							correlation, pages))
 		return;
-	}
 
 	index = index_open(info->indexoid, NoLock);
 	m = hnsw_options(index)->m;
@@ -115,7 +109,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	if (!bounded)
 		most = Min(most, hnsw_max_scan_tuples);
 	times.reach = rows <= most ? rows : most * ROWS_PER_NODE;
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+	if (hnsw_iterative_scan == ITERATIVE_OFF)
 		times.rows = Min(times.rows, ef);
 
 	if (conditions > 0)
@@ -151,11 +145,6 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	index_path_costs(root, path, &times, startup_cost, total_cost);
 
-	/* what does not fit the cache is read */
-	get_tablespace_page_costs(info->reltablespace, &page_cost, NULL);
-	*pages = Min(nodes / NODES_PER_FAULT, info->pages);
-	uncached = Max(1 - effective_cache_size / Max((double) info->pages, 1), 0);
-	*startup_cost += *pages * uncached * page_cost;
-	*total_cost += *pages * uncached * page_cost;
-	*correlation = ROW_CORRELATION;
+	index_path_pages(path, Min(nodes / NODES_PER_FAULT, info->pages), false,
+					 startup_cost, total_cost, correlation, pages);
 }

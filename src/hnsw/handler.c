@@ -5,6 +5,7 @@
 #include "hnsw/hnsw.h"
 
 #include "hnsw/progress.h"
+#include "index/index_vacuum.h"
 #include "index/validate.h"
 
 static char *
@@ -52,7 +53,7 @@ SQL_FUNCTION(hnswhandler)
 	routine->ambuildempty = hnsw_build_empty;
 	routine->aminsert = hnsw_insert;
 	routine->ambulkdelete = hnsw_bulk_delete;
-	routine->amvacuumcleanup = hnsw_vacuum_cleanup;
+	routine->amvacuumcleanup = vacuum_cleanup;
 	routine->amcostestimate = hnsw_cost_estimate;
 	routine->amoptions = hnsw_reloptions;
 	routine->ambuildphasename = hnsw_build_phase_name;

@@ -19,6 +19,7 @@
 #include "hnsw/graph.h"
 #include "index/codec.h"
 #include "index/filter.h"
+#include "index/index_options.h"
 #include "index/sample.h"
 #include "storage/page_edit.h"
 #include "storage/slot_page.h"
@@ -48,19 +49,6 @@ typedef enum HnswQuantizer
 	HNSW_QUANTIZER_RABITQ8
 } HnswQuantizer;
 
-typedef enum HnswRerank
-{
-	HNSW_RERANK_INDEX,
-	HNSW_RERANK_HEAP
-} HnswRerank;
-
-typedef enum HnswIterativeScan
-{
-	HNSW_ITERATIVE_OFF,
-	HNSW_ITERATIVE_RELAXED,
-	HNSW_ITERATIVE_STRICT
-} HnswIterativeScan;
-
 typedef struct HnswOptions
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
@@ -68,7 +56,7 @@ typedef struct HnswOptions
 	int			ef_construction;
 	int			ef_search;		/* 0: the setting's */
 	HnswQuantizer quantizer;
-	HnswRerank	rerank;
+	IndexRerank rerank;
 } HnswOptions;
 
 extern int	hnsw_ef_search;
@@ -107,7 +95,7 @@ typedef struct HnswMeta
 	uint8		column_kind;	/* ColumnKind */
 	uint8		metric;			/* Metric */
 	uint8		bits;			/* of the quantizer; 0: none */
-	uint8		rerank;			/* HnswRerank */
+	uint8		rerank_heap;	/* true distances come from the table */
 	uint32		payload_size;
 	uint32		value_slot_size;	/* 0: no values are kept */
 	uint32		raw_blocks;		/* blocks 1 .. raw_blocks hold the mean */
@@ -176,7 +164,7 @@ typedef struct HnswIndex
 static inline bool
 hnsw_keeps_bounded(const HnswIndex *index)
 {
-	return index->codec.bits > 0 && index->meta.rerank == HNSW_RERANK_INDEX;
+	return index->codec.bits > 0 && !index->meta.rerank_heap;
 }
 
 static inline HnswMeta *
@@ -500,8 +488,6 @@ extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info,
 											   IndexBulkDeleteResult *stats,
 											   IndexBulkDeleteCallback callback,
 											   void *callback_state);
-extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
-												  IndexBulkDeleteResult *stats);
 
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
 extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,

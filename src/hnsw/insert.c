@@ -833,7 +833,7 @@ hnsw_write_value(HnswInserter *inserter)
 
 	if (index->codec.bits > 0)
 	{
-		if (index->meta.rerank == HNSW_RERANK_HEAP)
+		if (index->meta.rerank_heap)
 			return NO_SLOT;
 		bounded_make(&inserter->query->exact, inserter->bounded);
 		data = inserter->bounded;

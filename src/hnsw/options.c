@@ -14,7 +14,7 @@
 #include "index/option_watch.h"
 
 int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
-int			hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
+int			hnsw_iterative_scan = ITERATIVE_STRICT;
 int			hnsw_max_scan_tuples = 20000;
 double		hnsw_scan_mem_multiplier = 1;
 int			hnsw_seed = 0;
@@ -29,19 +29,6 @@ static relopt_enum_elt_def quantizers[] = {
 	{"rabitq4", HNSW_QUANTIZER_RABITQ4},
 	{"rabitq8", HNSW_QUANTIZER_RABITQ8},
 	{(const char *) NULL}
-};
-
-static relopt_enum_elt_def reranks[] = {
-	{"index", HNSW_RERANK_INDEX},
-	{"heap", HNSW_RERANK_HEAP},
-	{(const char *) NULL}
-};
-
-static const struct config_enum_entry iterative_scans[] = {
-	{"off", HNSW_ITERATIVE_OFF, false},
-	{"relaxed_order", HNSW_ITERATIVE_RELAXED, false},
-	{"strict_order", HNSW_ITERATIVE_STRICT, false},
-	{NULL, 0, false}
 };
 
 /* What the next REINDEX would refuse is refused at once. */
@@ -73,21 +60,16 @@ hnsw_init(void)
 					   HNSW_QUANTIZER_AUTO,
 					   "Valid values are \"auto\", \"none\", \"rabitq1\", \"rabitq2\", \"rabitq4\" and \"rabitq8\".",
 					   AccessExclusiveLock);
-	add_enum_reloption(option_kind, "rerank",
-					   "Where true distances come from", reranks,
-					   HNSW_RERANK_INDEX,
-					   "Valid values are \"index\" and \"heap\".",
-					   AccessExclusiveLock);
+	add_rerank_option(option_kind, RERANK_INDEX);
 
 	DefineCustomIntVariable("hnsw.ef_search",
 							"Sets the size of the dynamic candidate list for search.",
 							NULL, &hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH,
 							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH,
 							PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomEnumVariable("hnsw.iterative_scan",
-							 "Sets how a scan goes on when the first ef_search rows were not enough.",
-							 NULL, &hnsw_iterative_scan, HNSW_ITERATIVE_STRICT,
-							 iterative_scans, PGC_USERSET, 0, NULL, NULL, NULL);
+	define_iterative_scan("hnsw.iterative_scan",
+						  "Sets how a scan goes on when the first ef_search rows were not enough.",
+						  &hnsw_iterative_scan);
 	DefineCustomIntVariable("hnsw.max_scan_tuples",
 							"Sets the number of tuples after which an iterative scan ends.",
 							NULL, &hnsw_max_scan_tuples, 20000, 1, INT_MAX,
@@ -128,7 +110,7 @@ hnsw_options(Relation index)
 		.m = HNSW_DEFAULT_M,
 		.ef_construction = HNSW_DEFAULT_EF_CONSTRUCTION,
 		.quantizer = HNSW_QUANTIZER_AUTO,
-		.rerank = HNSW_RERANK_INDEX
+		.rerank = RERANK_INDEX
 	};
 
 	return index->rd_options != NULL

@@ -12,21 +12,17 @@
 
 #include <math.h>
 
-#include "access/xloginsert.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/varbit.h"
 
+#include "index/metapage.h"
 #include "storage/buffer_map.h"
 #include "storage/page_check.h"
 #include "storage/recent_buffer.h"
 #include "types/dense.h"
 #include "types/sparse.h"
-
-/* pgvector's indexes begin with these numbers (its documentation of pages) */
-#define PGVECTOR_HNSW_MAGIC		0xA953A953
-#define PGVECTOR_IVFFLAT_MAGIC	0x14FF1A7
 
 /* How much of a sparsevec is kept in its element where nobody says */
 #define SPARSE_DEFAULT_SIZE	512
@@ -118,7 +114,7 @@ set_sizes(HnswMeta *meta, const IndexColumn *column, Size sparse_size)
 	if (meta->bits > 0)
 	{
 		meta->payload_size = codec_code_size(column, meta->bits);
-		if (meta->rerank == HNSW_RERANK_INDEX)
+		if (!meta->rerank_heap)
 			meta->value_slot_size = value_slot_size(bounded_size(column));
 	}
 	else if (column->type->kind == COLUMN_SPARSEVEC)
@@ -159,7 +155,7 @@ meta_fits(const HnswMeta *meta, const IndexColumn *column)
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		meta->rerank > HNSW_RERANK_HEAP ||
+		meta->rerank_heap > 1 ||
 		(meta->bits != 0 &&
 		 (!rabitq_bits_valid(meta->bits) || !codec_quantizable(column))) ||
 		(meta->raw_blocks != 0 &&
@@ -218,14 +214,8 @@ hnsw_describe(Relation index, const HnswOptions *options,
 				 errmsg("ef_construction must be greater than or equal to 2 * m")));
 
 	memset(&meta, 0, sizeof(meta));
-	meta.common.magic = HNSW_MAGIC;
-	meta.common.version = HNSW_VERSION_CENTRE +
-		(filter != NULL ? HNSW_VERSION_FILTER : HNSW_VERSION);
-	for (int kind = 0; kind < PAGE_KINDS; kind++)
-	{
-		meta.common.space.list[kind] = InvalidBlockNumber;
-		meta.common.space.filling[kind] = InvalidBlockNumber;
-	}
+	metapage_init(&meta.common, HNSW_MAGIC, HNSW_VERSION_CENTRE +
+				  (filter != NULL ? HNSW_VERSION_FILTER : HNSW_VERSION));
 	meta.dims = column.dims;
 	meta.m = options->m;
 	meta.ef_construction = options->ef_construction;
@@ -239,7 +229,7 @@ hnsw_describe(Relation index, const HnswOptions *options,
 			!sample_resolved(sample, mean, meta.bits))
 			meta.bits = 0;
 	}
-	meta.rerank = options->rerank;
+	meta.rerank_heap = options->rerank == RERANK_HEAP;
 	meta.seed = (uint64) hnsw_seed;
 	meta.entry = NO_SLOT;
 	meta.entry_level = -1;
@@ -298,40 +288,6 @@ hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample,
 	centre->most = FAR_OFF * sample_radius(sample, mean);
 }
 
-static bool
-known_version(const HnswMeta *meta)
-{
-	return meta->common.version >= HNSW_VERSION &&
-		meta->common.version <= HNSW_VERSION_CENTRE + HNSW_VERSION_FILTER;
-}
-
-/* Error where block 0 is no metapage that we understand. */
-static void
-check_meta(Relation index, const HnswMeta *meta)
-{
-	if (meta->common.magic == PGVECTOR_HNSW_MAGIC ||
-		meta->common.magic == PGVECTOR_IVFFLAT_MAGIC)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" was built by pgvector",
-						RelationGetRelationName(index)),
-				 errdetail("Its tables and values can be used as they are; its indexes cannot."),
-				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.magic != HNSW_MAGIC)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" is not an hnsw index",
-						RelationGetRelationName(index)),
-				 errhint("Use REINDEX to rebuild the index.")));
-	if (!known_version(meta))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has format version %u, but this version of the extension reads versions up to %d",
-						RelationGetRelationName(index), meta->common.version,
-						HNSW_VERSION_CENTRE + HNSW_VERSION_FILTER),
-				 errhint("Use REINDEX to rebuild the index.")));
-}
-
 float *
 hnsw_read_mean(Relation index, const HnswMeta *meta)
 {
@@ -354,39 +310,30 @@ hnsw_read_mean(Relation index, const HnswMeta *meta)
 static void
 fill_cache(Relation index)
 {
-	Buffer		buffer = index_read_block(index, META_BLOCK);
+	static const MetaFormat format =
+	{"hnsw", HNSW_MAGIC, HNSW_VERSION, HNSW_VERSION_CENTRE + HNSW_VERSION_FILTER};
 	IndexColumn column = index_column(index, INDEX_PROCS);
-	HnswMeta	meta;
-	HnswCentre	centre = {0};
-	bool		sound;
+	struct
+	{
+		HnswMeta	meta;
+		HnswKeyMeta keys;
+		HnswCentre	centre;
+	}			page;
+	HnswMeta   *meta = &page.meta;
 	float	   *mean = NULL;
 	HnswIndex  *described;
 	HnswIndex  *cached;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	meta = *hnsw_page_meta(BufferGetPage(buffer));
-	if (meta.common.version > HNSW_VERSION_CENTRE)
-		centre = *hnsw_page_centre(BufferGetPage(buffer));
-	sound = page_is_sound(BufferGetPage(buffer), PAGE_META);
-	UnlockReleaseBuffer(buffer);
-	check_meta(index, &meta);
+	metapage_read(index, &format, &page, sizeof(page));
+	if (meta->common.version <= HNSW_VERSION_CENTRE)
+		memset(&page.centre, 0, sizeof(HnswCentre));
+	metapage_check_column(index, &column, meta->column_kind, meta->metric,
+						  meta->dims);
+	metapage_check_numbers(index, meta_fits(meta, &column));
 
-	/* ALTER TABLE may take the number away without rebuilding the index */
-	if (column.dims < 0)
-		column.dims = meta.dims;
-	if (column.type->kind != meta.column_kind || column.metric != meta.metric ||
-		column.dims != (int) meta.dims)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" was built for another column type or operator class",
-						RelationGetRelationName(index)),
-				 errhint("Use REINDEX to rebuild the index.")));
-	if (!sound || !meta_fits(&meta, &column))
-		index_damaged(index, META_BLOCK, NO_PLACE, "Its numbers do not fit each other.");
-
-	if (meta.raw_blocks > 0)
-		mean = hnsw_read_mean(index, &meta);
-	described = describe_meta(&meta, &centre, column, mean);
+	if (meta->raw_blocks > 0)
+		mean = hnsw_read_mean(index, meta);
+	described = describe_meta(meta, &page.centre, column, mean);
 	cached = (HnswIndex *) MemoryContextAlloc(index->rd_indexcxt,
 											  described->size);
 	memcpy(cached, described, described->size);
@@ -394,20 +341,6 @@ fill_cache(Relation index)
 	pfree(described);
 	if (mean != NULL)
 		pfree(mean);
-}
-
-/* Error where the index was built with other filter columns. */
-static void
-check_filter(Relation index, const HnswMeta *meta, const FilterShape *filter)
-{
-	if (meta->filter_columns == (filter != NULL ? filter->count : 0) &&
-		meta->filter_bytes == (filter != NULL ? filter->entry_bytes : 0))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" was built with other filter columns",
-					RelationGetRelationName(index)),
-			 errhint("Use REINDEX to rebuild the index.")));
 }
 
 /*
@@ -436,7 +369,10 @@ hnsw_open(Relation index)
 	if (copy->codec.mean != NULL)
 		copy->codec.mean = (const float *) constants;
 	copy->filter = filter_shape(index);
-	check_filter(index, &copy->meta, copy->filter);
+	metapage_check_filter(index, copy->meta.filter_columns ==
+						  (copy->filter != NULL ? copy->filter->count : 0) &&
+						  copy->meta.filter_bytes ==
+						  (copy->filter != NULL ? copy->filter->entry_bytes : 0));
 	return copy;
 }
 
@@ -448,43 +384,30 @@ void
 hnsw_create_pages(Relation index, ForkNumber fork, const HnswIndex *described)
 {
 	const HnswMeta *meta = &described->meta;
-	Buffer		buffer = index_extend(index, fork);
+	Buffer		buffer = build_page_begin(index, fork, PAGE_META);
 	Page		page = BufferGetPage(buffer);
 
 	if (BufferGetBlockNumber(buffer) != META_BLOCK)
 		elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(index));
-	START_CRIT_SECTION();
-	slot_page_init(page, PAGE_META);
 	*hnsw_page_meta(page) = *meta;
 	if (meta->filter_columns > 0)
 		memset(hnsw_page_keys(page), 0xFF, sizeof(HnswKeyMeta));
 	*hnsw_page_centre(page) = described->centre;
 	((PageHeader) page)->pd_lower =
 		(char *) (hnsw_page_centre(page) + 1) - (char *) page;
-	MarkBufferDirty(buffer);
-	/* an init fork is logged at once, whatever the relation's own files need */
-	if (fork == INIT_FORKNUM)
-		log_newpage_buffer(buffer, true);
-	END_CRIT_SECTION();
-	UnlockReleaseBuffer(buffer);
+	build_page_end(buffer, fork);
 
 	for (uint32 i = 0; i < meta->raw_blocks; i++)
 	{
 		int			first = i * RAW_FLOATS;
 		int			count = Min(RAW_FLOATS, (int) meta->dims - first);
 
-		buffer = index_extend(index, fork);
+		buffer = build_page_begin(index, fork, PAGE_RAW);
 		page = BufferGetPage(buffer);
-		START_CRIT_SECTION();
-		slot_page_init(page, PAGE_RAW);
 		memcpy(PageGetContents(page), described->codec.mean + first,
 			   count * sizeof(float));
 		((PageHeader) page)->pd_lower += count * sizeof(float);
-		MarkBufferDirty(buffer);
-		if (fork == INIT_FORKNUM)
-			log_newpage_buffer(buffer, true);
-		END_CRIT_SECTION();
-		UnlockReleaseBuffer(buffer);
+		build_page_end(buffer, fork);
 	}
 }
 

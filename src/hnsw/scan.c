@@ -651,7 +651,7 @@ static bool
 strict_order(const HnswScan *scan)
 {
 	return scan->target.ordered &&
-		hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
+		hnsw_iterative_scan != ITERATIVE_RELAXED;
 }
 
 /* How much has the walk found that is outside of the range? */
@@ -729,7 +729,7 @@ first_batch(IndexScanDesc desc)
 
 	/* more is inside a range than has been found */
 	if (strict_order(scan) && scan_target_bounded(&scan->target) &&
-		hnsw_iterative_scan != HNSW_ITERATIVE_OFF && count_outside(scan) == 0)
+		hnsw_iterative_scan != ITERATIVE_OFF && count_outside(scan) == 0)
 		scan->quota = (scan->ef + 1) / FIRST_IN_RANGE;
 }
 
@@ -788,7 +788,7 @@ next_batch(IndexScanDesc desc)
 	int			count = 0;
 
 	if (scan->batch == 0 || scan->beyond ||
-		hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		hnsw_iterative_scan == ITERATIVE_OFF)
 		return false;
 
 	/* larger steps the farther out, so that their number is small */

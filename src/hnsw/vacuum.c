@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/index_vacuum.h"
 #include "storage/page_check.h"
 
 /* Deleted nodes that are passed through in search of others for one node */
@@ -1243,10 +1244,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	BlockNumber blocks = RelationGetNumberOfBlocks(info->index);
 	BlockNumber block = META_BLOCK + 1;
 
-	if (stats == NULL)
-		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
-	stats->num_index_tuples = 0;
-
+	stats = bulk_delete_stats(stats);
 	caller = MemoryContextSwitchTo(context);
 	vacuum = (Vacuum *) palloc0(sizeof(Vacuum));
 	vacuum_init(vacuum, info);
@@ -1267,22 +1265,5 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	return stats;
-}
-
-IndexBulkDeleteResult *
-hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
-{
-	if (info->analyze_only)
-		return stats;
-
-	/* nothing was deleted: the table knows better than a look at every page */
-	if (stats == NULL)
-	{
-		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
-		stats->num_index_tuples = info->num_heap_tuples;
-		stats->estimated_count = true;
-	}
-	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
 }

@@ -10,6 +10,7 @@
 #include "optimizer/cost.h"
 #include "utils/float.h"
 #include "utils/selfuncs.h"
+#include "utils/spccache.h"
 
 bool
 index_path_possible(const IndexPath *path)
@@ -171,14 +172,38 @@ index_path_costs(PlannerInfo *root, IndexPath *path, const ScanTimes *times,
 	*total_cost = *startup_cost + run;
 }
 
-void
-index_path_disable(IndexPath *path, Cost *startup_cost, Cost *total_cost,
-				   Selectivity *selectivity, double *correlation,
-				   double *pages)
+bool
+index_path_disabled(IndexPath *path, Cost *startup_cost, Cost *total_cost,
+					Selectivity *selectivity, double *correlation,
+					double *pages)
 {
+	if (index_path_possible(path))
+		return false;
 	disable_path(&path->path);
 	*startup_cost = *total_cost = get_float8_infinity();
 	*selectivity = 0;
 	*correlation = 0;
 	*pages = 0;
+	return true;
+}
+
+void
+index_path_pages(const IndexPath *path, double read, bool in_order,
+				 Cost *startup_cost, Cost *total_cost, double *correlation,
+				 double *pages)
+{
+	const IndexOptInfo *info = path->indexinfo;
+	double		uncached = Max(1 - effective_cache_size /
+							   Max((double) info->pages, 1), 0);
+	double		random_cost;
+	double		sequential_cost;
+	Cost		cost;
+
+	get_tablespace_page_costs(info->reltablespace, &random_cost,
+							  &sequential_cost);
+	*pages = read;
+	cost = read * uncached * (in_order ? sequential_cost : random_cost);
+	*startup_cost += cost;
+	*total_cost += cost;
+	*correlation = ROW_CORRELATION;
 }

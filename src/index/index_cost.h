@@ -80,9 +80,21 @@ row_read_time(int dims)
 	return 2000 + 5.0 * Max(dims, 0);
 }
 
-/* Rule a path out, as far as that can be; what amcostestimate gives then. */
-extern void index_path_disable(IndexPath *path, Cost *startup_cost,
-							   Cost *total_cost, Selectivity *selectivity,
-							   double *correlation, double *pages);
+/*
+ * Is a path one that cannot be scanned (see index_path_possible)?  It is ruled
+ * out then, as far as that can be, and amcostestimate's results are set.
+ */
+extern bool index_path_disabled(IndexPath *path, Cost *startup_cost,
+								Cost *total_cost, Selectivity *selectivity,
+								double *correlation, double *pages);
+
+/*
+ * amcostestimate's last results, where a scan reads so many pages of the index:
+ * what does not fit the cache is read, one page after the other (in_order) or
+ * anywhere.  Added to the costs.
+ */
+extern void index_path_pages(const IndexPath *path, double read, bool in_order,
+							 Cost *startup_cost, Cost *total_cost,
+							 double *correlation, double *pages);
 
 #endif							/* VECTOR_INDEX_INDEX_COST_H */

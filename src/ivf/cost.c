@@ -17,7 +17,6 @@
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
-#include "utils/spccache.h"
 
 #include "index/index_cost.h"
 
@@ -66,18 +65,13 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		share;
 	double		possible = 1;
 	double		entry;
-	double		uncached;
-	double		page_cost;
 	int			conditions;
 	bool		bounded;
 	int			dims;
 
-	if (!index_path_possible(path))
-	{
-		index_path_disable(path, startup_cost, total_cost, selectivity,
-						   correlation, pages);
+	if (index_path_disabled(path, startup_cost, total_cost, selectivity,
+							correlation, pages))
 		return;
-	}
 
 	index = index_open(info->indexoid, NoLock);
 	memset(&meta, 0, sizeof(meta));
@@ -125,15 +119,11 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	/* further rows: of further lists, with all their entries */
 	times.row = times.first_row + entry * possible / Max(*selectivity, 1 / rows);
 	times.reach = rows * ivf_settings[meta.kind].max_probes / meta.lists;
-	if (ivf_settings[meta.kind].iterative_scan == IVF_ITERATIVE_OFF)
+	if (ivf_settings[meta.kind].iterative_scan == ITERATIVE_OFF)
 		times.rows = times.first_rows;
 	index_path_costs(root, path, &times, startup_cost, total_cost);
 
-	/* what does not fit the cache is read, in order but for its beginnings */
-	get_tablespace_page_costs(info->reltablespace, NULL, &page_cost);
-	*pages = info->pages * share;
-	uncached = Max(1 - effective_cache_size / Max((double) info->pages, 1), 0);
-	*startup_cost += *pages * uncached * page_cost;
-	*total_cost += *pages * uncached * page_cost;
-	*correlation = ROW_CORRELATION;
+	/* lists lie in order, but for their beginnings */
+	index_path_pages(path, info->pages * share, true, startup_cost, total_cost,
+					 correlation, pages);
 }

@@ -7,6 +7,7 @@
 #include "commands/vacuum.h"
 #include "utils/rel.h"
 
+#include "index/index_vacuum.h"
 #include "index/validate.h"
 #include "ivf/progress.h"
 
@@ -74,7 +75,7 @@ make_routine(void)
 	routine->ambuildempty = ivf_build_empty;
 	routine->aminsert = ivf_insert;
 	routine->ambulkdelete = ivf_bulk_delete;
-	routine->amvacuumcleanup = ivf_vacuum_cleanup;
+	routine->amvacuumcleanup = vacuum_cleanup;
 	routine->amcostestimate = ivf_cost_estimate;
 	routine->ambuildphasename = ivf_build_phase_name;
 	routine->ambeginscan = ivf_begin_scan;

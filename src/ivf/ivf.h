@@ -20,6 +20,7 @@
 #include "index/bounded.h"
 #include "index/column.h"
 #include "index/filter.h"
+#include "index/index_options.h"
 #include "index/sample.h"
 #include "math/cluster/cluster.h"
 #include "math/heap/topk.h"
@@ -53,13 +54,6 @@ extern const char *const ivf_names[IVF_KINDS];
 /* OPQ's matrix has this squared */
 #define IVF_MAX_OPQ_DIMS	2048
 
-/* Where true distances come from */
-typedef enum IvfRerank
-{
-	IVF_RERANK_HEAP,
-	IVF_RERANK_INDEX			/* values in half precision, and the table for ties */
-} IvfRerank;
-
 typedef struct IvfOptions
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
@@ -68,23 +62,16 @@ typedef struct IvfOptions
 	int			nbits;			/* ivfpq */
 	bool		opq;			/* ivfpq */
 	int			bits;			/* ivfrabitq; 0: chosen by dimensions */
-	IvfRerank	rerank;			/* ivfpq, ivfrabitq */
+	IndexRerank rerank;			/* ivfpq, ivfrabitq */
 	int			centroids;		/* offset of a string: a table's name */
 } IvfOptions;
-
-typedef enum IvfIterativeScan
-{
-	IVF_ITERATIVE_OFF,
-	IVF_ITERATIVE_RELAXED,
-	IVF_ITERATIVE_STRICT
-} IvfIterativeScan;
 
 /* Settings of one access method */
 typedef struct IvfSettings
 {
 	int			probes;			/* 0: by ivf_target_recall */
 	int			max_probes;
-	int			iterative_scan; /* IvfIterativeScan */
+	int			iterative_scan; /* IterativeScan */
 	int			rerank;			/* candidates whose true distances are read */
 } IvfSettings;
 
@@ -131,7 +118,7 @@ typedef struct IvfMeta
 	uint8		bits;			/* of a rabitq dimension, or a pq number */
 	bool		opq;
 	bool		trained;		/* codes come from rows enough to be worth something */
-	uint8		rerank;			/* IvfRerank */
+	uint8		keeps_values;	/* true distances come from the index */
 	uint32		value_slot_size;	/* 0: no values are kept */
 	uint32		dims;
 	uint32		width;			/* dimensions of centroids */
@@ -645,8 +632,6 @@ extern IndexBulkDeleteResult *ivf_bulk_delete(IndexVacuumInfo *info,
 											  IndexBulkDeleteResult *stats,
 											  IndexBulkDeleteCallback callback,
 											  void *callback_state);
-extern IndexBulkDeleteResult *ivf_vacuum_cleanup(IndexVacuumInfo *info,
-												 IndexBulkDeleteResult *stats);
 
 extern IndexScanDesc ivf_begin_scan(Relation index, int nkeys, int norderbys);
 extern void ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,

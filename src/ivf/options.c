@@ -17,27 +17,14 @@
 #include "ivf/centroids.h"
 
 IvfSettings ivf_settings[IVF_KINDS] = {
-	{1, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
-	{0, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
-	{0, IVF_MAX_LISTS, IVF_ITERATIVE_STRICT, 0},
+	{1, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},
+	{0, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},
+	{0, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},
 };
 double		ivf_target_recall = 0;
 int			ivf_seed = 0;
 
 static relopt_kind option_kinds[IVF_KINDS];
-
-static relopt_enum_elt_def reranks[] = {
-	{"heap", IVF_RERANK_HEAP},
-	{"index", IVF_RERANK_INDEX},
-	{(const char *) NULL}
-};
-
-static const struct config_enum_entry iterative_scans[] = {
-	{"off", IVF_ITERATIVE_OFF, false},
-	{"relaxed_order", IVF_ITERATIVE_RELAXED, false},
-	{"strict_order", IVF_ITERATIVE_STRICT, false},
-	{NULL, 0, false}
-};
 
 static void
 check_bits(const char *name, int value, bool valid, const char *values)
@@ -75,11 +62,9 @@ define_settings(IvfKind kind, int min_probes, int default_probes,
 							min_probes == 0 ? "0 chooses as many as ivf.target_recall needs, or a recall of 0.95." : NULL,
 							&settings->probes, default_probes, min_probes,
 							IVF_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomEnumVariable(names[1],
-							 "Sets how a scan goes on when the first probes were not enough.",
-							 NULL, &settings->iterative_scan,
-							 IVF_ITERATIVE_STRICT, iterative_scans,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+	define_iterative_scan(names[1],
+						  "Sets how a scan goes on when the first probes were not enough.",
+						  &settings->iterative_scan);
 	DefineCustomIntVariable(names[2],
 							"Sets the number of lists after which an iterative scan ends.",
 							NULL, &settings->max_probes, IVF_MAX_LISTS, 1,
@@ -112,11 +97,7 @@ ivf_init(void)
 							 "Table with the lists' centroids, one vector a row",
 							 NULL, check_centroids, AccessExclusiveLock);
 		if (kind != IVF_FLAT)
-			add_enum_reloption(option_kind, "rerank",
-							   "Where true distances come from", reranks,
-							   IVF_RERANK_HEAP,
-							   "Valid values are \"heap\" and \"index\".",
-							   AccessExclusiveLock);
+			add_rerank_option(option_kind, RERANK_HEAP);
 		if (kind == IVF_PQ)
 		{
 			add_int_reloption(option_kind, "m",

@@ -652,7 +652,7 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 
 	if (meta->dims < 1 || column->dims > column->type->max_dims ||
 		meta->lists < 1 || meta->lists > IVF_MAX_LISTS ||
-		meta->rerank > IVF_RERANK_INDEX || *opq > 1 || *trained > 1 ||
+		meta->keeps_values > 1 || *opq > 1 || *trained > 1 ||
 		(quantizes && column->type->kind != COLUMN_VECTOR &&
 		 column->type->kind != COLUMN_HALFVEC) ||
 		(meta->opq && (meta->kind != IVF_PQ || meta->dims > IVF_MAX_OPQ_DIMS)) ||
@@ -668,7 +668,7 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 		if (pq_shape_init(&shape, meta->width, meta->m, meta->bits) != 0)
 			return false;
 	}
-	if (meta->rerank == IVF_RERANK_INDEX)
+	if (meta->keeps_values)
 		value_size = value_slot_size(ivf_value_size(column));
 	if (meta->value_slot_size != value_size)
 		return false;

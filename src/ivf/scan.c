@@ -919,7 +919,7 @@ read_on(IvfScan *scan)
 	int			at_once = Max(1, Min((int) meta->lists / LISTS_AT_ONCE_PART,
 									 LISTS_AT_ONCE));
 
-	if (ivf_settings[scan->index->kind].iterative_scan == IVF_ITERATIVE_OFF)
+	if (ivf_settings[scan->index->kind].iterative_scan == ITERATIVE_OFF)
 		return;
 	while (scan->read_count < most)
 	{
@@ -1389,7 +1389,7 @@ recall_late(IvfScan *scan)
 static bool
 may_read_on(const IvfScan *scan)
 {
-	if (ivf_settings[scan->index->kind].iterative_scan == IVF_ITERATIVE_OFF ||
+	if (ivf_settings[scan->index->kind].iterative_scan == ITERATIVE_OFF ||
 		scan->read_count >= most_lists(scan))
 		return false;
 
@@ -1482,7 +1482,7 @@ first_batch(IndexScanDesc desc)
 	scan->in_order = scan->bounded || scan->constant ||
 		scan->index->kind == IVF_FLAT;
 	scan->strict = scan->target.ordered && !scan->constant &&
-		ivf_settings[scan->index->kind].iterative_scan != IVF_ITERATIVE_RELAXED;
+		ivf_settings[scan->index->kind].iterative_scan != ITERATIVE_RELAXED;
 	scan->radius = scan->constant || !scan_target_bounded(&scan->target)
 		? -INFINITY : as_estimate(scan, scan_target_radius(&scan->target));
 	scan->batch_rows = batch_size(scan);
@@ -1549,7 +1549,7 @@ next_batch(IndexScanDesc desc)
 	else
 	{
 		int			most = most_lists(scan);
-		bool		more = ivf_settings[scan->index->kind].iterative_scan != IVF_ITERATIVE_OFF &&
+		bool		more = ivf_settings[scan->index->kind].iterative_scan != ITERATIVE_OFF &&
 			scan->read_count < most;
 
 		/* farther lists have rows inside a range if these have */

@@ -114,8 +114,8 @@ describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 	meta->column_kind = column->type->kind;
 	meta->metric = column->metric;
 	meta->dims = meta->width = dims;
-	meta->rerank = options->rerank;
-	if (meta->rerank == IVF_RERANK_INDEX)
+	meta->keeps_values = options->rerank == RERANK_INDEX;
+	if (meta->keeps_values)
 		meta->value_slot_size = value_slot_size(ivf_value_size(column));
 	filter = filter_shape(index);
 	if (filter != NULL)

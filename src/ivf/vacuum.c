@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/index_vacuum.h"
 #include "storage/page_check.h"
 
 typedef struct IvfVacuum
@@ -331,10 +332,7 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContext caller;
 	IvfVacuum	vacuum = {0};
 
-	if (stats == NULL)
-		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
-	stats->num_index_tuples = 0;
-
+	stats = bulk_delete_stats(stats);
 	caller = MemoryContextSwitchTo(context);
 	vacuum.info = info;
 	vacuum.index = ivf_open(info->index);
@@ -351,22 +349,5 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		vacuum_list(&vacuum, list);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	return stats;
-}
-
-IndexBulkDeleteResult *
-ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
-{
-	if (info->analyze_only)
-		return stats;
-
-	/* nothing was deleted: the table knows better than a look at every page */
-	if (stats == NULL)
-	{
-		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
-		stats->num_index_tuples = info->num_heap_tuples;
-		stats->estimated_count = true;
-	}
-	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
 }
