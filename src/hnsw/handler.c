@@ -6,6 +6,7 @@
 
 #include "hnsw/progress.h"
 #include "index/index_vacuum.h"
+#include "index/scan.h"
 #include "index/validate.h"
 
 static char *
@@ -59,9 +60,9 @@ SQL_FUNCTION(hnswhandler)
 	routine->ambuildphasename = hnsw_build_phase_name;
 	routine->amvalidate = hnsw_validate;
 	routine->ambeginscan = hnsw_begin_scan;
-	routine->amrescan = hnsw_rescan;
-	routine->amgettuple = hnsw_get_tuple;
-	routine->amendscan = hnsw_end_scan;
+	routine->amrescan = vector_scan_rescan;
+	routine->amgettuple = vector_scan_next;
+	routine->amendscan = vector_scan_end;
 
 	PG_RETURN_POINTER(routine);
 }

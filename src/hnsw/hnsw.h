@@ -490,10 +490,6 @@ extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info,
 											   void *callback_state);
 
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
-extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
-						ScanKey orderbys, int norderbys);
-extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
-extern void hnsw_end_scan(IndexScanDesc scan);
 
 extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path,
 							   double loop_count, Cost *startup_cost,

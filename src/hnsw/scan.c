@@ -13,10 +13,6 @@
  * When ef_search elements have been returned, the next batch walks on from
  * where the last one stopped (hnsw.iterative_scan).  A scan of a range ends
  * where the nearest element known is beyond it.
- *
- * Nothing stays pinned or locked between calls but a page of the table.  That
- * a row's TID may be removed and used again meanwhile does no harm, because the
- * snapshot, an MVCC one, does not see the new row.
  */
 #include "hnsw/hnsw.h"
 
@@ -31,10 +27,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/scan_stats.h"
-#include "index/scan_target.h"
+#include "index/scan.h"
 #include "math/heap/topk.h"
-#include "storage/heap_value.h"
 #include "storage/page_check.h"
 #include "storage/recent_buffer.h"
 
@@ -115,19 +109,15 @@ typedef struct Candidate
 
 typedef struct HnswScan
 {
-	ScanStats	stats;			/* first */
+	VectorScan	common;			/* must be first */
 	HnswIndex  *index;
 	PageStore	store;
 	CodecQuery *query;
 	GraphSearch *search;
-	HeapValues *heap_values;	/* made when first needed */
-	MemoryContext query_context;
-	ScanTarget	target;
 	char	   *bounded;		/* a value kept in the index */
 	HnswFilter *filter;			/* NULL: no filter columns */
 	bool		added_all;		/* all (that fulfil the conditions) are found */
 
-	bool		started;
 	bool		beyond;			/* what is left is farther than wanted */
 	int			ef;
 	int			width;			/* walk_width of ef */
@@ -341,20 +331,9 @@ make_exact(IndexScanDesc desc, Candidate *result)
 	const struct varlena *value = NULL;
 	bool		all_dead = false;
 
-	if (scan->heap_values == NULL)
-	{
-		MemoryContext caller =
-			MemoryContextSwitchTo(GetMemoryChunkContext(scan));
-
-		scan->heap_values = heap_values_begin(desc->heapRelation,
-											  desc->indexRelation,
-											  desc->xs_snapshot);
-		MemoryContextSwitchTo(caller);
-	}
-
 	if (result->more_tids == NO_SLOT)
 	{
-		value = heap_values_get(scan->heap_values, &result->tid, &all_dead);
+		value = vector_scan_read(desc, &result->tid, &all_dead);
 		if (value == NULL && all_dead && desc->ignore_killed_tuples)
 			mark_dead(scan, result);
 	}
@@ -364,11 +343,11 @@ make_exact(IndexScanDesc desc, Candidate *result)
 		for (int i = 0; i < scan->tid_count && value == NULL; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			value = heap_values_get(scan->heap_values, &scan->tids[i], &all_dead);
+			value = vector_scan_read(desc, &scan->tids[i], &all_dead);
 		}
 		scan->tid_count = 0;
 	}
-	scan->stats.reread++;
+	scan->common.stats.reread++;
 	if (value == NULL)
 		return false;
 	result->low = result->high =
@@ -523,12 +502,12 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 	}
 	scan->quota = quota;
 	scan->batch++;
-	scan->stats.batches++;
-	scan->stats.visited += scan->search->found_count - scan->counted;
+	scan->common.stats.batches++;
+	scan->common.stats.visited += scan->search->found_count - scan->counted;
 	scan->counted = scan->search->found_count;
-	scan->stats.distances = scan->search->distances;
+	scan->common.stats.distances = scan->search->distances;
 	if (scan->filter != NULL)
-		scan->stats.filtered = scan->filter->failed;
+		scan->common.stats.filtered = scan->filter->failed;
 	return count;
 }
 
@@ -539,7 +518,7 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 static uint32
 scan_limit(const HnswScan *scan)
 {
-	return scan_target_bounded(&scan->target) ? PG_UINT32_MAX
+	return scan_target_bounded(&scan->common.target) ? PG_UINT32_MAX
 		: (uint32) hnsw_max_scan_tuples;
 }
 
@@ -560,7 +539,7 @@ add_all(HnswScan *scan, int ef)
 	if (scan->search->filter != NULL)
 	{
 		hnsw_filter_add_all(scan->filter, scan->search, ef, scan_limit(scan));
-		scan->stats.mode = SCAN_ALL_PASSING;
+		scan->common.stats.mode = SCAN_ALL_PASSING;
 	}
 	else
 		(void) hnsw_sweep(&scan->store, scan->search, ef, false,
@@ -629,29 +608,19 @@ begin_filter(HnswScan *scan, IndexScanDesc desc)
 	if (scan->filter->filter->impossible)
 		return false;
 	if (scan->filter->mode != FILTER_NONE)
+	{
 		scan->search->filter = &scan->filter->graph;
+		scan->common.recheck = scan->filter->filter->recheck;
+	}
 	if (scan->filter->mode == FILTER_HOPS)
-		scan->stats.mode = SCAN_GRAPH_PASSING;
+		scan->common.stats.mode = SCAN_GRAPH_PASSING;
 	return true;
-}
-
-static void
-read_target(IndexScanDesc desc)
-{
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-	MemoryContext caller;
-
-	MemoryContextReset(scan->query_context);
-	caller = MemoryContextSwitchTo(scan->query_context);
-	scan_target_set(&scan->target, desc, &scan->index->codec.column, "hnsw");
-	MemoryContextSwitchTo(caller);
 }
 
 static bool
 strict_order(const HnswScan *scan)
 {
-	return scan->target.ordered &&
-		hnsw_iterative_scan != ITERATIVE_RELAXED;
+	return vector_scan_strict(&scan->common, hnsw_iterative_scan);
 }
 
 /* How much has the walk found that is outside of the range? */
@@ -661,10 +630,11 @@ count_outside(const HnswScan *scan)
 	int			count = 0;
 
 	for (int i = 0; i < scan->result_count; i++)
-		count += scan->results[i].low > scan->target.bound;
+		count += scan->results[i].low > scan->common.target.bound;
 	return count;
 }
 
+/* ScanMethods.search */
 static void
 first_batch(IndexScanDesc desc)
 {
@@ -675,19 +645,16 @@ first_batch(IndexScanDesc desc)
 	int			count = 0;
 	int			attempts = 0;
 
-	pgstat_count_index_scan(desc->indexRelation);
-	count_index_search(desc);
-	scan->stats.searches++;
-	scan->stats.mode = SCAN_GRAPH;
+	scan->common.stats.mode = SCAN_GRAPH;
 	scan->counted = 0;
 	if (scan->index->centre.unknown)
 		hnsw_refresh_centre(desc->indexRelation, scan->index);
-	codec_query_set(scan->query, scan->target.value);
+	codec_query_set(scan->query, scan->common.target.value);
 
 	/* a value without a direction: its distances are no numbers */
 	if (scan->query->constant)
-		scan_target_undefined(&scan->target);
-	if (scan->target.empty)
+		scan_target_undefined(&scan->common.target);
+	if (scan->common.target.empty)
 		return;
 
 	scan->ef = hnsw_scan_ef(desc->indexRelation);
@@ -728,7 +695,7 @@ first_batch(IndexScanDesc desc)
 	(void) collect(scan, desc, scan->ef, scan->ef);
 
 	/* more is inside a range than has been found */
-	if (strict_order(scan) && scan_target_bounded(&scan->target) &&
+	if (strict_order(scan) && scan_target_bounded(&scan->common.target) &&
 		hnsw_iterative_scan != ITERATIVE_OFF && count_outside(scan) == 0)
 		scan->quota = (scan->ef + 1) / FIRST_IN_RANGE;
 }
@@ -761,7 +728,7 @@ walk_ahead(IndexScanDesc desc, int quota)
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 	int			count;
 
-	if (!scan_target_bounded(&scan->target))
+	if (!scan_target_bounded(&scan->common.target))
 	{
 		(void) walk_on(desc, quota + Max(HELD_BACK * quota - scan->result_count, 0),
 					   quota);
@@ -779,7 +746,7 @@ walk_ahead(IndexScanDesc desc, int quota)
 	} while (count > 0 && scan->result_count / (1 + HELD_BACK_IN_RANGE) < quota);
 }
 
-/* Walk on; false if that is not wanted, or no use. */
+/* ScanMethods.next_batch: walk on; false if that is not wanted, or no use. */
 static bool
 next_batch(IndexScanDesc desc)
 {
@@ -889,7 +856,7 @@ next_result(IndexScanDesc desc)
 		Candidate  *first = &scan->results[0];
 
 		CHECK_FOR_INTERRUPTS();
-		if (first->low > scan->target.bound)
+		if (first->low > scan->common.target.bound)
 		{
 			scan->beyond = true;
 			scan->result_count = 0;
@@ -898,8 +865,8 @@ next_result(IndexScanDesc desc)
 		if (!first_in_order(desc))
 			continue;
 		if (first->low != first->high &&
-			(first->high > scan->target.bound ||
-			 (scan->target.ordered && first->high > second_low(scan))))
+			!scan_target_decided(&scan->common.target, first->high,
+								 second_low(scan)))
 		{
 			if (make_exact(desc, first))
 				sift_down(scan->results, scan->result_count, 0);
@@ -918,10 +885,39 @@ next_result(IndexScanDesc desc)
 	return false;
 }
 
-/* Nothing has been found, nor returned. */
-static void
-begin_anew(HnswScan *scan)
+/* ScanMethods.next_row */
+static bool
+next_row(IndexScanDesc desc)
 {
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	while (scan->tid_next >= scan->tid_count)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!next_result(desc))
+			return false;
+		load_tids(scan, desc, &scan->last);
+	}
+	desc->xs_heaptid = scan->tids[scan->tid_next++];
+	return true;
+}
+
+/* ScanMethods.kill */
+static void
+kill_row(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	if (scan->last.more_tids == NO_SLOT)
+		mark_dead(scan, &scan->last);
+}
+
+/* ScanMethods.reset */
+static void
+forget(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
 	scan->beyond = false;
 	scan->batch = 0;
 	scan->quota = 0;
@@ -933,67 +929,32 @@ begin_anew(HnswScan *scan)
 	scan->tid_next = 0;
 }
 
-bool
-hnsw_get_tuple(IndexScanDesc desc, ScanDirection direction)
-{
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-
-	/* the planner knows that there is no backward scan */
-	Assert(ScanDirectionIsForward(direction));
-
-	if (!scan->started)
-	{
-		scan->started = true;
-		read_target(desc);
-		first_batch(desc);
-	}
-	else if (desc->kill_prior_tuple && scan->last.more_tids == NO_SLOT)
-		mark_dead(scan, &scan->last);
-
-	do
-	{
-		while (scan->tid_next >= scan->tid_count)
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (next_result(desc))
-				load_tids(scan, desc, &scan->last);
-			else if (!next_batch(desc))
-			{
-				if (!scan_target_next(&scan->target))
-					return false;
-				begin_anew(scan);
-				first_batch(desc);
-			}
-		}
-		desc->xs_heaptid = scan->tids[scan->tid_next++];
-	} while (scan_target_repeats(&scan->target, &desc->xs_heaptid));
-	scan->stats.returned++;
-	desc->xs_recheck = scan->target.recheck ||
-		(scan->search->filter != NULL && scan->filter->filter->recheck);
-	desc->xs_recheckorderby = false;
-	return true;
-}
-
 /* ------------------------------------------------------------------------
- * Begin and end
+ * The beginning
  */
 
 IndexScanDesc
 hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 {
-	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
-	HnswScan   *scan = (HnswScan *) palloc0(sizeof(HnswScan));
+	static const ScanMethods methods = {
+		.reset = forget,
+		.search = first_batch,
+		.next_row = next_row,
+		.next_batch = next_batch,
+		.kill = kill_row
+	};
+	IndexScanDesc desc = vector_scan_begin(index, nkeys, norderbys,
+										   sizeof(HnswScan), "hnsw", &methods);
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	MemoryContext caller = MemoryContextSwitchTo(scan->common.context);
 
-	scan_stats_begin(&scan->stats, index);
 	scan->index = hnsw_open(index);
+	scan->common.column = &scan->index->codec.column;
 	page_store_init(&scan->store, index, scan->index, false);
 	scan->query = codec_query_create(&scan->index->codec, &scan->store.values,
 									 true);
 	scan->search = graph_search_create(&scan->index->shape, &scan->store.store,
 									   scan->query);
-	scan->query_context = AllocSetContextCreate(CurrentMemoryContext,
-												"hnsw scan query",
-												ALLOCSET_SMALL_SIZES);
 	if (hnsw_keeps_bounded(scan->index))
 		scan->bounded = (char *)
 			palloc(bounded_size(&scan->index->codec.column));
@@ -1008,35 +969,6 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->returned = (Candidate *) palloc(scan->returned_room * sizeof(Candidate));
 	scan->tid_room = 2;
 	scan->tids = (ItemPointerData *) palloc(scan->tid_room * sizeof(ItemPointerData));
-	desc->opaque = scan;
+	MemoryContextSwitchTo(caller);
 	return desc;
-}
-
-void
-hnsw_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
-			int norderbys)
-{
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-
-	if (keys != NULL && desc->numberOfKeys > 0)
-		memmove(desc->keyData, keys, desc->numberOfKeys * sizeof(ScanKeyData));
-	if (orderbys != NULL && desc->numberOfOrderBys > 0)
-		memmove(desc->orderByData, orderbys,
-				desc->numberOfOrderBys * sizeof(ScanKeyData));
-	if (scan->heap_values != NULL)
-		heap_values_pause(scan->heap_values);
-	scan->started = false;
-	begin_anew(scan);
-}
-
-void
-hnsw_end_scan(IndexScanDesc desc)
-{
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-
-	if (scan->heap_values != NULL)
-		heap_values_end(scan->heap_values);
-	scan_stats_end(&scan->stats);
-	MemoryContextDelete(scan->query_context);
-	pfree(scan);
 }

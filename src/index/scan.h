@@ -1,0 +1,108 @@
+/*
+ * scan.h
+ *	  What an index scan is, whatever the access method: beginning, rescans, one
+ *	  row after the other, and the end.
+ *
+ * A scan looks for a target (scan_target.h), or for several, one after the other.
+ * For each, the access method searches once, which finds a first batch of rows,
+ * and then hands out rows until there are none; then it is asked for a further
+ * batch, until there is none either.
+ *
+ *		routine->ambeginscan = my_begin_scan;	(calls vector_scan_begin)
+ *		routine->amrescan = vector_scan_rescan;
+ *		routine->amgettuple = vector_scan_next;
+ *		routine->amendscan = vector_scan_end;
+ *
+ * Nothing stays pinned or locked between calls but a page of the table.  That a
+ * row's TID may be removed and used again meanwhile does no harm, because the
+ * snapshot, an MVCC one, does not see the new row.
+ */
+#ifndef VECTOR_INDEX_SCAN_H
+#define VECTOR_INDEX_SCAN_H
+
+#include "compat/pg.h"
+
+#include "access/relscan.h"
+#include "access/sdir.h"
+
+#include "index/index_options.h"
+#include "index/scan_stats.h"
+#include "index/scan_target.h"
+#include "storage/heap_value.h"
+
+typedef struct ScanMethods
+{
+	/* Forget what has been found and returned.  Called before any other. */
+	void		(*reset) (IndexScanDesc desc);
+
+	/*
+	 * Search for the scan's target: the first batch.  Sets scan->recheck where
+	 * conditions on filter columns are to be tested again.
+	 */
+	void		(*search) (IndexScanDesc desc);
+
+	/* The next row of what has been found, into xs_heaptid; false: none is left */
+	bool		(*next_row) (IndexScanDesc desc);
+
+	/* Find more; false if there is no more, or it is not wanted. */
+	bool		(*next_batch) (IndexScanDesc desc);
+
+	/* The row returned last is dead to everybody.  May be NULL. */
+	void		(*kill) (IndexScanDesc desc);
+} ScanMethods;
+
+/* An access method's scan begins with one; desc->opaque. */
+typedef struct VectorScan
+{
+	ScanStats	stats;			/* first */
+	const ScanMethods *methods;
+	const char *am;				/* the access method's name, for messages */
+	const IndexColumn *column;
+	ScanTarget	target;
+	bool		started;
+	bool		recheck;
+	HeapValues *heap_values;	/* made when first needed */
+	MemoryContext context;		/* of the whole scan */
+	MemoryContext query_context;	/* of its target */
+} VectorScan;
+
+/*
+ * ambeginscan.  opaque will be size bytes, zeroed; what else a scan needs as long
+ * as it lives is to be allocated in its context.  The caller sets column.
+ */
+extern IndexScanDesc vector_scan_begin(Relation index, int nkeys, int norderbys,
+									   Size size, const char *am,
+									   const ScanMethods *methods);
+
+/* amrescan, amgettuple, amendscan */
+extern void vector_scan_rescan(IndexScanDesc desc, ScanKey keys, int nkeys,
+							   ScanKey orderbys, int norderbys);
+extern bool vector_scan_next(IndexScanDesc desc, ScanDirection direction);
+extern void vector_scan_end(IndexScanDesc desc);
+
+/*
+ * The indexed value of a row, from the table: see heap_values_get.  NULL if the
+ * snapshot sees no such row.
+ */
+extern const struct varlena *vector_scan_read(IndexScanDesc desc,
+											  ItemPointer tid, bool *all_dead);
+
+/* May no row come that is nearer than one before it? */
+static inline bool
+vector_scan_strict(const VectorScan *scan, int iterative_scan)
+{
+	return scan->target.ordered && iterative_scan != ITERATIVE_RELAXED;
+}
+
+/*
+ * A row's true distance is at most high, and no other row's is less than second:
+ * is that all that must be known of it, so that it may be returned before the
+ * others, if it may be returned at all?  All are keys (topk_key).
+ */
+static inline bool
+scan_target_decided(const ScanTarget *target, uint64 high, uint64 second)
+{
+	return high <= target->bound && (!target->ordered || high <= second);
+}
+
+#endif							/* VECTOR_INDEX_SCAN_H */
