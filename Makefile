@@ -5,25 +5,38 @@
 #   make test	every test; installs what it needs (Debian), ends in one line of counts
 #   make help	the other targets
 
+# Where this Makefile is: another folder than the current one in a VPATH build.
+# PGXS, whose srcdir says the same, is read after the lists of files below.
+SRC := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+
 EXTENSION = vector
 MODULE_big = vector
-DATA = sql/vector--1.1.0.sql sql/vector--1.0.0--1.1.0.sql
+
+# The install script and the updates to it are assembled from sql/parts, where
+# each object is written once. They are built, not kept: what is installed
+# cannot differ from the parts. An update script that was released lies in sql/
+# and never changes.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(SRC)/vector.control)
+SQL_PARTS := $(sort $(wildcard $(SRC)/sql/parts/*.sql))
+DATA = $(patsubst $(SRC)/%,%,$(sort $(wildcard $(SRC)/sql/vector--*.sql)))
+DATA_built = build/sql/vector--$(EXTVERSION).sql \
+	$(patsubst %,build/sql/vector--%--$(EXTVERSION).sql,1.0.0)
 
 # Every room's sources; kernels of an instruction set compile to nothing on
 # processors of another architecture.
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/math/*/*.c)))
+OBJS = $(patsubst $(SRC)/%.c,%.o,$(sort $(wildcard $(addprefix $(SRC)/src/,*.c */*.c math/*/*.c))))
 
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(SRC)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
 # Kernels and parsers are loops over arrays: they want the vectoriser, and
 # errno is never read back from a math function.
 PG_CFLAGS += -O3 -fno-math-errno -fvisibility=hidden
 SHLIB_LINK = -lm
 
-REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --load-extension=vector
-ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --load-extension=vector
+REGRESS = $(patsubst $(SRC)/test/sql/%.sql,%,$(sort $(wildcard $(SRC)/test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(SRC)/test --load-extension=vector
+ISOLATION = $(patsubst $(SRC)/test/specs/%.spec,%,$(sort $(wildcard $(SRC)/test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(SRC)/test --load-extension=vector
 
 EXTRA_CLEAN = build
 
@@ -35,6 +48,6 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 # Absent on a fresh machine, where make demo and make test install it first.
 -include $(PGXS)
-srcdir ?= .
+srcdir := $(SRC)
 
-include $(srcdir)/tools/targets.mk
+include $(SRC)/tools/targets.mk

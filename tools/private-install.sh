@@ -109,7 +109,7 @@ installed()
 	local f
 
 	cmp -s vector.so "$tree$pkglibdir/vector.so" || return
-	for f in vector.control sql/vector--*.sql test/upgrade/vector--*.sql; do
+	for f in vector.control {,build/}sql/vector--*.sql test/upgrade/vector--*.sql; do
 		[ ! -e "$f" ] || cmp -s "$f" "$tree$sharedir/extension/${f##*/}" || return
 	done
 }
@@ -124,6 +124,8 @@ build()
 		make -s PG_CONFIG="$private" clean || return
 		printf '%s\n' "$flags" >"$home/flags.stamp"
 	fi
+	# Those of another version would stay.
+	rm -f build/sql/vector--*.sql
 	make -s -j"$(nproc)" PG_CONFIG="$private" COPT="$copt" all || return
 	installed && return
 	# No script of a version that the sources no longer have; those of earlier

@@ -68,11 +68,33 @@ bench-check:
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)
 
+# Elsewhere than in the sources (VPATH): only what is written by hand is looked
+# for there, never an object or a script that a build left in them; and
+# pg_regress finds the expected output of its tests.
+ifneq ($(SRC),.)
+override VPATH :=
+vpath %.c $(SRC)
+vpath %.control $(SRC)
+installcheck: expected
+expected:
+	ln -s $(SRC)/expected $@
+endif
+
+build/sql/vector--$(EXTVERSION).sql: $(SQL_PARTS) $(SRC)/sql/assemble.awk $(SRC)/vector.control
+	@mkdir -p $(@D)
+	awk -v to=$(EXTVERSION) -f $(SRC)/sql/assemble.awk $(SQL_PARTS) >$@.new
+	@mv $@.new $@
+
+build/sql/vector--%--$(EXTVERSION).sql: $(SQL_PARTS) $(SRC)/sql/assemble.awk $(SRC)/vector.control
+	@mkdir -p $(@D)
+	awk -v from=$* -v to=$(EXTVERSION) -f $(SRC)/sql/assemble.awk $(SQL_PARTS) >$@.new
+	@mv $@.new $@
+
 # Debian's PGXS tracks no dependencies on headers: have the compiler note them.
 # The Makefile holds the flags.
-$(OBJS): Makefile
+$(OBJS): $(SRC)/Makefile
 $(OBJS): OUTPUT_OPTION = -o $@ -MMD -MP -MF build/deps/$(subst /,-,$(basename $@)).d
-$(OBJS): | build/deps
-build/deps:
+$(OBJS): | build/deps $(sort $(dir $(OBJS)))
+build/deps $(sort $(dir $(OBJS))):
 	@mkdir -p $@
 -include $(wildcard build/deps/*.d)
