@@ -51,12 +51,10 @@
 
 #include "hnsw/progress.h"
 #include "index/build_memory.h"
+#include "index/metapage.h"
 #include "index/parallel_build.h"
 #include "storage/recent_buffer.h"
 #include "types/dense.h"
-
-/* Keys of what a parallel build shares */
-#define KEY_SHARED		UINT64CONST(0xA500000000000001)
 
 #define NODE_LOCKS		1024	/* a power of two */
 
@@ -64,13 +62,6 @@
 #define SAMPLE_RANGES	64
 #define SAMPLE_BLOCKS	2
 #define SAMPLE_MAX_SIZES	10000
-
-/* What the processes of a build have in their segment besides their scan */
-#define CONTEXT_BYTES	((Size) 256 * 1024)
-#define WORKER_BYTES	((Size) 32 * 1024)
-
-/* How often progress is reported, in tuples */
-#define REPORT_TUPLES	64
 
 typedef enum BuildState
 {
@@ -89,26 +80,16 @@ typedef struct BuildTid
 /* What the processes of a build share */
 typedef struct BuildShared
 {
-	Oid			heap;
-	Oid			index;
-	bool		concurrent;
-
 	BuildMemoryShared memory;	/* the graph's: see ARRAY_* */
-	int			participants;
 	pg_atomic_uint32 base_count;
 	pg_atomic_uint32 upper_count;
 	pg_atomic_uint32 tid_count;
 	double		per_element;	/* bytes */
 	double		rows;			/* to be indexed: an estimate */
 
-	pg_atomic_uint64 tuples;	/* indexed so far */
-
 	slock_t		mutex;			/* of what follows */
 	BuildState	state;
 	int			inside;			/* processes that are in the graph */
-	double		heap_tuples;
-	double		index_tuples;
-	bool		broken_hot_chain;
 
 	ConditionVariable changed;	/* state or inside has */
 	LWLock		entry_lock;
@@ -151,8 +132,7 @@ typedef struct MemoryStore
 /* A process's part in a build */
 typedef struct Builder
 {
-	Relation	heap;
-	Relation	relation;
+	BuildProcess *process;
 	BuildShared *shared;
 	bool		alone;			/* no locks are needed */
 	HnswIndex  *index;
@@ -163,8 +143,6 @@ typedef struct Builder
 	GraphSelector *selector;
 	HnswInserter *inserter;		/* values' pages, and all when memory is full */
 	MemoryContext tuple_context;
-	double		index_tuples;
-	bool		report;
 } Builder;
 
 /* ------------------------------------------------------------------------
@@ -174,32 +152,19 @@ typedef struct Builder
 typedef struct Sample
 {
 	ValueSample *values;		/* NULL: of a type without a mean */
-	ColumnKind	kind;
-	double		rows;
-	Size	   *sizes;			/* of sparsevecs */
+	Size	   *sizes;			/* of sparsevecs; NULL: of another type */
 	int			size_count;
-	MemoryContext context;
 } Sample;
 
 static void
-sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
-		   bool alive, void *state)
+sample_value(const struct varlena *value, void *arg)
 {
-	Sample	   *sample = (Sample *) state;
-	MemoryContext caller;
-	const struct varlena *value;
+	Sample	   *sample = (Sample *) arg;
 
-	sample->rows++;
-	if (isnull[0])
-		return;
-	caller = MemoryContextSwitchTo(sample->context);
-	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
-	if (sample->kind == COLUMN_SPARSEVEC && sample->size_count < SAMPLE_MAX_SIZES)
+	if (sample->sizes != NULL && sample->size_count < SAMPLE_MAX_SIZES)
 		sample->sizes[sample->size_count++] = VARSIZE(value);
 	if (sample->values != NULL)
 		sample_add(sample->values, value);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(sample->context);
 }
 
 static int
@@ -218,37 +183,20 @@ compare_sizes(const void *a, const void *b)
 static HnswIndex *
 sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 {
-	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
-	BlockNumber seen = 0;
-	int			ranges = SAMPLE_RANGES;
 	HnswIndex  *described = hnsw_describe(index, hnsw_options(index), NULL, 0);
 	Sample		sample = {0};
+	BlockSample blocks;
 	Size		sparse_size = 0;
 
-	sample.kind = described->codec.column.type->kind;
-	if (sample.kind == COLUMN_SPARSEVEC)
+	if (described->codec.column.type->kind == COLUMN_SPARSEVEC)
 		sample.sizes = (Size *) palloc(SAMPLE_MAX_SIZES * sizeof(Size));
 	if (codec_quantizable(&described->codec.column) ||
 		codec_has_mean(&described->codec.column, 0))
 		sample.values = sample_create(described->codec.column);
-	sample.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw sample",
-										   ALLOCSET_DEFAULT_SIZES);
-	if (blocks < SAMPLE_RANGES * SAMPLE_BLOCKS)
-		ranges = 1;
-	for (int i = 0; i < ranges; i++)
-	{
-		BlockNumber first = (BlockNumber) ((uint64) blocks * i / ranges);
-		BlockNumber count = ranges == 1 ? blocks : SAMPLE_BLOCKS;
-
-		CHECK_FOR_INTERRUPTS();
-		if (count == 0)
-			break;
-		table_index_build_range_scan(heap, index, index_info, false, false,
-									 false, first, count, sample_row, &sample,
-									 NULL);
-		seen += count;
-	}
-	*rows = seen > 0 ? sample.rows * blocks / seen : 0;
+	block_sample_begin(&blocks, heap, index, index_info, sample_value, &sample);
+	block_sample_ranges(&blocks, SAMPLE_RANGES, SAMPLE_BLOCKS);
+	block_sample_end(&blocks);
+	*rows = block_sample_rows(&blocks);
 
 	if (sample.size_count > 0)
 	{
@@ -256,7 +204,6 @@ sample_table(Relation heap, Relation index, IndexInfo *index_info, double *rows)
 		qsort(sample.sizes, sample.size_count, sizeof(Size), compare_sizes);
 		sparse_size = sample.sizes[(Size) (sample.size_count - 1) * 19 / 20];
 	}
-	MemoryContextDelete(sample.context);
 	return hnsw_describe(index, hnsw_options(index), sample.values, sparse_size);
 }
 
@@ -570,7 +517,7 @@ static bool
 memory_make_room(Builder *builder, int level)
 {
 	BuildShared *shared = builder->shared;
-	uint32		others = shared->participants - 1;
+	uint32		others = builder->process->totals->participants - 1;
 
 	return build_array_reserve(builder->memory.base,
 							   pg_atomic_read_u32(&shared->base_count) + others + 1) &&
@@ -812,7 +759,7 @@ writer_next(PageWriter *writer, SlotId *id)
 			UnlockReleaseBuffer(writer->buffer);
 		writer->buffer = InvalidBuffer;
 		CHECK_FOR_INTERRUPTS();
-		writer->buffer = index_extend(writer->builder->relation, MAIN_FORKNUM);
+		writer->buffer = index_extend(writer->builder->process->index, MAIN_FORKNUM);
 		writer->block = BufferGetBlockNumber(writer->buffer);
 		slot_page_init(BufferGetPage(writer->buffer), writer->geometry->kind);
 		MarkBufferDirty(writer->buffer);
@@ -918,7 +865,7 @@ write_graph(Builder *builder)
 	Buffer		buffer;
 	HnswMeta   *meta;
 
-	if (builder->report)
+	if (builder->process->leader)
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
 									 HNSW_PHASE_WRITE);
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
@@ -935,7 +882,7 @@ write_graph(Builder *builder)
 	writer_end(&tids);
 	last[PAGE_TIDS] = tids.block;
 
-	first = RelationGetNumberOfBlocks(builder->relation);
+	first = RelationGetNumberOfBlocks(builder->process->index);
 	base_shift = shift_to(&shape->base, first, base_count);
 	first += (base_count + shape->base.per_page - 1) / shape->base.per_page;
 	upper_shift = shift_to(&shape->upper, first, upper_count);
@@ -953,7 +900,7 @@ write_graph(Builder *builder)
 					  memory_keys(builder, id));
 	}
 
-	buffer = ReadBuffer(builder->relation, META_BLOCK);
+	buffer = ReadBuffer(builder->process->index, META_BLOCK);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = hnsw_page_meta(BufferGetPage(buffer));
 	meta->entry_level = shared->entry.level;
@@ -966,7 +913,7 @@ write_graph(Builder *builder)
 	}
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
-	if (builder->report)
+	if (builder->process->leader)
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
 									 HNSW_PHASE_LOAD);
 }
@@ -1020,6 +967,7 @@ build_to_pages(Builder *builder)
 {
 	BuildShared *shared = builder->shared;
 	double		rows;
+	uint64		tuples;
 	bool		mine;
 	int			inside;
 
@@ -1042,18 +990,18 @@ build_to_pages(Builder *builder)
 	}
 	ConditionVariableCancelSleep();
 
-	rows = Max(shared->rows, pg_atomic_read_u64(&shared->tuples) * 2.0);
+	tuples = pg_atomic_read_u64(&builder->process->totals->tuples);
+	rows = Max(shared->rows, tuples * 2.0);
 	if (shared->memory.refused)
 		ereport(NOTICE,
 				(errmsg("hnsw graph no longer fits into %s after " UINT64_FORMAT " tuples",
-						builder->alone ? "memory" : "shared memory",
-						pg_atomic_read_u64(&shared->tuples)),
+						builder->alone ? "memory" : "shared memory", tuples),
 				 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
 				 builder->alone ? 0 : errhint(SHARED_MEMORY_HINT)));
 	else
 		ereport(NOTICE,
 				(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT " tuples",
-						pg_atomic_read_u64(&shared->tuples)),
+						tuples),
 				 errdetail("The rest of the table is inserted into the graph on disk, which takes longer."),
 				 errhint("Set maintenance_work_mem to %.0f MB or more.",
 						 ceil(rows * 1.25 * shared->per_element / (1024 * 1024)))));
@@ -1101,16 +1049,11 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 
 	if (value != NULL)
 	{
-		uint64		tuples;
-
 		if (builder->index->filter != NULL)
 			filter_make_keys(builder->index->filter, values, isnull,
 							 builder->inserter->entry_keys);
 		build_value(builder, value, tid);
-		builder->index_tuples++;
-		tuples = pg_atomic_add_fetch_u64(&builder->shared->tuples, 1);
-		if (builder->report && tuples % REPORT_TUPLES == 0)
-			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, tuples);
+		build_count(builder->process);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(builder->tuple_context);
@@ -1120,20 +1063,18 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
  * A process's part
  */
 
-/* segment: that of the processes together; NULL: this process builds alone */
 static Builder *
-builder_create(Relation heap, Relation relation, BuildShared *shared,
-			   dsm_segment *segment)
+builder_create(BuildProcess *process)
 {
 	Builder    *builder = (Builder *) palloc0(sizeof(Builder));
-	HnswIndex  *index = hnsw_open(relation);
+	BuildShared *shared = (BuildShared *) build_chunk(process, 0);
+	HnswIndex  *index = hnsw_open(process->index);
 	MemoryStore *memory = &builder->memory;
-	HnswInserter *inserter = hnsw_inserter_create(relation, index, false);
+	HnswInserter *inserter = hnsw_inserter_create(process->index, index, false);
 
-	builder->heap = heap;
-	builder->relation = relation;
+	builder->process = process;
 	builder->shared = shared;
-	builder->alone = segment == NULL;
+	builder->alone = process->segment == NULL;
 	builder->index = index;
 	builder->inserter = inserter;
 	memory->store.nodes = memory_nodes;
@@ -1143,7 +1084,7 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	memory->store.careful = false;
 	memory->store.stable = true;
 	memory->shape = &index->shape;
-	builder->build_memory = build_memory_join(&shared->memory, segment);
+	builder->build_memory = build_memory_join(&shared->memory, process->segment);
 	memory->base = &builder->build_memory->array[ARRAY_BASE];
 	memory->upper = &builder->build_memory->array[ARRAY_UPPER];
 	builder->tids = &builder->build_memory->array[ARRAY_TIDS];
@@ -1160,22 +1101,29 @@ builder_create(Relation heap, Relation relation, BuildShared *shared,
 	return builder;
 }
 
-/* Scan (a part of) the table, and add up what has been done. */
+/* BuildMethods.run */
 static void
-builder_run(Builder *builder, IndexInfo *index_info, TableScanDesc scan)
+run(BuildProcess *process)
 {
-	double		heap_tuples = table_index_build_scan(builder->heap,
-													 builder->relation,
-													 index_info, !builder->alone,
-													 builder->report, build_row,
-													 builder, scan);
+	process->state = builder_create(process);
+	build_scan(process, build_row, process->state);
+}
 
-	SpinLockAcquire(&builder->shared->mutex);
-	builder->shared->heap_tuples += heap_tuples;
-	builder->shared->index_tuples += builder->index_tuples;
-	if (index_info->ii_BrokenHotChain)
-		builder->shared->broken_hot_chain = true;
-	SpinLockRelease(&builder->shared->mutex);
+/* BuildMethods.leave */
+static void
+leave(BuildProcess *process)
+{
+	build_memory_leave(((Builder *) process->state)->build_memory);
+}
+
+/* BuildMethods.finish */
+static void
+finish(BuildProcess *process, void *arg)
+{
+	Builder    *builder = (Builder *) process->state;
+
+	if (builder->shared->state == BUILD_MEMORY)
+		write_graph(builder);
 }
 
 /* ------------------------------------------------------------------------
@@ -1210,37 +1158,24 @@ plan_memory(BuildShared *shared, const HnswIndex *index, double rows,
 					  rows * shared->per_element + BUILD_MAX_ARRAYS * BUILD_LEAST_PIECE);
 }
 
+/* BuildMethods.init; arg: a BuildShared with the plan of its memory */
 static void
-init_shared(BuildShared *shared, Relation heap, Relation index,
-			bool concurrent, int participants)
+init_shared(BuildProcess *process, void *arg)
 {
-	bool		alone = participants == 1;
-	int			tranche = 0;
+	BuildShared *shared = (BuildShared *) build_chunk(process, 0);
+	int			tranche = process->totals->tranche;
 
-	/* there are not many numbers: none for a process that takes no locks */
-	if (!alone)
-	{
-		tranche = LWLockNewTrancheId();
-		LWLockRegisterTranche(tranche, "hnsw_build");
-	}
-	shared->heap = RelationGetRelid(heap);
-	shared->index = RelationGetRelid(index);
-	shared->concurrent = concurrent;
-	shared->participants = participants;
+	*shared = *(const BuildShared *) arg;
 	pg_atomic_init_u32(&shared->base_count, 0);
 	pg_atomic_init_u32(&shared->upper_count, 0);
 	pg_atomic_init_u32(&shared->tid_count, 0);
-	pg_atomic_init_u64(&shared->tuples, 0);
 	SpinLockInit(&shared->mutex);
 	shared->state = BUILD_MEMORY;
 	shared->inside = 0;
-	shared->heap_tuples = 0;
-	shared->index_tuples = 0;
-	shared->broken_hot_chain = false;
 	ConditionVariableInit(&shared->changed);
 	shared->entry.id = NO_SLOT;
 	shared->entry.level = -1;
-	if (alone)
+	if (process->segment == NULL)
 		return;
 	LWLockInitialize(&shared->memory.lock, tranche);
 	LWLockInitialize(&shared->entry_lock, tranche);
@@ -1248,186 +1183,63 @@ init_shared(BuildShared *shared, Relation heap, Relation index,
 		LWLockInitialize(&shared->node_locks[i].lock, tranche);
 }
 
-extern PGDLLEXPORT void hnsw_parallel_build_main(dsm_segment *segment,
-												 shm_toc *toc);
+static const BuildMethods methods = {
+	.am = "hnsw",
+	.worker = "hnsw_build_worker",
+	.tranche = "hnsw_build",
+	.report_every = 64,
+	.init = init_shared,
+	.run = run,
+	.finish = finish,
+	.leave = leave
+};
 
-static ParallelTableScanDesc
-parallel_scan_of(BuildShared *shared)
-{
-	return (ParallelTableScanDesc) ((char *) shared +
-									BUFFERALIGN(sizeof(BuildShared)));
-}
+extern PGDLLEXPORT void hnsw_build_worker(dsm_segment *segment, shm_toc *toc);
 
-/* What a worker runs */
 void
-hnsw_parallel_build_main(dsm_segment *segment, shm_toc *toc)
+hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 {
-	BuildShared *shared = (BuildShared *) shm_toc_lookup(toc, KEY_SHARED, false);
-	LOCKMODE	heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
-	LOCKMODE	index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
-	Relation	heap;
-	Relation	index;
-	IndexInfo  *index_info;
-	Builder    *builder;
-
-	parallel_build_report(toc);
-	LWLockRegisterTranche(shared->entry_lock.tranche, "hnsw_build");
-
-	heap = table_open(shared->heap, heap_lock);
-	index = index_open(shared->index, index_lock);
-	index_info = BuildIndexInfo(index);
-	index_info->ii_Concurrent = shared->concurrent;
-	parallel_build_begin_usage();
-	builder = builder_create(heap, index, shared, segment);
-	builder_run(builder, index_info,
-				table_beginscan_parallel(heap, parallel_scan_of(shared)));
-	build_memory_leave(builder->build_memory);
-	parallel_build_end_usage(toc);
-	index_close(index, index_lock);
-	table_close(heap, heap_lock);
-}
-
-/*
- * Build with workers and this process; false if there are none to be had.
- * *result has the totals.
- */
-static bool
-build_parallel(Relation heap, Relation index, IndexInfo *index_info,
-			   const BuildShared *plan, int workers, BuildShared *result)
-{
-	ParallelContext *context;
-	Snapshot	snapshot;
-	Size		shared_size;
-	BuildShared *shared;
-	Builder    *builder;
-	bool		launched;
-
-	EnterParallelMode();
-	context = CreateParallelContext("vector", "hnsw_parallel_build_main", workers);
-	snapshot = index_info->ii_Concurrent
-		? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
-	shared_size = add_size(BUFFERALIGN(sizeof(BuildShared)),
-						   table_parallelscan_estimate(heap, snapshot));
-	shm_toc_estimate_chunk(&context->estimator, shared_size);
-	shm_toc_estimate_keys(&context->estimator, 1);
-	parallel_build_estimate(context);
-	InitializeParallelDSM(context);
-
-	/* no segment to be had: PostgreSQL goes on with private memory */
-	launched = context->seg != NULL;
-	if (launched)
-	{
-		shared = (BuildShared *) shm_toc_allocate(context->toc, shared_size);
-		*shared = *plan;
-		init_shared(shared, heap, index, index_info->ii_Concurrent, workers + 1);
-		table_parallelscan_initialize(heap, parallel_scan_of(shared), snapshot);
-		shm_toc_insert(context->toc, KEY_SHARED, shared);
-		parallel_build_share(context);
-		LaunchParallelWorkers(context);
-		launched = context->nworkers_launched > 0;
-	}
-	if (launched)
-	{
-		ereport(DEBUG1,
-				(errmsg("using %d parallel workers", context->nworkers_launched)));
-		builder = builder_create(heap, index, shared, context->seg);
-		builder->report = true;
-		builder_run(builder, index_info,
-					table_beginscan_parallel(heap, parallel_scan_of(shared)));
-		WaitForParallelWorkersToFinish(context);
-		parallel_build_add_usage(context);
-		if (shared->state == BUILD_MEMORY)
-			write_graph(builder);
-		build_memory_leave(builder->build_memory);
-		result->heap_tuples = shared->heap_tuples;
-		result->index_tuples = shared->index_tuples;
-		if (shared->broken_hot_chain)
-			index_info->ii_BrokenHotChain = true;
-	}
-	else if (context->seg != NULL)
-		WaitForParallelWorkersToFinish(context);
-	if (IsMVCCSnapshot(snapshot))
-		UnregisterSnapshot(snapshot);
-	DestroyParallelContext(context);
-	ExitParallelMode();
-	return launched;
-}
-
-static void
-build_alone(Relation heap, Relation index, IndexInfo *index_info,
-			BuildShared *shared)
-{
-	Builder    *builder;
-
-	init_shared(shared, heap, index, index_info->ii_Concurrent, 1);
-	builder = builder_create(heap, index, shared, NULL);
-	builder->report = true;
-	builder_run(builder, index_info, NULL);
-	if (shared->state == BUILD_MEMORY)
-		write_graph(builder);
-	build_memory_leave(builder->build_memory);
+	build_worker(segment, toc, &methods);
 }
 
 IndexBuildResult *
 hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 {
+	static const Size sizes[] = {sizeof(BuildShared), 0};
 	IndexBuildResult *result = (IndexBuildResult *) palloc0(sizeof(IndexBuildResult));
-	BuildShared *shared = (BuildShared *) palloc0(sizeof(BuildShared));
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "hnsw build",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
+	BuildShared *plan = (BuildShared *) palloc0(sizeof(BuildShared));
 	HnswIndex  *described;
 	double		rows;
+	double		expected;
 	double		most;
 	Size		bytes;
-	int			workers;
 
-	if (RelationGetNumberOfBlocks(index) != 0)
-		elog(ERROR, "index \"%s\" already contains data",
-			 RelationGetRelationName(index));
-
+	build_check_empty(index);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_SAMPLE);
 	described = sample_table(heap, index, index_info, &rows);
 	hnsw_create_pages(index, MAIN_FORKNUM, described);
-
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_LOAD);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
-	workers = plan_create_index_workers(RelationGetRelid(heap),
-										RelationGetRelid(index));
 
 	/*
 	 * Of a predicate, the table's statistics say nothing.  What a sample of it
 	 * may have missed, the number of blocks bounds (or, if this is a table of
 	 * another access method than heap, a multiple of what was found).
 	 */
+	expected = rows;
 	if (index_info->ii_Predicate == NIL)
-		rows = Max(rows, heap->rd_rel->reltuples);
+		expected = Max(rows, heap->rd_rel->reltuples);
 	most = Max((double) RelationGetNumberOfBlocks(heap) * MaxHeapTuplesPerPage,
-			   rows * 4);
-	bytes = plan_memory(shared, described, rows, most);
-	if (workers == 0 ||
-		!shared_memory_foreseen(add_size(bytes, CONTEXT_BYTES +
-										 workers * WORKER_BYTES), "hnsw") ||
-		!shared_memory_tried(CONTEXT_BYTES + workers * WORKER_BYTES, "hnsw") ||
-		!build_parallel(heap, index, index_info, shared, workers, shared))
-		build_alone(heap, index, index_info, shared);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-								 (int64) shared->index_tuples);
-
-	if (RelationNeedsWAL(index))
-	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
-									 HNSW_PHASE_WAL);
-		log_newpage_range(index, MAIN_FORKNUM, 0,
-						  RelationGetNumberOfBlocks(index), true);
-	}
-
-	result->heap_tuples = shared->heap_tuples;
-	result->index_tuples = shared->index_tuples;
+			   expected * 4);
+	bytes = plan_memory(plan, described, expected, most);
+	build_by_processes(heap, index, index_info, &methods, sizes, bytes, rows,
+					   plan, result);
+	build_log(index, HNSW_PHASE_WAL);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	pfree(shared);
 	return result;
 }
 

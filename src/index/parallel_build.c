@@ -1,18 +1,42 @@
 /*
  * parallel_build.c
- *	  What the workers of a build have from its leader, and give back.
+ *	  A build by several processes, or by one where no others are to be had.
  */
 #include "index/parallel_build.h"
 
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
 #include "executor/instrument.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
-/* Keys in the table of contents, apart from those of access methods */
+#include "index/build_memory.h"
+
+/* Keys in the table of contents */
 #define KEY_QUERY		UINT64CONST(0xA700000000000001)
 #define KEY_QUERY_ID	UINT64CONST(0xA700000000000002)
 #define KEY_WAL			UINT64CONST(0xA700000000000003)
 #define KEY_BUFFERS		UINT64CONST(0xA700000000000004)
+#define KEY_TOTALS		UINT64CONST(0xA700000000000005)
+#define KEY_SCAN		UINT64CONST(0xA700000000000006)
+#define KEY_CHUNK		UINT64CONST(0xA700000000000100)	/* and those after it */
+
+/* What PostgreSQL puts into the segment: about so much, and for each worker */
+#define CONTEXT_BYTES	((Size) 128 * 1024)
+#define WORKER_BYTES	((Size) 32 * 1024)
+
+/* ------------------------------------------------------------------------
+ * The query's text, WAL and buffers
+ */
 
 void
 parallel_build_estimate(ParallelContext *context)
@@ -87,4 +111,273 @@ parallel_build_add_usage(ParallelContext *context)
 
 	for (int i = 0; i < context->nworkers_launched; i++)
 		InstrAccumParallelQuery(&buffers[i], &wal[i]);
+}
+
+/* ------------------------------------------------------------------------
+ * Every process
+ */
+
+void *
+build_chunk(BuildProcess *process, int number)
+{
+	if (process->chunks[number] == NULL && process->segment == NULL)
+		process->chunks[number] =
+			MemoryContextAllocExtended(CurrentMemoryContext,
+									   process->sizes[number],
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	return process->chunks[number];
+}
+
+void
+build_scan(BuildProcess *process, IndexBuildCallback row, void *state)
+{
+	BuildTotals *totals = process->totals;
+	double		heap_tuples = table_index_build_scan(process->heap,
+													 process->index,
+													 process->info,
+													 process->segment != NULL,
+													 process->leader, row, state,
+													 process->scan);
+
+	SpinLockAcquire(&totals->mutex);
+	totals->heap_tuples += heap_tuples;
+	totals->broken_hot_chain |= process->info->ii_BrokenHotChain;
+	SpinLockRelease(&totals->mutex);
+}
+
+void
+build_count(BuildProcess *process)
+{
+	uint64		tuples = pg_atomic_add_fetch_u64(&process->totals->tuples, 1);
+
+	if (process->leader && tuples % process->methods->report_every == 0)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, tuples);
+}
+
+static void
+init_totals(BuildProcess *process, int participants)
+{
+	BuildTotals *totals = process->totals;
+
+	memset(totals, 0, sizeof(BuildTotals));
+	totals->heap = RelationGetRelid(process->heap);
+	totals->index = RelationGetRelid(process->index);
+	totals->concurrent = process->info->ii_Concurrent;
+	totals->participants = participants;
+	pg_atomic_init_u64(&totals->tuples, 0);
+	SpinLockInit(&totals->mutex);
+
+	/* there are not many numbers: none for a process that takes no locks */
+	if (process->segment != NULL)
+	{
+		totals->tranche = LWLockNewTrancheId();
+		LWLockRegisterTranche(totals->tranche, process->methods->tranche);
+	}
+}
+
+static void
+leave(BuildProcess *process)
+{
+	if (process->methods->leave != NULL)
+		process->methods->leave(process);
+}
+
+/* ------------------------------------------------------------------------
+ * Workers
+ */
+
+void
+build_worker(dsm_segment *segment, shm_toc *toc, const BuildMethods *methods)
+{
+	BuildTotals *totals = (BuildTotals *) shm_toc_lookup(toc, KEY_TOTALS, false);
+	LOCKMODE	heap_lock = totals->concurrent ? ShareUpdateExclusiveLock : ShareLock;
+	LOCKMODE	index_lock = totals->concurrent ? RowExclusiveLock : AccessExclusiveLock;
+	BuildProcess process = {0};
+
+	parallel_build_report(toc);
+	LWLockRegisterTranche(totals->tranche, methods->tranche);
+
+	process.methods = methods;
+	process.totals = totals;
+	process.segment = segment;
+	for (int i = 0; i < BUILD_MAX_CHUNKS; i++)
+		process.chunks[i] = shm_toc_lookup(toc, KEY_CHUNK + i, true);
+	process.heap = table_open(totals->heap, heap_lock);
+	process.index = index_open(totals->index, index_lock);
+	process.info = BuildIndexInfo(process.index);
+	process.info->ii_Concurrent = totals->concurrent;
+	process.scan =
+		table_beginscan_parallel(process.heap,
+								 (ParallelTableScanDesc)
+								 shm_toc_lookup(toc, KEY_SCAN, false));
+	parallel_build_begin_usage();
+	methods->run(&process);
+	leave(&process);
+	parallel_build_end_usage(toc);
+	index_close(process.index, index_lock);
+	table_close(process.heap, heap_lock);
+}
+
+/* ------------------------------------------------------------------------
+ * The leader
+ */
+
+/* Plan one more chunk of the segment. */
+static void
+plan_chunk(ParallelContext *context, Size size)
+{
+	shm_toc_estimate_chunk(&context->estimator, size);
+	shm_toc_estimate_keys(&context->estimator, 1);
+}
+
+/* Take a planned chunk, zeroed. */
+static void *
+take_chunk(ParallelContext *context, uint64 key, Size size)
+{
+	void	   *chunk = shm_toc_allocate(context->toc, size);
+
+	memset(chunk, 0, size);
+	shm_toc_insert(context->toc, key, chunk);
+	return chunk;
+}
+
+/* Set up the segment for a leader and its workers; false if there is none. */
+static bool
+init_segment(BuildProcess *process, ParallelContext *context,
+			 Snapshot snapshot, void *arg)
+{
+	Size		scan_size = table_parallelscan_estimate(process->heap, snapshot);
+	ParallelTableScanDesc scan;
+
+	plan_chunk(context, sizeof(BuildTotals));
+	plan_chunk(context, scan_size);
+	for (int i = 0; process->sizes[i] > 0; i++)
+		plan_chunk(context, process->sizes[i]);
+	parallel_build_estimate(context);
+	InitializeParallelDSM(context);
+
+	/* no segment to be had: PostgreSQL goes on with private memory */
+	process->segment = context->seg;
+	if (context->seg == NULL)
+		return false;
+	process->totals = (BuildTotals *) take_chunk(context, KEY_TOTALS,
+												 sizeof(BuildTotals));
+	init_totals(process, context->nworkers + 1);
+	scan = (ParallelTableScanDesc) take_chunk(context, KEY_SCAN, scan_size);
+	table_parallelscan_initialize(process->heap, scan, snapshot);
+	for (int i = 0; process->sizes[i] > 0; i++)
+		process->chunks[i] = take_chunk(context, KEY_CHUNK + i, process->sizes[i]);
+	parallel_build_share(context);
+	process->methods->init(process, arg);
+	return true;
+}
+
+/* The leader's own part; all others have ended when it has. */
+static void
+lead(BuildProcess *process, ParallelContext *context, void *arg)
+{
+	process->leader = true;
+	process->methods->run(process);
+	if (context != NULL)
+	{
+		process->workers = context->nworkers_launched;
+		WaitForParallelWorkersToFinish(context);
+		parallel_build_add_usage(context);
+	}
+	process->methods->finish(process, arg);
+	leave(process);
+	if (process->totals->broken_hot_chain)
+		process->info->ii_BrokenHotChain = true;
+}
+
+static void
+set_result(const BuildProcess *process, IndexBuildResult *result)
+{
+	result->heap_tuples = process->totals->heap_tuples;
+	result->index_tuples =
+		(double) pg_atomic_read_u64(&process->totals->tuples);
+}
+
+/* Build with workers; false if there are none to be had. */
+static bool
+build_together(BuildProcess process, int workers, void *arg,
+			   IndexBuildResult *result)
+{
+	ParallelContext *context;
+	Snapshot	snapshot;
+	bool		launched = false;
+
+	EnterParallelMode();
+	context = CreateParallelContext("vector", process.methods->worker, workers);
+	snapshot = process.info->ii_Concurrent
+		? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
+	if (init_segment(&process, context, snapshot, arg))
+	{
+		LaunchParallelWorkers(context);
+		launched = context->nworkers_launched > 0;
+		if (!launched)
+			WaitForParallelWorkersToFinish(context);
+	}
+	if (launched)
+	{
+		ereport(DEBUG1,
+				(errmsg("using %d parallel workers", context->nworkers_launched)));
+		WaitForParallelWorkersToAttach(context);
+		process.scan =
+			table_beginscan_parallel(process.heap,
+									 (ParallelTableScanDesc)
+									 shm_toc_lookup(context->toc, KEY_SCAN, false));
+		lead(&process, context, arg);
+		set_result(&process, result);
+	}
+	if (IsMVCCSnapshot(snapshot))
+		UnregisterSnapshot(snapshot);
+	DestroyParallelContext(context);
+	ExitParallelMode();
+	return launched;
+}
+
+void
+build_by_processes(Relation heap, Relation index, IndexInfo *info,
+				   const BuildMethods *methods, const Size *sizes, Size later,
+				   double rows, void *arg, IndexBuildResult *result)
+{
+	int			workers = plan_create_index_workers(RelationGetRelid(heap),
+													RelationGetRelid(index));
+	Size		shared = add_size(CONTEXT_BYTES, mul_size(workers, WORKER_BYTES));
+	BuildProcess process = {0};
+
+	process.heap = heap;
+	process.index = index;
+	process.info = info;
+	process.methods = methods;
+	process.sizes = sizes;
+	for (int i = 0; sizes[i] > 0; i++)
+		shared = add_size(shared, sizes[i]);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
+	if (workers == 0 ||
+		!shared_memory_foreseen(add_size(shared, later), methods->am) ||
+		!shared_memory_tried(shared, methods->am) ||
+		!build_together(process, workers, arg, result))
+	{
+		BuildTotals totals;
+
+		process.totals = &totals;
+		init_totals(&process, 1);
+		methods->init(&process, arg);
+		lead(&process, NULL, arg);
+		set_result(&process, result);
+	}
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 (int64) result->index_tuples);
+}
+
+void
+build_log(Relation index, int phase)
+{
+	if (!RelationNeedsWAL(index))
+		return;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+	log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index),
+					  true);
 }

@@ -1,13 +1,15 @@
 /*
  * sample.c
- *	  Some values of a table, and what they say about all of them.
+ *	  Some blocks of a table; some values of it, and what they say about all.
  */
 #include "index/sample.h"
 
 #include <float.h>
 #include <math.h>
 
+#include "access/tableam.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 
 #include "math/distance/distance.h"
@@ -47,7 +49,109 @@ const ClusterHost index_host = {
 };
 
 /* ------------------------------------------------------------------------
- * The sample
+ * Blocks
+ */
+
+static uint64
+greatest_common_divisor(uint64 a, uint64 b)
+{
+	while (b != 0)
+	{
+		uint64		rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+void
+block_sample_begin(BlockSample *sample, Relation heap, Relation index,
+				   IndexInfo *info,
+				   void (*add) (const struct varlena *value, void *arg),
+				   void *arg)
+{
+	memset(sample, 0, sizeof(BlockSample));
+	sample->heap = heap;
+	sample->index = index;
+	sample->info = info;
+	sample->add = add;
+	sample->arg = arg;
+	sample->blocks = RelationGetNumberOfBlocks(heap);
+	sample->context = AllocSetContextCreate(CurrentMemoryContext,
+											"index sample",
+											ALLOCSET_DEFAULT_SIZES);
+
+	/* steps of the golden section; prime to their number, so that all are met */
+	sample->stride = Max(1, (BlockNumber) (sample->blocks * 0.6180339887));
+	while (greatest_common_divisor(sample->stride, sample->blocks) != 1 &&
+		   sample->stride > 1)
+		sample->stride--;
+}
+
+static void
+sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+		   bool alive, void *state)
+{
+	BlockSample *sample = (BlockSample *) state;
+	MemoryContext caller;
+
+	sample->rows++;
+	if (isnull[0])
+		return;
+	caller = MemoryContextSwitchTo(sample->context);
+	sample->add((const struct varlena *) PG_DETOAST_DATUM(values[0]), sample->arg);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(sample->context);
+}
+
+static void
+read_blocks(BlockSample *sample, BlockNumber first, BlockNumber count)
+{
+	CHECK_FOR_INTERRUPTS();
+	table_index_build_range_scan(sample->heap, sample->index, sample->info,
+								 false, false, false, first, count, sample_row,
+								 sample, NULL);
+	sample->read += count;
+}
+
+void
+block_sample_ranges(BlockSample *sample, int ranges, int count)
+{
+	if (sample->blocks < (BlockNumber) ranges * count)
+	{
+		if (sample->blocks > 0)
+			read_blocks(sample, 0, sample->blocks);
+		return;
+	}
+	for (int i = 0; i < ranges; i++)
+		read_blocks(sample, (BlockNumber) ((uint64) sample->blocks * i / ranges),
+					count);
+}
+
+bool
+block_sample_next(BlockSample *sample)
+{
+	if (sample->read >= sample->blocks)
+		return false;
+	read_blocks(sample, (uint64) sample->read * sample->stride % sample->blocks, 1);
+	return true;
+}
+
+double
+block_sample_rows(const BlockSample *sample)
+{
+	return sample->read > 0 ? sample->rows * sample->blocks / sample->read : 0;
+}
+
+void
+block_sample_end(BlockSample *sample)
+{
+	MemoryContextDelete(sample->context);
+}
+
+/* ------------------------------------------------------------------------
+ * Values
  */
 
 /*

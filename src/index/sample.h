@@ -1,15 +1,65 @@
 /*
  * sample.h
- *	  Some values of a table, and what they say about all of them: where their
- *	  middle is, and how long they are.
+ *	  Some blocks of a table, read before an index is built on it; some values
+ *	  of it, and what they say about all of them: where their middle is, and how
+ *	  long they are.
  */
 #ifndef VECTOR_INDEX_SAMPLE_H
 #define VECTOR_INDEX_SAMPLE_H
 
 #include "compat/pg.h"
 
+#include "nodes/execnodes.h"
+#include "utils/relcache.h"
+
 #include "index/column.h"
 #include "math/cluster/cluster.h"
+
+/* ------------------------------------------------------------------------
+ * Blocks
+ */
+
+typedef struct BlockSample
+{
+	Relation	heap;
+	Relation	index;
+	IndexInfo  *info;
+	void		(*add) (const struct varlena *value, void *arg);
+	void	   *arg;
+	BlockNumber blocks;			/* of the table */
+	BlockNumber stride;			/* from one to the next, see block_sample_next */
+	BlockNumber read;
+	double		rows;			/* of those read, nulls too */
+	MemoryContext context;		/* of one row */
+} BlockSample;
+
+/*
+ * Begin to read blocks of heap.  add(value, arg) will be called for each row
+ * that is to be indexed and has a value, which is plain, and whose memory, like
+ * what add allocates, is freed afterwards.
+ */
+extern void block_sample_begin(BlockSample *sample, Relation heap,
+							   Relation index, IndexInfo *info,
+							   void (*add) (const struct varlena *value, void *arg),
+							   void *arg);
+
+/* Read ranges of count blocks, equally far from each other; all of few blocks */
+extern void block_sample_ranges(BlockSample *sample, int ranges, int count);
+
+/*
+ * Read one more block, far from those before, until all have been read; false
+ * then.  The blocks read so far are always all over the table.
+ */
+extern bool block_sample_next(BlockSample *sample);
+
+/* Rows of the table to be indexed: an estimate */
+extern double block_sample_rows(const BlockSample *sample);
+
+extern void block_sample_end(BlockSample *sample);
+
+/* ------------------------------------------------------------------------
+ * Values
+ */
 
 typedef struct ValueSample
 {
