@@ -47,7 +47,6 @@
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
-#include "ivf/train.h"
 #include "types/dense.h"
 #include "types/own_type.h"
 
@@ -418,9 +417,11 @@ ivf_options_changed(Oid index, Relation relation, const bytea *options,
 	if (changed && options != NULL)
 	{
 		IvfMeta		meta;
+		IndexColumn indexed;
 		Size		lists;
 
-		train_check_options(relation, (const IvfOptions *) options, &meta);
+		ivf_describe(relation, (const IvfOptions *) options, &meta,
+					 &indexed);
 		if (name != NULL)
 		{
 			pfree(ivf_read_centroids(relation, NULL, name, &meta, &lists));

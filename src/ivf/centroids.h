@@ -5,7 +5,7 @@
 #ifndef VECTOR_IVF_CENTROIDS_H
 #define VECTOR_IVF_CENTROIDS_H
 
-#include "ivf/ivf.h"
+#include "ivf/meta.h"
 
 /*
  * The first column of a table that is of type vector or halfvec (or of a domain

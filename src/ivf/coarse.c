@@ -14,7 +14,7 @@
  * that their best entry can be expected to have, <q, c> + 3 |q| r / sqrt(dims).
  * No value is scaled or given another dimension.
  */
-#include "ivf/ivf.h"
+#include "ivf/coarse.h"
 
 #include <float.h>
 #include <math.h>
@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 
 #include "math/distance/distance.h"
+#include "math/heap/topk.h"
 
 /* Lists whose floats are looked at, to find the count nearest ones */
 static inline int
@@ -33,6 +34,18 @@ looked_at(const IvfModel *model, int count, bool ip)
 
 /* Times as many as are wanted are gathered, before some are forgotten */
 #define GATHERED_FACTOR	4
+
+struct IvfCoarse
+{
+	IvfIndex   *index;
+	FastScanTable *table;
+	float	   *rotated;
+	TopkEntry  *entries;		/* of all lists */
+	int			room;			/* in the arrays that follow */
+	IvfNear    *near;
+	IvfNear    *ordered;		/* they change places */
+	float	   *centroid;
+};
 
 IvfCoarse *
 ivf_coarse_create(IvfIndex *index)
@@ -75,23 +88,6 @@ ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
 	}
 }
 
-double
-ivf_reach(Metric metric, double rank, double tenth, double unit)
-{
-	if (metric == METRIC_IP)
-		return unit > 0 ? (rank - tenth) / unit : 0;
-	return tenth > 0 ? rank / tenth : INFINITY;
-}
-
-int
-ivf_compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int
 compare_entries(const void *a, const void *b)
 {
@@ -118,17 +114,6 @@ order_lists(IvfCoarse *coarse, int n, int count)
 		coarse->ordered[i] = near[(uint32) coarse->entries[i].id];
 	coarse->near = coarse->ordered;
 	coarse->ordered = near;
-}
-
-/* The number that topk_key made a key of */
-static inline float
-estimate_of(uint64 key)
-{
-	double		number;
-
-	key = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
-	memcpy(&number, &key, sizeof(number));
-	return (float) number;
 }
 
 /*
@@ -173,7 +158,7 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 			gathered = count;
 			for (int j = 0; j < count; j++)
 				last = Max(last, coarse->entries[j].key);
-			limit = estimate_of(last);
+			limit = (float) topk_number(last);
 		}
 	}
 	topk_select(coarse->entries, gathered, count);
@@ -183,7 +168,7 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 
 		near->list = coarse->entries[i].id;
 		near->spread = -1;
-		near->rank = estimate_of(coarse->entries[i].key);
+		near->rank = (float) topk_number(coarse->entries[i].key);
 		if (!ip)
 			near->rank = Max(near->rank + norm * norm, 0);
 		else

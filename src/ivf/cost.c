@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 
 #include "index/index_cost.h"
+#include "ivf/calibrate.h"
 
 /* Nanoseconds: to begin; a center; an entry's keys, for each condition; a page */
 #define BEGIN_TIME			20000

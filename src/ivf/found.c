@@ -47,7 +47,7 @@ found_start(FoundSet *set, Size keep, Size least)
 	set->count = 0;
 	set->cutoff = INFINITY;
 	set->taken = -INFINITY;
-	set->again = false;
+	set->again = set->doubles = false;
 	set->least = least;
 	set_keep(set, Max(Min(keep, rows_of_memory() / FULL_FACTOR), least));
 }
@@ -212,6 +212,9 @@ found_remove_doubles(FoundSet *set)
 {
 	Size		count = Min(set->count, 1);
 
+	if (!set->doubles)
+		return;
+	set->doubles = false;
 	qsort(set->rows, set->count, sizeof(IvfFound), compare_tids);
 	for (Size i = 1; i < set->count; i++)
 	{

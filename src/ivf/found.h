@@ -40,6 +40,7 @@ typedef struct FoundSet
 	double		floor;			/* those up to here had been found before */
 	bool		again;			/* there is a floor */
 	double		taken;			/* the greatest bound of those taken */
+	bool		doubles;		/* some may be here twice: set by who adds them */
 } FoundSet;
 
 /* Memory comes from the current context, which must outlive the set. */
@@ -94,7 +95,7 @@ found_more(const FoundSet *set)
  */
 extern const IvfFound *found_take(FoundSet *set, Size count);
 
-/* Of rows with the same TID, leave one. */
+/* Of rows with the same TID, leave one, where set->doubles says that there are any. */
 extern void found_remove_doubles(FoundSet *set);
 
 #endif							/* VECTOR_IVF_FOUND_H */

@@ -2,13 +2,14 @@
  * functions.c
  *	  SQL functions: k-means, the centroids of an index, how far it has drifted.
  */
-#include "ivf/ivf.h"
+#include "ivf/index.h"
 
 #include <math.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class_d.h"
@@ -31,9 +32,9 @@
 #include "utils/tuplestore.h"
 
 #include "index/as_owner.h"
+#include "index/sample.h"
 #include "ivf/centroids.h"
 #include "storage/heap_value.h"
-#include "storage/page_check.h"
 #include "types/dense.h"
 #include "types/own_type.h"
 
@@ -436,7 +437,60 @@ typedef struct Drift
 	double		built;
 	double		error;			/* of the rows looked at, squared distances */
 	uint64		rows;
+	uint64		step;			/* one entry in so many is looked at */
+
+	HeapValues *values;
+	ItemPointerData *tids;		/* of a page */
+	float	   *y;
+	float	   *centroid;
 } Drift;
+
+/* Add the distance of an entry's row from the list's centroid, if it is seen. */
+static void
+drift_row(Drift *drift, const IvfModel *model, ItemPointer tid)
+{
+	bool		all_dead;
+	const struct varlena *value = heap_values_get(drift->values, tid, &all_dead);
+
+	if (value == NULL || !ivf_transform(model, value, false, drift->y))
+		return;
+	drift->error += distance_kernels->f32_l2sq(drift->y, drift->centroid,
+											   model->width);
+	drift->rows++;
+}
+
+static void
+drift_list(Drift *drift, IvfIndex *index, Relation heap, uint32 list)
+{
+	IvfList		record = ivf_get_list(index, list);
+	uint64		length = 0;
+	IvfListWalk walk;
+
+	ivf_read_centroid(index, list, drift->centroid);
+	ivf_walk_begin(&walk, index, list, record.head, BUFFER_LOCK_SHARE);
+	walk.may_leave = TransactionStartedDuringRecovery();
+	while (ivf_walk_next(&walk))
+	{
+		uint32		count = ivf_list_page(walk.page)->count;
+
+		memcpy(drift->tids, ivf_page_tids(&index->layout, walk.page),
+			   count * sizeof(ItemPointerData));
+		ivf_walk_release(&walk);
+		drift->pages++;
+		for (uint32 i = 0; i < count; i++)
+		{
+			if ((drift->entries + i) % drift->step != 0)
+				continue;
+			check_heap_tid(index->map, heap, &drift->tids[i], walk.block);
+			drift_row(drift, index->model, &drift->tids[i]);
+		}
+		drift->entries += count;
+		length += count;
+	}
+	drift->squares += (double) length * length;
+	drift->built_squares += (double) record.built * record.built;
+	drift->built += record.built;
+}
 
 /*
  * ivf_drift(index regclass): how even lists are and how far rows are from their
@@ -450,76 +504,22 @@ SQL_FUNCTION(ivf_drift)
 	Relation	relation;
 	Relation	heap;
 	IvfIndex   *index = open_index(PG_GETARG_OID(0), &relation, &heap);
-	const IvfModel *model = index->model;
-	HeapValues *rows;
-	AsOwner		owner;
-	float	   *y = (float *) palloc0(mul_size(model->width, sizeof(float)));
-	float	   *centroid = (float *) palloc(mul_size(model->width, sizeof(float)));
-	ItemPointerData *tids = (ItemPointerData *)
-		palloc(index->layout.slots * sizeof(ItemPointerData));
+	Size		floats = mul_size(index->meta.width, sizeof(float));
 	Drift		drift = {0};
-	uint64		step = Max(1, (uint64) (index->meta.rows / DRIFT_ROWS));
+	AsOwner		owner;
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
+	drift.step = Max(1, (uint64) (index->meta.rows / DRIFT_ROWS));
+	drift.y = (float *) palloc0(floats);
+	drift.centroid = (float *) palloc(floats);
+	drift.tids = (ItemPointerData *)
+		palloc(index->layout.slots * sizeof(ItemPointerData));
 	as_owner_begin(&owner, heap);
-	rows = heap_values_begin(heap, relation, GetActiveSnapshot());
+	drift.values = heap_values_begin(heap, relation, GetActiveSnapshot());
 	for (uint32 list = 0; list < index->meta.lists; list++)
-	{
-		IvfList		record = ivf_get_list(index, list);
-		BlockNumber block = record.head;
-		uint64		length = 0;
-		ChainCheck	chain = {0};
-
-		ivf_read_centroid(index, list, centroid);
-		while (block != InvalidBlockNumber)
-		{
-			Buffer		buffer = map_read(index->map, block);
-			Page		page = BufferGetPage(buffer);
-			BlockNumber here;
-			uint32		count;
-
-			CHECK_FOR_INTERRUPTS();
-			ivf_lock_page(index, buffer, BUFFER_LOCK_SHARE);
-			if (chain_cycles(&chain, block))
-				ivf_not_of_list(index, block, list);
-			if (!ivf_page_of_list(page, list))
-			{
-				/* vacuum has freed it */
-				UnlockReleaseBuffer(buffer);
-				break;
-			}
-			count = ivf_list_page(page)->count;
-			memcpy(tids, ivf_page_tids(&index->layout, page),
-				   count * sizeof(ItemPointerData));
-			here = block;
-			block = ivf_list_page(page)->next;
-			UnlockReleaseBuffer(buffer);
-
-			drift.pages++;
-			for (uint32 i = 0; i < count; i++)
-			{
-				const struct varlena *value;
-				bool		all_dead;
-
-				if ((drift.entries + i) % step != 0)
-					continue;
-				check_heap_tid(index->map, heap, &tids[i], here);
-				value = heap_values_get(rows, &tids[i], &all_dead);
-				if (value != NULL && ivf_transform(model, value, false, y))
-				{
-					drift.error += distance_kernels->f32_l2sq(y, centroid, model->width);
-					drift.rows++;
-				}
-			}
-			drift.entries += count;
-			length += count;
-		}
-		drift.squares += (double) length * length;
-		drift.built_squares += (double) record.built * record.built;
-		drift.built += record.built;
-	}
-	heap_values_end(rows);
+		drift_list(&drift, index, heap, list);
+	heap_values_end(drift.values);
 	as_owner_end(&owner);
 
 	values[0] = Int32GetDatum((int32) index->meta.lists);

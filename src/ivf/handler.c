@@ -7,8 +7,10 @@
 #include "commands/vacuum.h"
 #include "utils/rel.h"
 
+#include "index/column.h"
 #include "index/index_vacuum.h"
 #include "index/validate.h"
+#include "ivf/options.h"
 #include "ivf/progress.h"
 
 const char *const ivf_names[IVF_KINDS] = {"ivfflat", "ivfpq", "ivfrabitq"};

@@ -7,7 +7,7 @@
  * page is claimed without holding any, and linked under the lock of the last
  * one.  See README.md.
  */
-#include "ivf/ivf.h"
+#include "ivf/coarse.h"
 
 #include "access/genam.h"
 #include "miscadmin.h"
@@ -91,20 +91,7 @@ write_entry(IvfInserter *inserter, Buffer buffer, const IvfEntry *entry)
 				   layout->unit_bytes);
 		ivf_put_code(index->model, layout, codes, slot, entry->code);
 	}
-	ivf_page_tids(layout, page)[slot] = entry->tid;
-	if (layout->has_values)
-		ivf_page_values(layout, page)[slot] = entry->value;
-	if (layout->factors > 0)
-		ivf_page_add(layout, page)[slot] = entry->add;
-	if (layout->factors > 1)
-		ivf_page_k(layout, page)[slot] = entry->k;
-	if (layout->filter != NULL)
-	{
-		uint8	   *columns[FILTER_MAX_COLUMNS];
-
-		ivf_page_keys(layout, page, columns);
-		filter_put(layout->filter, columns, slot, entry->keys);
-	}
+	ivf_put_arrays(layout, page, slot, entry);
 	ivf_list_page_set_count(layout, page, slot + 1);
 	page_edit_end(&edit);
 }
@@ -148,29 +135,17 @@ new_page(IvfIndex *index)
 static Buffer
 find_page(IvfIndex *index, uint32 list, BlockNumber block)
 {
-	ChainCheck	chain = {0};
+	IvfListWalk walk;
 
-	for (;;)
+	ivf_walk_begin(&walk, index, list, block, BUFFER_LOCK_EXCLUSIVE);
+	walk.may_leave = true;
+	while (ivf_walk_next(&walk))
 	{
-		Buffer		buffer = map_read(index->map, block);
-		Page		page = BufferGetPage(buffer);
-		const IvfListPage *header = ivf_list_page(page);
-
-		ivf_lock_page(index, buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (!ivf_page_of_list(page, list))
-		{
-			UnlockReleaseBuffer(buffer);
-			return InvalidBuffer;
-		}
-		if (chain_cycles(&chain, block))
-			ivf_not_of_list(index, block, list);
-		if (header->count < index->layout.slots ||
-			header->next == InvalidBlockNumber)
-			return buffer;
-		block = header->next;
-		UnlockReleaseBuffer(buffer);
-		CHECK_FOR_INTERRUPTS();
+		if (ivf_list_page(walk.page)->count < index->layout.slots ||
+			walk.next_block == InvalidBlockNumber)
+			return walk.buffer;
 	}
+	return InvalidBuffer;
 }
 
 static void

@@ -2,7 +2,7 @@
  * model.c
  *	  How values become codes, and centroids codes of their own.
  */
-#include "ivf/ivf.h"
+#include "ivf/model.h"
 
 #include <float.h>
 #include <math.h>
@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "index/sample.h"
 #include "math/distance/distance.h"
 
 /* Dimensions from which lists are chosen by codes, if they are many */
@@ -214,6 +215,15 @@ ivf_make_centroid_codes(IvfModel *model, const float *centroids)
 	pfree(rotated);
 }
 
+int
+ivf_compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
 /* ------------------------------------------------------------------------
  * Entries
  */
@@ -243,6 +253,17 @@ ivf_code_bytes(const IvfModel *model)
 			return add_size(8, (dims + 7) / 8);
 	}
 }
+
+/* What encoding needs; of a flat index, the model only */
+struct IvfEncoder
+{
+	const IvfModel *model;
+	PqEncoder  *pq;
+	RabitqCode *rabitq;
+	float	   *residual;
+	float	   *decoded;
+	double		error;			/* the sum so far: see ivf_encoder_error */
+};
 
 IvfEncoder *
 ivf_encoder_create(const IvfModel *model)
@@ -309,6 +330,12 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 			2 * distance_kernels->f32_ip(encoder->decoded, c, width);
 		entry->add = Max(Min(entry->add, FLT_MAX), -FLT_MAX);
 	}
+}
+
+double
+ivf_encoder_error(const IvfEncoder *encoder)
+{
+	return encoder->error;
 }
 
 /* ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
  * options.c
  *	  Storage parameters and settings.
  */
-#include "ivf/ivf.h"
+#include "ivf/options.h"
 
 #include <limits.h>
 
@@ -15,6 +15,8 @@
 
 #include "index/option_watch.h"
 #include "ivf/centroids.h"
+#include "math/quantize/pq.h"
+#include "math/quantize/rabitq.h"
 
 IvfSettings ivf_settings[IVF_KINDS] = {
 	{1, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},

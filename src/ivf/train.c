@@ -19,14 +19,11 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
+#include "index/sample.h"
 #include "ivf/centroids.h"
 #include "ivf/progress.h"
 #include "types/detoast.h"
-
-/* From so many dimensions on, one bit of each tells near rows from far ones */
-#define ONE_BIT_DIMS	256
 
 /* Rows of the sample for each list, and at least */
 #define SAMPLE_PER_LIST	64
@@ -73,104 +70,8 @@ typedef struct Sample
 } Sample;
 
 /* ------------------------------------------------------------------------
- * Options
+ * The constants
  */
-
-static uint64
-new_build_id(Relation index)
-{
-	static uint32 counter;
-
-	return ((uint64) GetCurrentTimestamp() << 16) ^
-		((uint64) MyProcPid << 40) ^ RelationGetRelid(index) ^ ++counter;
-}
-
-/* What options and column say */
-static void
-describe(Relation index, const IvfOptions *options, IvfMeta *meta,
-		 IndexColumn *column)
-{
-	IvfKind		kind = ivf_kind_of(index);
-	FilterShape *filter;
-	int			dims;
-
-	*column = index_column_checked(index, IVF_PROCS, ivf_names[kind]);
-	dims = column->dims;
-	if (kind != IVF_FLAT && column->type->kind != COLUMN_VECTOR &&
-		column->type->kind != COLUMN_HALFVEC)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("type %s is not supported for %s index",
-						column->type->name, ivf_names[kind])));
-	memset(meta, 0, sizeof(*meta));
-	meta->common.magic = IVF_MAGIC;
-	meta->common.version = IVF_VERSION;
-	for (int page_kind = 0; page_kind < PAGE_KINDS; page_kind++)
-	{
-		meta->common.space.list[page_kind] = InvalidBlockNumber;
-		meta->common.space.filling[page_kind] = InvalidBlockNumber;
-	}
-	meta->kind = kind;
-	meta->column_kind = column->type->kind;
-	meta->metric = column->metric;
-	meta->dims = meta->width = dims;
-	meta->keeps_values = options->rerank == RERANK_INDEX;
-	if (meta->keeps_values)
-		meta->value_slot_size = value_slot_size(ivf_value_size(column));
-	filter = filter_shape(index);
-	if (filter != NULL)
-	{
-		meta->common.version = IVF_FILTER_VERSION;
-		meta->filter_columns = filter->count;
-		meta->filter_digest = filter_digest(filter);
-	}
-	meta->seed = (uint64) ivf_seed;
-	meta->build_id = new_build_id(index);
-	meta->lists = 1;
-	if (kind == IVF_RABITQ)
-	{
-		meta->bits = options->bits;
-		if (meta->bits == 0)
-			meta->bits = dims >= ONE_BIT_DIMS ? 1 : 4;
-		meta->width = rotation_padded(dims);
-	}
-	if (kind == IVF_PQ)
-	{
-		PqShape		shape;
-
-		meta->bits = options->nbits;
-		meta->opq = options->opq;
-		meta->m = options->m;
-		if (meta->m == 0)
-			meta->m = Max(1, dims / meta->bits);
-		if (meta->m > (uint32) dims)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("m must not exceed the number of dimensions"),
-					 errdetail("m is %u, and the column has %d dimensions.",
-							   meta->m, dims)));
-		if (pq_shape_init(&shape, dims, meta->m, meta->bits) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%d dimensions cannot be cut into %u parts", dims,
-							meta->m),
-					 errhint("Use an m that divides the number of dimensions.")));
-		if (meta->opq && dims > IVF_MAX_OPQ_DIMS)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("opq is not supported for more than %d dimensions",
-							IVF_MAX_OPQ_DIMS),
-					 errhint("Use opq = off, or ivfrabitq.")));
-	}
-}
-
-void
-train_check_options(Relation index, const IvfOptions *options, IvfMeta *meta)
-{
-	IndexColumn column;
-
-	describe(index, options, meta, &column);
-}
 
 void
 train_point_model(IvfModel *model, const IvfMeta *meta, IndexColumn column,
@@ -216,7 +117,7 @@ train_nothing(Relation index)
 	IvfMeta		meta;
 	IndexColumn column;
 
-	describe(index, ivf_options(index, ivf_kind_of(index)), &meta, &column);
+	ivf_describe(index, ivf_options(index, ivf_kind_of(index)), &meta, &column);
 	meta.opq = false;
 	return training_create(&meta);
 }
@@ -427,15 +328,6 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 	pfree(nearest);
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
-
 /*
  * Few rows that are very far from all others have nearly all of the error, and
  * would get nearly all centroids.  They are moved near in the sample, the way
@@ -466,7 +358,7 @@ pull_outliers(Sample *sample)
 		lengths[i] = sorted[i] = isfinite(norm2) ? sqrt(norm2) : INFINITY;
 	}
 	CHECK_FOR_INTERRUPTS();
-	qsort(sorted, count, sizeof(double), compare_doubles);
+	qsort(sorted, count, sizeof(double), ivf_compare_doubles);
 	limit = OUTLIER_LENGTHS * sorted[count / 2];
 	if (limit > 0 && sorted[count - 1 - count / OUTLIER_PART] <= limit)
 	{
@@ -496,6 +388,153 @@ least_rows(const IvfMeta *meta, bool has_centroids)
 	return 0;
 }
 
+/* Say what comes of an empty table. */
+static void
+announce_empty(const IvfMeta *meta)
+{
+	ereport(ivf_is_committing() ? DEBUG1 : NOTICE,
+			(errmsg("%s index created with no values", ivf_names[meta->kind]),
+			 errdetail("It has one list, and searches all of it."),
+			 errhint("Use REINDEX when the table has values to index.")));
+}
+
+static void
+announce_fewer_lists(const IvfMeta *meta, Size lists, Size wanted)
+{
+	ereport(NOTICE,
+			(errmsg("%s index created with little data", ivf_names[meta->kind]),
+			 errdetail_plural("It has %zu list instead of %zu.",
+							  "It has %zu lists instead of %zu.",
+							  lists, lists, wanted),
+			 errhint("Use REINDEX when the table has more data.")));
+}
+
+static void
+announce_untrained(const IvfMeta *meta, Size rows, Size needed)
+{
+	ereport(NOTICE,
+			(errmsg("%s index created with little data", ivf_names[meta->kind]),
+			 errdetail("Its codes have had %zu rows to learn from, and need %zu.",
+					   rows, needed),
+			 errhint("It reads every row of the lists that it searches. Use REINDEX when the table has more data.")));
+}
+
+/* Add the mean, times sign, to count rows. */
+static void
+shift_rows(const IvfModel *model, float *rows, Size count, float sign)
+{
+	for (Size i = 0; i < count; i++)
+	{
+		for (int j = 0; j < model->dims; j++)
+			rows[i * model->width + j] += sign * model->mean[j];
+	}
+}
+
+/* Train OPQ's rotation (and first codebooks) on rows, which stay as they are. */
+static void
+train_rotation(const ClusterHost *host, IvfModel *model, uint64 seed,
+			   float *rows, Size count)
+{
+	Size		most = (Size) maintenance_work_mem * 1024 /
+		(OPQ_COPIES * sizeof(float) * model->width);
+
+	/* it copies them */
+	count = Min(count, Max(most, 1024));
+	shift_rows(model, rows, count, -1);
+	pq_train_opq(host, &model->pq, rows, count, seed, model->matrix,
+				 model->codebooks);
+	shift_rows(model, rows, count, 1);
+}
+
+/*
+ * Rows of the sample that are to be searched for, at equal distances, not
+ * transformed yet
+ */
+static void
+pick_queries(Training *training, const IvfModel *model, const Sample *sample)
+{
+	Size		floats = model->width * sizeof(float);
+
+	if (sample->count >= CALIBRATION_ROWS)
+		training->query_count = Min(MAX_QUERIES, sample->count / 4);
+	training->queries = (float *)
+		palloc0(mul_size(Max(training->query_count, 1), floats));
+	for (int i = 0; i < training->query_count; i++)
+	{
+		float	   *query = training->queries + (Size) i * model->width;
+		Size		row = (Size) i * (sample->count / training->query_count);
+
+		memcpy(query, sample->rows + row * model->width, floats);
+		ivf_transform_floats(model, true, query);
+	}
+}
+
+/* The centroids: those given, or by k-means of the sample, which is transformed */
+static void
+find_centroids(ClusterHost *host, IvfModel *model, const Sample *sample,
+			   const float *given, float *centroids)
+{
+	Size		width = model->width;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_KMEANS);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
+	if (given != NULL)
+	{
+		memcpy(centroids, given,
+			   mul_size(model->lists, width * sizeof(float)));
+		for (int i = 0; i < model->lists; i++)
+			ivf_transform_floats(model, false, centroids + i * width);
+	}
+	else
+	{
+		KmeansParams params = {.k = model->lists, .seed = sample->meta->seed};
+
+		host->progress = report_progress;
+		(void) kmeans(host, sample->rows, sample->count, width, &params,
+					  centroids, NULL);
+		host->progress = NULL;
+	}
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	if (model->has_codes)
+		ivf_make_centroid_codes(model, centroids);
+}
+
+/*
+ * Train an index with meta->lists lists: the constants, from the sample, or from
+ * centroids given where it is empty.  The sample's rows are used up.
+ */
+static Training *
+train_constants(const IvfMeta *meta, Sample *sample, float *given)
+{
+	Training   *training = training_create(meta);
+	ClusterHost host = index_host;
+	IvfModel	model;
+	float	   *centroids = training->floats + ivf_constants(meta).centroids;
+	float	   *rows = sample->count > 0 ? sample->rows : given;
+	Size		count = sample->count > 0 ? sample->count : meta->lists;
+
+	train_point_model(&model, &training->meta, sample->column, training->floats);
+	(void) cluster_centre(&host, rows, count, meta->dims, model.width, model.mean);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+	if (meta->opq)
+		train_rotation(&host, &model, meta->seed, rows, count);
+
+	pick_queries(training, &model, sample);
+	for (Size i = 0; i < sample->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ivf_transform_floats(&model, false, sample->rows + i * model.width);
+	}
+	pull_outliers(sample);
+	find_centroids(&host, &model, sample, given, centroids);
+	if (meta->kind == IVF_PQ && sample->count > 0)
+	{
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+		train_codebooks(&host, &model, sample, centroids);
+	}
+	return training;
+}
+
 Training *
 train(Relation heap, Relation index, IndexInfo *index_info)
 {
@@ -503,146 +542,44 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 	Sample		sample = {0};
 	const IvfOptions *options = ivf_options(index, ivf_kind_of(index));
 	const char *table = ivf_centroid_table(options);
-	ClusterHost host = index_host;
 	Training   *training;
-	IvfModel	model;
 	float	   *given = NULL;
-	float	   *centroids;
 	Size		lists = options->lists;
-	Size		wanted = lists;
-	double		rows;
-	int			width;
+	double		rows = 0;
 
-	describe(index, options, &meta, &sample.column);
-	width = meta.width;
+	ivf_describe(index, options, &meta, &sample.column);
 	sample.meta = &meta;
 	sample.context = AllocSetContextCreate(CurrentMemoryContext, "ivf sample",
 										   ALLOCSET_DEFAULT_SIZES);
 	if (table != NULL)
 		given = ivf_read_centroids(index, heap, table, &meta, &lists);
-	if (table != NULL && given == NULL)
-		rows = 0;
-	else
+	if (table == NULL || given != NULL)
 		take_sample(heap, index, index_info, &sample, &lists, given != NULL, &rows);
 
 	if (given == NULL && sample.count == 0)
 	{
-		ereport(ivf_is_committing() ? DEBUG1 : NOTICE,
-				(errmsg("%s index created with no values", ivf_names[meta.kind]),
-				 errdetail("It has one list, and searches all of it."),
-				 errhint("Use REINDEX when the table has values to index.")));
+		announce_empty(&meta);
 		training = train_nothing(index);
-		training->rows = rows;
-		return training;
-	}
-	if (given == NULL && sample.count < lists)
-	{
-		lists = lists_of_few(sample.count);
-		if (wanted > 0)
-			ereport(NOTICE,
-					(errmsg("%s index created with little data",
-							ivf_names[meta.kind]),
-					 errdetail_plural("It has %zu list instead of %zu.",
-									  "It has %zu lists instead of %zu.",
-									  lists, lists, wanted),
-					 errhint("Use REINDEX when the table has more data.")));
-	}
-	meta.lists = lists;
-	meta.trained = sample.count >= least_rows(&meta, given != NULL);
-	if (!meta.trained && meta.kind == IVF_PQ && given != NULL)
-		ereport(NOTICE,
-				(errmsg("%s index created with little data",
-						ivf_names[meta.kind]),
-				 errdetail("Its codes have had %zu rows to learn from, and need %zu.",
-						   sample.count, least_rows(&meta, true)),
-				 errhint("It reads every row of the lists that it searches. Use REINDEX when the table has more data.")));
-	training = training_create(&meta);
-	training->rows = rows;
-	train_point_model(&model, &training->meta, sample.column, training->floats);
-	centroids = training->floats + ivf_constants(&meta).centroids;
-
-	/* the mean, of the sample or else of the centroids */
-	{
-		const float *from = sample.count > 0 ? sample.rows : given;
-		Size		count = sample.count > 0 ? sample.count : lists;
-
-		(void) cluster_centre(&host, from, count, meta.dims, width, model.mean);
-	}
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
-	if (meta.opq)
-	{
-		Size		count = sample.count > 0 ? sample.count : lists;
-		float	   *from = sample.count > 0 ? sample.rows : given;
-		Size		most = (Size) maintenance_work_mem * 1024 /
-			(OPQ_COPIES * sizeof(float) * width);
-
-		/* it copies them */
-		count = Min(count, Max(most, 1024));
-		for (Size i = 0; i < count; i++)
-		{
-			for (int j = 0; j < width; j++)
-				from[i * width + j] -= model.mean[j];
-		}
-		pq_train_opq(&host, &model.pq, from, count, meta.seed, model.matrix,
-					 model.codebooks);
-		for (Size i = 0; i < count; i++)
-		{
-			for (int j = 0; j < width; j++)
-				from[i * width + j] += model.mean[j];
-		}
-	}
-
-	/* rows that are to be searched for, at equal distances of the sample */
-	if (sample.count >= CALIBRATION_ROWS)
-		training->query_count = Min(MAX_QUERIES, sample.count / 4);
-	training->queries = (float *)
-		palloc0(mul_size(Max(training->query_count, 1), width * sizeof(float)));
-	for (int i = 0; i < training->query_count; i++)
-	{
-		float	   *query = training->queries + (Size) i * width;
-
-		memcpy(query, sample.rows +
-			   (Size) i * (sample.count / training->query_count) * width,
-			   width * sizeof(float));
-		ivf_transform_floats(&model, true, query);
-	}
-	for (Size i = 0; i < sample.count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		ivf_transform_floats(&model, false, sample.rows + i * width);
-	}
-	pull_outliers(&sample);
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_KMEANS);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
-	host.progress = report_progress;
-	if (given != NULL)
-	{
-		for (Size i = 0; i < lists; i++)
-		{
-			memcpy(centroids + i * width, given + i * width, width * sizeof(float));
-			ivf_transform_floats(&model, false, centroids + i * width);
-		}
-		pfree(given);
 	}
 	else
 	{
-		KmeansParams params = {.k = lists, .seed = meta.seed};
-
-		(void) kmeans(&host, sample.rows, sample.count, width, &params,
-					  centroids, NULL);
+		if (given == NULL && sample.count < lists)
+		{
+			lists = lists_of_few(sample.count);
+			if (options->lists > 0)
+				announce_fewer_lists(&meta, lists, options->lists);
+		}
+		meta.lists = lists;
+		meta.trained = sample.count >= least_rows(&meta, given != NULL);
+		if (!meta.trained && meta.kind == IVF_PQ && given != NULL)
+			announce_untrained(&meta, sample.count, least_rows(&meta, true));
+		training = train_constants(&meta, &sample, given);
 	}
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-	if (model.has_codes)
-		ivf_make_centroid_codes(&model, centroids);
-	if (meta.kind == IVF_PQ && sample.count > 0)
-	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
-		host.progress = NULL;
-		train_codebooks(&host, &model, &sample, centroids);
-	}
-	pfree(sample.rows);
+	training->rows = rows;
+	if (given != NULL)
+		pfree(given);
+	if (sample.rows != NULL)
+		pfree(sample.rows);
 	MemoryContextDelete(sample.context);
 	return training;
 }

@@ -5,7 +5,11 @@
 #ifndef VECTOR_IVF_TRAIN_H
 #define VECTOR_IVF_TRAIN_H
 
-#include "ivf/ivf.h"
+#include "compat/pg.h"
+
+#include "nodes/execnodes.h"
+
+#include "ivf/model.h"
 
 typedef struct Training
 {
@@ -29,12 +33,5 @@ extern Training *train_nothing(Relation index);
 /* A model whose arrays lie in floats, the constants; in the current context */
 extern void train_point_model(IvfModel *model, const IvfMeta *meta,
 							  IndexColumn column, float *floats);
-
-/*
- * Error unless options and the column of an index go together; *meta is what
- * an index of them would begin with.
- */
-extern void train_check_options(Relation index, const IvfOptions *options,
-								IvfMeta *meta);
 
 #endif							/* VECTOR_IVF_TRAIN_H */

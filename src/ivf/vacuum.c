@@ -8,7 +8,7 @@
  * next page before it leaves one, and would miss what has moved behind its
  * back.  Pages that left go to the free list.
  */
-#include "ivf/ivf.h"
+#include "ivf/index.h"
 
 #include "access/genam.h"
 #include "commands/vacuum.h"
@@ -18,7 +18,6 @@
 #include "utils/rel.h"
 
 #include "index/index_vacuum.h"
-#include "storage/page_check.h"
 
 typedef struct IvfVacuum
 {
@@ -226,79 +225,82 @@ join_next(IvfVacuum *vacuum, Buffer buffer, BlockNumber *gone,
 	return true;
 }
 
-static void
-vacuum_list(IvfVacuum *vacuum, uint32 list)
+/*
+ * Remove a list's dead entries, page by page.  Returns the first page with room,
+ * or InvalidBlockNumber.
+ */
+static BlockNumber
+clean_list(IvfVacuum *vacuum, uint32 list, BlockNumber head)
 {
 	IvfIndex   *index = vacuum->index;
-	const IvfLayout *layout = &index->layout;
-	IvfList		record = ivf_get_list(index, list);
-	BlockNumber block = record.head;
-	BlockNumber room = InvalidBlockNumber;	/* the first page with room */
-	BlockNumber before = InvalidBlockNumber;
-	BlockNumber *pieces = (BlockNumber *)
-		palloc(Max(layout->pieces, 1) * sizeof(BlockNumber));
-	int			pages_gone = 0;
-	ChainCheck	chain = {0};
+	BlockNumber room = InvalidBlockNumber;
+	IvfListWalk walk;
 
-	/* first remove, page by page */
-	while (block != InvalidBlockNumber)
+	ivf_walk_begin(&walk, index, list, head, BUFFER_LOCK_EXCLUSIVE);
+	walk.strategy = vacuum->info->strategy;
+	while (ivf_walk_next(&walk))
 	{
-		Buffer		buffer;
-		Page		page;
-
-		index_vacuum_delay_point();
-		if (!map_has_block(index->map, block))
-			block_damaged(index->relation, block);
-		buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, block,
-									RBM_NORMAL, vacuum->info->strategy);
-		page = BufferGetPage(buffer);
-		ivf_lock_page(index, buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (!ivf_page_of_list(page, list) || chain_cycles(&chain, block))
-			ivf_not_of_list(index, block, list);
 		vacuum->value_count = 0;
-		clean_page(vacuum, buffer);
+		clean_page(vacuum, walk.buffer);
 		if (room == InvalidBlockNumber &&
-			ivf_list_page(page)->count < layout->slots)
-			room = block;
-		block = ivf_list_page(page)->next;
-		UnlockReleaseBuffer(buffer);
+			ivf_list_page(walk.page)->count < index->layout.slots)
+			room = walk.block;
+		ivf_walk_release(&walk);
 
 		/* nobody finds them any more; who has found them sees their TIDs */
 		for (uint32 i = 0; i < vacuum->value_count; i++)
 			value_store_free(&index->values, vacuum->values[i]);
+		index_vacuum_delay_point();
 	}
+	return room;
+}
 
-	/*
-	 * Insertions begin at the first page with room; nobody is sent to a page
-	 * that is about to go.  Who has been sent already finds out.
-	 */
-	if (room == InvalidBlockNumber)
+/* A page has left a list: offer it and its pieces to whoever wants one. */
+static void
+free_page(IvfVacuum *vacuum, BlockNumber gone, const BlockNumber *pieces)
+{
+	IvfIndex   *index = vacuum->index;
+
+	slot_page_offer(index->relation, PAGE_RECORD, gone);
+	for (uint32 i = 0; i < index->layout.pieces; i++)
 	{
-		pfree(pieces);
-		return;
+		if (pieces[i] != InvalidBlockNumber)
+			slot_page_offer(index->relation, PAGE_PIECE, pieces[i]);
 	}
-	if (room != record.fill)
-		ivf_set_fill(index, list, room, 0);
+	vacuum->stats->pages_newly_deleted++;
+	vacuum->stats->pages_deleted++;
+}
 
-	/* then join pages, from the one before the first with room */
-	memset(&chain, 0, sizeof(chain));
-	for (block = record.head; block != InvalidBlockNumber;)
+/* Join the pages of a list where two fit one. */
+static void
+join_pages(IvfVacuum *vacuum, uint32 list, BlockNumber head)
+{
+	IvfIndex   *index = vacuum->index;
+	BlockNumber *pieces = (BlockNumber *)
+		palloc(Max(index->layout.pieces, 1) * sizeof(BlockNumber));
+	BlockNumber block = head;
+	int			pages_gone = 0;
+	ChainCheck	chain = {0};
+
+	while (block != InvalidBlockNumber)
 	{
 		Buffer		buffer = map_read(index->map, block);
+		const IvfListPage *header = ivf_list_page(BufferGetPage(buffer));
 		BlockNumber gone;
+		BlockNumber next;
 		bool		joined;
 
 		index_vacuum_delay_point();
 		ivf_lock_page(index, buffer, BUFFER_LOCK_EXCLUSIVE);
 		if (!ivf_page_of_list(BufferGetPage(buffer), list))
 			ivf_not_of_list(index, block, list);
-		joined = ivf_list_page(BufferGetPage(buffer))->count < layout->slots &&
+		joined = header->count < index->layout.slots &&
 			join_next(vacuum, buffer, &gone, pieces);
-		before = ivf_list_page(BufferGetPage(buffer))->next;
+		next = header->next;
 		UnlockReleaseBuffer(buffer);
 		if (!joined)
 		{
-			block = before;
+			block = next;
 			if (chain_cycles(&chain, block))
 				ivf_not_of_list(index, block, list);
 			continue;
@@ -307,19 +309,31 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 		/* insertions may have moved fill there */
 		if (ivf_get_list(index, list).fill == gone)
 			ivf_set_fill(index, list, block, 0);
-		slot_page_offer(index->relation, PAGE_RECORD, gone);
-		for (uint32 i = 0; i < layout->pieces; i++)
-		{
-			if (pieces[i] != InvalidBlockNumber)
-				slot_page_offer(index->relation, PAGE_PIECE, pieces[i]);
-		}
-		vacuum->stats->pages_newly_deleted++;
-		vacuum->stats->pages_deleted++;
+		free_page(vacuum, gone, pieces);
 		pages_gone++;
 	}
 	if (pages_gone > 0)
 		ivf_set_fill(index, list, ivf_get_list(index, list).fill, -pages_gone);
 	pfree(pieces);
+}
+
+static void
+vacuum_list(IvfVacuum *vacuum, uint32 list)
+{
+	IvfIndex   *index = vacuum->index;
+	IvfList		record = ivf_get_list(index, list);
+	BlockNumber room = clean_list(vacuum, list, record.head);
+
+	if (room == InvalidBlockNumber)
+		return;
+
+	/*
+	 * Insertions begin at the first page with room; nobody is sent to a page
+	 * that is about to go.  Who has been sent already finds out.
+	 */
+	if (room != record.fill)
+		ivf_set_fill(index, list, room, 0);
+	join_pages(vacuum, list, record.head);
 }
 
 IndexBulkDeleteResult *

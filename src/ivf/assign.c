@@ -1,0 +1,297 @@
+/*
+ * assign.c
+ *	  Rows of the table to the lists of their nearest centroids: what each
+ *	  process of a build does.
+ *
+ * Rows are collected in blocks, since the nearest centroids of many rows are
+ * found faster than those of one.  On the way, the exact neighbours of some
+ * sampled rows (queries) are found among all rows: more centroids, as it were.
+ */
+#include "ivf/assign.h"
+
+#include "access/genam.h"
+#include "commands/progress.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "index/sample.h"
+#include "ivf/index.h"
+#include "ivf/train.h"
+#include "math/cluster/cluster.h"
+#include "types/detoast.h"
+
+/* How often progress is reported, in tuples */
+#define REPORT_TUPLES	1024
+
+/* Rows that are assigned together */
+#define MAX_BLOCK_ROWS	256
+#define BLOCK_FLOATS	(1024 * 1024)
+
+typedef struct Assigner
+{
+	IvfBuildShared *shared;
+	IvfModel	model;
+	const float *centroids;
+	IvfEncoder *encoder;
+	CentroidPanel *panel;
+	CentroidPanel *query_panel; /* NULL: none */
+	IvfNeighbor *neighbors;		/* of each query */
+	IvfListSum *sums;
+	IvfEntrySort *sort;
+	MemoryContext tuple_context;
+	MemoryContext block_context;
+	FilterShape *filter;		/* NULL: no filter columns */
+	IvfBounder *bounder;		/* NULL: no values are kept */
+	ValueStore	value_store;
+	double		index_tuples;
+	bool		report;
+
+	/* the block: rows that have been collected */
+	int			block_rows;		/* room */
+	int			rows;
+	float	   *ys;
+	ItemPointerData *tids;
+	struct varlena **values;	/* of ivfflat */
+	uint8	   *keys;			/* of filter columns */
+	SlotId	   *value_ids;		/* of values that the index keeps */
+	uint32	   *nearest;
+	float	   *distances;
+	float	   *products;		/* with queries; or squared distances from them */
+} Assigner;
+
+/* Which of the block's rows are neighbours of the queries? */
+static void
+find_neighbors(Assigner *assigner)
+{
+	int			queries = assigner->shared->queries;
+	bool		ip = assigner->model.column.metric == METRIC_IP;
+
+	if (ip)
+		centroid_panel_products(assigner->query_panel, &index_host,
+								assigner->ys, assigner->rows,
+								assigner->products);
+	else
+		centroid_panel_distances(assigner->query_panel, &index_host,
+								 assigner->ys, assigner->rows,
+								 assigner->products);
+	for (int i = 0; i < assigner->rows; i++)
+	{
+		const float *products = assigner->products + (Size) i * queries;
+
+		for (int q = 0; q < queries; q++)
+			ivf_neighbors_add(assigner->neighbors + q * IVF_NEIGHBORS,
+							  ip ? -products[q] : products[q],
+							  assigner->nearest[i]);
+	}
+}
+
+/* Assign, encode and sort the rows of the block. */
+static void
+flush_block(Assigner *assigner)
+{
+	const IvfModel *model = &assigner->model;
+	IvfEntry	entry;
+
+	if (assigner->rows == 0)
+		return;
+	centroid_panel_nearest(assigner->panel, &index_host, assigner->ys,
+						   assigner->rows, assigner->nearest,
+						   assigner->distances);
+	if (assigner->query_panel != NULL)
+		find_neighbors(assigner);
+	for (int i = 0; i < assigner->rows; i++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(assigner->tuple_context);
+		uint32		list = assigner->nearest[i];
+
+		CHECK_FOR_INTERRUPTS();
+		entry.tid = assigner->tids[i];
+		entry.code = (uint8 *) palloc(ivf_code_bytes(model));
+		entry.value = assigner->bounder != NULL ? assigner->value_ids[i] : NO_SLOT;
+		entry.keys = NULL;
+		if (assigner->filter != NULL)
+			entry.keys = assigner->keys + i * assigner->filter->entry_bytes;
+		ivf_encode(assigner->encoder,
+				   assigner->values != NULL ? assigner->values[i] : NULL,
+				   assigner->ys + (Size) i * model->width,
+				   assigner->centroids + (Size) list * model->width, &entry);
+		ivf_sort_put(assigner->sort, list, &entry);
+		assigner->sums[list].error += assigner->distances[i];
+		assigner->sums[list].rows++;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(assigner->tuple_context);
+	}
+	assigner->rows = 0;
+	MemoryContextReset(assigner->block_context);
+}
+
+/* A row of the table: into the block */
+static void
+collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+			bool alive, void *state)
+{
+	Assigner   *assigner = (Assigner *) state;
+	const IvfModel *model = &assigner->model;
+	int			at = assigner->rows;
+	MemoryContext caller;
+	const struct varlena *value;
+	uint64		done;
+
+	if (isnull[0])
+		return;
+	caller = MemoryContextSwitchTo(assigner->tuple_context);
+	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
+	column_check_dims(&model->column, value);
+	if (ivf_transform(model, value, false, assigner->ys + (Size) at * model->width))
+	{
+		assigner->tids[at] = *tid;
+		if (assigner->values != NULL)
+		{
+			assigner->values[at] = (struct varlena *)
+				MemoryContextAlloc(assigner->block_context, VARSIZE(value));
+			memcpy(assigner->values[at], value, VARSIZE(value));
+		}
+		if (assigner->filter != NULL)
+			filter_make_keys(assigner->filter, values, isnull,
+							 assigner->keys + at * assigner->filter->entry_bytes);
+		if (assigner->bounder != NULL)
+			assigner->value_ids[at] =
+				ivf_write_value(assigner->bounder, &assigner->value_store, value,
+								tid, false);
+		assigner->rows++;
+		assigner->index_tuples++;
+		done = pg_atomic_add_fetch_u64(&assigner->shared->tuples, 1);
+		if (assigner->report && done % REPORT_TUPLES == 0)
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(assigner->tuple_context);
+	if (assigner->rows == assigner->block_rows)
+		flush_block(assigner);
+}
+
+/* Room for the rows of a block */
+static void
+prepare_block(Assigner *assigner)
+{
+	int			width = assigner->model.width;
+	int			rows = Max(16, Min(MAX_BLOCK_ROWS, BLOCK_FLOATS / width));
+
+	assigner->block_rows = rows;
+	assigner->ys = (float *) palloc0(mul_size(mul_size(rows, width), sizeof(float)));
+	assigner->tids = (ItemPointerData *) palloc(rows * sizeof(ItemPointerData));
+	assigner->nearest = (uint32 *) palloc(rows * sizeof(uint32));
+	assigner->distances = (float *) palloc(rows * sizeof(float));
+	assigner->products = (float *)
+		palloc(mul_size(rows, Max(assigner->shared->queries, 1) * sizeof(float)));
+	if (assigner->bounder != NULL)
+		assigner->value_ids = (SlotId *) palloc(rows * sizeof(SlotId));
+	if (assigner->filter != NULL)
+		assigner->keys = (uint8 *)
+			palloc(mul_size(rows, assigner->filter->entry_bytes));
+	if (assigner->model.kind == IVF_FLAT)
+		assigner->values = (struct varlena **) palloc(rows * sizeof(struct varlena *));
+}
+
+static Assigner *
+assigner_create(Relation index, const IvfBuildParts *parts,
+				SortCoordinate coordinate)
+{
+	IvfBuildShared *shared = parts->shared;
+	Assigner   *assigner = (Assigner *) palloc0(sizeof(Assigner));
+	IvfModel   *model = &assigner->model;
+
+	train_point_model(model, &shared->meta,
+					  index_column_checked(index, IVF_PROCS,
+										   ivf_names[shared->meta.kind]),
+					  parts->floats);
+	assigner->shared = shared;
+	assigner->centroids = parts->floats + ivf_constants(&shared->meta).centroids;
+	assigner->encoder = ivf_encoder_create(model);
+	assigner->panel = centroid_panel_create(&index_host, assigner->centroids,
+											model->lists, model->width, true);
+	if (shared->queries > 0)
+	{
+		assigner->query_panel = centroid_panel_create(&index_host, parts->queries,
+													  shared->queries,
+													  model->width, false);
+		assigner->neighbors = (IvfNeighbor *)
+			palloc(mul_size(shared->queries, IVF_NEIGHBORS * sizeof(IvfNeighbor)));
+		ivf_neighbors_init(assigner->neighbors, shared->queries);
+	}
+	assigner->sums = (IvfListSum *) palloc0(mul_size(model->lists, sizeof(IvfListSum)));
+	assigner->filter = filter_shape(index);
+	assigner->sort = ivf_sort_begin(model, assigner->filter,
+									Max(maintenance_work_mem / shared->participants, 64),
+									coordinate);
+	if (model->keeps_values)
+	{
+		assigner->bounder = ivf_bounder_create(model);
+		assigner->value_store = ivf_value_store(index, &shared->meta);
+	}
+	assigner->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
+													"ivf build tuple",
+													ALLOCSET_DEFAULT_SIZES);
+	assigner->block_context = AllocSetContextCreate(CurrentMemoryContext,
+													"ivf build block",
+													ALLOCSET_DEFAULT_SIZES);
+	prepare_block(assigner);
+	return assigner;
+}
+
+/* Add to what the processes share what this one has found out. */
+static void
+add_up(const Assigner *assigner, const IvfBuildParts *parts)
+{
+	IvfBuildShared *shared = parts->shared;
+
+	shared->index_tuples += assigner->index_tuples;
+	shared->code_error += ivf_encoder_error(assigner->encoder);
+	for (uint32 i = 0; i < shared->meta.lists; i++)
+	{
+		shared->error += assigner->sums[i].error;
+		parts->sums[i].error += assigner->sums[i].error;
+		parts->sums[i].rows += assigner->sums[i].rows;
+	}
+	for (int q = 0; q < shared->queries; q++)
+	{
+		for (int i = 0; i < IVF_NEIGHBORS; i++)
+		{
+			IvfNeighbor *neighbor = &assigner->neighbors[q * IVF_NEIGHBORS + i];
+
+			if (neighbor->list != PG_UINT32_MAX)
+				ivf_neighbors_add(parts->neighbors + q * IVF_NEIGHBORS,
+								  neighbor->distance, neighbor->list);
+		}
+	}
+}
+
+IvfEntrySort *
+ivf_assign_rows(Relation heap, Relation index, IndexInfo *index_info,
+				const IvfBuildParts *parts, TableScanDesc scan,
+				SortCoordinate coordinate, bool report)
+{
+	IvfBuildShared *shared = parts->shared;
+	Assigner   *assigner = assigner_create(index, parts, coordinate);
+	bool		parallel = scan != NULL;
+	double		heap_tuples;
+
+	assigner->report = report;
+	heap_tuples = table_index_build_scan(heap, index, index_info, parallel, report,
+										 collect_row, assigner, scan);
+	flush_block(assigner);
+	tuplesort_performsort(assigner->sort->state);
+
+	if (parallel)
+		LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	shared->heap_tuples += heap_tuples;
+	if (index_info->ii_BrokenHotChain)
+		shared->broken_hot_chain = true;
+	add_up(assigner, parts);
+	if (parallel)
+		LWLockRelease(&shared->lock);
+	return assigner->sort;
+}

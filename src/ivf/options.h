@@ -1,0 +1,35 @@
+/*
+ * options.h
+ *	  Storage parameters of inverted files.
+ */
+#ifndef VECTOR_IVF_OPTIONS_H
+#define VECTOR_IVF_OPTIONS_H
+
+#include "index/index_options.h"
+#include "ivf/ivf.h"
+
+#define IVF_DEFAULT_LISTS	100
+
+typedef struct IvfOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			lists;			/* 0: chosen by the number of rows */
+	int			m;				/* ivfpq: parts; 0: chosen by dimensions */
+	int			nbits;			/* ivfpq */
+	bool		opq;			/* ivfpq */
+	int			bits;			/* ivfrabitq; 0: chosen by dimensions */
+	IndexRerank rerank;			/* ivfpq, ivfrabitq */
+	int			centroids;		/* offset of a string: a table's name */
+} IvfOptions;
+
+/* An index's options, defaults filled in; never NULL */
+extern const IvfOptions *ivf_options(Relation index, IvfKind kind);
+
+/* The name of the table that gives centroids, or NULL */
+extern const char *ivf_centroid_table(const IvfOptions *options);
+
+extern bytea *ivfflat_reloptions(Datum reloptions, bool validate);
+extern bytea *ivfpq_reloptions(Datum reloptions, bool validate);
+extern bytea *ivfrabitq_reloptions(Datum reloptions, bool validate);
+
+#endif							/* VECTOR_IVF_OPTIONS_H */
