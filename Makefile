@@ -37,6 +37,8 @@ REGRESS = $(patsubst $(SRC)/test/sql/%.sql,%,$(sort $(wildcard $(SRC)/test/sql/*
 REGRESS_OPTS = --inputdir=$(SRC)/test --load-extension=vector
 ISOLATION = $(patsubst $(SRC)/test/specs/%.spec,%,$(sort $(wildcard $(SRC)/test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=$(SRC)/test --load-extension=vector
+# Where psql, wherever it runs, finds what several tests share
+installcheck: export VECTOR_TEST := $(abspath $(SRC))/test
 
 EXTRA_CLEAN = build
 

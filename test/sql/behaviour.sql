@@ -1,7 +1,8 @@
 -- Every statement that clients rely on gives the same result, or the same
 -- SQLSTATE and message.
 CREATE TABLE behaviour (id int GENERATED ALWAYS AS IDENTITY, statement text, sqlstate text, result text);
-\copy behaviour (statement, sqlstate, result) FROM 'test/compat/behaviour.tsv' WITH (FORMAT csv, DELIMITER E'\t', QUOTE E'\b', HEADER)
+\cd `echo ${VECTOR_TEST:-test}`
+\copy behaviour (statement, sqlstate, result) FROM 'compat/behaviour.tsv' WITH (FORMAT csv, DELIMITER E'\t', QUOTE E'\b', HEADER)
 
 SET extra_float_digits = 1;
 

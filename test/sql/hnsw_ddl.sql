@@ -2,7 +2,8 @@
 CREATE SCHEMA hnsw_ddl;
 SET search_path = hnsw_ddl, public;
 \set ECHO none
-\i test/sql/hnsw.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
 \set ECHO all
 SET hnsw.ef_search = 1000;
 CREATE TABLE items (LIKE sample_type);

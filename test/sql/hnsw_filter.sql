@@ -2,8 +2,9 @@
 CREATE SCHEMA hnsw_filter;
 SET search_path = hnsw_filter, public;
 \set ECHO none
-\i test/sql/hnsw.inc
-\i test/sql/filter.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
+\i sql/filter.inc
 \set ECHO all
 -- a scan to the end
 SET hnsw.max_scan_tuples = 1000000;

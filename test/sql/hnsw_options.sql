@@ -2,7 +2,8 @@
 CREATE SCHEMA hnsw_options;
 SET search_path = hnsw_options, public;
 \set ECHO none
-\i test/sql/hnsw.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
 \set ECHO all
 CREATE TABLE items (LIKE sample_type);
 INSERT INTO items SELECT * FROM sample(1, 300);

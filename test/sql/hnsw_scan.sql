@@ -2,7 +2,8 @@
 CREATE SCHEMA hnsw_scan;
 SET search_path = hnsw_scan, public;
 \set ECHO none
-\i test/sql/hnsw.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
 \set ECHO all
 CREATE TABLE items (id int PRIMARY KEY, category int, v vector(6));
 INSERT INTO items SELECT i, i % 100, (SELECT array_agg(sin(i * j * 1.7) + cos(i * j * j)) FROM generate_series(1, 6) j)::vector FROM generate_series(1, 2000) i;

@@ -2,7 +2,8 @@
 CREATE SCHEMA hnsw_write;
 SET search_path = hnsw_write, public;
 \set ECHO none
-\i test/sql/hnsw.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
 \set ECHO all
 -- temporary tables: what is dead here is dead to every other session
 SET enable_seqscan = off;

@@ -2,8 +2,9 @@
 CREATE SCHEMA ivf_filter;
 SET search_path = ivf_filter, public;
 \set ECHO none
-\i test/sql/ivf.inc
-\i test/sql/filter.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/ivf.inc
+\i sql/filter.inc
 \set ECHO all
 SELECT fill(1, 300);
 -- (all that fit a page)

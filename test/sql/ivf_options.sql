@@ -2,7 +2,8 @@
 CREATE SCHEMA ivf_options;
 SET search_path = ivf_options, public;
 \set ECHO none
-\i test/sql/ivf.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/ivf.inc
 \set ECHO all
 CREATE TABLE items (LIKE sample_type);
 INSERT INTO items SELECT * FROM sample(1, 300);

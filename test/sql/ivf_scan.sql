@@ -2,7 +2,8 @@
 CREATE SCHEMA ivf_scan;
 SET search_path = ivf_scan, public;
 \set ECHO none
-\i test/sql/ivf.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/ivf.inc
 \set ECHO all
 CREATE TABLE items (id int PRIMARY KEY, category int, v vector(8));
 INSERT INTO items SELECT i, i % 100, (SELECT array_agg(sin(i * j * 1.7) + cos(i * j * j)) FROM generate_series(1, 8) j)::vector FROM generate_series(1, 2000) i;

@@ -2,7 +2,8 @@
 CREATE SCHEMA ivf_types;
 SET search_path = ivf_types, public;
 \set ECHO none
-\i test/sql/ivf.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/ivf.inc
 \set ECHO all
 
 -- one table indexed when it had its rows, one before, and one half and half

@@ -2,7 +2,8 @@
 CREATE SCHEMA ivf_write;
 SET search_path = ivf_write, public;
 \set ECHO none
-\i test/sql/ivf.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/ivf.inc
 \set ECHO all
 -- temporary tables: what is dead here is dead to every other session
 SET enable_seqscan = off;

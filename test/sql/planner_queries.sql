@@ -1,7 +1,8 @@
 -- Queries as people write them: which plan they get, and that rows are those of a sort
 CREATE SCHEMA planner_queries;
 SET search_path = planner_queries, public;
-\i test/sql/hnsw.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
 RESET vector.approximate_without_limit;
 
 CREATE TABLE items AS SELECT i AS id, i % 7 AS category, i % 100 AS shop, 'name ' || i AS name, ARRAY[sin(i), cos(i * 1.7), sin(i * 0.3)]::vector(3) AS embedding FROM generate_series(1, 4000) i;

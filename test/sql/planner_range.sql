@@ -1,7 +1,8 @@
 -- Distance ranges: spheres, and conditions on distances that indexes answer
 CREATE SCHEMA planner_range;
 SET search_path = planner_range, public;
-\i test/sql/hnsw.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/index.inc
 
 -- spheres are closed; nulls, numbers that are none, negative radii
 SELECT d, r, '[3,4]'::vector <<->> sphere('[0,0]'::vector, r) AS l2, '[3,4]'::halfvec <<+>> sphere('[0,0]'::halfvec, r) AS l1,

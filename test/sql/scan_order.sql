@@ -3,7 +3,8 @@
 CREATE SCHEMA scan_order;
 SET search_path = scan_order, public;
 \set ECHO none
-\i test/sql/ivf.inc
+\cd `echo ${VECTOR_TEST:-test}`
+\i sql/ivf.inc
 \set ECHO all
 RESET ivfflat.probes;
 RESET ivfpq.probes;

@@ -1,7 +1,8 @@
 -- Every row of pgvector's catalog surface exists here, as it is there; operator classes
 -- of indexes have conditions beside.
 CREATE TABLE surface (kind text, name text, properties text);
-\copy surface FROM 'test/compat/surface.tsv' WITH (FORMAT csv, DELIMITER E'\t', QUOTE E'\b')
+\cd `echo ${VECTOR_TEST:-test}`
+\copy surface FROM 'compat/surface.tsv' WITH (FORMAT csv, DELIMITER E'\t', QUOTE E'\b')
 
 CREATE VIEW member AS
 SELECT classid, objid FROM pg_depend

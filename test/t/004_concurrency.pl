@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;

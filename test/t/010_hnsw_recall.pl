@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,7 +16,7 @@ $node->init;
 $node->append_conf('postgresql.conf',
 	"autovacuum = off\njit = off\nfsync = off\nshared_buffers = 256MB\nmaintenance_work_mem = 128MB");
 $node->start;
-hnsw_prepare($node);
+index_prepare($node);
 $node->safe_psql(
 	'postgres', qq{
 	CREATE TABLE data (id int, v vector($dims));
@@ -56,8 +56,8 @@ foreach my $case (
 		CREATE INDEX ON half $index;
 		CREATE TABLE other (LIKE data); INSERT INTO other SELECT * FROM data WHERE id > $rows;
 		CREATE INDEX ON other $index;});
-	$fresh = hnsw_recall($node, 't', %o);
-	$fresh_half = hnsw_recall($node, 'half', %o);
+	$fresh = index_recall($node, 't', %o);
+	$fresh_half = index_recall($node, 'half', %o);
 	cmp_ok($fresh, '>', 0.9, "$name: recall of a build $fresh");
 	hnsw_ok($node, 't', "$name, build", %o);
 
@@ -67,7 +67,7 @@ foreach my $case (
 		ALTER TABLE t SET (parallel_workers = 2);
 		DROP INDEX i;
 		CREATE INDEX i ON t $index;});
-	compare("$name, parallel build", hnsw_recall($node, 't', %o), $fresh);
+	compare("$name, parallel build", index_recall($node, 't', %o), $fresh);
 	hnsw_ok($node, 't', "$name, parallel build", %o);
 
 	note "$name: insert";
@@ -75,15 +75,15 @@ foreach my $case (
 		'postgres', qq{
 		TRUNCATE t;
 		INSERT INTO t SELECT * FROM data WHERE id <= $rows;});
-	compare("$name, inserts", hnsw_recall($node, 't', %o), $fresh);
+	compare("$name, inserts", index_recall($node, 't', %o), $fresh);
 	hnsw_ok($node, 't', "$name, inserts", %o);
 
 	note "$name: delete";
 	$node->safe_psql('postgres', q{DELETE FROM t WHERE noise(id, 5) >= 0});
-	compare("$name, half deleted", hnsw_recall($node, 't', %o), $fresh_half);
+	compare("$name, half deleted", index_recall($node, 't', %o), $fresh_half);
 	hnsw_ok($node, 't', "$name, half deleted", %o);
 	$node->safe_psql('postgres', 'VACUUM t');
-	compare("$name, half deleted and vacuumed", hnsw_recall($node, 't', %o), $fresh_half);
+	compare("$name, half deleted and vacuumed", index_recall($node, 't', %o), $fresh_half);
 	hnsw_ok($node, 't', "$name, half deleted and vacuumed", %o);
 
 	note "$name: replace";
@@ -102,7 +102,7 @@ foreach my $case (
 	}
 	is( $node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id), min(id) FROM t'),
 		join('|', $rows, $rows, $rows + 1), 'every row is another');
-	compare("$name, replaced", hnsw_recall($node, 't', %o), hnsw_recall($node, 'other', %o));
+	compare("$name, replaced", index_recall($node, 't', %o), index_recall($node, 'other', %o));
 	hnsw_ok($node, 't', "$name, replaced", %o);
 	my $grown = $node->safe_psql('postgres', "SELECT round(pg_relation_size('i')::numeric / $size, 2)");
 	cmp_ok($grown, '<', 1.3, "$name, replaced: the index grew by $grown");

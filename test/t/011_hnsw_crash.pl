@@ -4,7 +4,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -25,7 +25,7 @@ wal_consistency_checking = generic
 restart_after_crash = on
 });
 $node->start;
-hnsw_prepare($node);
+index_prepare($node);
 $node->safe_psql(
 	'postgres', qq{
 	CREATE SEQUENCE ids;

@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -24,7 +24,7 @@ shared_buffers = 4MB
 maintenance_work_mem = 64MB
 });
 $node->start;
-hnsw_prepare($node);
+index_prepare($node);
 $node->safe_psql(
 	'postgres', qq{
 	CREATE SEQUENCE ids;
@@ -135,7 +135,7 @@ run_beside('all together', 't',
 hnsw_ok($node, 't', 'after all together');
 $node->safe_psql('postgres', "VACUUM t; CREATE TABLE fresh (LIKE t); INSERT INTO fresh SELECT * FROM t;
 	CREATE INDEX ON fresh USING hnsw (v vector_l2_ops)");
-my ($recall, $fresh) = map { hnsw_recall($node, $_) } ('t', 'fresh');
+my ($recall, $fresh) = map { index_recall($node, $_) } ('t', 'fresh');
 cmp_ok($recall, '>=', $fresh - 0.01, "recall afterwards $recall, of a fresh build $fresh");
 hnsw_ok($node, 't', 'and after vacuum');
 

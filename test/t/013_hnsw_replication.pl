@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -26,7 +26,7 @@ max_standby_streaming_delay = -1
 wal_keep_size = 4GB
 });
 $primary->start;
-hnsw_prepare($primary);
+index_prepare($primary);
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
@@ -66,7 +66,7 @@ $primary->safe_psql('postgres', 'DELETE FROM t WHERE id % 2 = 0');
 same_answers('deletes');
 
 # What scans find dead on the primary is not in WAL; pages are changed after it.
-hnsw_recall($primary, 't');
+index_recall($primary, 't');
 $primary->safe_psql('postgres', "INSERT INTO t SELECT i, item(i, $dims) FROM generate_series($rows + 1001, $rows + 1300) i");
 same_answers('inserts beside dead rows');
 $primary->safe_psql('postgres', 'VACUUM t');
@@ -128,7 +128,7 @@ hnsw_ok($standby, 't', 'changed after promotion');
 
 # When memory runs out during a build, it goes on with pages.
 my $node = $standby;
-my $fresh = hnsw_recall($node, 't');
+my $fresh = index_recall($node, 't');
 foreach my $workers (0, 2)
 {
 	$node->safe_psql('postgres', "DROP INDEX i; ALTER TABLE t SET (parallel_workers = $workers)");
@@ -138,7 +138,7 @@ foreach my $workers (0, 2)
 		'says so');
 	my ($needed) = $err =~ /to (\d+) MB or more/;
 	hnsw_ok($node, 't', "build with $workers workers in 1 MB");
-	my $recall = hnsw_recall($node, 't');
+	my $recall = index_recall($node, 't');
 	cmp_ok($recall, '>=', $fresh - 0.01, "recall $recall");
 
 	$node->safe_psql('postgres', 'DROP INDEX i');

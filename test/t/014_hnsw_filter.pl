@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -26,7 +26,7 @@ wal_keep_size = 4GB
 restart_after_crash = on
 });
 $primary->start;
-hnsw_prepare($primary);
+index_prepare($primary);
 $primary->safe_psql(
 	'postgres', qq{
 	CREATE SEQUENCE ids;

@@ -7,7 +7,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -44,7 +44,7 @@ maintenance_work_mem = 64MB
 min_parallel_table_scan_size = 0
 });
 $node->start;
-hnsw_prepare($node);
+index_prepare($node);
 $node->safe_psql(
 	'postgres', q{
 	-- by turns: norms from 0.01 to 100; one number of six; one of four values,

@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -25,7 +25,7 @@ max_standby_streaming_delay = -1
 wal_keep_size = 1GB
 });
 $primary->start;
-hnsw_prepare($primary);
+index_prepare($primary);
 $primary->safe_psql(
 	'postgres', qq{
 	-- far from zero, where codes from zero are all alike, and with them the

@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,7 +16,7 @@ $node->init;
 $node->append_conf('postgresql.conf',
 	"autovacuum = off\njit = off\nfsync = off\nshared_buffers = 256MB\nmaintenance_work_mem = 128MB\nclient_min_messages = warning");
 $node->start;
-hnsw_prepare($node);
+index_prepare($node);
 
 sub sql
 {

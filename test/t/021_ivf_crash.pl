@@ -4,7 +4,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -41,7 +41,7 @@ client_min_messages = warning
 });
 $primary->start;
 my $node = $primary;
-hnsw_prepare($node);
+index_prepare($node);
 
 sub sql
 {

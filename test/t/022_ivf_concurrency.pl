@@ -4,7 +4,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -26,7 +26,7 @@ maintenance_work_mem = 64MB
 client_min_messages = warning
 });
 $node->start;
-hnsw_prepare($node);
+index_prepare($node);
 $node->safe_psql(
 	'postgres', q{
 	CREATE SEQUENCE ids;

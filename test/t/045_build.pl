@@ -8,7 +8,7 @@
 use strict;
 use warnings;
 
-use Hnsw;
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -122,7 +122,7 @@ $node->append_conf('postgresql.conf', 'shared_preload_libraries = pg_stat_statem
 	local $ENV{LD_PRELOAD} = "$dir/refuse.so";
 	$node->start;
 }
-hnsw_prepare($node);
+index_prepare($node);
 
 sub sql
 {

@@ -1,9 +1,9 @@
-# What the tests of hnsw and ivf indexes share: data, and comparison with exact
+# What the tests of all kinds of indexes share: data, and comparison with exact
 # search.
 #
 # item(seed, dims) is a vector in one of 40 clusters, the same for the same
 # seed.  Tables are t(id, v), queries come from seeds of their own.
-package Hnsw;
+package Index;
 use strict;
 use warnings;
 
@@ -13,10 +13,10 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(hnsw_prepare hnsw_ok hnsw_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend workers_begin workers_end);
+our @EXPORT = qw(index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend workers_begin workers_end);
 
-# Functions in SQL; hnsw_ok and hnsw_recall need them.
-sub hnsw_prepare
+# Functions in SQL; hnsw_ok and index_recall need them.
+sub index_prepare
 {
 	my ($node, $db) = @_;
 
@@ -138,7 +138,7 @@ sub hnsw_ok
 	is($result, "0 not found\n0 twice, 0 lost", "$name: every row is found, and once");
 }
 
-sub hnsw_recall
+sub index_recall
 {
 	my ($node, $t, %o) = @_;
 	my $op = $o{op} // '<->';
