@@ -20,38 +20,7 @@ SET enable_seqscan = off;
 SET vector.enable_exact_scan = off;
 -- (up to 15, the flag is tested again)
 SELECT line FROM plan_of($$SELECT id FROM items WHERE i4 > 1::int8 AND t IN ('a', 'b') AND ia && '{1,2}' AND d IS NULL AND f8 BETWEEN 0 AND 1 AND NOT b ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 3$$) line WHERE line !~ '^ *Filter: \(NOT b\)$';
--- several, and such as no index takes
-SELECT condition, r.* FROM conditions, compare(condition) r ORDER BY n;
-SELECT * FROM check_items();
-
--- insert, update, delete, vacuum
-INSERT INTO items SELECT * FROM items WHERE id <= 10;
-SELECT fill(1001, 1100);
-SELECT * FROM check_items();
-UPDATE items SET i4 = 7777777, t = 'never before', ia = '{4711}', ta = NULL WHERE id % 7 = 0;
-UPDATE items SET i4 = NULL, ia = NULL WHERE id % 11 = 0;
-SELECT condition, r.* FROM unnest(ARRAY['i4 = 7777777', 'i4 > 7777776', 't = ''never before''', 'ia @> ''{4711}''', 'ta IS NULL', 'i4 IS NULL', 'ia IS NULL', 'ia IS NOT NULL']) condition, compare(condition) r;
-DELETE FROM items WHERE id % 3 = 0;
-SELECT * FROM check_items();
-VACUUM items;
-SELECT * FROM check_items();
-SELECT fill(2001, 2200);
-DELETE FROM items WHERE id BETWEEN 1 AND 300;
-VACUUM items;
-SELECT * FROM check_items();
-SELECT sum(r.conditions) > 1000 AS many, sum(r.filters) AS filters, sum(r.wrong) AS wrong FROM columns, check_column(name) r;
-BEGIN;
-SELECT fill(3001, 3050);
-SELECT * FROM check_items();
-ROLLBACK;
-SELECT * FROM check_items();
-DELETE FROM items;
-VACUUM items;
-SELECT * FROM check_items();
-SELECT fill(1, 300);
-SELECT * FROM check_items();
-REINDEX TABLE items;
-SELECT * FROM check_items();
+\i sql/filter_write.inc
 -- built by workers; the graph beyond its memory
 ALTER TABLE items SET (parallel_workers = 2);
 SET max_parallel_maintenance_workers = 2;
@@ -64,25 +33,11 @@ REINDEX TABLE items;
 SELECT * FROM check_items();
 RESET maintenance_work_mem;
 SET max_parallel_maintenance_workers = 0;
--- on an empty table
-CREATE TABLE later (LIKE items);
-CREATE INDEX ON later USING hnsw (v vector_l2_ops, i4, f8, e, t, ti, ia, ta, i8, i2, b);
-CREATE INDEX ON later USING hnsw (v vector_cosine_ops, i4, f8, e, t, ti, ia, ta, i8, i2, b);
-CREATE INDEX ON later USING hnsw (v vector_ip_ops, i4, f8, e, t, ti, ia, ta, i8, i2, b);
-SELECT * FROM check_items('later');
-INSERT INTO later SELECT * FROM items;
-SELECT * FROM check_items('later');
-TRUNCATE later;
-INSERT INTO later SELECT * FROM items WHERE id % 2 = 0;
-SELECT * FROM check_items('later');
--- partial, and on expressions
-DROP INDEX l2_index, cosine_index, ip_index;
-CREATE INDEX ON items USING hnsw (v vector_l2_ops, (i4 % 3), lower(t), (i2 IS NULL)) WHERE b;
-CREATE INDEX ON items USING hnsw (v vector_cosine_ops, (i4 % 3), lower(t), (i2 IS NULL)) WHERE b;
-CREATE INDEX ON items USING hnsw (v vector_ip_ops, (i4 % 3), lower(t), (i2 IS NULL)) WHERE b;
-SELECT condition, r.* FROM unnest(ARRAY['b AND i4 % 3 = 1', 'b AND lower(t) = ''a''', 'b AND lower(t) = ''a'' AND i4 % 3 IN (0, 1)', 'b AND i2 IS NULL']) condition, compare(condition) r;
-UPDATE items SET b = NOT b, t = upper(t);
-SELECT condition, r.* FROM unnest(ARRAY['b AND i4 % 3 = 1', 'b AND lower(t) = ''a''', 'b AND i4 % 3 IS NULL']) condition, compare(condition) r;
+\set l2_am hnsw
+\set cosine_am hnsw
+\set ip_am hnsw
+\set with ''
+\i sql/filter_kinds.inc
 
 -- all types of values, more keys than a page has, values in pieces
 CREATE TABLE wide (id int, k int, v vector(2500), h halfvec(12), s sparsevec(12), b bit(48));
