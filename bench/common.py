@@ -143,7 +143,7 @@ def copy_in(conn, table, values, kind, first_id=0):
 
 def data_argument(parser):
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data",
-                        help="folder of the benchmark data (default ../shared/data)")
+                        help="folder of the benchmark data (default: %(default)s)")
 
 
 def read_idx(path):

@@ -49,7 +49,8 @@ CREATE TABLE packages (
     embedding    halfvec(384) NOT NULL
 );
 
--- Keep vectors in their rows, not in a side table (TOAST): a search reads all.
+-- Keep vectors in their rows and not in a side table (TOAST), because an exact
+-- search reads all of them.
 ALTER TABLE packages ALTER COLUMN embedding SET STORAGE PLAIN;
 
 -- What people ask for, embedded by the same model.
@@ -143,7 +144,7 @@ ORDER BY p.embedding <=> this.embedding
 LIMIT 5;
 
 
-\echo '== 7. An average of vectors: the middle of each section, and who stands nearest ====='
+\echo '== 7. An average of vectors: the middle of each section, and what is nearest to it =='
 
 WITH centre AS (
     SELECT section, count(*) AS packages, avg(embedding) AS embedding
@@ -268,13 +269,13 @@ SET max_parallel_workers_per_gather = 0;
 
 CALL measure('exact: sequential scan, sort');
 
--- The same in one pass that keeps the ten nearest, as everything above was done.
+-- The same in one pass that keeps the ten nearest, as in all queries above.
 SET vector.enable_exact_scan = on;
 CALL measure('exact: one pass');
 
--- An index finds nearly all of them, in exact order, without looking at every row;
--- how many of them, hnsw.ef_search says.  The embeddings are in the index as codes
--- of 4 bits a dimension.
+-- An index finds nearly all of the nearest packages without comparing every row, and
+-- returns them in exact order.  The more candidates hnsw.ef_search allows, the more of
+-- them it finds.  It searches on codes of 4 bits a dimension.
 CREATE INDEX packages_embedding ON packages USING hnsw (embedding halfvec_cosine_ops);
 EXPLAIN (COSTS OFF)
 SELECT name FROM packages
@@ -287,8 +288,8 @@ CALL measure('hnsw index, ef_search 40 (default)');
 SET hnsw.ef_search = 120;
 CALL measure('hnsw index, ef_search 120');
 
--- The more choosy the filter, the longer the index goes on; it stops when it has
--- enough.
+-- With a filter, the scan of the index goes on until enough rows have passed.  The
+-- fewer rows pass, the longer that takes; see docs/filtering.md for better ways.
 SET hnsw.ef_search = 40;
 SELECT name, installed_kb, left(summary, 44) AS summary
 FROM packages

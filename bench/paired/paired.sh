@@ -4,8 +4,8 @@
 #
 #   bench/paired/paired.sh COMMIT [--data DIR] [--rounds N] [--only NAME]
 #
-# Needs Debian's server and python3-venv; ../shared/data unless --data says
-# otherwise (README.md of bench).
+# Needs Debian's server and python3-venv. --data names the folder of the data
+# sets (bench/README.md).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 . "$here/../../tools/lib.sh"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""make bench-check: does the instrument work?
+"""make bench-check: does the benchmark itself work?
 
-Runs every stage on almost nothing, and looks at what came out: everybody asked
-for has figures or a reason, figures are possible ones, a goal has been judged,
-the report has its pictures; two results that are alike compare clean, and a
-regression put in by hand is found, with the exit status that says so.
+Runs every stage on a few rows and checks the result: each contestant asked for
+has figures or a reason, figures are possible ones, a goal has been judged, the
+report has its pictures.  Comparing two results that are alike finds nothing;
+a regression put in by hand is found, with the exit status that says so.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Who takes part, all asked in the same way.
+"""The contestants, all asked in the same way.
 
 A contestant has: name, family (hnsw, ivf, flat, embedded), home (ours, pgvector,
 peer, library, embedded), and

@@ -4,7 +4,7 @@ Two integer columns of 10,000 values, and conditions that 50, 10, 1, .1 and .01 
 of the rows meet: u is random; c is how far a row is from one that was picked,
 so that the rows that meet `c < ...` lie together, far from most queries.
 
-Who answers: the index with the columns in it (where the access method takes
+The contestants: the index with the columns in it (where the access method takes
 them), alone and beside btree indexes on both columns; the index alone with an
 iterative scan; and the exact plan: the same table with the btrees and without a
 vector index.  The planner has its defaults, so it may leave a vector index

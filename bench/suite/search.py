@@ -1,4 +1,4 @@
-"""Stage: build and search of one data set by everybody.
+"""Stage: build and search of one data set by all contestants.
 
 Builds by the numbers of processes asked for (the last one's index is searched),
 then recall against speed for the 10 and the 100 nearest, by one client and by
