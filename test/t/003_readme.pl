@@ -112,15 +112,15 @@ my %options = map { $_ => 1 } $source =~ /add_\w+_reloption\(\s*\w+,\s*"(\w+)"/g
 cmp_ok(scalar keys %options, '>=', 10, 'there are storage parameters');
 is_deeply([ grep { !$named{$_} } sort keys %options ], [], 'docs/reference.md has all storage parameters');
 
-my %sqlstate;
-my $sharedir = $node->config_data('--sharedir');
-foreach my $line (split /\n/, slurp_file("$sharedir/errcodes.txt"))
+my ($sharedir) = `pg_config --sharedir` =~ /(.+)/;
+SKIP:
 {
-	$sqlstate{$2} = $1 if $line =~ /^(\w{5})\s+\S\s+(ERRCODE_\w+)/;
+	skip 'no errcodes.txt in this installation', 2 if !-e "$sharedir/errcodes.txt";
+	my %sqlstate = map { /^(\w{5})\s+\S\s+(ERRCODE_\w+)/ ? ($2 => $1) : () } split /\n/, slurp_file("$sharedir/errcodes.txt");
+	my %raised = map { $sqlstate{$_} // $_ => 1 } $source =~ /\b(ERRCODE_[A-Z_0-9]+)\b/g;
+	cmp_ok(scalar keys %raised, '>', 10, 'there are errors');
+	is_deeply([ grep { !$named{$_} } sort keys %raised ], [], 'docs/reference.md has the SQLSTATE of each error');
 }
-my %raised = map { $sqlstate{$_} // $_ => 1 } $source =~ /\b(ERRCODE_[A-Z_0-9]+)\b/g;
-cmp_ok(scalar keys %raised, '>', 10, 'there are errors');
-is_deeply([ grep { !$named{$_} } sort keys %raised ], [], 'docs/reference.md has the SQLSTATE of each error');
 
 $node->stop;
 done_testing();
