@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/result_heap.h"
 #include "index/scan.h"
 #include "math/heap/topk.h"
 #include "storage/page_check.h"
@@ -107,6 +108,10 @@ typedef struct Candidate
 	SlotId		more_tids;
 } Candidate;
 
+#define LOWER(a, b)	((a)->low < (b)->low)
+
+RESULT_HEAP(Candidates, candidates, Candidate, LOWER)
+
 typedef struct HnswScan
 {
 	VectorScan	common;			/* must be first */
@@ -129,9 +134,7 @@ typedef struct HnswScan
 	int			taken_room;
 	SlotId	   *values;			/* of taken, to be asked for ahead */
 
-	Candidate  *results;		/* a heap, lowest on top */
-	int			result_count;
-	int			result_room;
+	Candidates	results;
 
 	/*
 	 * Those returned, farthest last, as far as the order that they set has not
@@ -154,67 +157,13 @@ typedef struct HnswScan
  * Results
  */
 
-static void
-sift_down(Candidate *results, int count, int at)
-{
-	Candidate	moved = results[at];
-
-	for (;;)
-	{
-		int			child = 2 * at + 1;
-
-		if (child >= count)
-			break;
-		if (child + 1 < count && results[child + 1].low < results[child].low)
-			child++;
-		if (results[child].low >= moved.low)
-			break;
-		results[at] = results[child];
-		at = child;
-	}
-	results[at] = moved;
-}
-
-static void
-push_result(HnswScan *scan, Candidate result)
-{
-	int			at = scan->result_count;
-
-	if (at == scan->result_room)
-	{
-		scan->result_room *= 2;
-		scan->results = (Candidate *)
-			repalloc_huge(scan->results,
-						  mul_size(scan->result_room, sizeof(Candidate)));
-	}
-	scan->result_count++;
-	while (at > 0 && scan->results[(at - 1) / 2].low > result.low)
-	{
-		scan->results[at] = scan->results[(at - 1) / 2];
-		at = (at - 1) / 2;
-	}
-	scan->results[at] = result;
-}
-
-static void
-pop_result(HnswScan *scan)
-{
-	scan->results[0] = scan->results[--scan->result_count];
-	if (scan->result_count > 0)
-		sift_down(scan->results, scan->result_count, 0);
-}
-
 /* The lowest low of all results but the first */
 static uint64
 second_low(const HnswScan *scan)
 {
-	uint64		low = PG_UINT64_MAX;
+	const Candidate *second = candidates_second(&scan->results);
 
-	if (scan->result_count > 1)
-		low = scan->results[1].low;
-	if (scan->result_count > 2)
-		low = Min(low, scan->results[2].low);
-	return low;
+	return second != NULL ? second->low : PG_UINT64_MAX;
 }
 
 /* ------------------------------------------------------------------------
@@ -410,7 +359,7 @@ read_element(HnswScan *scan, IndexScanDesc desc, const GraphFound *found)
 	/* what is not bounded may be no number at all */
 	result.low = topk_key(low);
 	result.high = high == INFINITY ? TOPK_NAN : topk_key(high);
-	push_result(scan, result);
+	candidates_push(&scan->results, result);
 }
 
 /* Ask for the memory, or the block, of a value. */
@@ -492,12 +441,12 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 	/* rows that are going to be read, for their values or just to be returned */
 	if (!has_values && scan->index->codec.bits > 0)
 	{
-		for (int i = 0; i < scan->result_count; i++)
+		for (int i = 0; i < scan->results.count; i++)
 		{
-			if (!ItemPointerIsValid(&scan->results[i].tid))
+			if (!ItemPointerIsValid(&scan->results.results[i].tid))
 				continue;
 			PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
-						   ItemPointerGetBlockNumber(&scan->results[i].tid));
+						   ItemPointerGetBlockNumber(&scan->results.results[i].tid));
 		}
 	}
 	scan->quota = quota;
@@ -629,8 +578,8 @@ count_outside(const HnswScan *scan)
 {
 	int			count = 0;
 
-	for (int i = 0; i < scan->result_count; i++)
-		count += scan->results[i].low > scan->common.target.bound;
+	for (int i = 0; i < scan->results.count; i++)
+		count += scan->results.results[i].low > scan->common.target.bound;
 	return count;
 }
 
@@ -730,20 +679,20 @@ walk_ahead(IndexScanDesc desc, int quota)
 
 	if (!scan_target_bounded(&scan->common.target))
 	{
-		(void) walk_on(desc, quota + Max(HELD_BACK * quota - scan->result_count, 0),
+		(void) walk_on(desc, quota + Max(HELD_BACK * quota - scan->results.count, 0),
 					   quota);
 		return;
 	}
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		count = walk_on(desc, Max(scan->ef, scan->result_count / 2), quota);
+		count = walk_on(desc, Max(scan->ef, scan->results.count / 2), quota);
 		if (count_outside(scan) >= scan->ef)
 		{
 			scan->quota = PG_INT32_MAX;
 			break;
 		}
-	} while (count > 0 && scan->result_count / (1 + HELD_BACK_IN_RANGE) < quota);
+	} while (count > 0 && scan->results.count / (1 + HELD_BACK_IN_RANGE) < quota);
 }
 
 /* ScanMethods.next_batch: walk on; false if that is not wanted, or no use. */
@@ -764,7 +713,7 @@ next_batch(IndexScanDesc desc)
 		walk_ahead(desc, quota);
 	else
 		count = walk_on(desc, quota, quota);
-	return count > 0 || scan->result_count > 0;
+	return count > 0 || scan->results.count > 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -823,7 +772,7 @@ static bool
 first_in_order(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
-	Candidate  *first = &scan->results[0];
+	Candidate  *first = &scan->results.results[0];
 	const Candidate *last;
 
 	/* one batch is in order by itself */
@@ -833,15 +782,15 @@ first_in_order(IndexScanDesc desc)
 	if (first->low != first->high)
 	{
 		if (make_exact(desc, first))
-			sift_down(scan->results, scan->result_count, 0);
+			candidates_moved(&scan->results);
 		else
-			pop_result(scan);
+			candidates_pop(&scan->results);
 		return false;
 	}
 	last = farthest_visible(desc);
 	if (last == NULL || first->low >= last->low)
 		return true;
-	pop_result(scan);
+	candidates_pop(&scan->results);
 	return false;
 }
 
@@ -851,15 +800,15 @@ next_result(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 
-	while (scan->result_count > 0 && scan->quota > 0)
+	while (scan->results.count > 0 && scan->quota > 0)
 	{
-		Candidate  *first = &scan->results[0];
+		Candidate  *first = &scan->results.results[0];
 
 		CHECK_FOR_INTERRUPTS();
 		if (first->low > scan->common.target.bound)
 		{
 			scan->beyond = true;
-			scan->result_count = 0;
+			scan->results.count = 0;
 			return false;
 		}
 		if (!first_in_order(desc))
@@ -869,13 +818,13 @@ next_result(IndexScanDesc desc)
 								 second_low(scan)))
 		{
 			if (make_exact(desc, first))
-				sift_down(scan->results, scan->result_count, 0);
+				candidates_moved(&scan->results);
 			else
-				pop_result(scan);
+				candidates_pop(&scan->results);
 			continue;
 		}
 		scan->last = *first;
-		pop_result(scan);
+		candidates_pop(&scan->results);
 		if (strict_order(scan))
 			push_returned(scan, &scan->last);
 		scan->quota--;
@@ -924,7 +873,7 @@ forget(IndexScanDesc desc)
 	scan->returned_ever = 0;
 	scan->returned_count = 0;
 	scan->visible = false;
-	scan->result_count = 0;
+	scan->results.count = 0;
 	scan->tid_count = 0;
 	scan->tid_next = 0;
 }
@@ -963,8 +912,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->taken_room = 64;
 	scan->taken = (GraphFound **) palloc(scan->taken_room * sizeof(GraphFound *));
 	scan->values = (SlotId *) palloc(scan->taken_room * sizeof(SlotId));
-	scan->result_room = 64;
-	scan->results = (Candidate *) palloc(scan->result_room * sizeof(Candidate));
+	candidates_init(&scan->results);
 	scan->returned_room = 64;
 	scan->returned = (Candidate *) palloc(scan->returned_room * sizeof(Candidate));
 	scan->tid_room = 2;
