@@ -67,9 +67,9 @@ static void
 find_neighbors(Assigner *assigner)
 {
 	int			queries = assigner->shared->queries;
-	bool		ip = assigner->model.column.metric == METRIC_IP;
+	bool		product = assigner->model.column.traits->product;
 
-	if (ip)
+	if (product)
 		centroid_panel_products(assigner->query_panel, &index_host,
 								assigner->ys, assigner->rows,
 								assigner->products);
@@ -83,7 +83,7 @@ find_neighbors(Assigner *assigner)
 
 		for (int q = 0; q < queries; q++)
 			ivf_neighbors_add(assigner->neighbors + q * IVF_NEIGHBORS,
-							  ip ? -products[q] : products[q],
+							  product ? -products[q] : products[q],
 							  assigner->nearest[i]);
 	}
 }

@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 
 #include "index/build_memory.h"
+#include "index/metapage.h"
 #include "index/parallel_build.h"
 #include "ivf/assign.h"
 #include "ivf/page.h"
@@ -330,9 +331,8 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	int			workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
-		elog(ERROR, "index \"%s\" already contains data",
-			 RelationGetRelationName(index));
 
+	build_check_empty(index);
 	build.result = (IndexBuildResult *) palloc0(sizeof(IndexBuildResult));
 	caller = MemoryContextSwitchTo(context);
 	build.training = train(heap, index, index_info);

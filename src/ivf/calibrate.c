@@ -11,6 +11,7 @@
 
 #include "ivf/coarse.h"
 #include "math/distance/distance.h"
+#include "math/heap/heap.h"
 
 /* Entries that a search reads about, where nobody says how many lists */
 #define LEAST_ROWS_READ	512
@@ -30,29 +31,16 @@ ivf_neighbors_init(IvfNeighbor *neighbors, int queries)
 }
 
 /* The neighbours are a heap, the farthest on top. */
+#define FARTHER(a, b) ((a)->distance > (b)->distance)
+HEAP(farthest, IvfNeighbor, FARTHER)
+
 void
 ivf_neighbors_add(IvfNeighbor *neighbors, float distance, uint32 list)
 {
-	int			at = 0;
+	IvfNeighbor neighbor = {distance, list};
 
-	if (distance >= neighbors[0].distance)
-		return;
-	for (;;)
-	{
-		int			child = 2 * at + 1;
-
-		if (child >= IVF_NEIGHBORS)
-			break;
-		if (child + 1 < IVF_NEIGHBORS &&
-			neighbors[child + 1].distance > neighbors[child].distance)
-			child++;
-		if (neighbors[child].distance <= distance)
-			break;
-		neighbors[at] = neighbors[child];
-		at = child;
-	}
-	neighbors[at].distance = distance;
-	neighbors[at].list = list;
+	if (distance < neighbors[0].distance)
+		farthest_sink(neighbors, IVF_NEIGHBORS, 0, neighbor);
 }
 
 /* What the neighbours of queries have told */
@@ -68,8 +56,8 @@ typedef struct Calibration
 
 /* Where the lists of a query's neighbours stand in the order of lists */
 static void
-place_neighbors(Calibration *calibration, const IvfMeta *meta, Metric metric,
-				const float *centroids, const float *y,
+place_neighbors(Calibration *calibration, const IvfMeta *meta,
+				const MetricTraits *traits, const float *centroids, const float *y,
 				const IvfNeighbor *neighbors, const IvfListSum *sums)
 {
 	double	   *ranks = calibration->ranks;
@@ -79,7 +67,7 @@ place_neighbors(Calibration *calibration, const IvfMeta *meta, Metric metric,
 	for (uint32 i = 0; i < meta->lists; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ranks[i] = ivf_rank(metric, y, norm, centroids + (Size) i * meta->width,
+		ranks[i] = ivf_rank(traits, y, norm, centroids + (Size) i * meta->width,
 							meta->width, meta->dims, ivf_list_radius(&sums[i]));
 	}
 	memcpy(calibration->sorted, ranks, meta->lists * sizeof(double));
@@ -94,23 +82,14 @@ place_neighbors(Calibration *calibration, const IvfMeta *meta, Metric metric,
 	for (int i = 0; i < IVF_NEIGHBORS; i++)
 	{
 		uint32		list = neighbors[i].list;
-		uint32		low = 0;
-		uint32		high = meta->lists;
+		size_t		nearer;
 
 		if (i == itself || list == PG_UINT32_MAX)
 			continue;
-		while (low < high)
-		{
-			uint32		middle = (low + high) / 2;
-
-			if (calibration->sorted[middle] < ranks[list])
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		calibration->at_rank[Min(low, meta->lists - 1)]++;
+		LOWER_BOUND(nearer, meta->lists, j, calibration->sorted[j] < ranks[list]);
+		calibration->at_rank[Min(nearer, meta->lists - 1)]++;
 		calibration->reaches[calibration->total++] =
-			ivf_reach(metric, ranks[list], neighbors[0].distance,
+			ivf_reach(traits, ranks[list], neighbors[0].distance,
 					  norm * sqrt(meta->error));
 	}
 }
@@ -160,7 +139,7 @@ ivf_calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 	calibration.reaches = (double *)
 		palloc(mul_size(Max(count, 1), IVF_NEIGHBORS * sizeof(double)));
 	for (int q = 0; q < count; q++)
-		place_neighbors(&calibration, meta, model->column.metric, centroids,
+		place_neighbors(&calibration, meta, model->column.traits, centroids,
 						queries + (Size) q * meta->width,
 						neighbors + q * IVF_NEIGHBORS, sums);
 	qsort(calibration.reaches, calibration.total, sizeof(double),
@@ -230,9 +209,9 @@ ivf_scan_reach(const IvfMeta *meta, int probes)
 }
 
 double
-ivf_reach(Metric metric, double rank, double tenth, double unit)
+ivf_reach(const MetricTraits *traits, double rank, double tenth, double unit)
 {
-	if (metric == METRIC_IP)
+	if (!traits->has_floor)
 		return unit > 0 ? (rank - tenth) / unit : 0;
 	return tenth > 0 ? rank / tenth : INFINITY;
 }

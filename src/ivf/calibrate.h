@@ -74,6 +74,7 @@ extern double ivf_scan_reach(const IvfMeta *meta, int probes);
  * nearer rows are those up to a number of this that calibration has found
  * (meta->reach).  unit is |q| times the root of the mean error, for products.
  */
-extern double ivf_reach(Metric metric, double rank, double tenth, double unit);
+extern double ivf_reach(const MetricTraits *traits, double rank, double tenth,
+						double unit);
 
 #endif							/* VECTOR_IVF_CALIBRATE_H */

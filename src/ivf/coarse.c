@@ -27,9 +27,9 @@
 
 /* Lists whose floats are looked at, to find the count nearest ones */
 static inline int
-looked_at(const IvfModel *model, int count, bool ip)
+looked_at(int count, bool product)
 {
-	return ip ? 4 * count + 64 : 2 * count + 32;
+	return product ? 4 * count + 64 : 2 * count + 32;
 }
 
 /* Times as many as are wanted are gathered, before some are forgotten */
@@ -73,19 +73,12 @@ product_margin(double norm, double radius, int dims)
 }
 
 double
-ivf_rank(Metric metric, const float *y, double norm, const float *c, int width,
-		 int dims, double radius)
+ivf_rank(const MetricTraits *traits, const float *y, double norm,
+		 const float *c, int width, int dims, double radius)
 {
-	switch (metric)
-	{
-		case METRIC_IP:
-			return -(double) distance_kernels->f32_ip(y, c, width) -
-				product_margin(norm, radius, dims);
-		case METRIC_L1:
-			return distance_kernels->f32_l1(y, c, width);
-		default:
-			return distance_kernels->f32_l2sq(y, c, width);
-	}
+	double		distance = traits->reduced(y, c, width);
+
+	return traits->product ? distance - product_margin(norm, radius, dims) : distance;
 }
 
 static int
@@ -121,7 +114,7 @@ order_lists(IvfCoarse *coarse, int n, int count)
  * ranks by these
  */
 static void
-by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
+by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool product)
 {
 	const IvfModel *model = coarse->index->model;
 	Size		nibbles = model->code_rotation.padded / 4;
@@ -140,7 +133,7 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 
 		fastscan_estimate(coarse->table,
 						  model->code_blocks + i / FASTSCAN_VECTORS * block_bytes,
-						  ip ? zeros : model->code_add + i, model->code_k + i,
+						  product ? zeros : model->code_add + i, model->code_k + i,
 						  0, estimates);
 		for (int j = 0; j < Min(FASTSCAN_VECTORS, model->lists - i); j++)
 		{
@@ -169,7 +162,7 @@ by_codes(IvfCoarse *coarse, const float *y, double norm, int count, bool ip)
 		near->list = coarse->entries[i].id;
 		near->spread = -1;
 		near->rank = (float) topk_number(coarse->entries[i].key);
-		if (!ip)
+		if (!product)
 			near->rank = Max(near->rank + norm * norm, 0);
 		else
 			near->rank -= product_margin(norm, model->radii[near->list], model->dims);
@@ -201,27 +194,26 @@ need_lists(IvfCoarse *coarse, int count)
 }
 
 void
-ivf_measure_list(IvfCoarse *coarse, const float *y, double norm, Metric metric,
-				 IvfNear *near)
+ivf_measure_list(IvfCoarse *coarse, const float *y, double norm,
+				 const MetricTraits *traits, IvfNear *near)
 {
 	const IvfModel *model = coarse->index->model;
 	const float *c = coarse->centroid;
-	bool		ip = metric == METRIC_IP;
 
 	if (model->centroids != NULL)
 		c = model->centroids + (Size) near->list * model->width;
 	else
 		ivf_read_centroid(coarse->index, near->list, coarse->centroid);
-	near->rank = ivf_rank(metric, y, norm, c, model->width, model->dims,
-						  ip && model->radii != NULL ? model->radii[near->list] : 0);
-	if (ip)
+	near->base = traits->reduced(y, c, model->width);
+	near->rank = near->base;
+	if (traits->product)
 	{
-		near->base = -distance_kernels->f32_ip(y, c, model->width);
+		near->rank -= product_margin(norm, model->radii[near->list], model->dims);
 		near->spread = sqrtf(distance_kernels->f32_l2sq(y, c, model->width));
 	}
 	else
 	{
-		near->base = (float) Min(near->rank, FLT_MAX);
+		near->base = Min(near->base, FLT_MAX);
 		near->spread = sqrtf(near->base);
 	}
 }
@@ -246,14 +238,14 @@ ivf_nearest_by_codes(IvfCoarse *coarse, const float *y, int count,
 					 IvfNear **lists)
 {
 	const IvfModel *model = coarse->index->model;
-	Metric		metric = model->column.metric;
+	const MetricTraits *traits = model->column.traits;
 
 	count = Min(count, model->lists);
-	if (!model->has_codes || metric == METRIC_L1)
+	if (!model->has_codes || !traits->coded)
 		return ivf_nearest_lists(coarse, y, count, true, lists);
 	need_lists(coarse, count);
 	by_codes(coarse, y, sqrt(distance_kernels->f32_norm2(y, model->width)), count,
-			 metric == METRIC_IP);
+			 traits->product);
 	order_lists(coarse, count, count);
 	*lists = coarse->near;
 	return count;
@@ -264,17 +256,17 @@ ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 				  bool for_query, IvfNear **lists)
 {
 	const IvfModel *model = coarse->index->model;
-	Metric		metric = for_query ? model->column.metric : METRIC_L2;
-	bool		ip = metric == METRIC_IP;
+	const MetricTraits *traits = for_query ? model->column.traits
+		: &metric_traits[METRIC_L2];
 	double		norm = sqrt(distance_kernels->f32_norm2(y, model->width));
 	int			candidates = model->lists;
 
 	count = Min(count, model->lists);
-	if (model->has_codes && metric != METRIC_L1)
-		candidates = Min(looked_at(model, count, ip), model->lists);
+	if (model->has_codes && traits->coded)
+		candidates = Min(looked_at(count, traits->product), model->lists);
 	need_lists(coarse, candidates);
 	if (candidates < model->lists)
-		by_codes(coarse, y, norm, candidates, ip);
+		by_codes(coarse, y, norm, candidates, traits->product);
 	else
 	{
 		for (int i = 0; i < model->lists; i++)
@@ -287,7 +279,7 @@ ivf_nearest_lists(IvfCoarse *coarse, const float *y, int count,
 			CHECK_FOR_INTERRUPTS();
 		if (i + 1 < candidates)
 			ivf_prefetch_centroid(coarse->index, coarse->near[i + 1].list);
-		ivf_measure_list(coarse, y, norm, metric, &coarse->near[i]);
+		ivf_measure_list(coarse, y, norm, traits, &coarse->near[i]);
 	}
 	order_lists(coarse, candidates, count);
 	*lists = coarse->near;

@@ -40,10 +40,10 @@ extern int	ivf_all_lists(IvfCoarse *coarse, IvfNear **lists);
 
 /* Fill in how far a list is from y, |y| being norm where that is asked for. */
 extern void ivf_measure_list(IvfCoarse *coarse, const float *y, double norm,
-							 Metric metric, IvfNear *near);
+							 const MetricTraits *traits, IvfNear *near);
 
 /* The rank of a centroid for a query y; radius is the list's. */
-extern double ivf_rank(Metric metric, const float *y, double norm,
+extern double ivf_rank(const MetricTraits *traits, const float *y, double norm,
 					   const float *c, int width, int dims, double radius);
 
 #endif							/* VECTOR_IVF_COARSE_H */

@@ -9,6 +9,7 @@
 
 #include "index/column.h"
 #include "index/index_vacuum.h"
+#include "index/scan.h"
 #include "index/validate.h"
 #include "ivf/options.h"
 #include "ivf/progress.h"
@@ -82,8 +83,8 @@ make_routine(void)
 	routine->ambuildphasename = ivf_build_phase_name;
 	routine->ambeginscan = ivf_begin_scan;
 	routine->amrescan = ivf_rescan;
-	routine->amgettuple = ivf_get_tuple;
-	routine->amendscan = ivf_end_scan;
+	routine->amgettuple = vector_scan_next;
+	routine->amendscan = vector_scan_end;
 	return routine;
 }
 

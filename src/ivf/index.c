@@ -28,19 +28,12 @@ ivf_open(Relation relation)
 {
 	IvfIndex   *index = (IvfIndex *) palloc0(sizeof(IvfIndex));
 	IndexColumn column = index_column(relation, IVF_PROCS);
-	Buffer		buffer;
-	bool		sound;
 
 	index->relation = relation;
 	index->kind = ivf_kind_of(relation);
 	index->map = buffer_map(relation);
-	buffer = map_read(index->map, META_BLOCK);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	index->meta = *ivf_page_meta(BufferGetPage(buffer));
-	sound = page_is_sound(BufferGetPage(buffer), PAGE_META);
-	UnlockReleaseBuffer(buffer);
 	index->filter = filter_shape(relation);
-	ivf_check_meta(relation, &index->meta, sound, &column, index->filter);
+	ivf_read_meta(relation, &index->meta, &column, index->filter);
 	index->centroids = ivf_constants(&index->meta).centroids;
 	index->model = ivf_get_model(index, column);
 	index->layout = ivf_layout(index->model, index->filter);

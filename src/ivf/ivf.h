@@ -65,8 +65,6 @@ extern IndexBulkDeleteResult *ivf_bulk_delete(IndexVacuumInfo *info,
 extern IndexScanDesc ivf_begin_scan(Relation index, int nkeys, int norderbys);
 extern void ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
 					   ScanKey orderbys, int norderbys);
-extern bool ivf_get_tuple(IndexScanDesc scan, ScanDirection direction);
-extern void ivf_end_scan(IndexScanDesc scan);
 
 extern void ivf_cost_estimate(PlannerInfo *root, IndexPath *path,
 							  double loop_count, Cost *startup_cost,

@@ -10,12 +10,8 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "index/metapage.h"
 #include "ivf/model.h"
-#include "storage/page_check.h"
-
-/* Marks of pgvector's indexes, for a better message */
-#define PGVECTOR_HNSW_MAGIC		0xA953A953
-#define PGVECTOR_IVFFLAT_MAGIC	0x14FF1A7
 
 /* From so many dimensions on, one bit of each tells near rows from far ones */
 #define ONE_BIT_DIMS	256
@@ -77,13 +73,7 @@ ivf_describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 				 errmsg("type %s is not supported for %s index",
 						column->type->name, ivf_names[kind])));
 	memset(meta, 0, sizeof(*meta));
-	meta->common.magic = IVF_MAGIC;
-	meta->common.version = IVF_VERSION;
-	for (int page_kind = 0; page_kind < PAGE_KINDS; page_kind++)
-	{
-		meta->common.space.list[page_kind] = InvalidBlockNumber;
-		meta->common.space.filling[page_kind] = InvalidBlockNumber;
-	}
+	metapage_init(&meta->common, IVF_MAGIC, IVF_VERSION);
 	meta->kind = kind;
 	meta->column_kind = column->type->kind;
 	meta->metric = column->metric;
@@ -112,36 +102,6 @@ ivf_describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 		describe_pq(options, dims, meta);
 }
 
-/* Error where block 0 is no metapage that we understand. */
-static void
-check_format(Relation relation, const IvfMeta *meta)
-{
-	IvfKind		kind = ivf_kind_of(relation);
-
-	if (meta->common.magic == PGVECTOR_HNSW_MAGIC ||
-		meta->common.magic == PGVECTOR_IVFFLAT_MAGIC)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" was built by pgvector",
-						RelationGetRelationName(relation)),
-				 errdetail("Its tables and values can be used as they are; its indexes cannot."),
-				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.magic != IVF_MAGIC || meta->kind != kind)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" is not an %s index",
-						RelationGetRelationName(relation), ivf_names[kind]),
-				 errhint("Use REINDEX to rebuild the index.")));
-	if (meta->common.version !=
-		(meta->filter_columns > 0 ? IVF_FILTER_VERSION : IVF_VERSION))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has format version %u, but this version of the extension reads versions %d and %d",
-						RelationGetRelationName(relation), meta->common.version,
-						IVF_VERSION, IVF_FILTER_VERSION),
-				 errhint("Use REINDEX to rebuild the index.")));
-}
-
 /* Do the numbers of a metapage fit each other, and what the index is on? */
 static bool
 meta_fits(const IvfMeta *meta, const IndexColumn *column,
@@ -155,7 +115,8 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 	BlockNumber block = META_BLOCK + 1;
 	uint64		floats;
 
-	if (meta->dims < 1 || column->dims > column->type->max_dims ||
+	if (meta->common.version != (filter != NULL ? IVF_FILTER_VERSION : IVF_VERSION) ||
+		meta->dims < 1 || column->dims > column->type->max_dims ||
 		meta->lists < 1 || meta->lists > IVF_MAX_LISTS ||
 		meta->keeps_values > 1 || *opq > 1 || *trained > 1 ||
 		(quantizes && column->type->kind != COLUMN_VECTOR &&
@@ -202,25 +163,18 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 }
 
 void
-ivf_check_meta(Relation index, const IvfMeta *meta, bool sound,
-			   IndexColumn *column, const FilterShape *filter)
+ivf_read_meta(Relation index, IvfMeta *meta, IndexColumn *column,
+			  const FilterShape *filter)
 {
-	check_format(index, meta);
+	IvfKind		kind = ivf_kind_of(index);
+	const MetaFormat format = {ivf_names[kind], IVF_MAGIC, IVF_VERSION, IVF_FILTER_VERSION};
 
-	/* ALTER TABLE may take the number away without rebuilding the index */
-	if (column->dims < 0)
-		column->dims = meta->dims;
-	if (column->type->kind != meta->column_kind ||
-		column->metric != meta->metric ||
-		column->dims != (int) meta->dims ||
-		meta->filter_columns != (filter != NULL ? filter->count : 0) ||
-		(filter != NULL && filter_digest(filter) != meta->filter_digest))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" was built for another column type or operator class",
-						RelationGetRelationName(index)),
-				 errhint("Use REINDEX to rebuild the index.")));
-	if (!sound || !meta_fits(meta, column, filter))
-		index_damaged(index, META_BLOCK, NO_PLACE,
-					  "Its numbers do not fit each other.");
+	metapage_read(index, &format, meta, sizeof(*meta));
+	if (meta->kind != kind)
+		metapage_not_of(index, ivf_names[kind]);
+	metapage_check_column(index, column, meta->column_kind, meta->metric, meta->dims);
+	metapage_check_filter(index, filter == NULL ? meta->filter_columns == 0
+						  : meta->filter_columns == filter->count &&
+						  meta->filter_digest == filter_digest(filter));
+	metapage_check_numbers(index, meta_fits(meta, column, filter));
 }

@@ -106,11 +106,11 @@ extern void ivf_describe(Relation index, const IvfOptions *options,
 						 IvfMeta *meta, IndexColumn *column);
 
 /*
- * Error where a metapage is of another kind, of a format version that is not
- * known, of another column than the index is on, or damaged.  sound: it has the
- * form of a metapage.  column->dims is filled in where the column does not say.
+ * Read the metapage.  Error where it is of another kind, of a format version that
+ * is not known, damaged, or of another column or other filter columns than the
+ * index is on.  Sets column->dims where the column does not say.
  */
-extern void ivf_check_meta(Relation index, const IvfMeta *meta, bool sound,
-						   IndexColumn *column, const FilterShape *filter);
+extern void ivf_read_meta(Relation index, IvfMeta *meta, IndexColumn *column,
+						  const FilterShape *filter);
 
 #endif							/* VECTOR_IVF_META_H */

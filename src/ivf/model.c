@@ -92,7 +92,7 @@ ivf_transform_floats(const IvfModel *model, bool for_query, float *y)
 	int			dims = model->dims;
 
 	if (model->mean != NULL &&
-		!(for_query && model->column.metric == METRIC_IP))
+		!(for_query && model->column.traits->product))
 	{
 		for (int i = 0; i < dims; i++)
 			y[i] -= model->mean[i];
@@ -289,7 +289,7 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 {
 	const IvfModel *model = encoder->model;
 	int			width = model->width;
-	bool		ip = model->column.metric == METRIC_IP;
+	bool		product = model->column.traits->product;
 
 	entry->add = entry->k = 0;
 	if (model->kind == IVF_FLAT)
@@ -310,9 +310,9 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 		RabitqFit	fit = rabitq_encode(encoder->residual, width, model->bits,
 										code->levels);
 
-		rabitq_factors(code, ip ? RABITQ_NEGATIVE_IP : RABITQ_L2SQ, fit,
+		rabitq_factors(code, product ? RABITQ_NEGATIVE_IP : RABITQ_L2SQ, fit,
 					   rabitq_dot(code->levels, width, model->bits, c),
-					   ip ? distance_kernels->f32_ip(encoder->residual, c, width) : 0);
+					   product ? distance_kernels->f32_ip(encoder->residual, c, width) : 0);
 		entry->add = code->add;
 		entry->k = code->k;
 		memcpy(entry->code, model->bits == 1 ? (void *) code->levels : code,
@@ -321,7 +321,7 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 	}
 
 	pq_encode(encoder->pq, encoder->residual, 1, entry->code);
-	if (!ip)
+	if (!product)
 	{
 		pq_decode(&model->pq, model->codebooks, entry->code, encoder->decoded);
 		encoder->error += distance_kernels->f32_l2sq(encoder->residual,

@@ -100,7 +100,7 @@ ivf_factors(const IvfModel *model)
 		return 0;
 	if (model->kind == IVF_RABITQ)
 		return model->bits == 1 ? 2 : 0;
-	return model->column.metric == METRIC_IP ? 0 : 1;
+	return model->column.traits->product ? 0 : 1;
 }
 
 static inline bool

@@ -46,7 +46,7 @@ ivf_query_create(IvfIndex *index)
 		query->zeros = (float *) palloc0(mul_size(slots, sizeof(float)));
 		query->ks = (float *) palloc(mul_size(slots, sizeof(float)));
 		for (Size i = 0; i < slots; i++)
-			query->ks[i] = model->column.metric == METRIC_IP ? -1 : -2;
+			query->ks[i] = model->column.traits->product ? -1 : -2;
 	}
 	return query;
 }
@@ -66,7 +66,7 @@ ivf_query_set(IvfQuery *query, const struct varlena *value)
 	}
 	query->mean_product = 0;
 	query->norm = sqrt(distance_kernels->f32_norm2(query->y, model->width));
-	if (model->column.metric == METRIC_IP)
+	if (model->column.traits->product)
 	{
 		float	   *x = (float *) palloc(mul_size(model->dims, sizeof(float)));
 		double		norm;
@@ -195,35 +195,19 @@ ivf_query_slack(const IvfQuery *query, const IvfNear *near, double deviations)
 	if (model->built[near->list] < RADIUS_ROWS)
 		radius2 = Max(radius2, model->usual_error);
 	deviation = sqrt(error2[model->bits] * radius2 / model->width) * near->spread;
-	if (model->column.metric != METRIC_IP)
+	if (!model->column.traits->product)
 		deviation *= 2;
 	return (float) Min(deviations * deviation, FLT_MAX);
 }
 
 double
-ivf_query_scaled(const IvfQuery *query, double distance)
+ivf_query_reduce(const IvfQuery *query, double distance)
 {
-	switch (query->index->model->column.metric)
-	{
-		case METRIC_L2:
-			return distance < 0 ? -INFINITY : distance * distance;
-		case METRIC_COSINE:
-			return distance * 2;
-		default:
-			return distance + query->mean_product;
-	}
+	return query->index->model->column.traits->reduce(distance) + query->mean_product;
 }
 
 double
-ivf_query_distance(const IvfQuery *query, double scaled)
+ivf_query_restore(const IvfQuery *query, double reduced)
 {
-	switch (query->index->model->column.metric)
-	{
-		case METRIC_L2:
-			return sqrt(Max(scaled, 0));
-		case METRIC_COSINE:
-			return Max(scaled, 0) / 2;
-		default:
-			return scaled - query->mean_product;
-	}
+	return query->index->model->column.traits->restore(reduced - query->mean_product);
 }

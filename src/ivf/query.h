@@ -3,8 +3,8 @@
  *	  What is searched for: a value, prepared so that entries are compared with
  *	  it fast.
  *
- * The scale of estimates is that of ivfflat's operator; of codes, it is the
- * squared distance of y's, or their negative inner product.
+ * Estimates of ivfflat are what the operator gives; those of codes are reduced
+ * distances (MetricTraits) of y's.
  */
 #ifndef VECTOR_IVF_QUERY_H
 #define VECTOR_IVF_QUERY_H
@@ -58,8 +58,8 @@ extern void ivf_query_estimate(IvfQuery *query, Page page, const uint32 *slots,
 extern float ivf_query_slack(const IvfQuery *query, const IvfNear *near,
 							 double deviations);
 
-/* A distance by the operator, on the scale of codes, and back */
-extern double ivf_query_scaled(const IvfQuery *query, double distance);
-extern double ivf_query_distance(const IvfQuery *query, double scaled);
+/* From an operator's result to the scale of codes' estimates, and back */
+extern double ivf_query_reduce(const IvfQuery *query, double distance);
+extern double ivf_query_restore(const IvfQuery *query, double reduced);
 
 #endif							/* VECTOR_IVF_QUERY_H */

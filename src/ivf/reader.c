@@ -338,7 +338,7 @@ walk_list(IvfReader *reader, IvfNear *near, const IvfNear *after)
 		if (near->spread < 0)
 		{
 			ivf_measure_list(reader->coarse, reader->query->y, reader->query->norm,
-							 index->model->column.metric, near);
+							 index->model->column.traits, near);
 			slack = list_slack(reader, near);
 		}
 		read_page(reader, walk.buffer, reader->filtered ? reader->slots : NULL,
@@ -505,7 +505,7 @@ list_floor(const IvfReader *reader, double rank)
 	const IvfModel *model = reader->index->model;
 	double		error = reader->index->meta.error;
 
-	if (model->column.metric != METRIC_L2 && model->column.metric != METRIC_COSINE)
+	if (!model->column.traits->euclidean)
 		return INFINITY;
 	return rank + error - 2 * sqrt(rank * error) * Min(1, 3 / sqrt(model->width));
 }
@@ -522,8 +522,8 @@ beyond_reach(const IvfReader *reader, double rank, double reach)
 	if (!reader->query->constant)
 		tenth += reader->index->meta.code_error;
 	if (model->kind == IVF_FLAT && !reader->query->constant)
-		tenth = ivf_query_scaled(reader->query, tenth);
-	if (ivf_reach(model->column.metric, rank, tenth,
+		tenth = ivf_query_reduce(reader->query, tenth);
+	if (ivf_reach(model->column.traits, rank, tenth,
 				  reader->query->norm * sqrt(reader->index->meta.error)) <= reach)
 		return false;
 	return list_floor(reader, rank) > tenth;

@@ -32,16 +32,14 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/scan_stats.h"
-#include "index/scan_target.h"
+#include "index/scan.h"
 #include "ivf/reader.h"
+#include "math/heap/heap.h"
 #include "math/heap/topk.h"
-#include "storage/heap_value.h"
 #include "storage/page_check.h"
 
 /* Rows of an ivfflat batch */
@@ -101,16 +99,11 @@ typedef struct IvfResult
 
 typedef struct IvfScan
 {
-	ScanStats	stats;			/* first */
+	VectorScan	common;			/* first */
 	IvfIndex   *index;
 	IvfQuery   *query;
 	IvfReader  *reader;
 	Filter	   *filter;			/* NULL: the index has no filter columns */
-	HeapValues *heap_values;	/* made when first needed */
-	MemoryContext scan_context;
-	MemoryContext query_context;
-	ScanTarget	target;
-	bool		started;
 	bool		bounded;		/* codes are good for bounds */
 	bool		in_order;		/* bounds are: one batch after the other */
 	bool		strict;			/* nothing may come too late */
@@ -181,33 +174,13 @@ result_less(const IvfResult *a, const IvfResult *b)
 							  unconstify(ItemPointerData *, &b->tid)) < 0;
 }
 
-static void
-sift_down(IvfResult *results, int count, int at)
-{
-	IvfResult	moved = results[at];
-
-	for (;;)
-	{
-		int			child = 2 * at + 1;
-
-		if (child >= count)
-			break;
-		if (child + 1 < count && result_less(&results[child + 1], &results[child]))
-			child++;
-		if (!result_less(&results[child], &moved))
-			break;
-		results[at] = results[child];
-		at = child;
-	}
-	results[at] = moved;
-}
+#define RESULT_LESS(a, b) result_less(a, b)
+HEAP(result_heap, IvfResult, RESULT_LESS)
 
 static void
 pop_result(IvfScan *scan)
 {
-	scan->results[0] = scan->results[--scan->result_count];
-	if (scan->result_count > 0)
-		sift_down(scan->results, scan->result_count, 0);
+	(void) result_heap_pop(scan->results, scan->result_count--);
 }
 
 /*
@@ -235,8 +208,8 @@ postpone_first(IvfScan *scan)
 static inline void
 count_inside(IvfScan *scan, const IvfResult *result)
 {
-	scan->batch_rows_in += result->key <= scan->target.bound;
-	scan->compared_inside += result->key <= scan->target.bound;
+	scan->batch_rows_in += result->key <= scan->common.target.bound;
+	scan->compared_inside += result->key <= scan->common.target.bound;
 }
 
 /*
@@ -270,7 +243,7 @@ read_value(IvfScan *scan)
 	if (first->exact && first->key < scan->last)
 		postpone_first(scan);
 	else
-		sift_down(scan->results, scan->result_count, 0);
+		result_heap_sink(scan->results, scan->result_count, 0, *first);
 }
 
 /* The least key of all results but the first */
@@ -294,17 +267,8 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 	const struct varlena *value;
 	bool		all_dead;
 
-	if (scan->heap_values == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(scan->scan_context);
-
-		scan->heap_values = heap_values_begin(desc->heapRelation,
-											  desc->indexRelation,
-											  desc->xs_snapshot);
-		MemoryContextSwitchTo(caller);
-	}
-	scan->stats.reread++;
-	value = heap_values_get(scan->heap_values, &first->tid, &all_dead);
+	scan->common.stats.reread++;
+	value = vector_scan_read(desc, &first->tid, &all_dead);
 	if (value == NULL)
 	{
 		pop_result(scan);
@@ -317,7 +281,7 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 	if (first->key < scan->last)
 		postpone_first(scan);
 	else
-		sift_down(scan->results, scan->result_count, 0);
+		result_heap_sink(scan->results, scan->result_count, 0, *first);
 }
 
 /*
@@ -329,7 +293,7 @@ static bool
 batch_ends_range(const IvfScan *scan)
 {
 	if (scan->in_order)
-		return scan->batch_bound > scan->target.bound;
+		return scan->batch_bound > scan->common.target.bound;
 	return scan->batch_rows_in == 0 &&
 		scan->batch_last + scan->index->meta.code_error > scan->radius;
 }
@@ -350,8 +314,8 @@ lower_bound_key(const IvfScan *scan, uint64 key, float slack)
 {
 	double		further = WIDE_FURTHER / BOUND_DEVIATIONS * slack;
 
-	return topk_key(ivf_query_distance(scan->query,
-									   ivf_query_scaled(scan->query, topk_number(key)) -
+	return topk_key(ivf_query_restore(scan->query,
+									   ivf_query_reduce(scan->query, topk_number(key)) -
 									   further));
 }
 
@@ -360,7 +324,7 @@ static bool
 wants_wide(const IvfScan *scan)
 {
 	return scan->bounded && !scan->wide &&
-		scan->returned >= (scan_target_bounded(&scan->target) ? FIRST_IN_RANGE : MANY_ROWS);
+		scan->returned >= (scan_target_bounded(&scan->common.target) ? FIRST_IN_RANGE : MANY_ROWS);
 }
 
 /* Lower the bounds of those results that have not been read, and of all others. */
@@ -376,8 +340,7 @@ widen_bounds(IvfScan *scan)
 		if (!result->exact && result->high == TOPK_NAN)
 			result->key = lower_bound_key(scan, result->key, result->slack);
 	}
-	for (int i = scan->result_count / 2 - 1; i >= 0; i--)
-		sift_down(scan->results, scan->result_count, i);
+	result_heap_build(scan->results, scan->result_count);
 }
 
 /*
@@ -388,7 +351,7 @@ widen_bounds(IvfScan *scan)
 static uint64
 batch_allowed(const IvfScan *scan)
 {
-	if (scan_target_bounded(&scan->target))
+	if (scan_target_bounded(&scan->common.target))
 		return ivf_reader_counts(scan->reader)->inside <= ALL_IN_RANGE ? 0
 			: Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
 				  scan->compared_inside / LATER_OF_BATCHES);
@@ -403,12 +366,14 @@ batch_allowed(const IvfScan *scan)
  * something found may be before it.
  */
 static bool
-next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
+next_result(IndexScanDesc desc)
 {
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+
 	while (scan->result_count > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (scan->results[0].key > scan->target.bound)
+		if (scan->results[0].key > scan->common.target.bound)
 		{
 			leave_range(scan);
 			return false;
@@ -425,10 +390,9 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 		/* an interval that no other one overlaps is as good as a number */
 		if (!scan->results[0].exact &&
 			(scan->results[0].high == TOPK_NAN ||
-			 scan->results[0].high > scan->target.bound ||
-			 (scan->target.ordered &&
-			  (scan->results[0].high > second_key(scan) ||
-			   scan->results[0].key < scan->last))))
+			 !scan_target_decided(&scan->common.target, scan->results[0].high,
+								  second_key(scan)) ||
+			 (scan->common.target.ordered && scan->results[0].key < scan->last)))
 		{
 			read_first(scan, desc);
 			continue;
@@ -448,7 +412,7 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 			if (!scan->in_order && scan->returned >= batch_allowed(scan) &&
 				found_more(&scan->found) && !scan->round_over)
 			{
-				scan->round_over = scan_target_bounded(&scan->target) &&
+				scan->round_over = scan_target_bounded(&scan->common.target) &&
 					batch_ends_range(scan);
 				if (!scan->round_over)
 					return false;
@@ -457,7 +421,7 @@ next_result(IvfScan *scan, IndexScanDesc desc, ItemPointer tid)
 			if (scan->want_lists)
 				return false;
 		}
-		*tid = scan->results[0].tid;
+		desc->xs_heaptid = scan->results[0].tid;
 		scan->last = scan->results[0].high;
 		pop_result(scan);
 		scan->returned++;
@@ -489,7 +453,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	int			count;
 	int			first = scan->result_count;
 
-	scan->stats.batches++;
+	scan->common.stats.batches++;
 	found_remove_doubles(&scan->found);
 	count = Min(scan->found.count, (Size) scan->batch_rows);
 	need_results(scan, first + count);
@@ -502,7 +466,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	{
 		IvfResult  *result = &scan->results[first + i];
 		uint64		bound = topk_key(exact ? rows[i].bound
-									 : ivf_query_distance(scan->query, rows[i].bound));
+									 : ivf_query_restore(scan->query, rows[i].bound));
 
 		check_heap_tid(scan->index->map, desc->heapRelation, &rows[i].tid,
 					   InvalidBlockNumber);
@@ -525,8 +489,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 		scan->batch_bound = lower_bound_key(scan, scan->batch_bound, scan->batch_slack);
 	scan->compared += count;
 	count += first;
-	for (int i = count / 2 - 1; i >= 0; i--)
-		sift_down(scan->results, count, i);
+	result_heap_build(scan->results, count);
 	scan->result_count = count;
 
 	/* rows that are likely to be read, or returned */
@@ -552,7 +515,7 @@ may_read_on(const IvfScan *scan)
 {
 	/* farther lists have rows inside a range if these have */
 	return ivf_reader_has_more(scan->reader) &&
-		(!scan_target_bounded(&scan->target) ||
+		(!scan_target_bounded(&scan->common.target) ||
 		 ivf_reader_counts(scan->reader)->last_inside > 0);
 }
 
@@ -571,25 +534,12 @@ hold_back(IvfScan *scan)
 
 	if (!may_read_on(scan))
 		scan->allowed = PG_UINT64_MAX;
-	else if (scan_target_bounded(&scan->target))
+	else if (scan_target_bounded(&scan->common.target))
 		scan->allowed = Max(Min(counts->inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
 							counts->inside / LATER_OF_LISTS);
 	else
 		scan->allowed = counts->entries /
 			(scan->returned < MANY_ROWS ? FIRST_OF_LISTS : LATER_OF_LISTS);
-}
-
-static void
-read_target(IndexScanDesc desc)
-{
-	IvfScan    *scan = (IvfScan *) desc->opaque;
-	MemoryContext caller;
-
-	MemoryContextReset(scan->query_context);
-	caller = MemoryContextSwitchTo(scan->query_context);
-	scan_target_set(&scan->target, desc, &scan->index->model->column,
-					ivf_names[scan->index->kind]);
-	MemoryContextSwitchTo(caller);
 }
 
 /* Start with further lists. */
@@ -612,33 +562,33 @@ first_batch(IndexScanDesc desc)
 	const IvfSettings *settings = &ivf_settings[index->kind];
 	bool		constant;
 
-	pgstat_count_index_scan(desc->indexRelation);
-	count_index_search(desc);
-	scan->stats.searches++;
-	scan->stats.mode = SCAN_LISTS;
-	ivf_query_set(scan->query, scan->target.value);
+	scan->common.stats.mode = SCAN_LISTS;
+	ivf_query_set(scan->query, scan->common.target.value);
 	constant = scan->query->constant;
 
 	/* a value without a direction: its distances are no numbers */
 	if (constant)
-		scan_target_undefined(&scan->target);
-	if (scan->filter != NULL && scan->filter->impossible)
-		scan->target.empty = true;
-	if (scan->target.empty)
+		scan_target_undefined(&scan->common.target);
+	if (scan->filter != NULL)
+	{
+		scan->common.target.empty |= scan->filter->impossible;
+		scan->common.recheck = scan->filter->count > 0 && scan->filter->recheck;
+	}
+	if (scan->common.target.empty)
 		return;
 
 	/* where rerank says how many rows to compare, so many are compared */
 	scan->bounded = index->kind == IVF_RABITQ && index->meta.trained &&
 		index->meta.rows >= BOUND_ROWS && settings->rerank == 0;
 	scan->in_order = scan->bounded || constant || index->kind == IVF_FLAT;
-	scan->strict = scan->target.ordered && !constant &&
-		settings->iterative_scan != ITERATIVE_RELAXED;
+	scan->strict = !constant &&
+		vector_scan_strict(&scan->common, settings->iterative_scan);
 	scan->radius = -INFINITY;
-	if (!constant && scan_target_bounded(&scan->target))
+	if (!constant && scan_target_bounded(&scan->common.target))
 	{
-		scan->radius = scan_target_radius(&scan->target);
+		scan->radius = scan_target_radius(&scan->common.target);
 		if (index->kind != IVF_FLAT)
-			scan->radius = ivf_query_scaled(scan->query, scan->radius);
+			scan->radius = ivf_query_reduce(scan->query, scan->radius);
 	}
 	scan->batch_rows = batch_size(scan);
 	start_round(scan);
@@ -682,7 +632,7 @@ next_batch(IndexScanDesc desc)
 {
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 
-	if (scan->target.empty)
+	if (scan->common.target.empty)
 		return false;
 	if (scan->strict)
 		return next_in_order(scan, desc);
@@ -703,7 +653,7 @@ next_batch(IndexScanDesc desc)
 	{
 		/* farther lists have rows inside a range if these have */
 		bool		more = ivf_reader_has_more(scan->reader) &&
-			(!scan_target_bounded(&scan->target) || scan->round_rows > 0);
+			(!scan_target_bounded(&scan->common.target) || scan->round_rows > 0);
 
 		if (!more && scan->late_count == 0)
 			return false;
@@ -718,8 +668,10 @@ next_batch(IndexScanDesc desc)
 
 /* Nothing has been found, nor returned. */
 static void
-begin_anew(IvfScan *scan)
+begin_anew(IndexScanDesc desc)
 {
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+
 	scan->result_count = 0;
 	scan->late_count = 0;
 	scan->last = 0;
@@ -728,59 +680,22 @@ begin_anew(IvfScan *scan)
 	scan->want_lists = scan->wide = false;
 }
 
-bool
-ivf_get_tuple(IndexScanDesc desc, ScanDirection direction)
-{
-	IvfScan    *scan = (IvfScan *) desc->opaque;
-
-	/* the planner knows that there is no backward scan */
-	Assert(ScanDirectionIsForward(direction));
-
-	if (!scan->started)
-	{
-		scan->started = true;
-		read_target(desc);
-		first_batch(desc);
-	}
-	do
-	{
-		while (!next_result(scan, desc, &desc->xs_heaptid))
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (next_batch(desc))
-				continue;
-			if (!scan_target_next(&scan->target))
-				return false;
-			begin_anew(scan);
-			first_batch(desc);
-		}
-	} while (scan_target_repeats(&scan->target, &desc->xs_heaptid));
-	scan->stats.returned++;
-	desc->xs_recheck = scan->target.recheck ||
-		(scan->filter != NULL && scan->filter->count > 0 && scan->filter->recheck);
-	desc->xs_recheckorderby = false;
-	return true;
-}
-
-/* ------------------------------------------------------------------------
- * Begin and end
- */
-
 IndexScanDesc
 ivf_begin_scan(Relation index, int nkeys, int norderbys)
 {
-	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "ivf scan",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	IvfScan    *scan = (IvfScan *) palloc0(sizeof(IvfScan));
+	static const ScanMethods methods = {
+		.reset = begin_anew,
+		.search = first_batch,
+		.next_row = next_result,
+		.next_batch = next_batch
+	};
+	IndexScanDesc desc = vector_scan_begin(index, nkeys, norderbys, sizeof(IvfScan),
+										   ivf_names[ivf_kind_of(index)], &methods);
+	IvfScan    *scan = (IvfScan *) desc->opaque;
+	MemoryContext caller = MemoryContextSwitchTo(scan->common.context);
 
-	scan->scan_context = context;
-	scan->query_context = AllocSetContextCreate(context, "ivf scan query",
-												ALLOCSET_SMALL_SIZES);
-	scan_stats_begin(&scan->stats, index);
 	scan->index = ivf_open(index);
+	scan->common.column = &scan->index->model->column;
 	scan->query = ivf_query_create(scan->index);
 	if (scan->index->filter != NULL)
 		scan->filter = filter_create(scan->index->filter);
@@ -788,12 +703,12 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 		scan->scratch_value = (char *) palloc(scan->query->bounder->size);
 	found_init(&scan->found);
 	scan->reader = ivf_reader_create(scan->query, scan->filter, &scan->found,
-									 &scan->stats, desc->xactStartedInRecovery);
+									 &scan->common.stats,
+									 desc->xactStartedInRecovery);
 	scan->result_room = 64;
 	scan->late_room = 16;
 	scan->late = (IvfResult *) palloc(scan->late_room * sizeof(IvfResult));
 	scan->results = (IvfResult *) palloc(scan->result_room * sizeof(IvfResult));
-	desc->opaque = scan;
 	MemoryContextSwitchTo(caller);
 	return desc;
 }
@@ -804,27 +719,7 @@ ivf_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 {
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 
-	if (keys != NULL && desc->numberOfKeys > 0)
-		memmove(desc->keyData, keys, desc->numberOfKeys * sizeof(ScanKeyData));
-	if (orderbys != NULL && desc->numberOfOrderBys > 0)
-		memmove(desc->orderByData, orderbys,
-				desc->numberOfOrderBys * sizeof(ScanKeyData));
-	if (scan->heap_values != NULL)
-		heap_values_pause(scan->heap_values);
-
+	vector_scan_rescan(desc, keys, nkeys, orderbys, norderbys);
 	if (scan->filter != NULL)
 		filter_set(scan->filter, desc->keyData, desc->numberOfKeys);
-	scan->started = false;
-	begin_anew(scan);
-}
-
-void
-ivf_end_scan(IndexScanDesc desc)
-{
-	IvfScan    *scan = (IvfScan *) desc->opaque;
-
-	if (scan->heap_values != NULL)
-		heap_values_end(scan->heap_values);
-	scan_stats_end(&scan->stats);
-	MemoryContextDelete(scan->scan_context);
 }

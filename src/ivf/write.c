@@ -7,40 +7,18 @@
  */
 #include "ivf/write.h"
 
-#include "access/xloginsert.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
+#include "index/metapage.h"
 #include "ivf/index.h"
-
-/* Set up a page at the end of the index: exclusively locked */
-static Buffer
-extend(Relation index, ForkNumber fork, PageKind kind)
-{
-	Buffer		buffer = index_extend(index, fork);
-
-	slot_page_init(BufferGetPage(buffer), kind);
-	return buffer;
-}
-
-static void
-finish_page(Buffer buffer, ForkNumber fork)
-{
-	START_CRIT_SECTION();
-	MarkBufferDirty(buffer);
-	/* an init fork is logged at once, whatever the relation's own files need */
-	if (fork == INIT_FORKNUM)
-		log_newpage_buffer(buffer, true);
-	END_CRIT_SECTION();
-	UnlockReleaseBuffer(buffer);
-}
 
 void
 ivf_create_pages(Relation index, ForkNumber fork, IvfMeta *meta,
 				 const float *floats, const FilterShape *filter)
 {
-	Buffer		buffer = extend(index, fork, PAGE_META);
+	Buffer		buffer = build_page_begin(index, fork, PAGE_META);
 	Page		page = BufferGetPage(buffer);
 	uint64		total = ivf_constants(meta).total;
 	BlockNumber directory_blocks =
@@ -52,36 +30,36 @@ ivf_create_pages(Relation index, ForkNumber fork, IvfMeta *meta,
 		meta->summaries = meta->constants + (total + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
 	*ivf_page_meta(page) = *meta;
 	((PageHeader) page)->pd_lower = (char *) (ivf_page_meta(page) + 1) - (char *) page;
-	finish_page(buffer, fork);
+	build_page_end(buffer, fork);
 
 	for (BlockNumber i = 0; i < directory_blocks; i++)
 	{
-		buffer = extend(index, fork, PAGE_RAW);
+		buffer = build_page_begin(index, fork, PAGE_RAW);
 		page = BufferGetPage(buffer);
 		memset(PageGetContents(page), 0, SLOT_PAGE_ROOM);
 		((PageHeader) page)->pd_lower += IVF_LISTS_PER_PAGE * sizeof(IvfList);
-		finish_page(buffer, fork);
+		build_page_end(buffer, fork);
 	}
 	for (uint64 done = 0; done < total; done += IVF_RAW_FLOATS)
 	{
 		int			count = Min(total - done, (uint64) IVF_RAW_FLOATS);
 
 		CHECK_FOR_INTERRUPTS();
-		buffer = extend(index, fork, PAGE_RAW);
+		buffer = build_page_begin(index, fork, PAGE_RAW);
 		page = BufferGetPage(buffer);
 		memcpy(PageGetContents(page), floats + done, count * sizeof(float));
 		((PageHeader) page)->pd_lower += count * sizeof(float);
-		finish_page(buffer, fork);
+		build_page_end(buffer, fork);
 	}
 	for (uint32 list = 0; filter != NULL && list < meta->lists;)
 	{
-		buffer = extend(index, fork, PAGE_RAW);
+		buffer = build_page_begin(index, fork, PAGE_RAW);
 		page = BufferGetPage(buffer);
 		for (int i = 0; i < ivf_summaries_per_page(filter); i++)
 			filter_bounds_init(filter, ivf_summary(filter, page, list++));
 		((PageHeader) page)->pd_lower += ivf_summaries_per_page(filter) *
 			filter->count * sizeof(FilterBounds);
-		finish_page(buffer, fork);
+		build_page_end(buffer, fork);
 	}
 }
 
@@ -106,7 +84,7 @@ start_page(ListWriter *writer)
 {
 	Page		page;
 
-	writer->buffer = extend(writer->index, writer->fork, PAGE_RECORD);
+	writer->buffer = build_page_begin(writer->index, writer->fork, PAGE_RECORD);
 	page = BufferGetPage(writer->buffer);
 	ivf_list_page_init(&writer->layout, page, writer->list);
 	if (writer->layout.pieces > 0)
@@ -131,17 +109,17 @@ end_page(ListWriter *writer)
 		memcpy((char *) page + layout->codes, writer->codes, done);
 		for (uint32 i = 0; i < layout->pieces; i++)
 		{
-			Buffer		piece = extend(writer->index, writer->fork, PAGE_PIECE);
+			Buffer		piece = build_page_begin(writer->index, writer->fork, PAGE_PIECE);
 			Size		part = Min(ivf_codes_bytes(layout) - done, SLOT_PAGE_ROOM);
 
 			memcpy(PageGetContents(BufferGetPage(piece)), writer->codes + done, part);
 			((PageHeader) BufferGetPage(piece))->pd_lower += part;
 			ivf_list_page(page)->pieces[i] = BufferGetBlockNumber(piece);
-			finish_page(piece, writer->fork);
+			build_page_end(piece, writer->fork);
 			done += part;
 		}
 	}
-	finish_page(writer->buffer, writer->fork);
+	build_page_end(writer->buffer, writer->fork);
 	writer->buffer = InvalidBuffer;
 }
 
@@ -170,7 +148,7 @@ end_list(ListWriter *writer, const IvfListSum *sum)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	((IvfList *) PageGetContents(BufferGetPage(buffer)))
 		[writer->list % IVF_LISTS_PER_PAGE] = writer->record;
-	finish_page(buffer, writer->fork);
+	build_page_end(buffer, writer->fork);
 	if (filter != NULL && sum->rows > 0)
 	{
 		block = writer->summaries + writer->list / ivf_summaries_per_page(filter);
@@ -178,7 +156,7 @@ end_list(ListWriter *writer, const IvfListSum *sum)
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		memcpy(ivf_summary(filter, BufferGetPage(buffer), writer->list),
 			   writer->bounds, filter->count * sizeof(FilterBounds));
-		finish_page(buffer, writer->fork);
+		build_page_end(buffer, writer->fork);
 	}
 	writer->list++;
 }
@@ -263,5 +241,5 @@ ivf_update_meta(Relation index, const IvfMeta *meta)
 	space = ivf_page_meta(BufferGetPage(buffer))->common.space;
 	*ivf_page_meta(BufferGetPage(buffer)) = *meta;
 	ivf_page_meta(BufferGetPage(buffer))->common.space = space;
-	finish_page(buffer, MAIN_FORKNUM);
+	build_page_end(buffer, MAIN_FORKNUM);
 }
