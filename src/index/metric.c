@@ -8,12 +8,15 @@
 
 #include "index/bounded.h"
 
-/* Functions of the types that a metric has, by ColumnKind */
-#define OF_VECTORS(vector, halfvec, sparsevec) { \
-		[COLUMN_VECTOR] = vector, \
-		[COLUMN_HALFVEC] = halfvec, \
-		[COLUMN_SPARSEVEC] = sparsevec}
-#define OF_BITS(bit) {[COLUMN_BIT] = bit}
+/*
+ * Functions of the types that a metric has, by ColumnKind.  The name of that of
+ * vector is older than the others and has no prefix, or another one.
+ */
+#define OF_VECTORS(vector, name) { \
+		[COLUMN_VECTOR] = vector##_value, \
+		[COLUMN_HALFVEC] = halfvec_##name##_value, \
+		[COLUMN_SPARSEVEC] = sparsevec_##name##_value}
+#define OF_BITS(name) {[COLUMN_BIT] = name##_value}
 
 static float
 l2_square(const float *a, const float *b, size_t n)
@@ -67,12 +70,8 @@ half_of(double reduced)
 
 const MetricTraits metric_traits[METRICS] = {
 	[METRIC_L2] = {
-		.distance = OF_VECTORS(l2_distance_value,
-							   halfvec_l2_distance_value,
-							   sparsevec_l2_distance_value),
-		.support = OF_VECTORS(vector_l2_squared_distance_value,
-							  halfvec_l2_squared_distance_value,
-							  sparsevec_l2_squared_distance_value),
+		.distance = OF_VECTORS(l2_distance, l2_distance),
+		.support = OF_VECTORS(vector_l2_squared_distance, l2_squared_distance),
 		.has_floor = true,
 		.euclidean = true,
 		.coded = true,
@@ -82,15 +81,9 @@ const MetricTraits metric_traits[METRICS] = {
 		.interval = bounded_l2_interval,
 	},
 	[METRIC_IP] = {
-		.distance = OF_VECTORS(vector_negative_inner_product_value,
-							   halfvec_negative_inner_product_value,
-							   sparsevec_negative_inner_product_value),
-		.support = OF_VECTORS(vector_negative_inner_product_value,
-							  halfvec_negative_inner_product_value,
-							  sparsevec_negative_inner_product_value),
-		.negated = OF_VECTORS(inner_product_value,
-							  halfvec_inner_product_value,
-							  sparsevec_inner_product_value),
+		.distance = OF_VECTORS(vector_negative_inner_product, negative_inner_product),
+		.support = OF_VECTORS(vector_negative_inner_product, negative_inner_product),
+		.negated = OF_VECTORS(inner_product, inner_product),
 		.product = true,
 		.coded = true,
 		.reduced = negative_product,
@@ -99,12 +92,8 @@ const MetricTraits metric_traits[METRICS] = {
 		.interval = bounded_ip_interval,
 	},
 	[METRIC_COSINE] = {
-		.distance = OF_VECTORS(cosine_distance_value,
-							   halfvec_cosine_distance_value,
-							   sparsevec_cosine_distance_value),
-		.support = OF_VECTORS(vector_negative_inner_product_value,
-							  halfvec_negative_inner_product_value,
-							  sparsevec_negative_inner_product_value),
+		.distance = OF_VECTORS(cosine_distance, cosine_distance),
+		.support = OF_VECTORS(vector_negative_inner_product, negative_inner_product),
 		.normalized = true,
 		.has_floor = true,
 		.euclidean = true,
@@ -115,20 +104,16 @@ const MetricTraits metric_traits[METRICS] = {
 		.interval = bounded_cosine_interval,
 	},
 	[METRIC_L1] = {
-		.distance = OF_VECTORS(l1_distance_value,
-							   halfvec_l1_distance_value,
-							   sparsevec_l1_distance_value),
-		.support = OF_VECTORS(l1_distance_value,
-							  halfvec_l1_distance_value,
-							  sparsevec_l1_distance_value),
+		.distance = OF_VECTORS(l1_distance, l1_distance),
+		.support = OF_VECTORS(l1_distance, l1_distance),
 		.has_floor = true,
 		.reduced = l1,
 		.reduce = same,
 		.restore = same,
 	},
 	[METRIC_HAMMING] = {
-		.distance = OF_BITS(hamming_distance_value),
-		.support = OF_BITS(hamming_distance_value),
+		.distance = OF_BITS(hamming_distance),
+		.support = OF_BITS(hamming_distance),
 		.has_floor = true,
 		.coded = true,
 		.reduced = l2_square,
@@ -141,8 +126,8 @@ const MetricTraits metric_traits[METRICS] = {
 	 * in the order of this one nearly, where all values have about as many ones.
 	 */
 	[METRIC_JACCARD] = {
-		.distance = OF_BITS(jaccard_distance_value),
-		.support = OF_BITS(jaccard_distance_value),
+		.distance = OF_BITS(jaccard_distance),
+		.support = OF_BITS(jaccard_distance),
 		.has_floor = true,
 		.coded = true,
 		.reduced = l2_square,
@@ -167,17 +152,29 @@ metric_find(DistanceValue support, ColumnKind kind, bool normalized,
 	return false;
 }
 
-bool
-metric_is_negated(DistanceValue value, DistanceValue distance)
+const MetricTraits *
+metric_of_distance(DistanceValue distance)
 {
-	for (int i = 0; value != NULL && i < METRICS; i++)
+	for (int i = 0; distance != NULL && i < METRICS; i++)
 	{
 		for (int kind = 0; kind < COLUMN_KINDS; kind++)
 		{
-			if (metric_traits[i].negated[kind] == value &&
-				metric_traits[i].distance[kind] == distance)
-				return true;
+			if (metric_traits[i].distance[kind] == distance)
+				return &metric_traits[i];
 		}
+	}
+	return NULL;
+}
+
+bool
+metric_is_negated(DistanceValue value, DistanceValue distance)
+{
+	const MetricTraits *traits = metric_of_distance(distance);
+
+	for (int kind = 0; value != NULL && traits != NULL && kind < COLUMN_KINDS; kind++)
+	{
+		if (traits->distance[kind] == distance)
+			return traits->negated[kind] == value;
 	}
 	return false;
 }

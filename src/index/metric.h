@@ -111,6 +111,9 @@ extern const MetricTraits metric_traits[METRICS];
 extern bool metric_find(DistanceValue support, ColumnKind kind, bool normalized,
 						Metric *metric);
 
+/* The metric that gives a distance; NULL where none does */
+extern const MetricTraits *metric_of_distance(DistanceValue distance);
+
 /* Is the value of one of ours always the negative of the distance? */
 extern bool metric_is_negated(DistanceValue value, DistanceValue distance);
 

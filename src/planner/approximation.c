@@ -11,8 +11,8 @@
  * - a cursor over such an order;
  * - the operator value <<->> sphere(center, radius).
  *
- * A query that counts, groups, joins or numbers rows by a distance, or wants all
- * of a range, is about the whole truth.  PostgreSQL would use an ordered index
+ * A query that counts, groups, joins or numbers rows by a distance, or asks for
+ * all of a range, needs every row.  PostgreSQL would use an ordered index
  * path for GROUP BY, DISTINCT, window functions and merge joins, and a range's
  * path for everything.  It must not see these paths even for a moment: add_path
  * frees what looks worse, and the exact plan would be gone.  So our indexes are
@@ -25,7 +25,7 @@
 #include "optimizer/plancat.h"
 #include "parser/parsetree.h"
 
-#include "planner/index_match.h"
+#include "planner/derive.h"
 
 bool		approximate_without_limit = false;
 
@@ -117,8 +117,8 @@ is_around_subquery(const PlannerInfo *root)
 }
 
 /*
- * Does whoever runs a query want the first rows of it: by a LIMIT, by a cursor,
- * or by a LIMIT of the query around it?
+ * Does a query ask for its first rows: by a LIMIT, by a cursor, or by a LIMIT of
+ * the query around it?
  *
  * PostgreSQL gives a query without a LIMIT a tuple_fraction above 0 where it is a
  * cursor's, as DECLARE and PL/pgSQL's OPEN have them planned (and
@@ -126,7 +126,7 @@ is_around_subquery(const PlannerInfo *root)
  * that a query reads.
  */
 static bool
-wants_first_rows(const PlannerInfo *root)
+returns_first_rows(const PlannerInfo *root)
 {
 	if (!returns_rows_read(root))
 		return false;
@@ -136,7 +136,7 @@ wants_first_rows(const PlannerInfo *root)
 		return false;
 	return root->parent_root == NULL ||
 		(is_around_subquery(root->parent_root) &&
-		 wants_first_rows(root->parent_root));
+		 returns_first_rows(root->parent_root));
 }
 
 /*
@@ -145,7 +145,7 @@ wants_first_rows(const PlannerInfo *root)
  * join would skip the rows that come late.
  */
 static bool
-orders_alone(const PlannerInfo *root)
+is_sort_key_only(const PlannerInfo *root)
 {
 	const PathKey *first = linitial(root->query_pathkeys);
 	int			members = 0;
@@ -188,10 +188,10 @@ approximate_order_allowed(PlannerInfo *root, RelOptInfo *rel)
 	if (root->query_pathkeys == NIL || root->parse->sortClause == NIL ||
 		!returns_rows_read(root))
 		return false;
-	if (!wants_first_rows(root) &&
+	if (!returns_first_rows(root) &&
 		(!approximate_all_allowed(root) || is_minimum(root)))
 		return false;
-	return orders_alone(root) && !is_nullable_side(root, rel);
+	return is_sort_key_only(root) && !is_nullable_side(root, rel);
 }
 
 void

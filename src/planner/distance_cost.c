@@ -20,7 +20,7 @@
 #include "utils/lsyscache.h"
 
 #include "index/index_cost.h"
-#include "planner/exact.h"
+#include "planner/distance_call.h"
 #include "types/own_type.h"
 
 /* Nanoseconds: a call, 16 elements; a value out of line, and a chunk of it */
@@ -29,7 +29,7 @@
 #define FETCH_TIME		2400
 #define CHUNK_TIME		500
 
-/* Dimensions that nobody knows */
+/* Dimensions of a column that does not say */
 #define SOME_DIMS		500
 
 /* A value out of line leaves a pointer in the row; none of ours is as small */
@@ -101,7 +101,7 @@ Cost
 distance_fetch_cost(PlannerInfo *root, Node *call)
 {
 	Oid			function;
-	List	   *args = exact_distance_arguments((Expr *) call, &function);
+	List	   *args = call_arguments((Expr *) call, &function);
 	const Var  *column = column_argument(args);
 
 	if (column == NULL || !is_out_of_line(root, column))
@@ -120,7 +120,7 @@ SQL_FUNCTION(vector_distance_support)
 
 	if (!IsA(request, SupportRequestCost) || request->node == NULL)
 		PG_RETURN_POINTER(NULL);
-	args = exact_distance_arguments((Expr *) request->node, &function);
+	args = call_arguments((Expr *) request->node, &function);
 	column = column_argument(args);
 	if (column == NULL)
 		PG_RETURN_POINTER(NULL);

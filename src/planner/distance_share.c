@@ -19,8 +19,8 @@
  * the catalogs has changed, as it does after VACUUM and ANALYZE.
  *
  * An estimate tells about rows, in EXPLAIN and by the plan chosen.  As for
- * PostgreSQL's statistics (examine_variable), whoever may not read the values, or
- * not of all rows, gets none.
+ * PostgreSQL's statistics (examine_variable), a user who may not read the values,
+ * or not of all rows, gets none.
  */
 #include "planner/distance_share.h"
 
@@ -46,13 +46,11 @@
 #include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 
-#include "hnsw/hnsw.h"
 #include "index/as_owner.h"
 #include "index/column.h"
 #include "index/index_cost.h"
 #include "index/scan_target.h"
-#include "ivf/ivf.h"
-#include "planner/index_match.h"
+#include "planner/derive.h"
 #include "types/sphere.h"
 
 #define SAMPLE_ROWS				512
@@ -156,7 +154,7 @@ sample_entry(Oid index)
 
 /* Free the samples of all other indexes. */
 static void
-forget_others(const DistanceSample *kept)
+evict_others(const DistanceSample *kept)
 {
 	HASH_SEQ_STATUS all;
 	DistanceSample *sample;
@@ -361,10 +359,9 @@ sample_read(DistanceSample *sample, Relation heap, Relation index)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller;
 	DistanceSample *fresh;
-	bool		hnsw = index->rd_indam->amcostestimate == hnsw_cost_estimate;
 
 	if (samples_bytes > ALL_SAMPLES_BYTES)
-		forget_others(sample);
+		evict_others(sample);
 
 	/* an error, or a query within an expression, finds the old one as it was */
 	caller = MemoryContextSwitchTo(scratch);
@@ -373,7 +370,7 @@ sample_read(DistanceSample *sample, Relation heap, Relation index)
 	fresh->context = context;
 	fresh->rows = fresh->count = 0;
 	fresh->bytes = 0;
-	fresh->column = index_column(index, hnsw ? INDEX_PROCS : IVF_PROCS);
+	fresh->column = index_column(index, index->rd_indam->amsupport);
 	fresh->valid = true;
 	if (RelationGetIndexExpressions(index) == NIL &&
 		RelationGetIndexPredicate(index) == NIL)
@@ -446,7 +443,7 @@ get_sample(PlannerInfo *root, IndexOptInfo *info)
 }
 
 /* ------------------------------------------------------------------------
- * Who may know
+ * Rights
  */
 
 /*
@@ -454,7 +451,7 @@ get_sample(PlannerInfo *root, IndexOptInfo *info)
  * that the query names decides, as in examine_variable.
  */
 static bool
-may_know(PlannerInfo *root, IndexOptInfo *index)
+may_read_values(PlannerInfo *root, IndexOptInfo *index)
 {
 	Index		varno = index->rel->relid;
 	int			column = index->indexkeys[0];
@@ -575,7 +572,7 @@ estimate_share(const DistanceSample *sample, const struct varlena *center,
 	return Min(share, (within + 2) / rows);
 }
 
-/* The share within radius of center (NULL: not known) of those who may know */
+/* The share within radius of center (NULL: not known) of those who may read the values */
 static double
 share_within(PlannerInfo *root, IndexOptInfo *index,
 			 const struct varlena *center, double radius)
@@ -597,7 +594,7 @@ sphere_share(PlannerInfo *root, IndexOptInfo *index, Node *sphere)
 	const struct varlena *center = NULL;
 	double		radius;
 
-	if (!may_know(root, index))
+	if (!may_read_values(root, index))
 		return UNKNOWN_SHARE;
 	if (IsA(estimate, RowExpr))
 	{
@@ -650,8 +647,7 @@ SQL_FUNCTION(vector_spheresel)
 		{
 			IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
 
-			if (!is_vector_index_am((amcostestimate_function) index->amcostestimate) ||
-				(index->indpred != NIL && !index->predOK) ||
+			if (!is_usable_index(index) ||
 				!op_in_opfamily(operator, index->opfamily[0]) ||
 				!match_index_to_operand((Node *) linitial(args), 0, index))
 				continue;

@@ -9,7 +9,7 @@
 
 #include "nodes/pathnodes.h"
 
-/* Nobody knows */
+/* No estimate can be made. */
 #define UNKNOWN_SHARE	(-1.0)
 
 /*

@@ -27,27 +27,6 @@ typedef enum ExactPrivate
 /* vector.enable_exact_scan */
 extern bool enable_exact_scan;
 
-/*
- * The arguments of an operator or function call, and the function; NIL where
- * expr is neither.
- */
-static inline List *
-exact_distance_arguments(Expr *expr, Oid *function)
-{
-	if (IsA(expr, OpExpr))
-	{
-		*function = ((OpExpr *) expr)->opfuncid;
-		return ((OpExpr *) expr)->args;
-	}
-	if (IsA(expr, FuncExpr))
-	{
-		*function = ((FuncExpr *) expr)->funcid;
-		return ((FuncExpr *) expr)->args;
-	}
-	*function = InvalidOid;
-	return NIL;
-}
-
 /* Install the planner hook and make the node known; called at load. */
 extern void exact_scan_init(void);
 

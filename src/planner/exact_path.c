@@ -44,6 +44,7 @@
 
 #include "index/index_cost.h"
 #include "math/heap/topk.h"
+#include "planner/distance_call.h"
 #include "planner/distance_cost.h"
 #include "types/distance_function.h"
 
@@ -81,7 +82,7 @@ static bool
 is_distance_of_column(RelOptInfo *rel, Expr *expr, int *column)
 {
 	Oid			function;
-	List	   *args = exact_distance_arguments(expr, &function);
+	List	   *args = call_arguments(expr, &function);
 
 	if (list_length(args) != 2)
 		return false;

@@ -57,6 +57,7 @@
 #include "utils/ruleutils.h"
 
 #include "math/heap/topk.h"
+#include "planner/distance_call.h"
 #include "storage/page_tuple.h"
 #include "storage/recent_buffer.h"
 #include "storage/toast_reader.h"
@@ -180,9 +181,9 @@ distance_key(ExactScanState *state, TupleDesc desc, HeapTuple tuple)
 	return topk_key(state->distance(vector, state->query));
 }
 
-/* Ask for a page, without its free space if it is filled like another one. */
+/* Prefetch a page, without its free space if it is filled like another one. */
 static inline void
-ask_for_page(const char *page, Page like)
+prefetch_page(const char *page, Page like)
 {
 	int			rows = Min(((PageHeader) like)->pd_upper, BLCKSZ);
 
@@ -204,13 +205,13 @@ scan_block(ExactScanState *state, Buffer buffer, Buffer next)
 	int			count;
 
 	if (BufferIsValid(next))
-		ask_for_page(BufferGetBlock(next), BufferGetPage(buffer));
+		prefetch_page(BufferGetBlock(next), BufferGetPage(buffer));
 	count = visible_tuples(relation, state->css.ss.ps.state->es_snapshot,
 						   buffer, offsets);
 
 	/*
 	 * From the last row to the first, which is from a page's beginning to its
-	 * end: the processor reads ahead of who goes upwards.
+	 * end: the processor prefetches in ascending order only.
 	 */
 	for (int i = count - 1; i >= 0; i--)
 	{
@@ -285,7 +286,7 @@ scan_table(ExactScanState *state)
 	topk_init(&state->topk, state->entries, state->topk.capacity);
 	state->complete = true;
 
-	/* one block ahead, so that its page can be asked for */
+	/* one block ahead, so that its page can be prefetched */
 	next = read_next(state, &pass, InvalidBuffer);
 	while (BufferIsValid(next))
 	{
@@ -413,8 +414,7 @@ exact_begin(CustomScanState *node, EState *estate, int eflags)
 	ExactScanState *state = (ExactScanState *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
 	Oid			function;
-	List	   *args = exact_distance_arguments(linitial(scan->custom_exprs),
-												&function);
+	List	   *args = call_arguments(linitial(scan->custom_exprs), &function);
 	int			column = list_nth_int(scan->custom_private,
 									  EXACT_COLUMN_ARGUMENT);
 	Relation	relation = node->ss.ss_currentRelation;

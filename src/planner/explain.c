@@ -15,7 +15,7 @@
 #include "utils/rel.h"
 
 #include "index/scan_stats.h"
-#include "planner/index_match.h"
+#include "planner/derive.h"
 
 static explain_per_node_hook_type previous_hook = NULL;
 

@@ -8,11 +8,6 @@
 
 #include "compat/pg.h"
 
-#include "access/amapi.h"
-
-/* Is it the cost estimate of an access method of ours, as the planner knows it? */
-extern bool is_vector_index_am(amcostestimate_function amcostestimate);
-
 /* Install the planner hook; called at load. */
 extern void index_match_init(void);
 

@@ -20,7 +20,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 
-#include "planner/exact.h"
+#include "planner/distance_call.h"
 #include "types/distance_function.h"
 
 static planner_hook_type previous_hook = NULL;
@@ -31,7 +31,7 @@ orders_by(const IndexScan *scan, Expr *expr)
 {
 	Oid			function;
 
-	(void) exact_distance_arguments(expr, &function);
+	(void) call_arguments(expr, &function);
 	return OidIsValid(function) && distance_value_of(function) != NULL &&
 		list_member(scan->indexorderbyorig, expr);
 }
