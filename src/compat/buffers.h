@@ -67,8 +67,9 @@ buffer_holds_block(Buffer buffer, const BlockTag *relation, BlockNumber block)
  * count is that high already, nothing is written.
  *
  * Needs no pin, for the count is only a hint: should the buffer have been given
- * to another block meanwhile, that one is kept a little longer.  Who holds the
- * header's lock may write the state back as it was; then nothing is done.
+ * to another block meanwhile, that one is kept a little longer.  While another
+ * backend holds the header's lock, nothing is written: it may write the state
+ * back as it was.
  */
 static inline void
 note_buffer_use(Buffer buffer, uint32 at_most)
@@ -87,7 +88,7 @@ note_buffer_use(Buffer buffer, uint32 at_most)
 #define USAGE_OF_RING	1
 
 /*
- * A buffer's page for who reads it without a pin.  A server built for it
+ * A buffer's page, to be read without a pin.  A server built for it
  * (tools/build-postgres.sh asan) has pages that are not pinned watched by
  * AddressSanitizer.
  */

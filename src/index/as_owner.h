@@ -9,9 +9,9 @@
  *		as_owner_end(&scope);
  *
  * As CREATE INDEX, REINDEX and amcheck have it: a table's owner chooses the
- * functions in its indexes, so whoever else has these evaluated (by a function
- * that is called with an index's name, not by a query that has the expression
- * itself) does so with the owner's rights, in a security-restricted operation,
+ * functions in its indexes, so where another user has these evaluated (by a
+ * function that is called with an index's name, not by a query that has the
+ * expression itself), they run with the owner's rights, in a security-restricted operation,
  * with settings undone at the end, and from PostgreSQL 17 on with a search_path
  * of pg_catalog and pg_temp.  After an error, PostgreSQL resets all this with
  * the (sub)transaction.

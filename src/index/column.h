@@ -34,15 +34,20 @@ typedef struct IndexColumn
 #define DISTANCE_PROC	1		/* orders as the operator does, of normalised
 								 * values where there is a NORM_PROC */
 #define NORM_PROC		2
-#define INDEX_PROCS		3		/* of hnsw; the last one is its TYPE_PROC */
-#define IVF_PROCS		5		/* of the inverted files: 3 and 4 are pgvector's, for
-								 * its k-means, and not called; the last one is
-								 * their TYPE_PROC */
 
 /*
- * The column of an index, whose access method has procs support functions: the
- * last one gives a ColumnType; without it, the column is a vector.  Errors (feature not supported) where its operator
- * class is not built on functions of this extension.
+ * How many support functions an access method has (amsupport): the last one
+ * gives a ColumnType.  Those of the inverted files between NORM_PROC and it are
+ * pgvector's, for its k-means, and not called.
+ */
+#define INDEX_PROCS		3		/* of hnsw */
+#define IVF_PROCS		5
+
+/*
+ * The column of an index whose access method has procs support functions.
+ * Where its operator class has not the last one, the column is a vector.  Errors
+ * (feature not supported) where the operator class is not built on functions of
+ * this extension.
  */
 extern IndexColumn index_column(Relation index, int procs);
 

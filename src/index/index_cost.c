@@ -86,7 +86,7 @@ index_path_filters(PlannerInfo *root, const IndexPath *path,
 									NULL);
 
 	/*
-	 * Where nobody knows how many rows a bound lets in, and other conditions are
+	 * Where it is not known how many rows a bound lets in, and other conditions are
 	 * left to be tested on each of these, another plan may need few rows for
 	 * certain: then expect as many as the rest of PostgreSQL does.
 	 */
@@ -98,12 +98,11 @@ index_path_filters(PlannerInfo *root, const IndexPath *path,
 }
 
 /*
- * Rows that the query wants from the index, of all rows of the path, as far as
- * is known: 0 if it is not.  A LIMIT wants them where it stands on the path
- * alone, in its order.
+ * The part of the path's rows that the query asks for, as far as is known: 0 if
+ * it is not.  A LIMIT says it where it stands on the path alone, in its order.
  */
 static double
-wanted_share(PlannerInfo *root, const IndexPath *path)
+limit_share(PlannerInfo *root, const IndexPath *path)
 {
 	if (root->limit_tuples <= 0 || path->indexorderbys == NIL ||
 		path->path.param_info != NULL || !query_reads_one_table(root))
@@ -113,7 +112,7 @@ wanted_share(PlannerInfo *root, const IndexPath *path)
 
 /*
  * What PostgreSQL is going to add for each row of a path below a LIMIT to compute
- * the distance that the rows are ordered by, where nobody sees it: the planner
+ * the distance that the rows are ordered by, where it is not shown: the planner
  * takes that away again (planner/junk_distance.c).
  */
 static Cost
@@ -140,7 +139,7 @@ void
 index_path_costs(PlannerInfo *root, IndexPath *path, const ScanTimes *times,
 				 Cost *startup_cost, Cost *total_cost)
 {
-	double		wanted = wanted_share(root, path);
+	double		wanted = limit_share(root, path);
 	double		share = wanted > 0 ? wanted : 1;
 	double		rows = Max(times->rows, 1);
 	double		first;

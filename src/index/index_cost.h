@@ -13,8 +13,8 @@
 /*
  * Nanoseconds as a cost.  With PostgreSQL's own costs, a sequential scan of what
  * is cached takes 0.7 microseconds for each unit alone, and 1.0 where other work
- * shares the memory (bench/planner/calibrate.py); who changes cpu_operator_cost
- * changes all of this.
+ * shares the memory (bench/planner/calibrate.py).  All costs scale with
+ * cpu_operator_cost.
  */
 #define COST_OF_TIME(ns)	((ns) * (0.001 / 0.85 / 0.0025) * cpu_operator_cost)
 

@@ -5,8 +5,8 @@
  * An access method gets an index's options to parse, not the index: so ALTER
  * INDEX ... SET accepts what does not suit the column, and the next REINDEX
  * fails.  PostgreSQL has a hook where a row of pg_class has been written and
- * the command can still fail.  It is always there in time: who creates or
- * alters an index has it opened, and so its access method's handler called,
+ * the command can still fail.  It is always installed in time: a command that
+ * creates or alters an index opens it, which calls its access method's handler,
  * which loads this library.
  */
 #include "index/option_watch.h"
@@ -24,8 +24,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* One for each engine */
-#define MAX_WATCHES	4
+/* One for each access method that registers one */
+#define MAX_WATCHES	8
 
 typedef struct Watch
 {

@@ -91,72 +91,53 @@ is_in_sphere(Form_pg_amop operator)
 							 operator->amoplefttype, operator->amoprighttype);
 }
 
+/* Has a support function the signature of its number?  *known: there is such a number */
+static bool
+has_signature(Form_pg_amproc proc, Oid type, int type_proc, bool *known)
+{
+	*known = true;
+	if (proc->amprocnum == type_proc)
+		return check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1,
+									  INTERNALOID);
+	switch (proc->amprocnum)
+	{
+		case DISTANCE_PROC:
+		case IVF_KMEANS_DISTANCE_PROC:
+			return check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2,
+										  type, type);
+		case NORM_PROC:
+		case IVF_KMEANS_NORM_PROC:
+			return check_amproc_signature(proc->amproc, FLOAT8OID, true, 1, 1,
+										  type);
+	}
+	*known = false;
+	return false;
+}
+
 /*
  * An operator class has an operator that orders by a float8 distance, perhaps
  * one that tells what is in a sphere, and the support functions of
- * index/column.h; or it is one of filter columns.
+ * index/column.h.
  */
-bool
-index_validate(Oid opclass_oid, const char *am, int procs_wanted)
+static bool
+validate_vector(Form_pg_opclass class, const char *am, CatCList *operators,
+				CatCList *procs, int procs_wanted)
 {
+	const char *name = NameStr(class->opcname);
 	bool		valid = true;
-	HeapTuple	class_tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass_oid));
-	Form_pg_opclass class;
-	CatCList   *operators;
-	CatCList   *procs;
-	const char *name;
 	bool		has_distance = false;
-
-	if (!HeapTupleIsValid(class_tuple))
-		elog(ERROR, "cache lookup failed for operator class %u", opclass_oid);
-	class = (Form_pg_opclass) GETSTRUCT(class_tuple);
-	name = NameStr(class->opcname);
-	operators = SearchSysCacheList1(AMOPSTRATEGY,
-									ObjectIdGetDatum(class->opcfamily));
-	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(class->opcfamily));
-
-	if (is_filter_class(operators, procs))
-	{
-		valid = validate_filter(class, am, operators);
-		ReleaseCatCacheList(procs);
-		ReleaseCatCacheList(operators);
-		ReleaseSysCache(class_tuple);
-		return valid;
-	}
 
 	for (int i = 0; i < procs->n_members; i++)
 	{
 		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
-		bool		right;
+		bool		known;
+		bool		right = has_signature(proc, class->opcintype, procs_wanted, &known);
 
-		if (proc->amprocnum == procs_wanted)
-			right = check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1,
-										   INTERNALOID);
-		else switch (proc->amprocnum)
-		{
-			case DISTANCE_PROC:
-				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2,
-											   class->opcintype, class->opcintype);
-				has_distance = true;
-				break;
-			case NORM_PROC:
-				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 1, 1,
-											   class->opcintype);
-				break;
-			case IVF_KMEANS_DISTANCE_PROC:
-				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2,
-											   class->opcintype, class->opcintype);
-				break;
-			case IVF_KMEANS_NORM_PROC:
-				right = check_amproc_signature(proc->amproc, FLOAT8OID, true, 1, 1,
-											   class->opcintype);
-				break;
-			default:
-				INVALID("operator class \"%s\" of access method %s has an invalid support number %d",
-						name, am, proc->amprocnum);
-				continue;
-		}
-		if (!right)
+		has_distance |= proc->amprocnum == DISTANCE_PROC;
+		if (!known)
+			INVALID("operator class \"%s\" of access method %s has an invalid support number %d",
+					name, am, proc->amprocnum);
+		else if (!right)
 			INVALID("operator class \"%s\" of access method %s has support function %d with a wrong signature",
 					name, am, proc->amprocnum);
 	}
@@ -174,7 +155,27 @@ index_validate(Oid opclass_oid, const char *am, int procs_wanted)
 			INVALID("operator class \"%s\" of access method %s has an operator that is neither for ordering by distance nor for spheres",
 					name, am);
 	}
+	return valid;
+}
 
+bool
+index_validate(Oid opclass_oid, const char *am, int procs_wanted)
+{
+	HeapTuple	class_tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass_oid));
+	Form_pg_opclass class;
+	CatCList   *operators;
+	CatCList   *procs;
+	bool		valid;
+
+	if (!HeapTupleIsValid(class_tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclass_oid);
+	class = (Form_pg_opclass) GETSTRUCT(class_tuple);
+	operators = SearchSysCacheList1(AMOPSTRATEGY,
+									ObjectIdGetDatum(class->opcfamily));
+	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(class->opcfamily));
+	valid = is_filter_class(operators, procs)
+		? validate_filter(class, am, operators)
+		: validate_vector(class, am, operators, procs, procs_wanted);
 	ReleaseCatCacheList(procs);
 	ReleaseCatCacheList(operators);
 	ReleaseSysCache(class_tuple);

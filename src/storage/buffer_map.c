@@ -28,7 +28,7 @@ static HTAB *maps;
 static MemoryContext map_context;
 static Size map_bytes;
 
-/* Between transactions nobody uses a map. */
+/* Between transactions no map is in use. */
 static void
 forget_maps(XactEvent event, void *arg)
 {

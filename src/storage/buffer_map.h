@@ -8,7 +8,7 @@
  * than reading them.  Here the buffer is looked up in an array and its tag
  * compared; then there are two ways on:
  *
- * - map_read pins it (ReadRecentBuffer) for who needs a pin.
+ * - map_read pins it (ReadRecentBuffer) where a pin is needed.
  * - map_peek gives the page's address without a pin.  What is read there is a
  *	 hint: the buffer may be given to another block, or the page be changed,
  *	 at any moment.  The memory stays readable, since shared buffers are never

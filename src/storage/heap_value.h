@@ -24,7 +24,7 @@ extern HeapValues *heap_values_begin(Relation heap, Relation index,
 /*
  * The value of the row that tid, from the index, leads to and that the
  * snapshot sees: plain (with a 4-byte header), valid until the next call.  NULL
- * if there is no such row; then *all_dead says whether nobody can see one.
+ * if there is no such row; then *all_dead says whether no snapshot can see one.
  */
 extern const struct varlena *heap_values_get(HeapValues *values,
 											 ItemPointer tid, bool *all_dead);

@@ -79,7 +79,7 @@ extern void page_lock(Relation index, Buffer buffer, PageKind kind, int mode);
 
 /*
  * The same while others are locked.  The kind, which never changes, is looked at
- * before: so a wrong number makes nobody wait for a page in another order than
+ * before: so a wrong number makes no backend wait for a page in another order than
  * the one in its README, nor for a page that the backend itself has locked.
  */
 extern void page_lock_below(Relation index, Buffer buffer, PageKind kind,

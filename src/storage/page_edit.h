@@ -59,12 +59,4 @@ page_edit_end(PageEdit *edit)
 		MarkBufferDirty(edit->buffers[i]);
 }
 
-/* Forget the change; only where nothing has been changed without logging. */
-static inline void
-page_edit_abort(PageEdit *edit)
-{
-	if (edit->xlog != NULL)
-		GenericXLogAbort(edit->xlog);
-}
-
 #endif							/* VECTOR_STORAGE_PAGE_EDIT_H */

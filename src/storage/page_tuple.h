@@ -1,6 +1,6 @@
 /*
  * page_tuple.h
- *	  A heap page's tuples, for who reads pages by himself.
+ *	  A heap page's tuples, for scans that read pages without PostgreSQL's.
  */
 #ifndef VECTOR_STORAGE_PAGE_TUPLE_H
 #define VECTOR_STORAGE_PAGE_TUPLE_H

@@ -2,7 +2,7 @@
  * slot_page.c
  *	  Pages of slots, and where free ones are.
  *
- * Locks: the metapage before any other page; so nobody asks for a free page
+ * Locks: the metapage before any other page; so no backend asks for a free page
  * while he holds a page locked.
  */
 #include "storage/slot_page.h"

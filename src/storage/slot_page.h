@@ -10,8 +10,8 @@
  *
  * never 0, because block 0 is the metapage.  Every slot begins with a
  * SlotHeader; a zeroed slot is a free one.  A slot's version goes up by one
- * each time it is freed: who has kept (number, version) can tell whether it
- * still names the record that it did.
+ * each time it is freed: a kept pair (number, version) tells whether it still
+ * names the record that it did.
  *
  * Page: header | slots | hole | opaque.  pd_lower is the end of the last slot
  * ever used, so that WAL leaves out the rest.
@@ -19,8 +19,8 @@
  * Free space: the metapage has for each kind of page the head of a list of
  * pages with free slots, linked through their opaque areas, and the page that
  * is being filled.  A backend fills a page of its own until it is full, then
- * takes the page being filled (by whoever), the first one of the list, or a
- * new one.  Vacuum puts pages on the list.  Nothing here walks the index.
+ * takes the page that the metapage says is being filled, perhaps by another
+ * backend, then the first one of the list, then a new one.  Vacuum puts pages on the list.  Nothing here walks the index.
  */
 #ifndef VECTOR_STORAGE_SLOT_PAGE_H
 #define VECTOR_STORAGE_SLOT_PAGE_H
@@ -33,7 +33,7 @@
 
 /*
  * The number of a record, as its kind's geometry counts; 0 is none.  The highest
- * bit is never set, for who needs one.
+ * bit is never set: callers may use it as a flag.
  */
 typedef uint32 SlotId;
 
@@ -67,9 +67,11 @@ typedef enum PageKind
 	PAGE_TIDS,					/* further heap TIDs of elements */
 	PAGE_RAW,					/* constants of the whole index */
 	PAGE_PIECE,					/* codes that their page has no room for */
-	PAGE_KINDS,					/* those that free space is kept of */
-	PAGE_KEYS = PAGE_KINDS		/* filter columns' keys */
+	PAGE_KEYS					/* filter columns' keys; no free list */
 } PageKind;
+
+/* Kinds that have a free list: all before PAGE_KEYS */
+#define PAGE_KINDS	PAGE_KEYS
 
 typedef struct PageOpaque
 {
@@ -89,8 +91,9 @@ typedef struct SlotGeometry
 /* The part of a metapage that finds free slots */
 typedef struct FreeSpace
 {
-	BlockNumber list[PAGE_KINDS];	/* head, or InvalidBlockNumber */
-	BlockNumber filling[PAGE_KINDS];	/* the same */
+	/* by PageKind; InvalidBlockNumber where there is none */
+	BlockNumber list[PAGE_KINDS];	/* the first page of the free list */
+	BlockNumber filling[PAGE_KINDS];	/* the page being filled */
 } FreeSpace;
 
 /* What every metapage of ours begins with */

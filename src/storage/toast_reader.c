@@ -5,7 +5,7 @@
  *
  * PostgreSQL fetches a TOASTed value by opening the TOAST table and its index
  * and descending the index: 2.5 microseconds for a vector of 784 dimensions,
- * ten times what its distance takes.  But who reads a whole table reads the
+ * ten times what its distance takes.  But a scan of a whole table reads the
  * TOAST table in its order, too: rows and their values were written together.
  * So the reader looks for the next chunk where it would be, behind the one read
  * last, and asks the index only if it is not there.

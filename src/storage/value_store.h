@@ -44,8 +44,8 @@ value_piece_room(const SlotGeometry *geometry)
 /*
  * Write a value of size bytes.  Returns the number of its first piece.  Locks:
  * as slot_page_find, then one page at a time.  The record that refers to the
- * value is written after it: whoever fails in between (an error, a crash)
- * leaves pieces that nobody refers to, until the index is rebuilt.
+ * value is written after it: a failure in between (an error, a crash) leaves
+ * pieces that nothing refers to, until the index is rebuilt.
  */
 extern SlotId value_store_write(ValueStore *store, BlockNumber *target,
 								const void *data, Size size, bool log);

@@ -17,13 +17,14 @@ int32		sparse_scratch_indices[SPARSE_MAX_NNZ];
 float		sparse_scratch_values[SPARSE_MAX_NNZ];
 
 SparseVector *
-sparse_new(int64 dim, int64 nnz)
+sparse_from_elements(int dim, int nnz, const int32 *indices,
+					 const float *values)
 {
 	SparseVector *result;
 	Size		size;
 
-	Assert(nnz >= 0);
 	check_dims(&sparse_limits, dim);
+	Assert(nnz >= 0);
 	if (nnz > SPARSE_MAX_NNZ)
 		value_error(&sparse_limits, PARSE_TOO_MANY_NONZERO);
 
@@ -32,18 +33,9 @@ sparse_new(int64 dim, int64 nnz)
 		(Size) nnz * (sizeof(int32) + sizeof(float));
 	result = (SparseVector *) palloc(size);
 	SET_VARSIZE(result, size);
-	result->dim = (int32) dim;
-	result->nnz = (int32) nnz;
+	result->dim = dim;
+	result->nnz = nnz;
 	result->unused = 0;
-	return result;
-}
-
-SparseVector *
-sparse_from_elements(int dim, int nnz, const int32 *indices,
-					 const float *values)
-{
-	SparseVector *result = sparse_new(dim, nnz);
-
 	memcpy(result->indices, indices, sizeof(int32) * nnz);
 	memcpy(sparse_values(result), values, sizeof(float) * nnz);
 	return result;

@@ -43,12 +43,9 @@ sparse_values(const SparseVector *v)
 #define SPARSE_ARG(n) ((SparseVector *) plain_argument(fcinfo, n))
 
 /*
- * A new vector with room for nnz elements, uninitialised but for its header,
- * palloc'd in the current context.  Errors where dim or nnz is out of range.
+ * A new vector of the given elements, which must satisfy the invariants, in the
+ * current context.  Errors where dim or nnz is out of range.
  */
-extern SparseVector *sparse_new(int64 dim, int64 nnz);
-
-/* A new vector of the given elements, which must satisfy the invariants */
 extern SparseVector *sparse_from_elements(int dim, int nnz,
 										  const int32 *indices,
 										  const float *values);
@@ -56,7 +53,7 @@ extern SparseVector *sparse_from_elements(int dim, int nnz,
 /*
  * Building a vector element by element, zeros dropped, indices ascending:
  * begin, add ..., finish.  The space for the elements is static, so only one
- * can be under way.
+ * can be under way; memory is taken for as much of it as was ever filled.
  */
 typedef struct SparseBuilder
 {
