@@ -14,7 +14,7 @@
  * between, the metapage still says that the mean is unknown, and the next
  * insertion begins again.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/insert.h"
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"

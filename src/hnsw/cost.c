@@ -18,6 +18,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
+#include "hnsw/filter.h"
 #include "index/index_cost.h"
 
 /*

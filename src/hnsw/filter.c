@@ -17,7 +17,7 @@
  *
  * Whatever the walk does not find in the end is found by testing all keys.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/filter.h"
 
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -38,7 +38,7 @@ filter_passes_id(GraphFilter *graph, GraphId id)
 {
 	HnswFilter *filter = (HnswFilter *) graph;
 
-	if (hnsw_keys_pass(&filter->keys, filter->filter, id))
+	if (hnsw_keys_pass(filter->keys, filter->filter, id))
 		return true;
 	filter->failed++;
 	return false;
@@ -51,9 +51,10 @@ hnsw_filter_create(Relation relation, const HnswIndex *index, BufferMap *map)
 
 	filter->graph.passes = filter_passes_id;
 	filter->filter = filter_create(index->filter);
-	hnsw_keys_init(&filter->keys, relation, index, map, false);
+	filter->keys = hnsw_keys_create(relation, index, map, false);
+	filter->per_page = hnsw_keys_per_page(filter->keys);
 	filter->context = CurrentMemoryContext;
-	filter->passes = (uint8 *) palloc(filter->keys.per_page);
+	filter->passes = (uint8 *) palloc(filter->per_page);
 	filter->seeds = (GraphId *) palloc(SAMPLE_SEEDS * sizeof(GraphId));
 	return filter;
 }
@@ -95,8 +96,7 @@ choose_seeds(HnswFilter *filter)
 static void
 test_all(HnswFilter *filter)
 {
-	HnswKeys   *keys = &filter->keys;
-	Size		bytes = mul_size(keys->pages, keys->per_page / 8);
+	Size		bytes = mul_size(filter->numbers, filter->per_page / 8);
 	double		matching;
 
 	if (bytes > filter->bitmap_room)
@@ -108,16 +108,16 @@ test_all(HnswFilter *filter)
 		filter->bitmap_room = bytes;
 	}
 	matching = 0;
-	for (uint32 number = 0; number < keys->pages; number++)
+	for (uint32 number = 0; number < filter->numbers; number++)
 	{
-		uint8	   *bits = filter->bitmap + (Size) number * (keys->per_page / 8);
+		uint8	   *bits = filter->bitmap + (Size) number * (filter->per_page / 8);
 
 		CHECK_FOR_INTERRUPTS();
-		if (hnsw_keys_pass_page(keys, filter->filter, number, NULL,
+		if (hnsw_keys_pass_page(filter->keys, filter->filter, number, NULL,
 								filter->passes))
-			matching += key_kernels->pack(filter->passes, keys->per_page, bits);
+			matching += key_kernels->pack(filter->passes, filter->per_page, bits);
 		else
-			memset(bits, 0, keys->per_page / 8);
+			memset(bits, 0, filter->per_page / 8);
 	}
 	filter->matching = matching;
 	filter->share = filter->elements > 0 ? matching / filter->elements : 0;
@@ -133,27 +133,26 @@ test_all(HnswFilter *filter)
 static void
 take_sample(HnswFilter *filter)
 {
-	HnswKeys   *keys = &filter->keys;
-	uint32		pages = Min(keys->page_count, SAMPLE_PAGES);
+	uint32		pages = Min(filter->pages, SAMPLE_PAGES);
 	uint32		sampled = 0;
 	double		seen = 0;
 	double		passing = 0;
 
 	filter->seed_count = 0;
-	for (uint32 number = 0, page = 0; number < keys->pages && sampled < pages; number++)
+	for (uint32 number = 0, page = 0; number < filter->numbers && sampled < pages; number++)
 	{
 		uint32		matching = 0;
 		uint32		used;
 		uint32		step;
 
 		/* of those that there are, evenly */
-		if (keys->blocks[number] == InvalidBlockNumber ||
-			page++ < (uint64) keys->page_count * sampled / pages)
+		if (!hnsw_keys_have_page(filter->keys, number) ||
+			page++ < (uint64) filter->pages * sampled / pages)
 			continue;
 		sampled++;
-		(void) hnsw_keys_pass_page(keys, filter->filter, number, &used,
+		(void) hnsw_keys_pass_page(filter->keys, filter->filter, number, &used,
 								   filter->passes);
-		for (uint32 i = 0; i < keys->per_page; i++)
+		for (uint32 i = 0; i < filter->per_page; i++)
 			matching += filter->passes[i];
 		seen += used;
 		passing += matching;
@@ -161,14 +160,14 @@ take_sample(HnswFilter *filter)
 		/* each page's part of the seeds, evenly */
 		step = matching / (SAMPLE_SEEDS / pages) + 1;
 		matching = 0;
-		for (uint32 i = 0; i < keys->per_page; i++)
+		for (uint32 i = 0; i < filter->per_page; i++)
 		{
 			if (filter->passes[i] && matching++ % step == 0)
-				filter->seeds[filter->seed_count++] = number * keys->per_page + i;
+				filter->seeds[filter->seed_count++] = number * filter->per_page + i;
 		}
 	}
 	filter->share = seen > 0 ? passing / seen : 0;
-	filter->elements = sampled > 0 ? seen * keys->page_count / sampled : 0;
+	filter->elements = sampled > 0 ? seen * filter->pages / sampled : 0;
 	filter->matching = filter->elements * filter->share;
 }
 
@@ -185,7 +184,7 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 	if (filter->filter->impossible || filter->filter->count == 0)
 		return;
 
-	hnsw_keys_refresh(&filter->keys);
+	filter->pages = hnsw_keys_refresh(filter->keys, &filter->numbers);
 	take_sample(filter);
 	filter->mode = FILTER_WALK;
 	if (filter->matching <= few)
@@ -196,7 +195,7 @@ hnsw_filter_begin(HnswFilter *filter, ScanKey keys, int nkeys, int ef)
 	else if (filter->share < HNSW_WALK_SHARE)
 	{
 		if (filter->graph.bitmap == NULL &&
-			(double) filter->keys.pages * filter->keys.per_page <= BITMAP_NUMBERS)
+			(double) filter->numbers * filter->per_page <= BITMAP_NUMBERS)
 			test_all(filter);
 		if (filter->graph.bitmap != NULL)
 			choose_seeds(filter);
@@ -214,7 +213,7 @@ hnsw_filter_add_all(HnswFilter *filter, GraphSearch *search, int ef,
 
 	if (filter->graph.bitmap == NULL)
 	{
-		hnsw_keys_refresh(&filter->keys);
+		filter->pages = hnsw_keys_refresh(filter->keys, &filter->numbers);
 		test_all(filter);
 	}
 	for (Size i = 0; i < filter->graph.bitmap_bytes; i++)

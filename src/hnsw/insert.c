@@ -25,11 +25,9 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "hnsw/links.h"
 #include "storage/page_check.h"
 #include "types/detoast.h"
-
-/* How often a neighbour that others change meanwhile is tried */
-#define LINK_ATTEMPTS	8
 
 int
 hnsw_level(const HnswIndex *index, uint64 hash)
@@ -99,578 +97,10 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 		inserter->targets[kind] = InvalidBlockNumber;
 	if (index->filter != NULL)
 	{
-		inserter->keys = (HnswKeys *) palloc(sizeof(HnswKeys));
-		hnsw_keys_init(inserter->keys, relation, index, inserter->store.map, log);
+		inserter->keys = hnsw_keys_create(relation, index, inserter->store.map, log);
 		inserter->entry_keys = (uint8 *) palloc0(index->filter->entry_bytes);
 	}
 	return inserter;
-}
-
-/* Lock a page with a free slot of a kind. */
-static Buffer
-lock_free_slot(HnswInserter *inserter, const SlotGeometry *geometry, int *slot)
-{
-	bool		full = false;
-
-	for (;;)
-	{
-		BlockNumber block = slot_page_find(inserter->relation, geometry->kind,
-										   &inserter->targets[geometry->kind],
-										   full, inserter->store.log);
-		Buffer		buffer = map_read(inserter->store.map, block);
-
-		CHECK_FOR_INTERRUPTS();
-		page_lock(inserter->relation, buffer, geometry->kind,
-				  BUFFER_LOCK_EXCLUSIVE);
-		*slot = slot_page_free_slot(geometry, BufferGetPage(buffer));
-		if (*slot >= 0)
-			return buffer;
-		UnlockReleaseBuffer(buffer);
-		full = true;
-	}
-}
-
-/* ------------------------------------------------------------------------
- * The same value again
- */
-
-typedef struct SameArg
-{
-	HnswInserter *inserter;
-	uint64		hash;
-	bool		same;
-} SameArg;
-
-static void
-visit_same(const GraphNode *node, void *arg)
-{
-	SameArg    *same = (SameArg *) arg;
-
-	same->same = node->hash == same->hash &&
-		node->header.state == SLOT_USED &&
-		!(node->header.flags & NODE_DEAD) &&
-		codec_same(same->inserter->query, same->inserter->payload,
-				   node_payload(node));
-}
-
-/* Put a TID into the first slot of an element's TIDs; false if it is full. */
-static bool
-append_tid(HnswInserter *inserter, SlotId head, ItemPointer tid)
-{
-	const SlotGeometry *geometry = &inserter->index->tids;
-	Buffer		buffer = map_read(inserter->store.map, slot_block(geometry, head));
-	bool		room;
-
-	page_lock_below(inserter->relation, buffer, PAGE_TIDS, BUFFER_LOCK_EXCLUSIVE);
-	room = hnsw_check_tids(inserter->relation, inserter->index, buffer, head)->count <
-		HNSW_TIDS_PER_SLOT;
-	if (room)
-	{
-		PageEdit	edit;
-		HnswTids   *tids;
-
-		page_edit_begin(&edit, inserter->relation, inserter->store.log);
-		tids = (HnswTids *) slot_of(geometry,
-									page_edit_page(&edit, buffer, false), head);
-		tids->tids[tids->count++] = *tid;
-		page_edit_end(&edit);
-	}
-	UnlockReleaseBuffer(buffer);
-	return room;
-}
-
-/*
- * Give an element of the same value one more TID.  False if it is not there any
- * more.
- */
-static bool
-add_tid(HnswInserter *inserter, GraphId id, uint64 hash, ItemPointer tid)
-{
-	PageStore  *store = &inserter->store;
-	const SlotGeometry *geometry = &inserter->index->tids;
-	bool		full = false;
-
-	for (;;)
-	{
-		/* before any page is locked */
-		BlockNumber block = slot_page_find(inserter->relation, PAGE_TIDS,
-										   &inserter->targets[PAGE_TIDS], full,
-										   store->log);
-		SameArg		same = {inserter, hash, false};
-		GraphNode  *node;
-		Buffer		buffer = page_store_lock(store, 0, id,
-											 BUFFER_LOCK_EXCLUSIVE, &node);
-		Buffer		tids_buffer;
-		PageEdit	edit;
-		int			slot;
-
-		visit_same(node, &same);
-		if (!same.same ||
-			(node->more_tids != NO_SLOT &&
-			 append_tid(inserter, node->more_tids, tid)))
-		{
-			UnlockReleaseBuffer(buffer);
-			return same.same;
-		}
-
-		tids_buffer = map_read(store->map, block);
-		page_lock_below(inserter->relation, tids_buffer, PAGE_TIDS,
-						BUFFER_LOCK_EXCLUSIVE);
-		slot = slot_page_free_slot(geometry, BufferGetPage(tids_buffer));
-		full = slot < 0;
-		if (!full)
-		{
-			SlotId		tids_id = slot_id(geometry, block, slot);
-			HnswTids   *tids;
-
-			page_edit_begin(&edit, inserter->relation, store->log);
-			node = page_store_edit(store, 0, id, &edit, buffer);
-			tids = (HnswTids *)
-				slot_page_take(geometry, page_edit_page(&edit, tids_buffer, false),
-							   slot);
-			tids->next = node->more_tids;
-			tids->tids[tids->count++] = *tid;
-			node->more_tids = tids_id;
-			page_edit_end(&edit);
-		}
-		UnlockReleaseBuffer(tids_buffer);
-		UnlockReleaseBuffer(buffer);
-		CHECK_FOR_INTERRUPTS();
-		if (!full)
-			return true;
-	}
-}
-
-/* Add the TID to an element, if its value and its keys are the same. */
-static bool
-add_tid_if_same(HnswInserter *inserter, GraphId id, uint64 hash,
-				ItemPointer tid)
-{
-	SameArg		same = {inserter, hash, false};
-
-	inserter->store.store.visit(&inserter->store.store, 0, id, visit_same,
-								&same);
-	/* the hash, which is compared again, says that the keys stay these */
-	return same.same &&
-		(inserter->keys == NULL ||
-		 hnsw_keys_equal(inserter->keys, id, inserter->entry_keys)) &&
-		add_tid(inserter, id, hash, tid);
-}
-
-/* Add the TID to an element of the same value among the results, if any. */
-static bool
-insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
-				 ItemPointer tid)
-{
-	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
-	{
-		if (add_tid_if_same(inserter, inserter->results[i]->id, hash, tid))
-			return true;
-	}
-	return false;
-}
-
-/* ------------------------------------------------------------------------
- * Records
- */
-
-/* Write a new element's node at one level. */
-static GraphId
-write_node(HnswInserter *inserter, int level, const GraphNode *head,
-		   const GraphLinks *links, uint8 flags)
-{
-	const GraphShape *shape = &inserter->index->shape;
-	const SlotGeometry *geometry = graph_geometry(shape, level);
-	int			slot;
-	Buffer		buffer = lock_free_slot(inserter, geometry, &slot);
-	GraphId		id = slot_id(geometry, BufferGetBlockNumber(buffer), slot);
-	PageEdit	edit;
-	GraphNode  *node;
-	SlotHeader	header;
-
-	page_edit_begin(&edit, inserter->relation, inserter->store.log);
-	node = (GraphNode *) slot_page_take(geometry,
-										page_edit_page(&edit, buffer, false),
-										slot);
-	header = node->header;
-	*node = *head;
-	node->header = header;
-	node->header.flags = flags;
-	node->level = level;
-	memcpy(node_payload(node), inserter->payload, shape->payload_size);
-	node->neighbors = graph_edges(shape, links, node_neighbors(shape, node));
-	page_edit_end(&edit);
-	UnlockReleaseBuffer(buffer);
-	return id;
-}
-
-/* Give an existing node its neighbours. */
-static void
-set_links(HnswInserter *inserter, int level, GraphId id, const GraphLinks *links)
-{
-	PageStore  *store = &inserter->store;
-	GraphNode  *node;
-	Buffer		buffer = page_store_lock(store, level, id,
-										 BUFFER_LOCK_EXCLUSIVE, &node);
-	PageEdit	edit;
-
-	page_edit_begin(&edit, inserter->relation, store->log);
-	node = page_store_edit(store, level, id, &edit, buffer);
-	node->neighbors = graph_edges(&inserter->index->shape, links,
-								  node_neighbors(&inserter->index->shape, node));
-	page_edit_end(&edit);
-	UnlockReleaseBuffer(buffer);
-}
-
-/* Change which element comes behind a new one in the ring. */
-static void
-set_next(HnswInserter *inserter, GraphId id, GraphId next)
-{
-	PageStore  *store = &inserter->store;
-	GraphNode  *node;
-	Buffer		buffer = page_store_lock(store, 0, id, BUFFER_LOCK_EXCLUSIVE,
-										 &node);
-	PageEdit	edit;
-
-	page_edit_begin(&edit, inserter->relation, store->log);
-	node = page_store_edit(store, 0, id, &edit, buffer);
-	node->neighbors = graph_set_next(&inserter->index->shape,
-									 node->header.flags,
-									 node_neighbors(&inserter->index->shape, node),
-									 node->neighbors, next);
-	page_edit_end(&edit);
-	UnlockReleaseBuffer(buffer);
-}
-
-/* ------------------------------------------------------------------------
- * Links to the new element
- */
-
-/*
- * Which neighbour of a node is to make room for a new one: its place in ids, of
- * which there are count, or count: none, the new one is turned down.
- */
-static int
-find_place(HnswInserter *inserter, int level, uint8 flags, const GraphId *ids,
-		   int count, GraphId edge)
-{
-	int			first = first_neighbor(flags);
-	GraphId		after[GRAPH_MAX_NEIGHBORS + 1];
-	int			left;
-
-	/* what leads to twins is no neighbour */
-	if (first > 0)
-		return first + find_place(inserter, level, flags & ~NODE_HEAD,
-								  ids + first, count - first, edge);
-	memcpy(after, ids, count * sizeof(GraphId));
-	after[count] = edge;
-	if (edge_in_ring(edge))
-		(void) graph_set_next(&inserter->index->shape, flags, after, count,
-							  NO_SLOT);
-	left = graph_drop_one(inserter->selector, level, inserter->link_payload,
-						  after, count + 1);
-	if (left > count)
-		return count;
-	for (int i = 0; i < count; i++)
-	{
-		if (!edges_lead_to(after, left, edge_id(ids[i])))
-			return i;
-	}
-	return count;
-}
-
-/*
- * Make a new element a neighbour of a node.
- *
- * The node's choice of neighbours may turn it down; but not the edge of the
- * ring (only at level 0), which takes the place of the one to known (NO_SLOT:
- * none).  Then the result is false, and nothing has changed, if the node does
- * not lead to that one any more, or has been deleted.
- *
- * What is computed is computed without a lock, from a copy; if somebody has
- * changed the node meanwhile, again.  Few numbers on the page change, so the
- * WAL record is short.
- */
-static bool
-link_back(HnswInserter *inserter, int level, GraphId to, GraphId edge,
-		  GraphId known)
-{
-	PageStore  *store = &inserter->store;
-	const GraphShape *shape = &inserter->index->shape;
-	int			capacity = graph_capacity(shape, level);
-	bool		ring = edge_in_ring(edge);
-	GraphId		before[GRAPH_MAX_NEIGHBORS];
-	int			count_before = -1;
-	int			place = 0;
-
-	for (int attempt = 0; attempt < LINK_ATTEMPTS || ring; attempt++)
-	{
-		GraphNode  *node;
-		Buffer		buffer = page_store_lock(store, level, to,
-											 BUFFER_LOCK_EXCLUSIVE, &node);
-		GraphId    *ids = node_neighbors(shape, node);
-		int			count = node->neighbors;
-		PageEdit	edit;
-		uint8		flags = node->header.flags;
-		bool		refused = ring &&
-			(node->header.state != SLOT_USED ||
-			 ring_next(flags, ids, count) != known);
-
-		/*
-		 * A node that has been marked deleted meanwhile is linked all the same,
-		 * but in the ring: when it is mended, what it leads to is what replaces
-		 * it.
-		 */
-		if (refused || node->header.state == SLOT_FREE ||
-			(!ring && edges_lead_to(ids, count, edge)))
-		{
-			UnlockReleaseBuffer(buffer);
-			return !refused;
-		}
-		if (count < capacity)
-			place = count;
-		else if (ring && attempt >= LINK_ATTEMPTS)
-		{
-			/* others are quicker: any place will do */
-			place = known != NO_SLOT ? ring_place(flags, ids, count) : count - 1;
-		}
-		else if (count != count_before ||
-				 memcmp(before, ids, count * sizeof(GraphId)) != 0)
-		{
-			count_before = count;
-			memcpy(before, ids, count * sizeof(GraphId));
-			memcpy(inserter->link_payload, node_payload(node),
-				   shape->payload_size);
-			UnlockReleaseBuffer(buffer);
-			place = find_place(inserter, level, flags, before, count, edge);
-			if (place == count)
-				return true;
-			continue;
-		}
-
-		page_edit_begin(&edit, inserter->relation, store->log);
-		node = page_store_edit(store, level, to, &edit, buffer);
-		ids = node_neighbors(shape, node);
-		if (ring)
-			(void) graph_set_next(shape, flags, ids, count, NO_SLOT);
-		ids[place] = edge;
-		if (place == node->neighbors)
-			node->neighbors++;
-		page_edit_end(&edit);
-		UnlockReleaseBuffer(buffer);
-		return true;
-	}
-	return true;
-}
-
-/* Make an element's node at one level a neighbour of its neighbours. */
-static void
-link_all_back(HnswInserter *inserter, int level, GraphId id)
-{
-	const GraphLinks *links = &inserter->links[level];
-
-	for (int i = 0; i < links->count; i++)
-	{
-		if (graph_links_back(&inserter->index->shape, links, i))
-			(void) link_back(inserter, level, links->near[i].id, id, NO_SLOT);
-	}
-}
-
-/* ------------------------------------------------------------------------
- * Twins
- */
-
-typedef struct HeadArg
-{
-	HnswInserter *inserter;
-	bool		found;
-} HeadArg;
-
-static void
-visit_head(const GraphNode *node, void *arg)
-{
-	HeadArg    *head = (HeadArg *) arg;
-
-	head->found = node->header.state == SLOT_USED &&
-		!(node->header.flags & NODE_TWIN) &&
-		codec_same(head->inserter->query, head->inserter->payload,
-				   node_payload(node));
-}
-
-/* The element among the results that has the new one's payload; NO_SLOT: none */
-static GraphId
-find_head(HnswInserter *inserter, int results)
-{
-	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
-	{
-		HeadArg		head = {inserter, false};
-
-		inserter->store.store.visit(&inserter->store.store, 0,
-									inserter->results[i]->id, visit_head, &head);
-		if (head.found)
-			return inserter->results[i]->id;
-	}
-	return NO_SLOT;
-}
-
-typedef struct TwinArg
-{
-	const GraphShape *shape;
-	bool		used;
-	uint8		flags;
-	GraphId		twin;			/* of a head */
-	int			count;
-	GraphId		ids[GRAPH_MAX_NEIGHBORS];
-} TwinArg;
-
-static void
-visit_twin(const GraphNode *node, void *arg)
-{
-	TwinArg    *twin = (TwinArg *) arg;
-	const GraphId *edges = node_neighbors(twin->shape, node);
-
-	twin->used = node->header.state == SLOT_USED;
-	twin->flags = node->header.flags;
-	twin->count = Min(node->neighbors, graph_capacity(twin->shape, 0));
-	memcpy(twin->ids, edges, twin->count * sizeof(GraphId));
-	twin->twin = first_twin(twin->flags, edges, twin->count);
-}
-
-/*
- * Make an element a head, if it is none.  False if it has been deleted
- * meanwhile; else it is not while this insertion lasts.
- */
-static bool
-make_head(HnswInserter *inserter, GraphId id)
-{
-	PageStore  *store = &inserter->store;
-	GraphNode  *node;
-	Buffer		buffer = page_store_lock(store, 0, id, BUFFER_LOCK_EXCLUSIVE,
-										 &node);
-	bool		used = node->header.state == SLOT_USED;
-
-	if (used && !(node->header.flags & NODE_HEAD))
-	{
-		PageEdit	edit;
-		GraphId    *ids;
-		int			place;
-
-		page_edit_begin(&edit, inserter->relation, store->log);
-		node = page_store_edit(store, 0, id, &edit, buffer);
-		ids = node_neighbors(&inserter->index->shape, node);
-		place = graph_spare_place(&inserter->index->shape, ids, node->neighbors);
-		memmove(ids + 1, ids, place * sizeof(GraphId));
-		ids[0] = id | EDGE_RING;
-		node->neighbors = Max(node->neighbors, place + 1);
-		node->header.flags |= NODE_HEAD;
-		page_edit_end(&edit);
-	}
-	UnlockReleaseBuffer(buffer);
-	return used;
-}
-
-/*
- * Where a new twin of a head leads, into links: to the first twin in use (next;
- * the head, if there is none), to those that this one leads to, and to the head.
- * links->known is what the head leads to.
- *
- * tid, unless NULL, goes to one of these if it has the same value and the same
- * keys; returns whether it did.
- */
-static bool
-find_twins(HnswInserter *inserter, GraphId head, uint64 hash, ItemPointer tid,
-		   GraphLinks *links)
-{
-	GraphStore *store = &inserter->store.store;
-	const GraphShape *shape = &inserter->index->shape;
-	TwinArg		first = {shape};
-	TwinArg		twin = {shape};
-	GraphId		beyond;
-
-	graph_links_clear(links);
-	store->visit(store, 0, head, visit_twin, &twin);
-	links->known = twin.twin;
-	links->next = graph_first_used(store, shape, twin.twin, &beyond);
-	if (links->next == NO_SLOT)
-		links->next = head;
-	if (links->next != head)
-		store->visit(store, 0, links->next, visit_twin, &first);
-
-	for (int i = -1; i < first.count && links->next != head; i++)
-	{
-		GraphId		id = i < 0 ? links->next : edge_id(first.ids[i]);
-
-		store->visit(store, 0, id, visit_twin, &twin);
-		if (!twin.used || !(twin.flags & NODE_TWIN))
-			continue;
-		if (tid != NULL && add_tid_if_same(inserter, id, hash, tid))
-			return true;
-		if (links->count < graph_capacity(shape, 0) - 1)
-			links->near[links->count++].id = id;
-	}
-	links->near[links->count++].id = head;
-	return false;
-}
-
-/*
- * Put a twin, which leads on already, at the beginning of its head's chain.
- * False if that does not begin with known any more.
- */
-static bool
-join_chain(HnswInserter *inserter, GraphId head, GraphId id, GraphId known)
-{
-	PageStore  *store = &inserter->store;
-	const GraphShape *shape = &inserter->index->shape;
-	GraphNode  *node;
-	Buffer		buffer = page_store_lock(store, 0, head, BUFFER_LOCK_EXCLUSIVE,
-										 &node);
-	bool		same = known != NO_SLOT &&
-		first_twin(node->header.flags, node_neighbors(shape, node),
-				   node->neighbors) == known;
-
-	if (same)
-	{
-		PageEdit	edit;
-
-		page_edit_begin(&edit, inserter->relation, store->log);
-		node = page_store_edit(store, 0, head, &edit, buffer);
-		node_neighbors(shape, node)[0] = id | EDGE_RING;
-		page_edit_end(&edit);
-	}
-	UnlockReleaseBuffer(buffer);
-	return same;
-}
-
-/*
- * Insert an element whose payload a head has, as one of its twins; *node is what
- * is known of its node.  False, and nothing is done, if the head has been
- * deleted meanwhile.
- */
-static bool
-insert_twin(HnswInserter *inserter, GraphId head, GraphNode *node)
-{
-	GraphLinks *links = &inserter->links[0];
-	ItemPointerData tid = node->tid;
-	GraphId		id;
-
-	if (!make_head(inserter, head))
-		return false;
-	if (find_twins(inserter, head, node->hash, &tid, links))
-		return true;
-	node->value = hnsw_write_value(inserter);
-	id = write_node(inserter, 0, node, links, NODE_TWIN);
-	if (inserter->keys != NULL)
-		hnsw_keys_put(inserter->keys, id, inserter->entry_keys);
-	while (!join_chain(inserter, head, id, links->known))
-	{
-		CHECK_FOR_INTERRUPTS();
-
-		/* it may be none any more, since vacuum has removed its last twin */
-		(void) make_head(inserter, head);
-		(void) find_twins(inserter, head, node->hash, NULL, links);
-		set_links(inserter, 0, id, links);
-	}
-	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -766,7 +196,7 @@ join_ring(HnswInserter *inserter, GraphId id)
 	GraphLinks *links = &inserter->links[0];
 
 	while (links->after != NO_SLOT &&
-		   !link_back(inserter, 0, links->after, id | EDGE_RING, links->known))
+		   !hnsw_link_back(inserter, 0, links->after, id | EDGE_RING, links->known))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!graph_find_next(&inserter->store.store, &inserter->index->shape,
@@ -782,7 +212,7 @@ join_ring(HnswInserter *inserter, GraphId id)
 		/* two that knew of each other only */
 		if (links->known == id)
 			break;
-		set_next(inserter, id, links->next);
+		hnsw_set_next(inserter, id, links->next);
 	}
 }
 
@@ -877,16 +307,16 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	top = hnsw_level(index, head.hash);
 
 	results = find_links(inserter, top, NO_SLOT, &entry);
-	if (insert_duplicate(inserter, results, head.hash, heap_tid))
+	if (hnsw_insert_duplicate(inserter, results, head.hash, heap_tid))
 		return;
-	first = find_head(inserter, results);
-	if (first != NO_SLOT && insert_twin(inserter, first, &head))
+	first = hnsw_find_head(inserter, results);
+	if (first != NO_SLOT && hnsw_insert_twin(inserter, first, &head))
 		return;
 	while (links[top].rise && top < GRAPH_MAX_LEVEL - 1)
 		find_upper_links(inserter, ++top, &entry);
 
 	head.value = hnsw_write_value(inserter);
-	ids[0] = write_node(inserter, 0, &head, &links[0],
+	ids[0] = hnsw_write_node(inserter, 0, &head, &links[0],
 						top > 0 ? NODE_RISES : 0);
 	if (inserter->keys != NULL)
 		hnsw_keys_put(inserter->keys, ids[0], inserter->entry_keys);
@@ -898,7 +328,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 	for (int level = 1; level <= top; level++)
 	{
 		head.below = ids[level - 1];
-		ids[level] = write_node(inserter, level, &head, &links[level],
+		ids[level] = hnsw_write_node(inserter, level, &head, &links[level],
 								level < top ? NODE_RISES : 0);
 	}
 
@@ -920,13 +350,13 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 		{
 			(void) find_links(inserter, top, ids[0], &entry);
 			for (int level = 0; level <= top; level++)
-				set_links(inserter, level, ids[level], &links[level]);
+				hnsw_set_links(inserter, level, ids[level], &links[level]);
 			join_ring(inserter, ids[0]);
 		}
 	}
 
 	for (int level = 0; level <= top; level++)
-		link_all_back(inserter, level, ids[level]);
+		hnsw_link_all_back(inserter, level, ids[level]);
 }
 
 void
@@ -956,7 +386,7 @@ hnsw_raise(HnswInserter *inserter, GraphId id, const GraphNode *node)
 	head.hash = node->hash;
 	head.element = node->level == 0 ? id : node->element;
 	head.below = id;
-	above = write_node(inserter, level, &head, links, 0);
+	above = hnsw_write_node(inserter, level, &head, links, 0);
 
 	buffer = page_store_lock(store, node->level, id, BUFFER_LOCK_EXCLUSIVE,
 							 &below);
@@ -966,7 +396,7 @@ hnsw_raise(HnswInserter *inserter, GraphId id, const GraphNode *node)
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 
-	link_all_back(inserter, level, above);
+	hnsw_link_all_back(inserter, level, above);
 }
 
 bool

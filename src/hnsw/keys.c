@@ -3,8 +3,8 @@
  *	  Filter columns' keys of elements, on pages of their own.
  *
  * Keys are an array over the numbers of level 0, cut into pages: the keys of
- * element id are in slot id % per_page of key page id / per_page.  So who knows
- * an element's number can test its keys without reading its node, and all keys
+ * element id are in slot id % per_page of key page id / per_page.  So an
+ * element's keys can be tested without reading its node, by its number, and all keys
  * of the index are read as columns, page after page.
  *
  * Which block a key page is in stands in a directory: pages of block numbers,
@@ -13,17 +13,31 @@
  *
  * A key page has a byte for each slot that says whether its element exists: set
  * with the keys, before anything leads to the node; cleared by vacuum before it
- * frees the node.  Who finds it set may find the node freed, or in use again,
- * but never anything else than a node.
+ * frees the node.  Where it is set, the node may be freed, or in use again, by the
+ * time it is read, but is never anything else than a node.
  *
  * Locks: the metapage, then a directory page, then a key page.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/keys.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "storage/page_check.h"
+
+struct HnswKeys
+{
+	Relation	relation;
+	BufferMap  *map;
+	const FilterShape *shape;
+	uint32		per_page;		/* elements, a multiple of 8 */
+	uint32		elements_per_block; /* of pages of level 0 */
+	bool		log;			/* changes go to WAL */
+	MemoryContext context;
+	BlockNumber *blocks;		/* of key pages; InvalidBlockNumber: none known */
+	uint32		pages;			/* in blocks */
+	uint32		room;
+};
 
 /* Block numbers on a page of the directory */
 #define DIRECTORY_BLOCKS	((uint32) (SLOT_PAGE_ROOM / sizeof(BlockNumber)))
@@ -41,8 +55,8 @@ page_columns(const HnswKeys *keys, Page page, uint8 **columns)
 						 keys->per_page, columns);
 }
 
-uint32
-hnsw_keys_per_page(const FilterShape *shape)
+static uint32
+elements_per_page(const FilterShape *shape)
 {
 	uint32		count = SLOT_PAGE_ROOM / (1 + shape->entry_bytes) / 8 * 8;
 
@@ -51,18 +65,32 @@ hnsw_keys_per_page(const FilterShape *shape)
 	return count;
 }
 
-void
-hnsw_keys_init(HnswKeys *keys, Relation relation, const HnswIndex *index,
-			   BufferMap *map, bool log)
+HnswKeys *
+hnsw_keys_create(Relation relation, const HnswIndex *index, BufferMap *map,
+				 bool log)
 {
-	memset(keys, 0, sizeof(*keys));
+	HnswKeys   *keys = (HnswKeys *) palloc0(sizeof(HnswKeys));
+
 	keys->relation = relation;
 	keys->map = map;
 	keys->shape = index->filter;
-	keys->per_page = hnsw_keys_per_page(index->filter);
+	keys->per_page = elements_per_page(index->filter);
 	keys->elements_per_block = index->shape.base.per_page;
 	keys->log = log;
 	keys->context = CurrentMemoryContext;
+	return keys;
+}
+
+uint32
+hnsw_keys_per_page(const HnswKeys *keys)
+{
+	return keys->per_page;
+}
+
+bool
+hnsw_keys_have_page(const HnswKeys *keys, uint32 number)
+{
+	return keys->blocks[number] != InvalidBlockNumber;
 }
 
 /* ------------------------------------------------------------------------
@@ -136,21 +164,21 @@ directory_block(HnswKeys *keys, uint32 number)
 	return block;
 }
 
-void
-hnsw_keys_refresh(HnswKeys *keys)
+uint32
+hnsw_keys_refresh(HnswKeys *keys, uint32 *numbers)
 {
 	BlockNumber directory[HNSW_KEY_DIRECTORY];
 	Buffer		buffer = lock_meta(keys, BUFFER_LOCK_SHARE);
 	/* numbers that elements may have: how much memory keys may take */
 	uint64		elements = (uint64) RelationGetNumberOfBlocks(keys->relation) *
 		keys->elements_per_block;
+	uint32		count = 0;
 
 	memcpy(directory, hnsw_page_keys(BufferGetPage(buffer))->directory,
 		   sizeof(directory));
 	UnlockReleaseBuffer(buffer);
 
 	keys->pages = 0;
-	keys->page_count = 0;
 	for (uint32 i = 0; i < HNSW_KEY_DIRECTORY; i++)
 	{
 		uint32		first = i * DIRECTORY_BLOCKS;
@@ -175,10 +203,13 @@ hnsw_keys_refresh(HnswKeys *keys)
 				index_damaged(keys->relation, directory[i], k,
 							  "It has keys of more elements than there are.");
 			keys->pages = first + k + 1;
-			keys->page_count++;
+			count++;
 		}
 		UnlockReleaseBuffer(buffer);
 	}
+	if (numbers != NULL)
+		*numbers = keys->pages;
+	return count;
 }
 
 /* The page of the directory with a number, made if there is none yet */

@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 
+#include "hnsw/page.h"
 #include "index/option_watch.h"
 
 int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;

@@ -8,7 +8,7 @@
  * PAGE_VALUE with half precision values (or values too long for a node), and
  * PAGE_TIDS with further heap TIDs of elements that have many.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/page.h"
 
 #include <math.h>
 
@@ -279,7 +279,7 @@ hnsw_choose_metric(HnswCentre *centre, const ValueSample *sample,
 	double		high;
 	double		longest;
 
-	if (sample->column.metric != METRIC_IP)
+	if (!sample->column.traits->product)
 		return;
 	sample_norms(sample, &low, &median, &high, &longest);
 	centre->centred = high - low > EQUAL_LENGTHS * median ||
@@ -552,7 +552,7 @@ page_nodes(GraphStore *graph_store, int level, const GraphId *ids, int count,
 }
 
 static void
-page_foresee(GraphStore *graph_store, int level, GraphId id)
+page_prefetch(GraphStore *graph_store, int level, GraphId id)
 {
 	PageStore  *store = (PageStore *) graph_store;
 	const SlotGeometry *geometry = graph_geometry(&store->index->shape, level);
@@ -561,9 +561,9 @@ page_foresee(GraphStore *graph_store, int level, GraphId id)
 	if (guess <= 0)
 		return;
 	__builtin_prefetch(buffer_descriptor_hint(guess));
-	prefetch_neighbors(&store->index->shape,
-					   (const char *) BufferGetBlock(guess) +
-					   slot_offset(geometry, id % geometry->per_page), level);
+	prefetch_edges(&store->index->shape,
+				   (const char *) BufferGetBlock(guess) +
+				   slot_offset(geometry, id % geometry->per_page), level);
 }
 
 static bool
@@ -584,7 +584,7 @@ check_node(Relation relation, const HnswIndex *index, bool upper,
 {
 	const char *what = NULL;
 
-	if (unlikely(node->neighbors > graph_capacity(&index->shape, upper)))
+	if (unlikely(node_edge_count(node) > graph_capacity(&index->shape, upper)))
 		what = "It has more neighbors than there is room for.";
 	else if (node->header.state == SLOT_FREE)
 		return;
@@ -680,7 +680,7 @@ void
 page_store_init(PageStore *store, Relation relation, HnswIndex *index, bool log)
 {
 	store->store.nodes = page_nodes;
-	store->store.foresee = page_foresee;
+	store->store.prefetch = page_prefetch;
 	store->store.check = page_check;
 	store->store.visit = page_visit;
 	store->store.careful = index->codec.bits == 0;

@@ -14,24 +14,15 @@
  * where the last one stopped (hnsw.iterative_scan).  A scan of a range ends
  * where the nearest element known is beyond it.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/scan.h"
 
 #include <math.h>
 
-#include "access/relscan.h"
-#include "access/rmgr.h"
-#include "access/xlog.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/result_heap.h"
-#include "index/scan.h"
-#include "math/heap/topk.h"
-#include "storage/page_check.h"
-#include "storage/recent_buffer.h"
+#include "hnsw/hnsw.h"
 
 /*
  * Elements beyond ef whose true distances are looked at: estimates put some in
@@ -94,65 +85,6 @@ walk_width(const Codec *codec, int ef)
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
 
-/* Values asked for ahead of their turn */
-#define VALUES_AHEAD	6
-
-/* A candidate whose true distance is at least low, and at most high */
-typedef struct Candidate
-{
-	uint64		low;			/* topk_key; equal ones are exact */
-	uint64		high;
-	GraphId		id;
-	uint16		version;
-	ItemPointerData tid;		/* its first */
-	SlotId		more_tids;
-} Candidate;
-
-#define LOWER(a, b)	((a)->low < (b)->low)
-
-RESULT_HEAP(Candidates, candidates, Candidate, LOWER)
-
-typedef struct HnswScan
-{
-	VectorScan	common;			/* must be first */
-	HnswIndex  *index;
-	PageStore	store;
-	CodecQuery *query;
-	GraphSearch *search;
-	char	   *bounded;		/* a value kept in the index */
-	HnswFilter *filter;			/* NULL: no filter columns */
-	bool		added_all;		/* all (that fulfil the conditions) are found */
-
-	bool		beyond;			/* what is left is farther than wanted */
-	int			ef;
-	int			width;			/* walk_width of ef */
-	int			batch;			/* how many there have been */
-	int			quota;			/* elements still to return from this one */
-	uint32		counted;		/* of what was found, in stats */
-
-	GraphFound **taken;
-	int			taken_room;
-	SlotId	   *values;			/* of taken, to be asked for ahead */
-
-	Candidates	results;
-
-	/*
-	 * Those returned, farthest last, as far as the order that they set has not
-	 * been found to be void, because their rows are not visible.
-	 */
-	Candidate  *returned;
-	int			returned_count;
-	int			returned_room;
-	bool		visible;		/* the only one left is known to be */
-	uint64		returned_ever;
-	Candidate	last;			/* the one returned last */
-
-	ItemPointerData *tids;		/* of last, not yet returned */
-	int			tid_count;
-	int			tid_next;
-	int			tid_room;
-} HnswScan;
-
 /* ------------------------------------------------------------------------
  * Results
  */
@@ -167,243 +99,8 @@ second_low(const HnswScan *scan)
 }
 
 /* ------------------------------------------------------------------------
- * Elements
- */
-
-/* Lock an element in share mode if it is still the same; else InvalidBuffer. */
-static Buffer
-lock_element(HnswScan *scan, GraphId id, uint16 version, GraphNode **node)
-{
-	Buffer		buffer = page_store_lock(&scan->store, 0, id,
-										 BUFFER_LOCK_SHARE, node);
-
-	if ((*node)->header.state == SLOT_USED &&
-		(*node)->header.version == version)
-		return buffer;
-	UnlockReleaseBuffer(buffer);
-	return InvalidBuffer;
-}
-
-/*
- * Say that an element's only TID is dead to everybody: a hint, not logged.
- * wal_consistency_checking compares whole pages after each change and cannot
- * be told to overlook it (generic WAL): a standby would stop.
- */
-static void
-mark_dead(HnswScan *scan, const Candidate *result)
-{
-	GraphNode  *node;
-	Buffer		buffer;
-
-	if (wal_consistency_checking[RM_GENERIC_ID])
-		return;
-	buffer = lock_element(scan, result->id, result->version, &node);
-	if (!BufferIsValid(buffer))
-		return;
-	/* vacuum may have removed it, and an insertion added another */
-	if (ItemPointerIsValid(&node->tid) &&
-		ItemPointerEquals(&node->tid,
-						  unconstify(ItemPointerData *, &result->tid)) &&
-		node->more_tids == NO_SLOT && !(node->header.flags & NODE_DEAD))
-	{
-		node->header.flags |= NODE_DEAD;
-		MarkBufferDirtyHint(buffer, true);
-	}
-	UnlockReleaseBuffer(buffer);
-}
-
-/*
- * All TIDs of an element, into scan->tids.  The node stays locked, so that
- * vacuum frees none of their slots.
- */
-static void
-load_tids(HnswScan *scan, IndexScanDesc desc, const Candidate *result)
-{
-	const SlotGeometry *geometry = &scan->index->tids;
-	GraphNode  *node;
-	Buffer		buffer;
-	SlotId		id;
-	ChainCheck	chain = {0};
-
-	scan->tids[0] = result->tid;
-	scan->tid_count = 1;
-	scan->tid_next = 0;
-	if (result->more_tids == NO_SLOT)
-		return;
-
-	scan->tid_count = 0;
-	buffer = lock_element(scan, result->id, result->version, &node);
-	if (!BufferIsValid(buffer))
-		return;
-	if (ItemPointerIsValid(&node->tid))
-		scan->tids[scan->tid_count++] = node->tid;
-	for (id = node->more_tids; id != NO_SLOT;)
-	{
-		Buffer		tids_buffer = map_read(scan->store.map,
-										   slot_block(geometry, id));
-		const HnswTids *tids;
-
-		page_lock_below(scan->store.relation, tids_buffer, PAGE_TIDS,
-						BUFFER_LOCK_SHARE);
-		tids = hnsw_check_tids(scan->store.relation, scan->index, tids_buffer, id);
-		if (chain_cycles(&chain, id))
-			index_damaged(scan->store.relation, BufferGetBlockNumber(tids_buffer),
-						  id % geometry->per_page,
-						  "Its row numbers lead in a circle.");
-		for (int i = 0; i < tids->count; i++)
-			check_heap_tid(scan->store.map, desc->heapRelation, &tids->tids[i],
-						   BufferGetBlockNumber(tids_buffer));
-		if (scan->tid_count + HNSW_TIDS_PER_SLOT > scan->tid_room)
-		{
-			scan->tid_room = 2 * scan->tid_room + HNSW_TIDS_PER_SLOT;
-			scan->tids = (ItemPointerData *)
-				repalloc_huge(scan->tids,
-							  mul_size(scan->tid_room, sizeof(ItemPointerData)));
-		}
-		memcpy(scan->tids + scan->tid_count, tids->tids,
-			   tids->count * sizeof(ItemPointerData));
-		scan->tid_count += tids->count;
-		id = tids->next;
-		UnlockReleaseBuffer(tids_buffer);
-	}
-	UnlockReleaseBuffer(buffer);
-}
-
-/*
- * The true distance of a result, from the table.  False if the snapshot sees
- * none of its rows.
- */
-static bool
-make_exact(IndexScanDesc desc, Candidate *result)
-{
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-	const struct varlena *value = NULL;
-	bool		all_dead = false;
-
-	if (result->more_tids == NO_SLOT)
-	{
-		value = vector_scan_read(desc, &result->tid, &all_dead);
-		if (value == NULL && all_dead && desc->ignore_killed_tuples)
-			mark_dead(scan, result);
-	}
-	else
-	{
-		load_tids(scan, desc, result);
-		for (int i = 0; i < scan->tid_count && value == NULL; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			value = vector_scan_read(desc, &scan->tids[i], &all_dead);
-		}
-		scan->tid_count = 0;
-	}
-	scan->common.stats.reread++;
-	if (value == NULL)
-		return false;
-	result->low = result->high =
-		topk_key(scan->index->codec.column.distance(value, scan->query->value));
-	return true;
-}
-
-/* ------------------------------------------------------------------------
  * Batches
  */
-
-/* Find out what is known of an element's true distance. */
-static void
-read_element(HnswScan *scan, IndexScanDesc desc, const GraphFound *found)
-{
-	const HnswIndex *index = scan->index;
-	GraphNode  *node;
-	Buffer		buffer = lock_element(scan, found->id, found->version, &node);
-	Candidate	result;
-	double		low = -INFINITY;
-	double		high = INFINITY;
-
-	if (!BufferIsValid(buffer))
-		return;
-	result.id = found->id;
-	result.version = found->version;
-	result.tid = node->tid;
-	result.more_tids = node->more_tids;
-	if (ItemPointerIsValid(&result.tid))
-		check_heap_tid(scan->store.map, desc->heapRelation, &result.tid,
-					   BufferGetBlockNumber(buffer));
-
-	/* what a crash in the middle of a vacuum may leave */
-	if (!ItemPointerIsValid(&result.tid) && result.more_tids == NO_SLOT)
-	{
-		UnlockReleaseBuffer(buffer);
-		return;
-	}
-
-	/* a locked node's value is not freed */
-	if (scan->query->constant)
-		low = high = 0;
-	else if (index->codec.bits == 0)
-		low = high = codec_plain_distance(scan->query, node_payload(node));
-	else if (hnsw_keeps_bounded(index))
-	{
-		Buffer		value_buffer;
-		const void *value =
-			value_store_get(&scan->store.values, node->value, scan->bounded,
-							bounded_size(&index->codec.column),
-							&value_buffer);
-
-		if (value != NULL)
-			bounded_interval(&scan->query->exact, value, &low, &high);
-		if (BufferIsValid(value_buffer))
-			UnlockReleaseBuffer(value_buffer);
-	}
-	UnlockReleaseBuffer(buffer);
-
-	/* what is not bounded may be no number at all */
-	result.low = topk_key(low);
-	result.high = high == INFINITY ? TOPK_NAN : topk_key(high);
-	candidates_push(&scan->results, result);
-}
-
-/* Ask for the memory, or the block, of a value. */
-static void
-ask_for_value(HnswScan *scan, SlotId id)
-{
-	const SlotGeometry *geometry = &scan->index->values;
-	BlockNumber block = slot_block(geometry, id);
-	Buffer		guess = id == NO_SLOT ? InvalidBuffer
-		: map_guess(scan->store.map, block);
-
-	if (guess > 0)
-		prefetch_far((const char *) BufferGetBlock(guess) +
-					 slot_offset(geometry, id % geometry->per_page),
-					 geometry->slot_size);
-}
-
-/* The values of what was taken, as far as hints tell; read from disk ahead */
-static void
-foresee_values(HnswScan *scan, int count)
-{
-	GraphStore *store = &scan->store.store;
-
-	for (int done = 0; done < count; done += GRAPH_BATCH)
-	{
-		int			part = Min(count - done, GRAPH_BATCH);
-		GraphId		ids[GRAPH_BATCH];
-		const GraphNode *nodes[GRAPH_BATCH];
-
-		for (int i = 0; i < part; i++)
-			ids[i] = scan->taken[done + i]->id;
-		store->nodes(store, 0, ids, part, nodes);
-		for (int i = 0; i < part; i++)
-		{
-			scan->values[done + i] = nodes[i]->value;
-			if (!store->check(store, i))
-				scan->values[done + i] = NO_SLOT;
-			if (scan->values[done + i] != NO_SLOT)
-				map_prefetch(scan->store.map,
-							 slot_block(&scan->index->values,
-										scan->values[done + i]));
-		}
-	}
-}
 
 /*
  * Take what the search has found, ef elements and some more, of which quota are
@@ -412,7 +109,6 @@ foresee_values(HnswScan *scan, int count)
 static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 {
-	bool		has_values = hnsw_keeps_bounded(scan->index);
 	int			wanted = ef + extra_candidates(ef, scan->index->codec.bits);
 	int			count;
 
@@ -425,30 +121,7 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 			repalloc_huge(scan->values, mul_size(wanted, sizeof(SlotId)));
 	}
 	count = graph_search_take(scan->search, wanted, true, scan->taken);
-	if (has_values)
-	{
-		foresee_values(scan, count);
-		for (int i = 0; i < Min(count, VALUES_AHEAD); i++)
-			ask_for_value(scan, scan->values[i]);
-	}
-	for (int i = 0; i < count; i++)
-	{
-		if (has_values && i + VALUES_AHEAD < count)
-			ask_for_value(scan, scan->values[i + VALUES_AHEAD]);
-		read_element(scan, desc, scan->taken[i]);
-	}
-
-	/* rows that are going to be read, for their values or just to be returned */
-	if (!has_values && scan->index->codec.bits > 0)
-	{
-		for (int i = 0; i < scan->results.count; i++)
-		{
-			if (!ItemPointerIsValid(&scan->results.results[i].tid))
-				continue;
-			PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
-						   ItemPointerGetBlockNumber(&scan->results.results[i].tid));
-		}
-	}
+	hnsw_read_elements(scan, desc, count);
 	scan->quota = quota;
 	scan->batch++;
 	scan->common.stats.batches++;
@@ -752,7 +425,7 @@ farthest_visible(IndexScanDesc desc)
 		Candidate  *last = &scan->returned[scan->returned_count - 1];
 
 		CHECK_FOR_INTERRUPTS();
-		if (make_exact(desc, last))
+		if (hnsw_make_exact(desc, last))
 		{
 			scan->returned[0] = *last;
 			scan->returned_count = 1;
@@ -781,7 +454,7 @@ first_in_order(IndexScanDesc desc)
 		return true;
 	if (first->low != first->high)
 	{
-		if (make_exact(desc, first))
+		if (hnsw_make_exact(desc, first))
 			candidates_moved(&scan->results);
 		else
 			candidates_pop(&scan->results);
@@ -817,7 +490,7 @@ next_result(IndexScanDesc desc)
 			!scan_target_decided(&scan->common.target, first->high,
 								 second_low(scan)))
 		{
-			if (make_exact(desc, first))
+			if (hnsw_make_exact(desc, first))
 				candidates_moved(&scan->results);
 			else
 				candidates_pop(&scan->results);
@@ -845,7 +518,7 @@ next_row(IndexScanDesc desc)
 		CHECK_FOR_INTERRUPTS();
 		if (!next_result(desc))
 			return false;
-		load_tids(scan, desc, &scan->last);
+		hnsw_load_tids(scan, desc, &scan->last);
 	}
 	desc->xs_heaptid = scan->tids[scan->tid_next++];
 	return true;
@@ -858,7 +531,7 @@ kill_row(IndexScanDesc desc)
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 
 	if (scan->last.more_tids == NO_SLOT)
-		mark_dead(scan, &scan->last);
+		hnsw_mark_dead(scan, &scan->last);
 }
 
 /* ScanMethods.reset */

@@ -6,7 +6,7 @@
  * element whose row a snapshot sees is in use on its page since before that
  * row was committed, and stays there until its row is dead to everybody.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/scan.h"
 
 #include "miscadmin.h"
 #include "utils/rel.h"
