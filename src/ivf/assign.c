@@ -10,10 +10,8 @@
 #include "ivf/assign.h"
 
 #include "access/genam.h"
-#include "commands/progress.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -23,15 +21,13 @@
 #include "math/cluster/cluster.h"
 #include "types/detoast.h"
 
-/* How often progress is reported, in tuples */
-#define REPORT_TUPLES	1024
-
 /* Rows that are assigned together */
 #define MAX_BLOCK_ROWS	256
 #define BLOCK_FLOATS	(1024 * 1024)
 
 typedef struct Assigner
 {
+	BuildProcess *process;
 	IvfBuildShared *shared;
 	IvfModel	model;
 	const float *centroids;
@@ -46,8 +42,6 @@ typedef struct Assigner
 	FilterShape *filter;		/* NULL: no filter columns */
 	IvfBounder *bounder;		/* NULL: no values are kept */
 	ValueStore	value_store;
-	double		index_tuples;
-	bool		report;
 
 	/* the block: rows that have been collected */
 	int			block_rows;		/* room */
@@ -138,7 +132,6 @@ collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	int			at = assigner->rows;
 	MemoryContext caller;
 	const struct varlena *value;
-	uint64		done;
 
 	if (isnull[0])
 		return;
@@ -162,10 +155,7 @@ collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 				ivf_write_value(assigner->bounder, &assigner->value_store, value,
 								tid, false);
 		assigner->rows++;
-		assigner->index_tuples++;
-		done = pg_atomic_add_fetch_u64(&assigner->shared->tuples, 1);
-		if (assigner->report && done % REPORT_TUPLES == 0)
-			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
+		build_count(assigner->process);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(assigner->tuple_context);
@@ -197,40 +187,42 @@ prepare_block(Assigner *assigner)
 }
 
 static Assigner *
-assigner_create(Relation index, const IvfBuildParts *parts,
-				SortCoordinate coordinate)
+assigner_create(BuildProcess *process, SortCoordinate coordinate)
 {
-	IvfBuildShared *shared = parts->shared;
+	IvfBuildShared *shared = (IvfBuildShared *) build_chunk(process, IVF_CHUNK_SHARED);
+	float	   *floats = (float *) build_chunk(process, IVF_CHUNK_FLOATS);
 	Assigner   *assigner = (Assigner *) palloc0(sizeof(Assigner));
 	IvfModel   *model = &assigner->model;
 
 	train_point_model(model, &shared->meta,
-					  index_column_checked(index, IVF_PROCS,
+					  index_column_checked(process->index, IVF_PROCS,
 										   ivf_names[shared->meta.kind]),
-					  parts->floats);
+					  floats);
+	assigner->process = process;
 	assigner->shared = shared;
-	assigner->centroids = parts->floats + ivf_constants(&shared->meta).centroids;
+	assigner->centroids = floats + ivf_constants(&shared->meta).centroids;
 	assigner->encoder = ivf_encoder_create(model);
 	assigner->panel = centroid_panel_create(&index_host, assigner->centroids,
 											model->lists, model->width, true);
 	if (shared->queries > 0)
 	{
-		assigner->query_panel = centroid_panel_create(&index_host, parts->queries,
-													  shared->queries,
-													  model->width, false);
+		assigner->query_panel =
+			centroid_panel_create(&index_host,
+								  (float *) build_chunk(process, IVF_CHUNK_QUERIES),
+								  shared->queries, model->width, false);
 		assigner->neighbors = (IvfNeighbor *)
 			palloc(mul_size(shared->queries, IVF_NEIGHBORS * sizeof(IvfNeighbor)));
 		ivf_neighbors_init(assigner->neighbors, shared->queries);
 	}
 	assigner->sums = (IvfListSum *) palloc0(mul_size(model->lists, sizeof(IvfListSum)));
-	assigner->filter = filter_shape(index);
+	assigner->filter = filter_shape(process->index);
 	assigner->sort = ivf_sort_begin(model, assigner->filter,
-									Max(maintenance_work_mem / shared->participants, 64),
+									Max(maintenance_work_mem / process->totals->participants, 64),
 									coordinate);
 	if (model->keeps_values)
 	{
 		assigner->bounder = ivf_bounder_create(model);
-		assigner->value_store = ivf_value_store(index, &shared->meta);
+		assigner->value_store = ivf_value_store(process->index, &shared->meta);
 	}
 	assigner->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
 													"ivf build tuple",
@@ -244,54 +236,42 @@ assigner_create(Relation index, const IvfBuildParts *parts,
 
 /* Add to what the processes share what this one has found out. */
 static void
-add_up(const Assigner *assigner, const IvfBuildParts *parts)
+add_up(const Assigner *assigner)
 {
-	IvfBuildShared *shared = parts->shared;
+	BuildProcess *process = assigner->process;
+	IvfBuildShared *shared = assigner->shared;
+	IvfListSum *sums = (IvfListSum *) build_chunk(process, IVF_CHUNK_SUMS);
+	IvfNeighbor *neighbors = (IvfNeighbor *) build_chunk(process, IVF_CHUNK_NEIGHBORS);
 
-	shared->index_tuples += assigner->index_tuples;
 	shared->code_error += ivf_encoder_error(assigner->encoder);
 	for (uint32 i = 0; i < shared->meta.lists; i++)
 	{
 		shared->error += assigner->sums[i].error;
-		parts->sums[i].error += assigner->sums[i].error;
-		parts->sums[i].rows += assigner->sums[i].rows;
+		sums[i].error += assigner->sums[i].error;
+		sums[i].rows += assigner->sums[i].rows;
 	}
-	for (int q = 0; q < shared->queries; q++)
+	for (int i = 0; i < shared->queries * IVF_NEIGHBORS; i++)
 	{
-		for (int i = 0; i < IVF_NEIGHBORS; i++)
-		{
-			IvfNeighbor *neighbor = &assigner->neighbors[q * IVF_NEIGHBORS + i];
+		const IvfNeighbor *neighbor = &assigner->neighbors[i];
 
-			if (neighbor->list != PG_UINT32_MAX)
-				ivf_neighbors_add(parts->neighbors + q * IVF_NEIGHBORS,
-								  neighbor->distance, neighbor->list);
-		}
+		if (neighbor->list != PG_UINT32_MAX)
+			ivf_neighbors_add(neighbors + i / IVF_NEIGHBORS * IVF_NEIGHBORS,
+							  neighbor->distance, neighbor->list);
 	}
 }
 
 IvfEntrySort *
-ivf_assign_rows(Relation heap, Relation index, IndexInfo *index_info,
-				const IvfBuildParts *parts, TableScanDesc scan,
-				SortCoordinate coordinate, bool report)
+ivf_assign_rows(BuildProcess *process, SortCoordinate coordinate)
 {
-	IvfBuildShared *shared = parts->shared;
-	Assigner   *assigner = assigner_create(index, parts, coordinate);
-	bool		parallel = scan != NULL;
-	double		heap_tuples;
+	Assigner   *assigner = assigner_create(process, coordinate);
 
-	assigner->report = report;
-	heap_tuples = table_index_build_scan(heap, index, index_info, parallel, report,
-										 collect_row, assigner, scan);
+	build_scan(process, collect_row, assigner);
 	flush_block(assigner);
 	tuplesort_performsort(assigner->sort->state);
-
-	if (parallel)
-		LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	shared->heap_tuples += heap_tuples;
-	if (index_info->ii_BrokenHotChain)
-		shared->broken_hot_chain = true;
-	add_up(assigner, parts);
-	if (parallel)
-		LWLockRelease(&shared->lock);
+	if (process->segment != NULL)
+		LWLockAcquire(&assigner->shared->lock, LW_EXCLUSIVE);
+	add_up(assigner);
+	if (process->segment != NULL)
+		LWLockRelease(&assigner->shared->lock);
 	return assigner->sort;
 }

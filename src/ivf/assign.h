@@ -8,54 +8,39 @@
 
 #include "compat/pg.h"
 
-#include "access/tableam.h"
-#include "port/atomics.h"
 #include "storage/lwlock.h"
-#include "utils/tuplesort.h"
 
+#include "index/parallel_build.h"
 #include "ivf/calibrate.h"
 #include "ivf/entry_sort.h"
 
-/* What the processes of a build share */
+/* Chunks of memory that the processes of a build share */
+enum IvfBuildChunk
+{
+	IVF_CHUNK_SHARED,			/* IvfBuildShared */
+	IVF_CHUNK_FLOATS,			/* the constants, as they will lie in the index */
+	IVF_CHUNK_QUERIES,			/* y's, transformed as queries */
+	IVF_CHUNK_NEIGHBORS,		/* IvfNeighbor, of the queries */
+	IVF_CHUNK_SUMS,				/* IvfListSum, of all lists */
+	IVF_CHUNK_SORT				/* Sharedsort */
+};
+
 typedef struct IvfBuildShared
 {
-	Oid			heap;
-	Oid			index;
-	bool		concurrent;
-	int			participants;	/* that memory is divided among */
 	IvfMeta		meta;
 	int			queries;		/* whose neighbours are looked for */
-	pg_atomic_uint64 tuples;	/* indexed so far */
-
-	/* protects the rest, sums and neighbours; unused if one process builds alone */
-	LWLock		lock;
-	double		heap_tuples;
-	double		index_tuples;
+	LWLock		lock;			/* of what follows, of sums and neighbours; not
+								 * initialised where one process builds alone */
 	double		error;			/* sum of squared distances */
 	double		code_error;		/* the same of codes */
-	bool		broken_hot_chain;
 } IvfBuildShared;
 
-/* Where a process has what all share */
-typedef struct IvfBuildParts
-{
-	IvfBuildShared *shared;
-	float	   *floats;			/* the constants, as they will lie in the index */
-	float	   *queries;		/* transformed as queries are */
-	IvfNeighbor *neighbors;		/* of these */
-	IvfListSum *sums;			/* of all lists */
-} IvfBuildParts;
-
 /*
- * Assign, encode and sort the rows of the table, or of scan, this process's part
- * of a parallel scan (else NULL).  Adds up in parts what has been found out.
- * report: this process reports progress.  Returns the sort, done, as part
- * coordinate of a parallel one (else NULL).
+ * Assign, encode and sort the rows of this process's part of the table, and add
+ * up in the chunks what has been found out.  Returns the sort, done, as part
+ * coordinate of a parallel one (NULL: it is the whole).
  */
-extern IvfEntrySort *ivf_assign_rows(Relation heap, Relation index,
-									 IndexInfo *index_info,
-									 const IvfBuildParts *parts,
-									 TableScanDesc scan,
-									 SortCoordinate coordinate, bool report);
+extern IvfEntrySort *ivf_assign_rows(BuildProcess *process,
+									 SortCoordinate coordinate);
 
 #endif							/* VECTOR_IVF_ASSIGN_H */

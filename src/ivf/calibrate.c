@@ -13,7 +13,7 @@
 #include "math/distance/distance.h"
 #include "math/heap/heap.h"
 
-/* Entries that a search reads about, where nobody says how many lists */
+/* Entries that a search reads, about, where no setting says how many lists */
 #define LEAST_ROWS_READ	512
 
 /* ------------------------------------------------------------------------
@@ -165,7 +165,7 @@ ivf_scan_probes(const IvfMeta *meta)
 	if (target == 0 && probes == 0)
 	{
 		target = 0.95;
-		/* to save lists of a few rows each is to save nothing */
+		/* reading lists of a few rows each costs next to nothing */
 		least = LEAST_ROWS_READ * meta->lists / Max(meta->rows, 1);
 	}
 	if (target > 0)

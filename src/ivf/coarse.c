@@ -25,14 +25,17 @@
 #include "math/distance/distance.h"
 #include "math/heap/topk.h"
 
-/* Lists whose floats are looked at, to find the count nearest ones */
+/*
+ * Lists whose centroids are compared by their floats, to find the count nearest
+ * ones
+ */
 static inline int
 looked_at(int count, bool product)
 {
 	return product ? 4 * count + 64 : 2 * count + 32;
 }
 
-/* Times as many as are wanted are gathered, before some are forgotten */
+/* Lists are gathered until they are so many times those wanted */
 #define GATHERED_FACTOR	4
 
 struct IvfCoarse
@@ -43,7 +46,7 @@ struct IvfCoarse
 	TopkEntry  *entries;		/* of all lists */
 	int			room;			/* in the arrays that follow */
 	IvfNear    *near;
-	IvfNear    *ordered;		/* they change places */
+	IvfNear    *ordered;		/* see order_lists, which swaps both */
 	float	   *centroid;
 };
 

@@ -14,7 +14,7 @@ typedef struct IvfNear
 	float		base;			/* of estimates, as in rabitq.h */
 	float		spread;			/* |q - c|; negative: it and base are not known */
 	uint32		list;
-	BlockNumber head;			/* of the list; filled in by who reads it */
+	BlockNumber head;			/* of the list; filled in by the reader */
 } IvfNear;
 
 /* Finds lists; private to coarse.c */

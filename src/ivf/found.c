@@ -13,7 +13,7 @@
 /* Times as many rows are kept when lists are read again */
 #define AGAIN_FACTOR	4
 
-/* Times as many rows as are kept are gathered, before some are forgotten */
+/* Rows are gathered until they are so many times those kept */
 #define FULL_FACTOR		3
 
 /* Rows that stand for all, where the order of all is not wanted */

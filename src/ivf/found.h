@@ -24,7 +24,7 @@ typedef struct IvfFound
 	double		bound;			/* an estimate, or less by a code's error */
 	ItemPointerData tid;
 	SlotId		value;			/* where the index keeps it; NO_SLOT: it does not */
-	float		slack;			/* how much less */
+	float		slack;			/* how much the bound is below the estimate */
 } IvfFound;
 
 typedef struct FoundSet
@@ -33,14 +33,14 @@ typedef struct FoundSet
 	Size		count;
 	Size		room;
 	Size		keep;			/* about so many are left when some are forgotten */
-	Size		least;			/* but not fewer */
-	Size		full;			/* that is when there are so many */
-	TopkEntry  *order;			/* room for as many */
-	double		cutoff;			/* those beyond have been forgotten */
-	double		floor;			/* those up to here had been found before */
+	Size		least;			/* not fewer than these are left */
+	Size		full;			/* some are forgotten when there are so many */
+	TopkEntry  *order;			/* room for as many as rows has */
+	double		cutoff;			/* rows of greater bounds have been forgotten */
+	double		floor;			/* rows of bounds up to this were found before */
 	bool		again;			/* there is a floor */
 	double		taken;			/* the greatest bound of those taken */
-	bool		doubles;		/* some may be here twice: set by who adds them */
+	bool		doubles;		/* a row may be here twice: set by the reader */
 } FoundSet;
 
 /* Memory comes from the current context, which must outlive the set. */
@@ -53,8 +53,8 @@ extern void found_start(FoundSet *set, Size keep, Size least);
 extern void found_again(FoundSet *set);
 
 /*
- * Before further lists are read, whose rows join those that are here: nothing of
- * theirs has been found before.
+ * Before further lists are read, whose rows join those that are here: none of
+ * these rows has been found before.
  */
 static inline void
 found_join(FoundSet *set)

@@ -296,7 +296,7 @@ SQL_FUNCTION(vector_kmeans)
  * Error unless the caller may see all that an index tells of its table: SELECT
  * on the table or on each column in the index, and no policy that hides rows.
  * (As PostgreSQL has it for an index's values in error messages; of expressions
- * and predicates nobody knows what they show, so these take SELECT on the
+ * and predicates it is not known what they show, so these take SELECT on the
  * table.)
  */
 static void

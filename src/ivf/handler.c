@@ -4,6 +4,7 @@
  */
 #include "ivf/ivf.h"
 
+#include "commands/progress.h"
 #include "commands/vacuum.h"
 #include "utils/rel.h"
 
@@ -12,7 +13,6 @@
 #include "index/scan.h"
 #include "index/validate.h"
 #include "ivf/options.h"
-#include "ivf/progress.h"
 
 const char *const ivf_names[IVF_KINDS] = {"ivfflat", "ivfpq", "ivfrabitq"};
 

@@ -2,10 +2,9 @@
  * insert.c
  *	  One more entry, in the list of the nearest centroid.
  *
- * Locks: with filter columns, the list's summary, alone; the list's record
- * alone; then pages of the list, one at a time.  A new
- * page is claimed without holding any, and linked under the lock of the last
- * one.  See README.md.
+ * Locks: with filter columns, the list's summary, alone; the list's record,
+ * alone; then pages of the list, one at a time.  A new page is claimed while no
+ * other is locked, and linked under the lock of the last one.  See README.md.
  */
 #include "ivf/coarse.h"
 
@@ -55,7 +54,7 @@ inserter_create(Relation relation)
 
 /*
  * Write an entry into a page with room, which is exclusively locked; pieces
- * first.  Until the count says so, nobody reads the slot.
+ * first.  Before the count includes the slot, no process reads it.
  */
 static void
 write_entry(IvfInserter *inserter, Buffer buffer, const IvfEntry *entry)
@@ -180,14 +179,10 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 			UnlockReleaseBuffer(buffer);
 			if (BufferIsValid(spare))
 			{
-				/* somebody else has made room meanwhile */
-				BlockNumber unused = BufferGetBlockNumber(spare);
-				IvfListPage *header = ivf_list_page(BufferGetPage(spare));
-
-				for (uint32 i = 0; i < index->layout.pieces; i++)
-					slot_page_offer(index->relation, PAGE_PIECE, header->pieces[i]);
+				/* another process has made room meanwhile */
+				ivf_offer_page(index, BufferGetBlockNumber(spare),
+							   ivf_list_page(BufferGetPage(spare))->pieces);
 				ReleaseBuffer(spare);
-				slot_page_offer(index->relation, PAGE_RECORD, unused);
 			}
 			if (block != record.fill)
 				ivf_set_fill(index, list, block, 0);
@@ -202,7 +197,7 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 			continue;
 		}
 
-		/* nobody knows the spare page: its entry first, then the link to it */
+		/* no process knows the spare page: its entry first, then the link to it */
 		LockBuffer(spare, BUFFER_LOCK_EXCLUSIVE);
 		write_entry(inserter, spare, entry);
 		page_edit_begin(&edit, index->relation, RelationNeedsWAL(index->relation));

@@ -48,6 +48,17 @@ extern int	ivf_seed;
 /* Define settings and options; called at load. */
 extern void ivf_init(void);
 
+/*
+ * Phases of a build, as pg_stat_progress_create_index shows them; the first one,
+ * "initializing", is PostgreSQL's
+ */
+#define IVF_PHASE_SAMPLE	2
+#define IVF_PHASE_KMEANS	3
+#define IVF_PHASE_CODES		4
+#define IVF_PHASE_ASSIGN	5
+#define IVF_PHASE_WRITE		6
+#define IVF_PHASE_WAL		7
+
 extern IndexBuildResult *ivf_build(Relation heap, Relation index,
 								   IndexInfo *index_info);
 extern void ivf_build_empty(Relation index);

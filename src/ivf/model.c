@@ -44,8 +44,9 @@ ivf_model_init(IvfModel *model, const IvfMeta *meta, IndexColumn column)
 		rotation_init(&model->code_rotation, model->width, meta->seed + 1) == 0;
 }
 
-Size
-ivf_code_block_bytes(const IvfModel *model)
+/* Bytes of the FastScan blocks of the centroids' codes */
+static Size
+code_block_bytes(const IvfModel *model)
 {
 	return mul_size((model->lists + FASTSCAN_VECTORS - 1) / FASTSCAN_VECTORS,
 					fastscan_block_bytes(model->code_rotation.padded / 4));
@@ -73,7 +74,7 @@ ivf_constants(const IvfMeta *meta)
 	{
 		uint64		blocks = (meta->lists + FASTSCAN_VECTORS - 1) / FASTSCAN_VECTORS;
 
-		at += ivf_code_block_bytes(&model) / sizeof(float);
+		at += code_block_bytes(&model) / sizeof(float);
 		result.code_add = at;
 		at += blocks * FASTSCAN_VECTORS;
 		result.code_k = at;
@@ -188,7 +189,7 @@ ivf_make_centroid_codes(IvfModel *model, const float *centroids)
 	uint32		slots = (model->lists + FASTSCAN_VECTORS - 1) /
 		FASTSCAN_VECTORS * FASTSCAN_VECTORS;
 
-	memset(model->code_blocks, 0, ivf_code_block_bytes(model));
+	memset(model->code_blocks, 0, code_block_bytes(model));
 	for (uint32 i = 0; i < slots; i++)
 	{
 		RabitqFit	fit;

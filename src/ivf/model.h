@@ -80,9 +80,6 @@ extern void ivf_transform_floats(const IvfModel *model, bool for_query,
 /* Of a y, like a centroid's, back to x, in place; dims floats are left */
 extern void ivf_transform_back(const IvfModel *model, float *y);
 
-/* Bytes of the FastScan blocks of the centroids' codes */
-extern Size ivf_code_block_bytes(const IvfModel *model);
-
 /* Make the centroids' codes, into the arrays of model (code_blocks, ...). */
 extern void ivf_make_centroid_codes(IvfModel *model, const float *centroids);
 

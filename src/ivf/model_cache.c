@@ -30,14 +30,14 @@ typedef struct CachedModel
 static CachedModel *models;
 static uint64 model_clock;
 
-/* A user's memory goes. */
+/* The memory context of a user is reset. */
 static void
 release_model(void *arg)
 {
 	((CachedModel *) arg)->users--;
 }
 
-/* Forget what nobody uses, the oldest first, until the rest is small. */
+/* Free models that are not in use, the oldest first, until the rest is small. */
 static void
 trim_models(void)
 {

@@ -54,38 +54,36 @@ check_centroids(const char *value)
 }
 
 static void
-define_settings(IvfKind kind, int min_probes, int default_probes,
-				const char *names[4], const char *rerank)
+define_settings(IvfKind kind)
 {
 	IvfSettings *settings = &ivf_settings[kind];
+	const char *am = ivf_names[kind];
+	bool		flat = kind == IVF_FLAT;
 
-	DefineCustomIntVariable(names[0],
+	DefineCustomIntVariable(psprintf("%s.probes", am),
 							"Sets the number of lists that are searched.",
-							min_probes == 0 ? "0 chooses as many as ivf.target_recall needs, or a recall of 0.95." : NULL,
-							&settings->probes, default_probes, min_probes,
+							flat ? NULL : "0 chooses as many as ivf.target_recall needs, or a recall of 0.95.",
+							&settings->probes, settings->probes, flat ? 1 : 0,
 							IVF_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
-	define_iterative_scan(names[1],
+	define_iterative_scan(psprintf("%s.iterative_scan", am),
 						  "Sets how a scan goes on when the first probes were not enough.",
 						  &settings->iterative_scan);
-	DefineCustomIntVariable(names[2],
+	DefineCustomIntVariable(psprintf("%s.max_probes", am),
 							"Sets the number of lists after which an iterative scan ends.",
 							NULL, &settings->max_probes, IVF_MAX_LISTS, 1,
 							IVF_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
-	if (rerank != NULL)
-		DefineCustomIntVariable(rerank,
+	if (!flat)
+		DefineCustomIntVariable(psprintf("%s.rerank", am),
 								"Sets how many candidates at a time are read from the table for their true distance.",
 								"0 chooses by the width of the codes.",
 								&settings->rerank, 0, 0, 100000,
 								PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved(am);
 }
 
 void
 ivf_init(void)
 {
-	const char *flat[] = {"ivfflat.probes", "ivfflat.iterative_scan", "ivfflat.max_probes", NULL};
-	const char *pq[] = {"ivfpq.probes", "ivfpq.iterative_scan", "ivfpq.max_probes", NULL};
-	const char *rabitq[] = {"ivfrabitq.probes", "ivfrabitq.iterative_scan", "ivfrabitq.max_probes", NULL};
-
 	for (int kind = 0; kind < IVF_KINDS; kind++)
 	{
 		relopt_kind option_kind = add_reloption_kind();
@@ -116,11 +114,9 @@ ivf_init(void)
 			add_int_reloption(option_kind, "bits",
 							  "Bits of a dimension: 1, 2, 4 or 8; 0: chosen by the number of dimensions",
 							  0, 0, 8, AccessExclusiveLock);
+		define_settings((IvfKind) kind);
 	}
 
-	define_settings(IVF_FLAT, 1, 1, flat, NULL);
-	define_settings(IVF_PQ, 0, 0, pq, "ivfpq.rerank");
-	define_settings(IVF_RABITQ, 0, 0, rabitq, "ivfrabitq.rerank");
 	DefineCustomRealVariable("ivf.target_recall",
 							 "Sets the recall for which scans of inverted files choose their probes.",
 							 "As measured for the ten nearest rows when an index was built; 0 leaves it to the probes settings.",
@@ -131,12 +127,10 @@ ivf_init(void)
 							NULL, &ivf_seed, 0, 0, INT_MAX, PGC_USERSET, 0,
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("ivf");
-	MarkGUCPrefixReserved("ivfflat");
-	MarkGUCPrefixReserved("ivfpq");
-	MarkGUCPrefixReserved("ivfrabitq");
 	option_watch(ivf_build, ivf_options_changed);
 }
 
+/* Each access method knows some of these only. */
 static bytea *
 parse_options(Datum reloptions, bool validate, IvfKind kind)
 {
@@ -147,36 +141,21 @@ parse_options(Datum reloptions, bool validate, IvfKind kind)
 		{"m", RELOPT_TYPE_INT, offsetof(IvfOptions, m)},
 		{"nbits", RELOPT_TYPE_INT, offsetof(IvfOptions, nbits)},
 		{"opq", RELOPT_TYPE_BOOL, offsetof(IvfOptions, opq)},
-	};
-	static const relopt_parse_elt rabitq_table[] = {
-		{"lists", RELOPT_TYPE_INT, offsetof(IvfOptions, lists)},
-		{"centroids", RELOPT_TYPE_STRING, offsetof(IvfOptions, centroids)},
-		{"rerank", RELOPT_TYPE_ENUM, offsetof(IvfOptions, rerank)},
 		{"bits", RELOPT_TYPE_INT, offsetof(IvfOptions, bits)},
 	};
-	IvfOptions *options;
+	IvfOptions *options = (IvfOptions *)
+		build_reloptions(reloptions, validate, option_kinds[kind],
+						 sizeof(IvfOptions), table, lengthof(table));
 
+	if (options == NULL || !validate)
+		return (bytea *) options;
 	if (kind == IVF_RABITQ)
-	{
-		options = (IvfOptions *)
-			build_reloptions(reloptions, validate, option_kinds[kind],
-							 sizeof(IvfOptions), rabitq_table,
-							 lengthof(rabitq_table));
-		if (options != NULL && validate)
-			check_bits("bits", options->bits, options->bits == 0 || rabitq_bits_valid(options->bits),
-					   "\"0\", \"1\", \"2\", \"4\" and \"8\"");
-	}
-	else
-	{
-		options = (IvfOptions *)
-			build_reloptions(reloptions, validate, option_kinds[kind],
-							 sizeof(IvfOptions), table,
-							 kind == IVF_PQ ? lengthof(table) : 2);
-		if (options != NULL && validate && kind == IVF_PQ)
-			check_bits("nbits", options->nbits,
-					   options->nbits == 4 || options->nbits == 8,
-					   "\"4\" and \"8\"");
-	}
+		check_bits("bits", options->bits,
+				   options->bits == 0 || rabitq_bits_valid(options->bits),
+				   "\"0\", \"1\", \"2\", \"4\" and \"8\"");
+	if (kind == IVF_PQ)
+		check_bits("nbits", options->nbits,
+				   options->nbits == 4 || options->nbits == 8, "\"4\" and \"8\"");
 	return (bytea *) options;
 }
 

@@ -199,6 +199,17 @@ ivf_write_pieces(IvfIndex *index, Page page, const uint8 *codes, bool log)
 }
 
 void
+ivf_offer_page(IvfIndex *index, BlockNumber block, const BlockNumber *pieces)
+{
+	for (uint32 i = 0; i < index->layout.pieces; i++)
+	{
+		if (pieces[i] != InvalidBlockNumber)
+			slot_page_offer(index->relation, PAGE_PIECE, pieces[i]);
+	}
+	slot_page_offer(index->relation, PAGE_RECORD, block);
+}
+
+void
 ivf_put_arrays(const IvfLayout *layout, Page page, uint32 slot,
 			   const IvfEntry *entry)
 {

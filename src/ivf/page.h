@@ -138,6 +138,13 @@ ivf_head_codes(const IvfLayout *layout)
 			   BLCKSZ - MAXALIGN(sizeof(PageOpaque)) - layout->codes);
 }
 
+/*
+ * Put a page that belongs to no list, and its pieces, into the free lists.  Locks
+ * the metapage and each page, one after the other.
+ */
+extern void ivf_offer_page(IvfIndex *index, BlockNumber block,
+						   const BlockNumber *pieces);
+
 /* Put what pages have in arrays of an entry into a slot: all but its code. */
 extern void ivf_put_arrays(const IvfLayout *layout, Page page, uint32 slot,
 						   const IvfEntry *entry);
@@ -156,8 +163,8 @@ extern void ivf_get_code(const IvfModel *model, const IvfLayout *layout,
  *			... walk.page is locked, and pinned ...
  *
  * The next page is pinned before the lock on the current one is released:
- * vacuum moves entries to the page before, or frees a page, only while nobody
- * has the page pinned that they leave.  So a walk misses nothing.
+ * vacuum moves entries to the page before, or frees a page, only while no other
+ * process has the page pinned that they leave.  So a walk misses nothing.
  *
  * Replay of WAL does not wait for pins.  On a standby, a walk may come to a page
  * that has left the list; a walk that does not expect that gives an error.

@@ -25,13 +25,14 @@
 #define TARGET_ROWS		10
 
 /*
- * A filtered search reads one list in so many, and at most so many, between one
- * look at what has been found and the next
+ * A search with conditions checks after every few lists whether to read further
+ * ones: LISTS_AT_ONCE, or one in LISTS_AT_ONCE_PART of the index's if these are
+ * fewer
  */
 #define LISTS_AT_ONCE_PART	128
 #define LISTS_AT_ONCE		8
 
-/* It looks at all summaries when it wants more than one list in so many */
+/* It tests all summaries when it is to read more than one list in so many */
 #define TEST_ALL_PART	16
 
 /*
@@ -367,6 +368,7 @@ count_ruled_out(IvfReader *reader, uint32 list)
 	count_list(reader, list);
 }
 
+/* Leave out a list where its summary says that nothing in it passes. */
 static bool
 rule_out(IvfReader *reader, const IvfNear *near)
 {
@@ -377,13 +379,14 @@ rule_out(IvfReader *reader, const IvfNear *near)
 	return true;
 }
 
+/* Read lists, which may be some of reader->lists or of reader->round. */
 static void
 walk_lists(IvfReader *reader, IvfNear *lists, int count)
 {
 	IvfIndex   *index = reader->index;
 	BlockNumber size = RelationGetNumberOfBlocks(index->relation);
 
-	/* all pages, together: a build has written those of a list one by one */
+	/* prefetch the pages of all; a build wrote those of a list in a row */
 	for (int i = 0; i < count; i++)
 	{
 		uint64		blocks = 1;
@@ -551,13 +554,13 @@ order_costs_more(const IvfReader *reader, uint32 left, double wanted, double sha
 }
 
 /*
- * With conditions, the nearest lists hold fewer rows to return.  Read on, until
- * ten have been found than which further lists are not likely to have nearer
- * ones: how far such lists are, relative to the tenth row, was measured at build
- * for the recall that the number of probes stands for.
+ * With conditions, the nearest lists hold fewer rows to return.  Read further
+ * lists until none is likely to hold anything nearer than the ten best entries
+ * that pass: how far such a list is, relative to the tenth one, was measured at
+ * build for the recall that the number of probes stands for.
  *
- * Where few lists are left, these are read in the order of pages: to find out
- * which are nearest costs more.
+ * Where few lists are left, these are read in the order of their numbers: to
+ * find out which are nearest costs more.
  */
 static void
 read_on(IvfReader *reader)

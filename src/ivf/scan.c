@@ -45,11 +45,14 @@
 /* Rows of an ivfflat batch */
 #define FLAT_BATCH		200
 
-/* Of what has been found, these are kept; and so many batches */
+/* Entries that are kept of what has been found, at least; in batches */
 #define KEPT_ROWS		512
 #define KEPT_BATCHES	2
 
-/* A batch without an end, of which so many are kept whatever work_mem says */
+/*
+ * A batch of all rows, and how many of these are kept even if they do not fit
+ * work_mem
+ */
 #define ALL_ROWS		PG_INT32_MAX
 #define MOST_AT_LEAST	(1024 * 1024)
 
@@ -60,18 +63,20 @@
 #define BOUND_DEVIATIONS	2.3
 
 /*
- * In strict order, a scan that has returned so many rows is one that many are
- * wanted of: from then on bounds are so many deviations lower.  Nearly all that
- * is read for that will be returned later.
+ * A scan in strict order that has returned MANY_ROWS is likely to be asked for
+ * many more: from then on, bounds are WIDE_FURTHER deviations lower.  Nearly all
+ * rows that are read for that will be returned later.
  */
 #define MANY_ROWS			100
 #define WIDE_FURTHER		1.7
 
 /*
- * In strict order, one row in so many is returned before further lists are
- * read, or further rows compared: at first, and after MANY_ROWS; of those inside
- * a range, but some at once.  Without bounds, so many that seem to be inside are
- * compared before any is returned.
+ * In strict order, only a part of the rows is returned before further lists are
+ * read (one row in so many _OF_LISTS), or further rows compared (_OF_BATCHES):
+ * FIRST up to MANY_ROWS, LATER after these.  Of a range, the parts are those of
+ * the rows inside, but FIRST_IN_RANGE are returned at once; and without bounds,
+ * up to ALL_IN_RANGE rows that seem to be inside are compared before any is
+ * returned.
  */
 #define FIRST_OF_LISTS		4
 #define LATER_OF_LISTS		8
@@ -107,7 +112,6 @@ typedef struct IvfScan
 	bool		bounded;		/* codes are good for bounds */
 	bool		in_order;		/* bounds are: one batch after the other */
 	bool		strict;			/* nothing may come too late */
-	char	   *scratch_value;	/* room for a value that the index keeps */
 
 	FoundSet	found;			/* in lists that were read, and in no batch yet */
 
@@ -120,7 +124,7 @@ typedef struct IvfScan
 	float		batch_slack;	/* the greatest of a row in it */
 	double		batch_last;		/* the greatest estimate, less slack, in it */
 	int			batch_rows;		/* of the next batch */
-	IvfResult  *late;			/* their turn was before: see recall_late */
+	IvfResult  *late;			/* found too late for their place: see recall_late */
 	int			late_count;
 	int			late_room;
 
@@ -174,8 +178,7 @@ result_less(const IvfResult *a, const IvfResult *b)
 							  unconstify(ItemPointerData *, &b->tid)) < 0;
 }
 
-#define RESULT_LESS(a, b) result_less(a, b)
-HEAP(result_heap, IvfResult, RESULT_LESS)
+HEAP(result_heap, IvfResult, result_less)
 
 static void
 pop_result(IvfScan *scan)
@@ -184,8 +187,8 @@ pop_result(IvfScan *scan)
 }
 
 /*
- * The first result's turn was before.  In strict order it has none any more;
- * else keep it until recall_late.
+ * The first result should have come before the row returned last.  In strict
+ * order it is dropped; else it waits for recall_late.
  */
 static void
 postpone_first(IvfScan *scan)
@@ -205,6 +208,20 @@ postpone_first(IvfScan *scan)
 	pop_result(scan);
 }
 
+/*
+ * The first result has got another key: put it in its place among the others.
+ * Where it is exact, and should have come before the row returned last, it is
+ * too late.
+ */
+static void
+put_in_order(IvfScan *scan, bool exact)
+{
+	if (exact && scan->results[0].key < scan->last)
+		postpone_first(scan);
+	else
+		result_heap_sink(scan->results, scan->result_count, 0, scan->results[0]);
+}
+
 static inline void
 count_inside(IvfScan *scan, const IvfResult *result)
 {
@@ -220,10 +237,11 @@ static void
 read_value(IvfScan *scan)
 {
 	IvfResult  *first = &scan->results[0];
+	IvfBounder *bounder = scan->query->bounder;
 	Buffer		buffer;
 	const IvfValue *value = (const IvfValue *)
-		value_store_get(&scan->index->values, first->value, scan->scratch_value,
-						scan->query->bounder->size, &buffer);
+		value_store_get(&scan->index->values, first->value,
+						(char *) bounder->value, bounder->size, &buffer);
 	double		low;
 	double		high;
 
@@ -232,18 +250,14 @@ read_value(IvfScan *scan)
 		ItemPointerIsValid(&value->tid) &&
 		ItemPointerEquals(unconstify(ItemPointerData *, &value->tid), &first->tid))
 	{
-		first->exact = bounded_interval(&scan->query->bounder->query, &value->bounded,
-										&low, &high);
+		first->exact = bounded_interval(&bounder->query, &value->bounded, &low, &high);
 		first->key = topk_key(low);
 		first->high = high == INFINITY ? TOPK_NAN : topk_key(high);
 	}
 	if (BufferIsValid(buffer))
 		UnlockReleaseBuffer(buffer);
 	count_inside(scan, first);
-	if (first->exact && first->key < scan->last)
-		postpone_first(scan);
-	else
-		result_heap_sink(scan->results, scan->result_count, 0, *first);
+	put_in_order(scan, first->exact);
 }
 
 /* The least key of all results but the first */
@@ -278,10 +292,7 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 	first->high = first->key;
 	first->exact = true;
 	count_inside(scan, first);
-	if (first->key < scan->last)
-		postpone_first(scan);
-	else
-		result_heap_sink(scan->results, scan->result_count, 0, *first);
+	put_in_order(scan, true);
 }
 
 /*
@@ -308,7 +319,7 @@ leave_range(IvfScan *scan)
 	scan->round_over = batch_ends_range(scan);
 }
 
-/* A bound so many deviations below that of a row with such a slack */
+/* The bound of a row whose slack is that of WIDE_FURTHER more deviations */
 static uint64
 lower_bound_key(const IvfScan *scan, uint64 key, float slack)
 {
@@ -345,8 +356,8 @@ widen_bounds(IvfScan *scan)
 
 /*
  * In strict order and without bounds: rows that may be returned before others
- * are compared, so that few of these come too late.  Who has said how many to
- * compare gets these first.
+ * are compared, so that few of these come too late.  Where rerank says how many
+ * to compare, all of the first batch may be returned.
  */
 static uint64
 batch_allowed(const IvfScan *scan)
@@ -498,7 +509,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 					   ItemPointerGetBlockNumber(&scan->results[i].tid));
 }
 
-/* Those that were late come now, with what comes from elsewhere. */
+/* Rows that were found too late are results again, with those of the next batch. */
 static void
 recall_late(IvfScan *scan)
 {
@@ -520,12 +531,12 @@ may_read_on(const IvfScan *scan)
 }
 
 /*
- * Strict order, and lists have just been read: how many rows may be returned
- * before further ones are?  What these have that is nearer than a row returned
- * will be dropped.  So only the nearer part of what has been found is returned,
- * and lists are read, twice as many as before each time, until there are no
- * others.  The end of a range, then, comes when all of it has been found, and
- * is sorted.  (A scan to the end reads no more lists for that.)
+ * Lists have just been read: how many rows may be returned before further lists
+ * are read?  In strict order, an entry of these that is nearer than a row
+ * returned will be dropped.  So only the nearer part of what has been found is
+ * returned, and each time as many further lists are read as have been before,
+ * until there are no others.  When the end of a range is reached, all of it has
+ * been found, and is sorted.  (A scan to the end reads no more lists for that.)
  */
 static void
 hold_back(IvfScan *scan)
@@ -577,7 +588,7 @@ first_batch(IndexScanDesc desc)
 	if (scan->common.target.empty)
 		return;
 
-	/* where rerank says how many rows to compare, so many are compared */
+	/* where rerank says how many rows to compare, bounds must not save any */
 	scan->bounded = index->kind == IVF_RABITQ && index->meta.trained &&
 		index->meta.rows >= BOUND_ROWS && settings->rerank == 0;
 	scan->in_order = scan->bounded || constant || index->kind == IVF_FLAT;
@@ -666,7 +677,7 @@ next_batch(IndexScanDesc desc)
 	return true;
 }
 
-/* Nothing has been found, nor returned. */
+/* ScanMethods.reset: nothing has been found, nor returned. */
 static void
 begin_anew(IndexScanDesc desc)
 {
@@ -699,8 +710,6 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->query = ivf_query_create(scan->index);
 	if (scan->index->filter != NULL)
 		scan->filter = filter_create(scan->index->filter);
-	if (scan->query->bounder != NULL)
-		scan->scratch_value = (char *) palloc(scan->query->bounder->size);
 	found_init(&scan->found);
 	scan->reader = ivf_reader_create(scan->query, scan->filter, &scan->found,
 									 &scan->common.stats,

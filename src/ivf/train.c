@@ -14,7 +14,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/tableam.h"
+#include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
@@ -22,7 +22,6 @@
 
 #include "index/sample.h"
 #include "ivf/centroids.h"
-#include "ivf/progress.h"
 #include "types/detoast.h"
 
 /* Rows of the sample for each list, and at least */
@@ -38,7 +37,7 @@
 /* Rows of the sample whose neighbours are looked for */
 #define MAX_QUERIES		128
 
-/* What training of a rotation makes of its rows */
+/* Copies of its rows that training a rotation makes */
 #define OPQ_COPIES		4
 
 /* Rows of a list, where there are fewer rows than lists */
@@ -51,7 +50,10 @@
 /* Residuals that product quantization is trained on */
 #define PQ_SAMPLE_ROWS	65536
 
-/* Outliers: so many median distances from the centre, one in so many rows */
+/*
+ * Outliers are more than OUTLIER_LENGTHS median distances from the centre, and
+ * are at most one in OUTLIER_PART rows
+ */
 #define OUTLIER_LENGTHS	8
 #define OUTLIER_PART	64
 
@@ -63,10 +65,8 @@ typedef struct Sample
 	Size		count;
 	Size		room;
 	Size		target;			/* rows wanted */
-	double		seen;			/* rows met */
 	bool		full;			/* there are more rows than target */
 	double		needed;			/* bytes, if memory does not do for a full sample; or 0 */
-	MemoryContext context;
 } Sample;
 
 /* ------------------------------------------------------------------------
@@ -126,20 +126,15 @@ train_nothing(Relation index)
  * The sample
  */
 
+/* Add a value to the sample: for BlockSample. */
 static void
-sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
-		   bool alive, void *state)
+sample_value(const struct varlena *value, void *arg)
 {
-	Sample	   *sample = (Sample *) state;
+	Sample	   *sample = (Sample *) arg;
 	int			width = sample->meta->width;
-	const struct varlena *value;
-	MemoryContext caller;
 	float	   *row;
 	double		norm;
 
-	sample->seen++;
-	if (isnull[0])
-		return;
 	if (sample->count >= sample->target)
 	{
 		sample->full = true;
@@ -154,29 +149,12 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	}
 	row = sample->rows + sample->count * width;
 	memset(row, 0, width * sizeof(float));
-	caller = MemoryContextSwitchTo(sample->context);
-	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
 	column_check_dims(&sample->column, value);
 	if (column_floats(&sample->column, value, row, &norm))
 		sample->count++;
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(sample->context);
 }
 
-static uint64
-greatest_common_divisor(uint64 a, uint64 b)
-{
-	while (b != 0)
-	{
-		uint64		rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/* Bytes that training takes with so many rows and lists; no k-means if given */
+/* Bytes that training takes; given: centroids are, and there is no k-means */
 static double
 training_bytes(const IvfMeta *meta, Size rows, Size lists, bool given)
 {
@@ -241,18 +219,16 @@ static void
 take_sample(Relation heap, Relation index, IndexInfo *index_info,
 			Sample *sample, Size *lists, bool given, double *rows)
 {
-	uint64		blocks = RelationGetNumberOfBlocks(heap);
-	uint64		stride = Max(1, (uint64) (blocks * 0.6180339887));
+	BlockSample blocks;
 	bool		chosen;
-	uint64		done;
 
+	block_sample_begin(&blocks, heap, index, index_info, sample_value, sample);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_SAMPLE);
+
 	/* not more lists than there can be rows */
 	if (!given)
-		*lists = Min(*lists, Max(blocks, 1) * MaxHeapTuplesPerPage);
+		*lists = Min(*lists, Max((Size) blocks.blocks, 1) * MaxHeapTuplesPerPage);
 	chosen = *lists > 0;
-	while (greatest_common_divisor(stride, blocks) != 1 && stride > 1)
-		stride--;
 	set_target(sample, chosen ? Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
 			   : SAMPLE_MIN_ROWS, chosen ? *lists : 1, given);
 	sample->room = Min(sample->target, 1024);
@@ -260,24 +236,20 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 		MemoryContextAllocHuge(CurrentMemoryContext,
 							   mul_size(mul_size(sample->room, sample->meta->width),
 										sizeof(float)));
-	for (done = 0; done < blocks; done++)
+	while (blocks.read < blocks.blocks)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (done == FIRST_BLOCKS && !chosen)
+		if (blocks.read == FIRST_BLOCKS && !chosen)
 		{
-			*lists = lists_for(sample->meta, Max(sample->seen * blocks / done,
-								   heap->rd_rel->reltuples));
+			*lists = lists_for(sample->meta, Max(block_sample_rows(&blocks),
+												 heap->rd_rel->reltuples));
 			set_target(sample, Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS),
 					   *lists, given);
 			chosen = true;
 		}
 		if (sample->needed > 0 ? sample->full
-			: sample->count >= sample->target && done >= FIRST_BLOCKS)
+			: sample->count >= sample->target && blocks.read >= FIRST_BLOCKS)
 			break;
-		table_index_build_range_scan(heap, index, index_info, false, false,
-									 false,
-									 (BlockNumber) (done * stride % blocks), 1,
-									 sample_row, sample, NULL);
+		(void) block_sample_next(&blocks);
 	}
 	if (sample->needed > 0 && sample->full)
 		ereport(ERROR,
@@ -286,9 +258,10 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 						ceil(sample->needed / 1048576.0),
 						maintenance_work_mem / 1024),
 				 errhint("Increase maintenance_work_mem, or use fewer lists.")));
-	*rows = done > 0 ? sample->seen * blocks / done : 0;
+	*rows = block_sample_rows(&blocks);
 	if (!chosen)
-		*lists = lists_for(sample->meta, sample->seen);
+		*lists = lists_for(sample->meta, blocks.rows);
+	block_sample_end(&blocks);
 }
 
 /* ------------------------------------------------------------------------
@@ -302,7 +275,7 @@ report_progress(void *arg, double done)
 								 (int64) (done * 100));
 }
 
-/* Codebooks from the residuals of some of the sample, in place of it */
+/* Codebooks from the residuals of some of the sample, which overwrite its rows */
 static void
 train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 				const float *centroids)
@@ -329,9 +302,10 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 }
 
 /*
- * Few rows that are very far from all others have nearly all of the error, and
- * would get nearly all centroids.  They are moved near in the sample, the way
- * that they lie, and so get some.  What is not few has a right to centroids.
+ * A few rows that are very far from all others have nearly all of the error, and
+ * would get nearly all centroids.  In the sample they are moved nearer, in their
+ * direction, so that they get some of them.  Where such rows are many, they stay:
+ * they have a right to centroids of their own.
  */
 static void
 pull_outliers(Sample *sample)
@@ -438,7 +412,7 @@ train_rotation(const ClusterHost *host, IvfModel *model, uint64 seed,
 	Size		most = (Size) maintenance_work_mem * 1024 /
 		(OPQ_COPIES * sizeof(float) * model->width);
 
-	/* it copies them */
+	/* as many as there is memory for copies of */
 	count = Min(count, Max(most, 1024));
 	shift_rows(model, rows, count, -1);
 	pq_train_opq(host, &model->pq, rows, count, seed, model->matrix,
@@ -549,8 +523,6 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 
 	ivf_describe(index, options, &meta, &sample.column);
 	sample.meta = &meta;
-	sample.context = AllocSetContextCreate(CurrentMemoryContext, "ivf sample",
-										   ALLOCSET_DEFAULT_SIZES);
 	if (table != NULL)
 		given = ivf_read_centroids(index, heap, table, &meta, &lists);
 	if (table == NULL || given != NULL)
@@ -580,6 +552,5 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 		pfree(given);
 	if (sample.rows != NULL)
 		pfree(sample.rows);
-	MemoryContextDelete(sample.context);
 	return training;
 }

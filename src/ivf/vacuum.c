@@ -4,9 +4,9 @@
  *
  * On each page the last entries take the places of dead ones.  Where the
  * entries of a page fit the one before it, too, they move there, and the page
- * leaves the list: only if nobody else has it pinned, since a scan pins the
- * next page before it leaves one, and would miss what has moved behind its
- * back.  Pages that left go to the free list.
+ * leaves the list: only if no other process has it pinned, since a walk
+ * (ivf_walk_next) pins the next page before it leaves one, and would miss what
+ * has moved to a page that it has seen.  Pages that left go to the free list.
  */
 #include "ivf/index.h"
 
@@ -128,7 +128,7 @@ clean_page(IvfVacuum *vacuum, Buffer buffer)
 	/*
 	 * Pieces are changed before the page, and each by a record of its own:
 	 * until the page's count goes down, a dead entry has a living one's code,
-	 * and nobody sees its row.
+	 * but its row is seen by no snapshot.
 	 */
 	if (in_pieces && left > 0)
 	{
@@ -163,7 +163,7 @@ clean_page(IvfVacuum *vacuum, Buffer buffer)
 
 /*
  * Join the page that follows an exclusively locked one to it, if its entries
- * fit and nobody has it pinned.  True if it is gone; its block is *gone, and its
+ * fit and no other process has it pinned.  True if it is gone; its block is *gone, and its
  * pieces are in pieces.
  */
 static bool
@@ -247,28 +247,12 @@ clean_list(IvfVacuum *vacuum, uint32 list, BlockNumber head)
 			room = walk.block;
 		ivf_walk_release(&walk);
 
-		/* nobody finds them any more; who has found them sees their TIDs */
+		/* a scan that has found these entries sees that slots have other TIDs */
 		for (uint32 i = 0; i < vacuum->value_count; i++)
 			value_store_free(&index->values, vacuum->values[i]);
 		index_vacuum_delay_point();
 	}
 	return room;
-}
-
-/* A page has left a list: offer it and its pieces to whoever wants one. */
-static void
-free_page(IvfVacuum *vacuum, BlockNumber gone, const BlockNumber *pieces)
-{
-	IvfIndex   *index = vacuum->index;
-
-	slot_page_offer(index->relation, PAGE_RECORD, gone);
-	for (uint32 i = 0; i < index->layout.pieces; i++)
-	{
-		if (pieces[i] != InvalidBlockNumber)
-			slot_page_offer(index->relation, PAGE_PIECE, pieces[i]);
-	}
-	vacuum->stats->pages_newly_deleted++;
-	vacuum->stats->pages_deleted++;
 }
 
 /* Join the pages of a list where two fit one. */
@@ -309,7 +293,9 @@ join_pages(IvfVacuum *vacuum, uint32 list, BlockNumber head)
 		/* insertions may have moved fill there */
 		if (ivf_get_list(index, list).fill == gone)
 			ivf_set_fill(index, list, block, 0);
-		free_page(vacuum, gone, pieces);
+		ivf_offer_page(index, gone, pieces);
+		vacuum->stats->pages_newly_deleted++;
+		vacuum->stats->pages_deleted++;
 		pages_gone++;
 	}
 	if (pages_gone > 0)
@@ -328,8 +314,9 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 		return;
 
 	/*
-	 * Insertions begin at the first page with room; nobody is sent to a page
-	 * that is about to go.  Who has been sent already finds out.
+	 * Insertions begin at the first page with room, so that none is sent to a
+	 * page that is about to leave the list.  One that was sent there before finds
+	 * that the page has left.
 	 */
 	if (room != record.fill)
 		ivf_set_fill(index, list, room, 0);
