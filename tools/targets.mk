@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit unit-san fuzz
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -25,6 +25,9 @@ help:
 	@echo "make unit-san        the same with Address- and UndefinedBehaviorSanitizer"
 	@echo "make unit-arm        the same for 64-bit ARM, emulated"
 	@echo "make fuzz            fuzz tests, for a short while"
+	@echo "make check-one       TEST='hnsw_scan 040_damage': single tests by name, of any kind;"
+	@echo "                     SERVER=assert or asan for a server with more checks"
+	@echo "make test-vpath      a build in another folder (VPATH)"
 	@echo "make regress         regression tests on a throwaway server"
 	@echo "make tap             TAP tests that are quick; TAP_ALL=1 for all of them"
 	@echo "make test-assert     regress on a server with assertions"
@@ -48,6 +51,9 @@ test:
 $(STEPS):
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 
+check-one:
+	@PG_CONFIG='$(PG_CONFIG)' SERVER='$(SERVER)' $(TOOLS)test.sh --one $(TEST)
+
 test-versions:
 	@$(TOOLS)versions.sh
 
@@ -63,10 +69,17 @@ bench-compare:
 bench-check:
 	@$(TOOLS)../bench/bench.sh check
 
-.PHONY: help demo test test-versions $(STEPS) bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one test-versions $(STEPS) bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)
+
+# Up to PostgreSQL 15, expected output is looked for below the folder for results,
+# which the isolation tests have of their own.
+installcheck: output_iso/expected
+output_iso/expected:
+	@mkdir -p $(@D)
+	@ln -sfn ../expected $@
 
 # Elsewhere than in the sources (VPATH): only what is written by hand is looked
 # for there, never an object or a script that a build left in them; and
@@ -77,7 +90,7 @@ vpath %.c $(SRC)
 vpath %.control $(SRC)
 installcheck: expected
 expected:
-	ln -s $(SRC)/expected $@
+	@ln -sfn $(SRC)/expected $@
 endif
 
 build/sql/vector--$(EXTVERSION).sql: $(SQL_PARTS) $(SRC)/sql/assemble.awk $(SRC)/vector.control

@@ -2,6 +2,8 @@
 # make test: run test suites, print one line for each and the sum as the last.
 #
 #   tools/test.sh STEP...	see the step_ functions below
+#   tools/test.sh --one TEST...	single tests by their names, with their output:
+#				files of test/sql, test/specs, test/t, test/unit
 #
 # Each step runs as a process of its own with its output in
 # build/test-logs/STEP.log, shown when something in it failed. Two steps run side
@@ -16,6 +18,17 @@ set -euo pipefail
 pg_config=${PG_CONFIG:-pg_config}
 logs=$TOP/build/test-logs
 passed=0 failed=0 skipped=0
+
+# Leaks are PostgreSQL's way: a memory context is dropped as a whole. An abort
+# looks like a crash to the server, an exit would not. What has been freed is kept
+# back only a little: a test measures the server's memory, and contexts poison
+# what they free by themselves.
+asan_options()
+{
+	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0:quarantine_size_mb=8
+	export UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1
+}
+asan_flags='-Og -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
 # The counters: "passed failed skipped" of an output file.
 count_cmocka()
@@ -141,7 +154,7 @@ check_log()
 	fi
 }
 
-# regress BIN: pg_regress on a throwaway server from BIN.
+# regress BIN [MAKE_ARGUMENT...]: pg_regress on a throwaway server from BIN.
 regress()
 {
 	local bin=$1 src log
@@ -150,10 +163,10 @@ regress()
 	src=${bin%%/root/*}/src
 	log=$logs/$step-server.log
 	SERVER_KEEP_LOG=$log
-	server_start "$bin" "$@"
+	server_start "$bin"
 	rm -f "$src"/regression.diffs "$src"/output_iso/regression.diffs
 	tally regress installcheck \
-		make -C "$src" installcheck PG_CONFIG="$bin/pg_config"
+		make -C "$src" installcheck PG_CONFIG="$bin/pg_config" "$@"
 	server_stop
 	cat "$src"/{,output_iso/}regression.diffs 2>/dev/null || true
 	check_log "$log"
@@ -207,6 +220,41 @@ step_regress()
 	regress "$bin"
 }
 
+# elsewhere BIN DIR [VPATH=...]: a build in the empty folder DIR links what a build
+# in the sources links, installs what that installs, and runs its tests.
+elsewhere()
+(
+	local bin=$1 dir=$2 src so
+	shift 2
+	src=${bin%%/root/*}/src
+	mkdir -p "$dir" && cd "$dir" || exit
+	make -s -j"$(nproc)" -f "$TOP/Makefile" "$@" PG_CONFIG="$bin/pg_config" COPT=-O0 &&
+		make -s -f "$TOP/Makefile" "$@" PG_CONFIG="$bin/pg_config" COPT=-O0 DESTDIR="$dir/installed" install || exit
+	so=$(find installed -name vector.so)
+	cmp <(nm -D --defined-only "$so" | awk '{ print $3 }') <(nm -D --defined-only "$src/vector.so" | awk '{ print $3 }') || exit
+	echo "ok 1 - ${1:-a Makefile elsewhere}: the library has all functions"
+	cmp <(cd "$(dirname "$(find installed -name vector.control)")" && cat vector*) \
+		<(cat "$src"/build/sql/vector--*.sql "$src"/vector.control) || exit
+	echo "ok 2 - ${1:-a Makefile elsewhere}: the control file and the scripts are installed"
+	make -s -f "$TOP/Makefile" "$@" PG_CONFIG="$bin/pg_config" \
+		installcheck REGRESS='surface domain' ISOLATION=hnsw_vacuum || exit
+	echo "ok 3 - ${1:-a Makefile elsewhere}: tests are found from there"
+)
+
+step_test-vpath()
+{
+	local bin dir
+
+	has_regress || return 0
+	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
+	dir=$(mktemp -d "$(tmp_base)/vector-build.XXXXXX")
+	at_exit "rm -rf '$dir'"
+	server_start "$bin"
+	tally tap 'VPATH build' elsewhere "$bin" "$dir/vpath" "VPATH=$TOP"
+	tally tap 'build by make -f' elsewhere "$bin" "$dir/by_f"
+	server_stop
+}
+
 # Those from 010 on take long, and run on the server with assertions (the step
 # tap-assert), but for those that want programs or extensions beside the server,
 # which that one does not have; TAP_ALL=1 runs all here, too, where no such server
@@ -250,15 +298,8 @@ step_test-asan()
 
 	has_regress || return 0
 	server=$("$TOP/tools/build-postgres.sh" asan "$pg_config")
-	# Leaks are PostgreSQL's way: a memory context is dropped as a whole. An
-	# abort looks like a crash to the server, an exit would not. What has been
-	# freed is kept back only a little: a test measures the server's memory, and
-	# contexts poison what they free by themselves.
-	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0:quarantine_size_mb=8
-	export UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1
-	bin=$("$TOP/tools/private-install.sh" -t asan \
-		-c '-Og -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
-		"$server")
+	asan_options
+	bin=$("$TOP/tools/private-install.sh" -t asan -c "$asan_flags" "$server")
 	regress "$bin"
 	# What is read from damaged pages is what AddressSanitizer is for.
 	VECTOR_DAMAGE_ROUNDS=1 tap "$bin" test/t/040_damage.pl
@@ -274,8 +315,54 @@ if [ "${1:-}" = --step ]; then
 	exit 0
 fi
 
-[ $# -gt 0 ] || die "usage: $0 STEP..."
+[ $# -gt 0 ] || die "usage: $0 STEP..., or --one TEST..."
 mkdir -p "$logs"
+
+# Single tests, whatever they are called: hnsw_scan, 040_damage, damage,
+# test_text. SERVER=assert or asan picks another server than PG_CONFIG's.
+if [ "$1" = --one ]; then
+	shift
+	step=one regress=() isolation=() tap=() unit=()
+	[ $# -gt 0 ] || die "which test?"
+	for name; do
+		name=$(basename "$name")
+		name=${name%.*}
+		found=("$TOP"/test/t/"$name".pl "$TOP"/test/t/[0-9]*_"$name".pl)
+		if [ -f "$TOP/test/sql/$name.sql" ]; then
+			regress+=("$name")
+		elif [ -f "$TOP/test/specs/$name.spec" ]; then
+			isolation+=("$name")
+		elif [ -f "${found[0]}" ] || [ -f "${found[1]}" ]; then
+			[ -f "${found[0]}" ] || found[0]=${found[1]}
+			tap+=("${found[0]}")
+		elif [ -f "$TOP/test/unit/test_${name#test_}.c" ]; then
+			unit+=("test_${name#test_}")
+		else
+			die "no test is called $name"
+		fi
+	done
+	if [ $((${#regress[@]} + ${#isolation[@]} + ${#tap[@]})) -gt 0 ]; then
+		copt=-Werror
+		if [ -n "${SERVER:-}" ]; then
+			pg_config=$("$TOP/tools/build-postgres.sh" "$SERVER" "$pg_config")
+			if [ "$SERVER" = asan ]; then
+				asan_options
+				copt=$asan_flags
+			fi
+		fi
+		bin=$("$TOP/tools/private-install.sh" -t "${SERVER:-test}" -c "$copt" "$pg_config")
+	fi
+	for name in ${unit[@]+"${unit[@]}"}; do
+		make -s -C "$TOP/test/unit" "../../build/unit/$name"
+		tally cmocka "$name" "$TOP/build/unit/$name"
+	done
+	if [ $((${#regress[@]} + ${#isolation[@]})) -gt 0 ]; then
+		regress "$bin" REGRESS="${regress[*]}" ISOLATION="${isolation[*]}"
+	fi
+	[ ${#tap[@]} -eq 0 ] || tap "$bin" "${tap[@]}"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	exit $((failed > 0))
+fi
 exec 8>"$TOP/build/test.lock"
 flock -n 8 || {
 	say "waiting for another test run in this checkout"
