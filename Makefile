@@ -33,6 +33,15 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers 
 PG_CFLAGS += -O3 -fno-math-errno -fvisibility=hidden
 SHLIB_LINK = -lm
 
+# Linear algebra of index builds: the file that is loaded when one begins, if it
+# is there.  Nothing is linked with it, and no header of it is read.
+#	make OPENBLAS=no			never
+#	make OPENBLAS=libopenblasp.so.0		another name, or a path
+OPENBLAS ?= libopenblas.so.0
+ifneq ($(OPENBLAS),no)
+PG_CPPFLAGS += -DVECTOR_OPENBLAS='"$(OPENBLAS)"'
+endif
+
 REGRESS = $(patsubst $(SRC)/test/sql/%.sql,%,$(sort $(wildcard $(SRC)/test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=$(SRC)/test --load-extension=vector
 ISOLATION = $(patsubst $(SRC)/test/specs/%.spec,%,$(sort $(wildcard $(SRC)/test/specs/*.spec)))

@@ -10,9 +10,9 @@
 
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
-#include "math/cluster/kernels.h"
 #include "math/distance/distance.h"
 #include "math/keys/keys.h"
+#include "math/linear/linear.h"
 #include "math/quantize/quantize.h"
 #include "planner/approximation.h"
 #include "planner/exact.h"
@@ -22,6 +22,7 @@
 
 PG_MODULE_MAGIC;
 
+static bool use_openblas = true;
 static int	simd_level = SIMD_AUTO;
 
 static const struct config_enum_entry simd_options[] = {
@@ -32,6 +33,13 @@ static const struct config_enum_entry simd_options[] = {
 	{"avx512", SIMD_AVX512, false},
 	{NULL, 0, false}
 };
+
+
+static void
+assign_openblas(bool newval, void *extra)
+{
+	linear_allow_openblas(newval);
+}
 
 /* Refuse a level that this processor (or this build) cannot run. */
 static bool
@@ -50,7 +58,7 @@ assign_simd_level(int newval, void *extra)
 {
 	(void) distance_set_level((SimdLevel) newval);
 	(void) quantize_set_level((SimdLevel) newval);
-	(void) cluster_set_level((SimdLevel) newval);
+	(void) linear_set_level((SimdLevel) newval);
 	(void) keys_set_level((SimdLevel) newval);
 }
 
@@ -72,6 +80,13 @@ _PG_init(void)
 							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
 							 check_simd_level, assign_simd_level,
 							 show_simd_level);
+	DefineCustomBoolVariable("vector.openblas",
+							 "Lets OpenBLAS multiply matrices when indexes are built, where it is installed.",
+							 "Else the extension's own loops do.",
+							 &use_openblas,
+							 true,
+							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
+							 NULL, assign_openblas, NULL);
 	approximation_init();
 	exact_scan_init();
 	explain_init();

@@ -81,7 +81,7 @@ else
 	[ -n "$major" ] || die "Debian's package lists know no postgresql"
 fi
 
-packages=(make gcc libc6-dev gzip)
+packages=(make gcc libc6-dev gzip libopenblas0-serial)
 [ -n "$own_server" ] || packages+=("postgresql-$major" "postgresql-server-dev-$major")
 case $set_name in
 	demo) ;;

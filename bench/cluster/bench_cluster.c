@@ -3,7 +3,7 @@
  *	  Time of the nearest centroid and of k-means, and how often two levels
  *	  find what one finds.
  *
- *	bench_cluster [only=peak|nearest|two|kmeans] [level=scalar|avx2|...]
+ *	bench_cluster [only=peak|nearest|two|kmeans] [level=openblas|scalar|avx2|...]
  *				  [k=N] [dims=N] [rows=N] [file=NPY] [cpu=N] [large]
  *
  * Data: clusters of clusters whose width falls off from dimension to dimension
@@ -13,7 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "math/cluster/cluster.h"
-#include "math/cluster/kernels.h"
+#include "math/linear/linear.h"
 
 #include <math.h>
 #include <sched.h>
@@ -70,7 +70,9 @@ bench_tick(void *arg)
 	last_tick = t;
 }
 
-static const ClusterHost host = {bench_alloc, bench_release, bench_tick, NULL, NULL};
+static const ClusterHost host = {
+	bench_alloc, bench_release, bench_tick, NULL, NULL, NULL
+};
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -171,30 +173,29 @@ wanted(const char *what)
 	return *only == 0 || strcmp(only, what) == 0;
 }
 
-/* Multiplications and additions a second where all is in the first cache */
+static const char *
+way(void)
+{
+	return level == SIMD_AUTO ? "openblas" : linear_kernels->name;
+}
+
+/* Multiplications and additions a second of products alone */
 static double
 measure_peak(void)
 {
-	static float rows[CLUSTER_MAX_ROWS * CLUSTER_STRIDE]
-		__attribute__((aligned(64)));
-	static float block[CLUSTER_MAX_BLOCK * 64] __attribute__((aligned(64)));
-	static float sums[CLUSTER_MAX_BLOCK * CLUSTER_MAX_ROWS]
-		__attribute__((aligned(64)));
-	ClusterTile tile = {
-		.rows = rows, .count = cluster_kernels->rows, .dims = 64,
-		.blocks = block, .nblocks = 1, .start = NULL, .sums = sums
-	};
+	static float rows[256 * 768];
+	static float sums[256 * 256];
 	double		best = 0;
 
+	for (size_t i = 0; i < 256 * 768; i++)
+		rows[i] = (float) random_unit();
 	for (int round = 0; round < 30; round++)
 	{
 		double		start = now();
 
-		for (int i = 0; i < 20000; i++)
-			cluster_kernels->multiply(&tile);
-		start = now() - start;
-		start = 2.0 * 20000 * 64 * cluster_kernels->rows *
-			cluster_kernels->block / start * 1e-9;
+		for (int i = 0; i < 5; i++)
+			linear_products(rows, 768, 256, rows, 768, 256, 768, sums, 256);
+		start = 2.0 * 5 * 256 * 256 * 768 / (now() - start) * 1e-9;
 		best = start > best ? start : best;
 	}
 	return best;
@@ -221,9 +222,9 @@ bench_nearest(size_t k, size_t dims, size_t n)
 		start = now() - start;
 		best = start < best ? start : best;
 	}
-	printf("%-8s nearest k=%-6zu dims=%-5zu %8.1f GFLOP/s  %4.0f %% of the kernel alone, "
+	printf("%-8s nearest k=%-6zu dims=%-5zu %8.1f GFLOP/s  %4.0f %% of products alone, "
 		   "%.2f us a row, longest between ticks %.2f ms\n",
-		   cluster_kernels->name, k, dims,
+		   way(), k, dims,
 		   2.0 * (double) k * (double) dims * (double) n / best * 1e-9,
 		   200.0 * (double) k * (double) dims * (double) n / best * 1e-9 / peak,
 		   best / (double) n * 1e6, longest_tick * 1e3);
@@ -283,7 +284,7 @@ bench_two_levels(size_t k, size_t dims, size_t n, int hard)
 	}
 	printf("%-8s two levels k=%-6zu dims=%-5zu %-9s agree %.2f %%, distances + %.3f %%, "
 		   "%.1f times as fast (%.2f s for %.2f s), created in %.2f s\n",
-		   cluster_kernels->name, k, dims,
+		   way(), k, dims,
 		   path != NULL ? "file" : hard ? "hard" : "clustered",
 		   100.0 * (double) same / (double) n, 100 * excess / total,
 		   flat_time / deep_time, deep_time, flat_time, create_time);
@@ -318,7 +319,7 @@ bench_kmeans(size_t k, size_t dims, size_t n)
 	printf("%-8s kmeans k=%-6zu dims=%-5zu n=%-8zu %7.2f s, %d iterations, error %.5g, "
 		   "%zu clusters used, largest %.1f times the mean, memory %.0f MB (said %.0f), "
 		   "longest between ticks %.2f ms\n",
-		   cluster_kernels->name, k, dims, n, start, result.iterations,
+		   way(), k, dims, n, start, result.iterations,
 		   result.error, result.distinct,
 		   (double) largest * (double) k / (double) n,
 		   (double) most_held * 1e-6, (double) kmeans_bytes(n, dims, k) * 1e-6,
@@ -334,7 +335,7 @@ run(void)
 {
 	peak = measure_peak();
 	if (wanted("peak"))
-		printf("%-8s kernel alone %.1f GFLOP/s\n", cluster_kernels->name, peak);
+		printf("%-8s products alone %.1f GFLOP/s\n", way(), peak);
 	if (wanted("nearest"))
 	{
 		if (only_k > 0)
@@ -378,7 +379,7 @@ int
 main(int argc, char **argv)
 {
 	static const SimdLevel levels[] = {
-		SIMD_AVX512, SIMD_AVX2, SIMD_NEON, SIMD_SCALAR
+		SIMD_AUTO, SIMD_AVX512, SIMD_AVX2, SIMD_NEON, SIMD_SCALAR
 	};
 	cpu_set_t	set;
 	int			cpu = -1;
@@ -418,10 +419,12 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 	{
 		level = levels[i];
-		if (cluster_set_level(level) != 0)
+		linear_allow_openblas(level == SIMD_AUTO);
+		if (linear_set_level(level) != 0 ||
+			(level == SIMD_AUTO && !linear_begin(&host)))
 			continue;
-		if (*only_level != 0 ? strcmp(only_level, cluster_kernels->name) != 0 :
-			level != SIMD_AVX512 && level != SIMD_AVX2)
+		if (*only_level != 0 ? strcmp(only_level, way()) != 0 :
+			level == SIMD_SCALAR)
 			continue;
 		run();
 	}

@@ -32,13 +32,10 @@
 int
 hnsw_level(const HnswIndex *index, uint64 hash)
 {
-	uint64		z = hash ^ (index->meta.seed + UINT64CONST(0x9e3779b97f4a7c15));
+	/* mixed once more: the hash is used for other things, too */
+	uint64		z = splitmix64_mix(hash ^ (index->meta.seed + SPLITMIX64_STEP));
 	double		uniform;
 
-	/* SplitMix64's finisher: the hash is used for other things, too */
-	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
-	z ^= z >> 31;
 	uniform = ((double) (z >> 11) + 1) * 0x1p-53;	/* in (0, 1] */
 	return Min((int) (-log(uniform) / log(index->meta.m)), GRAPH_MAX_LEVEL - 1);
 }

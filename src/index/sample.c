@@ -42,10 +42,20 @@ index_tick(void *arg)
 	CHECK_FOR_INTERRUPTS();
 }
 
+static void
+index_report(void *arg, HostAudience audience, const char *message,
+			 const char *hint)
+{
+	ereport(audience == HOST_NOTE ? LOG : DEBUG1,
+			(errmsg_internal("%s", message),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
 const ClusterHost index_host = {
 	.alloc = index_alloc,
 	.release = index_release,
-	.tick = index_tick
+	.tick = index_tick,
+	.report = index_report
 };
 
 /* ------------------------------------------------------------------------

@@ -22,7 +22,7 @@
 #include "types/detoast.h"
 
 /* Rows that are assigned together */
-#define MAX_BLOCK_ROWS	256
+#define MAX_BLOCK_ROWS	1024
 #define BLOCK_FLOATS	(1024 * 1024)
 
 typedef struct Assigner

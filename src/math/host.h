@@ -12,6 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Who a message is for */
+typedef enum HostAudience
+{
+	HOST_DETAIL,				/* whoever looks closely */
+	HOST_NOTE					/* whoever runs the machine */
+} HostAudience;
+
 typedef struct ClusterHost
 {
 	/* count * size bytes, checked for overflow, not cleared; never NULL */
@@ -23,6 +30,10 @@ typedef struct ClusterHost
 
 	/* How far it is, 0 .. 1, now and then; may be NULL */
 	void		(*progress) (void *arg, double done);
+
+	/* Something that is worth a message; hint may be NULL, as may the function */
+	void		(*report) (void *arg, HostAudience audience,
+						   const char *message, const char *hint);
 	void	   *arg;
 } ClusterHost;
 
@@ -39,6 +50,14 @@ static inline void
 host_release(const ClusterHost *host, void *memory)
 {
 	host->release(host->arg, memory);
+}
+
+static inline void
+host_report(const ClusterHost *host, HostAudience audience,
+			const char *message, const char *hint)
+{
+	if (host->report != NULL)
+		host->report(host->arg, audience, message, hint);
 }
 
 /*

@@ -15,7 +15,7 @@
 #include "levels.h"
 #include "random.h"
 #include "math/cluster/cluster.h"
-#include "math/cluster/kernels.h"
+#include "math/linear/linear.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,7 +122,7 @@ arena_progress(void *arg, double done)
 }
 
 static const ClusterHost host = {
-	arena_alloc, arena_release, arena_tick, arena_progress, &arena
+	arena_alloc, arena_release, arena_tick, arena_progress, NULL, &arena
 };
 
 static void
@@ -236,11 +236,23 @@ naive_nearest(const float *row, const float *centroids, size_t k, size_t dims)
 	return best;
 }
 
-/* The level that a test was given; does not return if it cannot run here */
+static SimdLevel openblas = SIMD_AUTO;
+
+#define EVERY_WAY(test) \
+	AT_EVERY_LEVEL(test), {#test " (openblas)", test, NULL, NULL, &openblas}
+
+/*
+ * The level that a test was given, SIMD_AUTO for OpenBLAS; does not return if
+ * that cannot run here
+ */
 static void
 use_level(void **state)
 {
-	if (cluster_set_level(*(SimdLevel *) *state) != 0)
+	SimdLevel	level = *(SimdLevel *) *state;
+
+	linear_allow_openblas(level == SIMD_AUTO);
+	if (linear_set_level(level) != 0 ||
+		(level == SIMD_AUTO && !linear_begin(&host)))
 		skip();
 }
 
@@ -621,9 +633,9 @@ test_panel_keeps_level(void **state)
 	centroids = gauss_rows(50, dims, 0, 1);
 	arena_begin();
 	panel = centroid_panel_create(&host, centroids, 50, dims, false);
-	cluster_set_level(SIMD_SCALAR);
+	linear_set_level(SIMD_SCALAR);
 	centroid_panel_nearest(panel, &host, centroids, 50, number, NULL);
-	cluster_set_level(SIMD_AUTO);
+	linear_set_level(SIMD_AUTO);
 	centroid_panel_nearest(panel, &host, centroids, 50, number, NULL);
 	for (uint32_t j = 0; j < 50; j++)
 		assert_int_equal(number[j], j);
@@ -637,6 +649,7 @@ static void
 test_sizes(void **state)
 {
 	(void) state;
+	linear_allow_openblas(false);
 	assert_int_equal(centroid_panel_bytes(SIZE_MAX / 8, 100, false), 0);
 	assert_int_equal(centroid_panel_bytes(SIZE_MAX / 8, 100, true), 0);
 	assert_int_equal(centroid_panel_bytes(100, SIZE_MAX / 100, true), 0);
@@ -1089,7 +1102,7 @@ test_leave(void **state)
 static void
 test_ticks(void **state)
 {
-	const size_t n = 300;
+	const size_t n = 1200;
 	const size_t k = 200;
 	const size_t dims = 800;
 	float	   *rows;
@@ -1106,10 +1119,12 @@ test_ticks(void **state)
 	panel = centroid_panel_create(&host, rows, k, dims, false);
 	arena.ticks = 0;
 	centroid_panel_nearest(panel, &host, rows, n, number, NULL);
-	assert_true(arena.ticks >= (long) (n * k * dims / 8000000));
+	/* once for some hundred rows */
+	assert_true(arena.ticks >= 3);
 	arena.ticks = 0;
 	centroid_panel_distances(panel, &host, rows, n, out);
-	assert_true(arena.ticks >= (long) (n * k * dims / 8000000));
+	/* once for some hundred rows */
+	assert_true(arena.ticks >= 3);
 	centroid_panel_free(&host, panel);
 	arena_end();
 	free(out);
@@ -1117,63 +1132,27 @@ test_ticks(void **state)
 	free(rows);
 }
 
-/*
- * Dispatch.
- */
-static void
-test_dispatch(void **state)
-{
-	const ClusterKernels *best = NULL;
-
-	(void) state;
-	assert_ptr_equal(cluster_kernels, cluster_table(SIMD_SCALAR));
-	for (SimdLevel level = SIMD_SCALAR; level <= SIMD_AVX512;
-		 level++)
-	{
-		const ClusterKernels *table = cluster_table(level);
-		const ClusterKernels *before = cluster_kernels;
-
-		assert_int_equal(table != NULL, distance_table(level) != NULL);
-		if (table == NULL)
-		{
-			assert_int_equal(cluster_set_level(level), -1);
-			assert_ptr_equal(cluster_kernels, before);
-			continue;
-		}
-		assert_string_equal(table->name, distance_table(level)->name);
-		assert_true(table->rows <= CLUSTER_MAX_ROWS &&
-					table->block <= CLUSTER_MAX_BLOCK);
-		assert_int_equal(cluster_set_level(level), 0);
-		assert_ptr_equal(cluster_kernels, table);
-		best = table;
-	}
-	assert_ptr_equal(cluster_table(SIMD_AUTO), best);
-	assert_int_equal(cluster_set_level((SimdLevel) 99), -1);
-	assert_ptr_equal(cluster_kernels, best);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dispatch),
 		cmocka_unit_test(test_sizes),
-		AT_EVERY_LEVEL(test_shapes),
-		AT_EVERY_LEVEL(test_offset),
-		AT_EVERY_LEVEL(test_ties),
-		AT_EVERY_LEVEL(test_extreme_rows),
-		AT_EVERY_LEVEL(test_extreme_centroids),
-		AT_EVERY_LEVEL(test_two_levels),
-		AT_EVERY_LEVEL(test_panel_keeps_level),
-		AT_EVERY_LEVEL(test_kmeans_quality),
-		AT_EVERY_LEVEL(test_kmeans_edges),
-		AT_EVERY_LEVEL(test_kmeans_empty),
-		AT_EVERY_LEVEL(test_kmeans_extremes),
-		AT_EVERY_LEVEL(test_kmeans_spherical),
-		AT_EVERY_LEVEL(test_kmeans_deterministic),
-		AT_EVERY_LEVEL(test_kmeans_large),
-		AT_EVERY_LEVEL(test_leave),
-		AT_EVERY_LEVEL(test_ticks),
+		EVERY_WAY(test_shapes),
+		EVERY_WAY(test_offset),
+		EVERY_WAY(test_ties),
+		EVERY_WAY(test_extreme_rows),
+		EVERY_WAY(test_extreme_centroids),
+		EVERY_WAY(test_two_levels),
+		EVERY_WAY(test_panel_keeps_level),
+		EVERY_WAY(test_kmeans_quality),
+		EVERY_WAY(test_kmeans_edges),
+		EVERY_WAY(test_kmeans_empty),
+		EVERY_WAY(test_kmeans_extremes),
+		EVERY_WAY(test_kmeans_spherical),
+		EVERY_WAY(test_kmeans_deterministic),
+		EVERY_WAY(test_kmeans_large),
+		EVERY_WAY(test_leave),
+		EVERY_WAY(test_ticks),
 	};
 
 	return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);

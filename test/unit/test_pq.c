@@ -13,6 +13,7 @@
  */
 #include "levels.h"
 #include "random.h"
+#include "math/linear/linear.h"
 #include "math/quantize/pq.h"
 #include "math/quantize/training.h"
 
@@ -88,7 +89,7 @@ static int	ticks;
 static double progress_done;
 
 static void *
-bench_alloc(void *arg, size_t count, size_t size)
+blocks_alloc(void *arg, size_t count, size_t size)
 {
 	size_t		bytes;
 	void	   *memory;
@@ -102,7 +103,7 @@ bench_alloc(void *arg, size_t count, size_t size)
 }
 
 static void
-bench_release(void *arg, void *memory)
+blocks_release(void *arg, void *memory)
 {
 	assert_ptr_equal(arg, &blocks);
 	assert_non_null(memory);
@@ -111,7 +112,7 @@ bench_release(void *arg, void *memory)
 }
 
 static void
-bench_tick(void *arg)
+blocks_tick(void *arg)
 {
 	assert_ptr_equal(arg, &blocks);
 	ticks++;
@@ -126,7 +127,7 @@ host_progress(void *arg, double done)
 }
 
 static const ClusterHost host = {
-	bench_alloc, bench_release, bench_tick, host_progress, &blocks
+	blocks_alloc, blocks_release, blocks_tick, host_progress, NULL, &blocks
 };
 
 static PqShape
@@ -731,10 +732,13 @@ make_rows(Data data, size_t n, size_t dims)
 	return rows;
 }
 
+static bool yes = true;
+
+/* By our own loops and, where it is installed, by OpenBLAS */
 static void
 test_opq(void **state)
 {
-	(void) state;
+	linear_allow_openblas(state != NULL && *state == &yes);
 	for (Data data = 0; data < DATA_KINDS; data++)
 		for (size_t n = 1; n <= 600; n += n < 20 ? 19 : 580)
 		{
@@ -867,6 +871,7 @@ main(void)
 		AT_EVERY_LEVEL(test_estimates),
 		cmocka_unit_test(test_rotate),
 		cmocka_unit_test(test_opq),
+		{"test_opq (openblas)", test_opq, NULL, NULL, &yes},
 		cmocka_unit_test(test_opq_deterministic),
 		cmocka_unit_test(test_opq_shapes),
 	};

@@ -134,7 +134,7 @@ divide_coarsely(Training *t, Clusters *coarse, int iterations)
 	clusters_free(&clusters, t->host);
 	host_release(t->host, ids);
 
-	memory = host_alloc(t->host, matrix_floats(t->work->kernels, coarse->k,
+	memory = host_alloc(t->host, matrix_floats(coarse->k,
 											 coarse->rows.dims),
 					  sizeof(float));
 	matrix_init(&matrix, t->space, t->work, &centres, memory);
@@ -224,7 +224,7 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 
 	assert(n > 0 && n < UINT32_MAX && dims > 0 && k > 0 && k < UINT32_MAX);
 	measure_rows(host, &all, &space, shift);
-	work_init(&work, host, cluster_kernels, n);
+	work_init(&work, host, n, dims);
 	t.work = &work;
 	if (k <= FLAT_MAX || n <= k)
 	{
@@ -258,16 +258,15 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 size_t
 kmeans_bytes(size_t n, size_t dims, size_t k)
 {
-	const ClusterKernels *kernels = cluster_kernels;
 	size_t		bytes = size_times(dims, sizeof(float) + sizeof(double));
 	size_t		centre = size_plus(bytes, size_times(n, 2 * sizeof(double)));
 
 	if (n >= UINT32_MAX || k >= UINT32_MAX)
 		return 0;
-	bytes = size_plus(bytes, work_bytes(kernels));
+	bytes = size_plus(bytes, work_bytes(dims));
 	bytes = size_plus(bytes, clusters_bytes(n, k));
 	if (k <= FLAT_MAX || n <= k)
-		bytes = size_plus(bytes, lloyd_bytes(kernels, n, dims, k));
+		bytes = size_plus(bytes, lloyd_bytes(n, dims, k));
 	else
 	{
 		size_t		groups = coarse_count(k);
@@ -275,7 +274,7 @@ kmeans_bytes(size_t n, size_t dims, size_t k)
 									   size_times(groups, size_times(dims + 2,
 																	 sizeof(float))));
 		size_t		divided = size_plus(coarse,
-										lloyd_bytes(kernels, n, dims, k));
+										lloyd_bytes(n, dims, k));
 		size_t		refined = size_plus(panel_create_bytes(k, dims, true),
 										panel_assign_bytes(k, dims));
 

@@ -9,6 +9,7 @@
  */
 #include "lloyd.h"
 #include "math/heap/heap.h"
+#include "math/linear/linear.h"
 #include "math/random.h"
 
 #include <assert.h>
@@ -153,7 +154,7 @@ put_mean(const Training *t, Clusters *c, size_t j, double *sum)
 		double		scale = t->space->unit ?
 			space_row_scale(t->space, row, dims) : 1.0;
 
-		t->work->kernels->accumulate(sum, row, scale, dims);
+		linear_kernels->accumulate(sum, row, scale, dims);
 		work_done(t->work, 8 * dims);
 	}
 	if (t->space->unit)
@@ -465,8 +466,7 @@ lloyd_seed(Training *t, Clusters *c)
 	s.new_distance = host_alloc(host, n, sizeof(*s.new_distance));
 	s.new_number = host_alloc(host, n, sizeof(*s.new_number));
 	s.sums = host_alloc(host, n, sizeof(*s.sums));
-	s.memory = host_alloc(host, matrix_floats(t->work->kernels,
-											seeds_at_once(c->k), c->rows.dims),
+	s.memory = host_alloc(host, matrix_floats(seeds_at_once(c->k), c->rows.dims),
 						sizeof(float));
 	sampled.rows = s.sample;
 	draw_seeds(t, &sampled, &s);
@@ -535,7 +535,7 @@ lloyd(Training *t, Clusters *c, int iterations)
 			put_centroid(t, c, j, j % c->rows.n);
 	else
 		lloyd_seed(t, c);
-	memory = host_alloc(t->host, matrix_floats(t->work->kernels, c->k,
+	memory = host_alloc(t->host, matrix_floats(c->k,
 											 c->rows.dims), sizeof(float));
 	if (n < c->rows.n && iterations > LAST_ITERATIONS)
 	{
@@ -559,16 +559,15 @@ lloyd(Training *t, Clusters *c, int iterations)
 
 /* See lloyd.h */
 size_t
-lloyd_bytes(const ClusterKernels *kernels, size_t n, size_t dims, size_t k)
+lloyd_bytes(size_t n, size_t dims, size_t k)
 {
 	size_t		sample = seed_rows(n, k);
 	size_t		seeding = size_plus(size_times(sample, 4 * sizeof(uint32_t) +
 											   sizeof(double)),
-									size_times(matrix_floats(kernels,
-															 seeds_at_once(k),
+									size_times(matrix_floats(seeds_at_once(k),
 															 dims),
 											   sizeof(float)));
-	size_t		iterating = size_plus(size_times(matrix_floats(kernels, k,
+	size_t		iterating = size_plus(size_times(matrix_floats(k,
 															   dims),
 												 sizeof(float)),
 									  size_plus(size_times(dims,

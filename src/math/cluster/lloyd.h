@@ -71,7 +71,6 @@ extern KmeansResult lloyd(Training *training, Clusters *clusters,
 						  int iterations);
 
 /* Bytes that lloyd allocates at most, besides the clusters' arrays */
-extern size_t lloyd_bytes(const ClusterKernels *kernels, size_t n, size_t dims,
-						  size_t k);
+extern size_t lloyd_bytes(size_t n, size_t dims, size_t k);
 
 #endif							/* VECTOR_MATH_CLUSTER_LLOYD_H */

@@ -1,6 +1,6 @@
 /*
  * matrix.h
- *	  Centroids in blocks, and the products of rows with them: one level.
+ *	  Rows times centroids: sums, the largest of them, and exact distances.
  *
  * Private to src/math/cluster.
  *
@@ -17,16 +17,15 @@
 #define VECTOR_MATH_CLUSTER_MATRIX_H
 
 #include "cluster.h"
-#include "kernels.h"
 
-/* Bytes; a matrix takes more room where its memory is not aligned to them */
-#define MATRIX_ALIGNMENT 64
+/*
+ * Elements are kept within this, so that no sum of 64,000 products overflows
+ * and none is NaN.
+ */
+#define MATRIX_LIMIT	0x1p54f
 
-/* Tiles of rows that use a block of centroids while it is in the cache */
-#define MATRIX_TILES	32
-
-/* Multiplications between two ticks; well below a millisecond of AVX-512 */
-#define MATRIX_TICK		((size_t) 1 << 22)
+/* Where the search for a largest sum starts: below that of any centroid */
+#define MATRIX_NOWHERE	(-3.4028234663852886e38f)
 
 typedef struct Space
 {
@@ -44,28 +43,28 @@ typedef struct Rows
 	size_t		dims;
 } Rows;
 
+/*
+ * Centroids in the space, with one more element each, -|c'|^2 / 2: rows have 1
+ * there, and so products are the sums that are compared.
+ */
 typedef struct Matrix
 {
-	const ClusterKernels *kernels;
 	size_t		k;
 	size_t		dims;
-	size_t		chunk;			/* dimensions of every chunk but the last */
-	size_t		blocks;
-	float	   *start;			/* -|c'|^2 / 2, then CLUSTER_NOWHERE */
-	float	   *data;			/* chunk by chunk, block by block */
+	float	   *data;			/* k rows of dims + 1 floats */
+	uint32_t   *lowest;			/* of each centroid: the first one equal to it */
 } Matrix;
 
-/* What a call computes with: buffers, and the multiplications since a tick */
+/* What a call computes with: buffers for some rows, and work since a tick */
 typedef struct Work
 {
 	const ClusterHost *host;
-	const ClusterKernels *kernels;
-	void	   *memory;
-	size_t		tiles;			/* tiles at once */
-	size_t		todo;			/* multiplications until the next tick */
-	float	   *tile;
-	float	   *sums;
-	float	   *scales;			/* one a row of all tiles, as the following */
+	size_t		done;			/* multiplications since the last tick */
+	size_t		room;			/* rows at once */
+	float	   *memory;
+	float	   *rows;			/* room of them in the space, as in a matrix */
+	float	   *sums;			/* of these rows, with some centroids */
+	float	   *scales;			/* one a row, as the following */
 	float	   *norms;
 	float	   *best;
 	uint32_t   *number;
@@ -75,13 +74,7 @@ typedef struct Work
 static inline void
 work_done(Work *work, size_t multiplications)
 {
-	if (multiplications >= work->todo)
-	{
-		work->todo = MATRIX_TICK;
-		work->host->tick(work->host->arg);
-	}
-	else
-		work->todo -= multiplications;
+	host_work(work->host, &work->done, multiplications);
 }
 
 static inline const float *
@@ -96,12 +89,22 @@ extern float space_scale(double largest);
 /* The factor for one row: scale, or what brings it to norm 1 */
 extern float space_row_scale(const Space *space, const float *row, size_t dims);
 
-/* An element in the space, exact but for its last rounding */
-extern double space_element(float x, float scale, float shift);
-
 /* Floats that a matrix lies in; SIZE_MAX: too many */
-extern size_t matrix_floats(const ClusterKernels *kernels, size_t k,
-							size_t dims);
+static inline size_t
+matrix_floats(size_t k, size_t dims)
+{
+	return size_times(k, size_plus(dims, 3));
+}
+
+/*
+ * Put into lowest, for each of k rows of dims floats, stride apart, the number of
+ * the first row equal to it; order is room for k numbers.  Sums with equal
+ * centroids may differ in their last bits, as a library multiplies the last
+ * rows and columns of a block in a way of its own: which of the equal ones a row
+ * belongs to must not depend on that.
+ */
+extern void matrix_lowest(const float *rows, size_t k, size_t dims,
+						  size_t stride, uint32_t *lowest, uint32_t *order);
 
 /*
  * Lay out k centroids (those that ids names, or the first ones) in memory of
@@ -110,13 +113,13 @@ extern size_t matrix_floats(const ClusterKernels *kernels, size_t k,
 extern void matrix_init(Matrix *matrix, const Space *space, Work *work,
 						const Rows *centroids, float *memory);
 
-/* Buffers for n rows; free with work_free */
-extern void work_init(Work *work, const ClusterHost *host,
-					  const ClusterKernels *kernels, size_t n);
+/* Buffers for n rows of dims floats, not all at once; free with work_free */
+extern void work_init(Work *work, const ClusterHost *host, size_t n,
+					  size_t dims);
 extern void work_free(Work *work);
 
-/* Bytes that work_init allocates at most */
-extern size_t work_bytes(const ClusterKernels *kernels);
+/* Bytes that work_init allocates at most, and the library that multiplies */
+extern size_t work_bytes(size_t dims);
 
 /*
  * The largest <x', c'> - |c'|^2 / 2 of each row, and where it is (the lowest of
@@ -132,13 +135,13 @@ extern void matrix_assign(const Matrix *matrix, const Space *space,
 						  float *distance);
 
 /*
- * Called with sums of count rows from row on, and columns centroids from
- * column on: sums has blocks of the tile's rows * block centroids.  scales and
- * norms are those of these rows.
+ * Called with the sums of count rows, from row on, with columns centroids, from
+ * column on: count rows of columns floats.  work has the scales and norms of
+ * these rows.
  */
-typedef void (*MatrixUse) (void *arg, const Matrix *matrix, size_t row,
-						   int count, const float *scales, const float *norms,
-						   size_t column, size_t columns, const float *sums);
+typedef void (*MatrixUse) (void *arg, const Matrix *matrix, const Work *work,
+						   size_t row, size_t count, size_t column,
+						   size_t columns);
 
 typedef enum MatrixProduct
 {

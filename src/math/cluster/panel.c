@@ -9,6 +9,7 @@
 #include "panel.h"
 #include "lloyd.h"
 #include "math/heap/heap.h"
+#include "math/linear/linear.h"
 
 #include <assert.h>
 #include <float.h>
@@ -55,11 +56,9 @@ group_count(size_t k, size_t dims, bool two_level)
 
 /* The most members that a group may have, twice the mean or more */
 static size_t
-group_limit(const ClusterKernels *kernels, size_t k, size_t groups)
+group_limit(size_t k, size_t groups)
 {
-	size_t		block = (size_t) kernels->block;
-
-	return (2 * k / groups / block + 1) * block;
+	return 2 * k / groups + 32;
 }
 
 /*
@@ -79,42 +78,27 @@ probe_count(size_t k)
 	return k < 10000 ? 12 : 16;
 }
 
-/* Floats of k centroids in groups, each of which may fill up a block */
-static size_t
-groups_floats(const ClusterKernels *kernels, size_t k, size_t dims,
-			  size_t groups)
-{
-	size_t		block = (size_t) kernels->block;
-	size_t		padded = groups == 1 ? k :
-		size_plus(k, size_times(groups, block));
-
-	/* each is aligned */
-	return size_plus(matrix_floats(kernels, padded, dims),
-					 size_times(groups, 2 * MATRIX_ALIGNMENT));
-}
-
 /* See panel.h */
 size_t
 panel_create_bytes(size_t k, size_t dims, bool two_level)
 {
-	const ClusterKernels *kernels = cluster_kernels;
 	size_t		groups = group_count(k, dims, two_level);
 	size_t		most = group_most(groups);
-	size_t		floats = groups_floats(kernels, k, dims, most);
-	size_t		bytes = size_plus(sizeof(CentroidPanel), work_bytes(kernels));
+	size_t		floats = matrix_floats(k, dims);
+	size_t		bytes = size_plus(sizeof(CentroidPanel), work_bytes(dims));
 
 	if (groups > 1)
 	{
-		floats = size_plus(floats, matrix_floats(kernels, most, dims));
+		floats = size_plus(floats, matrix_floats(most, dims));
 		floats = size_plus(floats, size_times(most, size_plus(dims, 1)));
-		/* members, twice; a line */
-		bytes = size_plus(bytes, size_times(k, 2 * sizeof(uint32_t) +
+		/* members, twice; the lowest, twice; a line */
+		bytes = size_plus(bytes, size_times(k, 4 * sizeof(uint32_t) +
 											sizeof(Projected)));
 		bytes = size_plus(bytes, size_times(dims, 2 * sizeof(float) +
 											sizeof(double)));
 		/* of all, and of the one being divided */
 		bytes = size_plus(bytes, size_times(clusters_bytes(k, groups), 2));
-		bytes = size_plus(bytes, lloyd_bytes(kernels, k, dims, groups));
+		bytes = size_plus(bytes, lloyd_bytes(k, dims, groups));
 	}
 	bytes = size_plus(bytes, size_times(floats, sizeof(float)));
 	return size_plus(bytes, size_times(size_plus(most, 1),
@@ -233,7 +217,7 @@ choose_groups(CentroidPanel *p, Training *t, const Rows *centroids,
 	float	   *centres = host_alloc(host, groups, p->dims * sizeof(float));
 	Grouping	g = {
 		.panel = p, .training = t, .centroids = centroids,
-		.limit = group_limit(p->kernels, p->k, groups)
+		.limit = group_limit(p->k, groups)
 	};
 	Clusters	clusters;
 
@@ -263,7 +247,7 @@ measure_group(CentroidPanel *p, Work *work, const Rows *members, size_t g,
 
 	memset(sum, 0, p->dims * sizeof(*sum));
 	for (size_t i = 0; i < members->n; i++)
-		p->kernels->accumulate(sum, rows_at(members, i), 1, p->dims);
+		linear_kernels->accumulate(sum, rows_at(members, i), 1, p->dims);
 	for (size_t d = 0; d < p->dims; d++)
 		centre[d] = (float) (sum[d] / (double) members->n);
 	for (size_t i = 0; i < members->n; i++)
@@ -303,13 +287,16 @@ make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 	quiet.progress = NULL;
 	p->members = host_alloc(host, p->k, sizeof(*p->members));
 	p->width = host_alloc(host, most, sizeof(*p->width));
+	p->lowest = host_alloc(host, p->k, 2 * sizeof(*p->lowest));
+	matrix_lowest(centroids->rows, p->k, p->dims, p->dims, p->lowest,
+				  p->lowest + p->k);
 	choose_groups(p, &training, centroids, p->groups);
 	p->probes = probe_count(p->k) < p->groups ? probe_count(p->k) : p->groups;
 
-	p->matrices = host_alloc(host, groups_floats(p->kernels, p->k, p->dims,
-											   p->groups), sizeof(float));
-	p->centre_matrix = host_alloc(host, matrix_floats(p->kernels, p->groups,
-													p->dims), sizeof(float));
+	p->matrices = host_alloc(host, matrix_floats(p->k, p->dims),
+							 sizeof(float));
+	p->centre_matrix = host_alloc(host, matrix_floats(p->groups, p->dims),
+								  sizeof(float));
 	to = host_alloc(host, p->groups, p->dims * sizeof(*to));
 	sum = host_alloc(host, p->dims, sizeof(*sum));
 	at = p->matrices;
@@ -321,7 +308,7 @@ make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 		members.n = p->first[g + 1] - p->first[g];
 		measure_group(p, work, &members, g, to + g * p->dims, sum);
 		matrix_init(&p->group[g], &space, work, &members, at);
-		at += matrix_floats(p->kernels, members.n, p->dims);
+		at += matrix_floats(members.n, p->dims);
 	}
 	centres.rows = to;
 	centres.n = p->groups;
@@ -341,20 +328,18 @@ panel_create(const ClusterHost *host, const Space *space,
 
 	assert(k > 0 && dims > 0);
 	memset(p, 0, sizeof(*p));
-	p->kernels = cluster_kernels;
 	p->space = *space;
 	p->k = k;
 	p->dims = dims;
 	p->groups = group_count(k, dims, two_level);
 	p->group = host_alloc(host, group_most(p->groups), sizeof(*p->group));
 	p->first = host_alloc(host, group_most(p->groups) + 1, sizeof(*p->first));
-	work_init(&work, host, p->kernels, k);
+	work_init(&work, host, k, dims);
 	if (p->groups > 1)
 		make_groups(p, host, &work, &rows);
 	else
 	{
-		p->matrices = host_alloc(host, groups_floats(p->kernels, k, dims, 1),
-							   sizeof(float));
+		p->matrices = host_alloc(host, matrix_floats(k, dims), sizeof(float));
 		p->first[0] = 0;
 		p->first[1] = k;
 		matrix_init(&p->group[0], space, &work, &rows, p->matrices);
@@ -371,6 +356,7 @@ panel_destroy(const ClusterHost *host, CentroidPanel *p)
 	{
 		host_release(host, p->centre_matrix);
 		host_release(host, p->width);
+		host_release(host, p->lowest);
 		host_release(host, p->members);
 	}
 	host_release(host, p->matrices);
@@ -433,36 +419,32 @@ typedef struct Batch
 
 /* Insert groups into the rows' lists of nearest ones */
 static void
-choose_probes(void *arg, const Matrix *m, size_t row, int count,
-			  const float *scales, const float *norms, size_t column,
-			  size_t columns, const float *sums)
+choose_probes(void *arg, const Matrix *m, const Work *work, size_t row,
+			  size_t count, size_t column, size_t columns)
 {
 	Batch	   *b = arg;
-	size_t		width = (size_t) m->kernels->block;
-	size_t		rows = (size_t) m->kernels->rows;
 
-	(void) scales;
-	for (size_t r = 0; r < (size_t) count; r++)
+	(void) m;
+	for (size_t r = 0; r < count; r++)
 	{
+		const float *sums = work->sums + r * columns;
 		float	   *score = b->score + (row + r) * b->probes;
 		uint32_t   *probe = b->probe + (row + r) * b->probes;
 		float		last = score[b->probes - 1];
 
-		b->norm[row + r] = norms[r];
+		b->norm[row + r] = work->norms[r];
 		for (size_t j = 0; j < columns; j++)
 		{
-			float		sum = sums[j / width * rows * width + r * width +
-								   j % width];
 			size_t		at = b->probes - 1;
 
-			if (!(sum > last))
+			if (!(sums[j] > last))
 				continue;
-			for (; at > 0 && sum > score[at - 1]; at--)
+			for (; at > 0 && sums[j] > score[at - 1]; at--)
 			{
 				score[at] = score[at - 1];
 				probe[at] = probe[at - 1];
 			}
-			score[at] = sum;
+			score[at] = sums[j];
 			probe[at] = (uint32_t) (column + j);
 			last = score[b->probes - 1];
 		}
@@ -587,7 +569,7 @@ assign_batch(const CentroidPanel *p, Work *w, Batch *b, uint32_t *number,
 	{
 		size_t		position = b->position[i];
 
-		number[i] = p->members[position];
+		number[i] = p->lowest[p->members[position]];
 		if (distance != NULL)
 		{
 			size_t		g = group_of(p, position);
@@ -667,7 +649,7 @@ centroid_panel_nearest(const CentroidPanel *panel, const ClusterHost *host,
 
 	if (n == 0)
 		return;
-	work_init(&work, host, panel->kernels, n);
+	work_init(&work, host, n, panel->dims);
 	panel_assign(panel, &work, &all, nearest, distance);
 	work_free(&work);
 	if (distance != NULL)
@@ -697,25 +679,24 @@ output_column(const Output *o, size_t column)
 }
 
 static void
-put_distances(void *arg, const Matrix *m, size_t row, int count,
-			  const float *scales, const float *norms, size_t column,
-			  size_t columns, const float *sums)
+put_distances(void *arg, const Matrix *m, const Work *work, size_t row,
+			  size_t count, size_t column, size_t columns)
 {
 	const Output *o = arg;
 	const Space *space = &o->panel->space;
-	size_t		width = (size_t) m->kernels->block;
-	size_t		rows = (size_t) m->kernels->rows;
 
-	for (size_t r = 0; r < (size_t) count; r++)
+	for (size_t r = 0; r < count; r++)
 	{
-		float	   *out = o->out + (row + r) * o->panel->k;
+		const float *sums = work->sums + r * columns;
 		const float *from = rows_at(o->rows, row + r);
+		float	   *out = o->out + (row + r) * o->panel->k;
 
 		for (size_t j = 0; j < columns; j++)
 		{
-			float		sum = sums[(j / width * rows + r) * width + j % width];
-			double		inner = matrix_distance(m, space, from, scales[r],
-												norms[r], column + j, sum);
+			double		inner = matrix_distance(m, space, from,
+												work->scales[r],
+												work->norms[r], column + j,
+												sums[j]);
 
 			out[output_column(o, column + j)] =
 				matrix_real_distance(space, inner);
@@ -728,29 +709,23 @@ put_distances(void *arg, const Matrix *m, size_t row, int count,
  * t is the row's own scale.
  */
 static void
-put_products(void *arg, const Matrix *m, size_t row, int count,
-			 const float *scales, const float *norms, size_t column,
-			 size_t columns, const float *sums)
+put_products(void *arg, const Matrix *m, const Work *work, size_t row,
+			 size_t count, size_t column, size_t columns)
 {
 	const Output *o = arg;
-	size_t		width = (size_t) m->kernels->block;
-	size_t		rows = (size_t) m->kernels->rows;
+	double		unscale = 1.0 / o->panel->space.scale;
 
-	(void) norms;
-	for (size_t r = 0; r < (size_t) count; r++)
+	(void) m;
+	for (size_t r = 0; r < count; r++)
 	{
+		const float *sums = work->sums + r * columns;
 		float	   *out = o->out + (row + r) * o->panel->k;
 		double		shifted = o->shifted[row + r];
-		double		factor = 1.0 / scales[r];
-		double		unscale = 1.0 / o->panel->space.scale;
+		double		factor = 1.0 / work->scales[r];
 
 		for (size_t j = 0; j < columns; j++)
-		{
-			float		sum = sums[(j / width * rows + r) * width + j % width];
-
 			out[output_column(o, column + j)] =
-				(float) ((sum * factor + shifted) * unscale);
-		}
+				(float) ((sums[j] * factor + shifted) * unscale);
 	}
 }
 
@@ -765,7 +740,7 @@ centroid_panel_distances(const CentroidPanel *panel, const ClusterHost *host,
 
 	if (n == 0)
 		return;
-	work_init(&work, host, panel->kernels, n);
+	work_init(&work, host, n, panel->dims);
 	for (size_t g = 0; g < panel->groups; g++)
 	{
 		output.group = g;
@@ -787,7 +762,7 @@ centroid_panel_products(const CentroidPanel *panel, const ClusterHost *host,
 
 	if (n == 0)
 		return;
-	work_init(&work, host, panel->kernels, n);
+	work_init(&work, host, n, panel->dims);
 	shifted = host_alloc(host, n, sizeof(*shifted));
 	for (size_t i = 0; i < n; i++)
 	{

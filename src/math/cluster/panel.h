@@ -25,7 +25,6 @@
 
 struct CentroidPanel
 {
-	const ClusterKernels *kernels;
 	Space		space;
 	size_t		k;
 	size_t		dims;
@@ -37,6 +36,7 @@ struct CentroidPanel
 	/* The following of two levels only */
 	size_t		probes;			/* groups that a row looks at, at most */
 	uint32_t   *members;		/* centroids, group by group, ascending */
+	uint32_t   *lowest;			/* of each centroid: the first one equal to it */
 	Matrix		centres;		/* of groups */
 	float	   *width;			/* of groups: members' mean inner distance */
 	float	   *centre_matrix;	/* memory of centres */
