@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 
 #include "hnsw/links.h"
+#include "math/random.h"
 #include "storage/page_check.h"
 #include "types/detoast.h"
 
