@@ -33,11 +33,10 @@
 int
 hnsw_level(const HnswIndex *index, uint64 hash)
 {
-	/* mixed once more: the hash is used for other things, too */
-	uint64		z = splitmix64_mix(hash ^ (index->meta.seed + SPLITMIX64_STEP));
-	double		uniform;
+	/* mixed, because the hash is used for other things, too */
+	uint64		mixed = splitmix64_mix(hash ^ (index->meta.seed + SPLITMIX64_STEP));
+	double		uniform = ((double) (mixed >> 11) + 1) * 0x1p-53;	/* in (0, 1] */
 
-	uniform = ((double) (z >> 11) + 1) * 0x1p-53;	/* in (0, 1] */
 	return Min((int) (-log(uniform) / log(index->meta.m)), GRAPH_MAX_LEVEL - 1);
 }
 

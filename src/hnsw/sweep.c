@@ -14,33 +14,6 @@
 /* Blocks asked for ahead of the one that is read */
 #define BLOCKS_AHEAD	16
 
-static uint64
-common_divisor(uint64 a, uint64 b)
-{
-	while (b != 0)
-	{
-		uint64		rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/*
- * How far it is from one block to the next, so that all of them come, and the
- * first few are from all over the index.
- */
-static uint64
-scattered_step(BlockNumber blocks)
-{
-	uint64		step = (uint64) (blocks * 0.618) | 1;
-
-	while (common_divisor(step, blocks) != 1)
-		step += 2;
-	return step;
-}
-
 /* The elements in use of a block, into ids; returns how many. */
 static int
 read_block(PageStore *store, BlockNumber block, GraphId *ids)
@@ -77,7 +50,7 @@ hnsw_sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on,
 	BlockNumber done;
 
 	if ((uint64) blocks * per_page > most)
-		step = scattered_step(blocks);
+		step = scattered_stride(blocks);
 	for (done = 0; done < blocks; done++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -75,6 +75,16 @@ greatest_common_divisor(uint64 a, uint64 b)
 	return a;
 }
 
+BlockNumber
+scattered_stride(BlockNumber blocks)
+{
+	BlockNumber stride = Max(1, (BlockNumber) (blocks * 0.6180339887));
+
+	while (greatest_common_divisor(stride, blocks) != 1 && stride > 1)
+		stride--;
+	return stride;
+}
+
 void
 block_sample_begin(BlockSample *sample, Relation heap, Relation index,
 				   IndexInfo *info,
@@ -91,12 +101,7 @@ block_sample_begin(BlockSample *sample, Relation heap, Relation index,
 	sample->context = AllocSetContextCreate(CurrentMemoryContext,
 											"index sample",
 											ALLOCSET_DEFAULT_SIZES);
-
-	/* steps of the golden section; prime to their number, so that all are met */
-	sample->stride = Max(1, (BlockNumber) (sample->blocks * 0.6180339887));
-	while (greatest_common_divisor(sample->stride, sample->blocks) != 1 &&
-		   sample->stride > 1)
-		sample->stride--;
+	sample->stride = scattered_stride(sample->blocks);
 }
 
 static void

@@ -47,6 +47,13 @@ extern void block_sample_begin(BlockSample *sample, Relation heap,
 extern void block_sample_ranges(BlockSample *sample, int ranges, int count);
 
 /*
+ * How far it is from one block to the next, so that the first few are from all
+ * over a relation, and all come: a golden section of their number, without a
+ * divisor in common with it.
+ */
+extern BlockNumber scattered_stride(BlockNumber blocks);
+
+/*
  * Read one more block, far from those before, until all have been read; false
  * then.  The blocks read so far are always all over the table.
  */
