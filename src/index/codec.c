@@ -230,7 +230,7 @@ length_term(const Codec *codec, double norm2)
 	return codec->weight * Min(norm2, codec->most);
 }
 
-/* What a plain query compares elements with, where it is one itself */
+/* Prepare a plain query whose value is an element of a centred codec. */
 static void
 set_plain_element(CodecQuery *query)
 {
@@ -271,7 +271,7 @@ plain_element_distance(CodecQuery *query, const struct varlena *value)
 	{
 		double		value_mean;
 
-		/* <x, y>, as the operator has its negative */
+		/* the operator gives - <x, y> */
 		product = -codec->column.distance(value, query->value);
 		norm2 = centre_sparse(codec, value, &value_mean);
 		product += codec->mean_norm2 - query->value_mean - value_mean;
@@ -288,7 +288,7 @@ plain_element_distance(CodecQuery *query, const struct varlena *value)
 	return (float) Max(Min(result, FLT_MAX), -FLT_MAX);
 }
 
-/* What is searched for in a centred index, set as floats: its inner products */
+/* Prepare a search in a centred index, by inner products, for query->floats. */
 static void
 set_product_query(CodecQuery *query)
 {
@@ -347,7 +347,7 @@ query_set(CodecQuery *query, const struct varlena *value, bool element)
 
 		residual_mean += (double) residual * codec->mean[i];
 		base += (double) residual * residual;
-		/* beyond float's range no estimate is any good, but it is a number */
+		/* where a float overflows, the estimate is useless, but stays a number */
 		query->residual[i] = Max(Min(residual, FLT_MAX), -FLT_MAX);
 	}
 	rotation_apply(&codec->rotation, codec->signs, query->residual);

@@ -285,7 +285,10 @@ sample_radius(const ValueSample *sample, const float *point)
 	return result;
 }
 
-/* A place for each number, so that values that come in turns are all met */
+/*
+ * Where in the sample the value of a number is: a step that has no common factor
+ * with most counts, so that values that repeat at regular distances are all met
+ */
 static inline Size
 some_place(int number, int count)
 {

@@ -270,7 +270,7 @@ read_block(Relation heap, Snapshot snapshot, BlockNumber block, int most,
 	most = Min(most, normal);
 	for (int i = 0; i < most; i++)
 	{
-		/* of each most-th part of the page the first, the second, ... */
+		/* the rows in equal parts; of each part one, another one on each page */
 		int			start = i * normal / most;
 		int			rest = (i + 1) * normal / most - start;
 		OffsetNumber offset = offsets[start + block % rest];
@@ -572,7 +572,7 @@ estimate_share(const DistanceSample *sample, const struct varlena *center,
 	return Min(share, (within + 2) / rows);
 }
 
-/* The share within radius of center (NULL: not known) of those who may read the values */
+/* The share within radius of center (NULL: not known), from the index's sample */
 static double
 share_within(PlannerInfo *root, IndexOptInfo *index,
 			 const struct varlena *center, double radius)

@@ -63,7 +63,7 @@ map_guess(const BufferMap *map, BlockNumber block)
 /* Error: a number read from a page of an index names a block that is not there. */
 pg_noreturn extern void block_damaged(Relation index, BlockNumber block);
 
-/* Is a block in the index?  It may have grown since that was asked last. */
+/* Is a block in the index, as large as it is now? */
 extern bool map_has_block(BufferMap *map, BlockNumber block);
 
 /* Pin a block.  Error if the index has none of that number. */
@@ -83,8 +83,8 @@ extern Buffer map_read_constant(BufferMap *map, BlockNumber block,
 extern void map_prefetch(BufferMap *map, BlockNumber block);
 
 /*
- * The page of a block, not pinned; reads it in if it must.  *buffer is what
- * map_still wants.
+ * The page of a block, not pinned; it is read in where it is not in a buffer.
+ * *buffer is to be given to map_still.
  */
 static inline const char *
 map_peek(BufferMap *map, BlockNumber block, Buffer *buffer)

@@ -1,13 +1,13 @@
 /*
  * recent_buffer.h
- *	  Blocks read without a look-up in the buffer mapping table, and asked for
- *	  before they are needed.
+ *	  Blocks read without a look-up in the buffer mapping table, and prefetched.
  *
  * The look-up waits for memory in a large buffer pool.  But the blocks of a table
- * that was read or written in order lie in buffers near each other, in order:
- * three of four not in the very next one, nearly all within four of it, where
- * another table was read at the time.  So the next few descriptors are looked
- * at, and the guess is verified and the buffer pinned in one step.
+ * that was read or written in order lie in buffers near each other, in order.
+ * Where another table was read at the same time, a quarter of the blocks were in
+ * the very next buffer, and nearly all within four of it.  So the next few
+ * descriptors are looked at, and the guess is verified and the buffer pinned in
+ * one step.
  */
 #ifndef VECTOR_STORAGE_RECENT_BUFFER_H
 #define VECTOR_STORAGE_RECENT_BUFFER_H
@@ -61,7 +61,7 @@ read_recent_buffer(Relation relation, BlockNumber block, Buffer guess,
 
 #define CACHE_LINE		64
 
-/* Ask for the first bytes of data; only a hint, so any address will do. */
+/* Prefetch bytes from data on; only a hint, so any address will do. */
 static inline void
 prefetch_bytes(const char *data, int bytes)
 {
@@ -70,9 +70,8 @@ prefetch_bytes(const char *data, int bytes)
 }
 
 /*
- * The same of much data, like a page: into the second level of caches.  Into the
- * first one, fewer lines can be on their way at a time, and it takes as long as
- * without.
+ * Prefetch much data, like a page, into the second level of caches.  The first
+ * one has fewer lines under way at a time: filling it took as long as no prefetch.
  */
 static inline void
 prefetch_far(const char *data, int bytes)
