@@ -43,6 +43,19 @@ block_tags_equal(const BlockTag *a, const BlockTag *b)
 #endif
 }
 
+/* A descriptor's state has 64 bits from 19 on. */
+#if PG_VERSION_NUM >= 190000
+typedef uint64 BufferState;
+#define read_buffer_state(descriptor) pg_atomic_read_u64(&(descriptor)->state)
+#define exchange_buffer_state(descriptor, old, new) \
+	pg_atomic_compare_exchange_u64(&(descriptor)->state, old, new)
+#else
+typedef uint32 BufferState;
+#define read_buffer_state(descriptor) pg_atomic_read_u32(&(descriptor)->state)
+#define exchange_buffer_state(descriptor, old, new) \
+	pg_atomic_compare_exchange_u32(&(descriptor)->state, old, new)
+#endif
+
 /*
  * Does the buffer, shared or local, hold the block with valid content?  Nothing
  * is pinned or locked, so the answer is about a moment.
@@ -57,7 +70,7 @@ buffer_holds_block(Buffer buffer, const BlockTag *relation, BlockNumber block)
 
 	tag.blockNum = block;
 	return block_tags_equal(&descriptor->tag, &tag) &&
-		(pg_atomic_read_u32(&descriptor->state) & BM_VALID) != 0;
+		(read_buffer_state(descriptor) & BM_VALID) != 0;
 }
 
 /*
@@ -77,11 +90,11 @@ note_buffer_use(Buffer buffer, uint32 at_most)
 	BufferDesc *descriptor = BufferIsLocal(buffer)
 		? GetLocalBufferDescriptor(-buffer - 1)
 		: GetBufferDescriptor(buffer - 1);
-	uint32		state = pg_atomic_read_u32(&descriptor->state);
+	BufferState state = read_buffer_state(descriptor);
 
 	if (BUF_STATE_GET_USAGECOUNT(state) < at_most && !(state & BM_LOCKED))
-		(void) pg_atomic_compare_exchange_u32(&descriptor->state, &state,
-											  state + BUF_USAGECOUNT_ONE);
+		(void) exchange_buffer_state(descriptor, &state,
+									 state + BUF_USAGECOUNT_ONE);
 }
 
 /* The same by a scan whose pages are not to push out those of others */
@@ -107,8 +120,12 @@ unpinned_page(Buffer buffer)
 static inline bool
 buffer_locked_by_me(Buffer buffer)
 {
+#if PG_VERSION_NUM >= 190000
+	return !BufferIsLocal(buffer) && BufferIsLockedByMe(buffer);
+#else
 	return !BufferIsLocal(buffer) &&
 		LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1)));
+#endif
 }
 
 /* The address of a buffer's descriptor, to be prefetched */

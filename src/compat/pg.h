@@ -86,8 +86,11 @@ extern PGDLLEXPORT void _PG_init(void);
 #define relation_locator(relation) ((relation)->rd_node)
 #endif
 
-/* An index scan got a place for its counters with 18. */
-#if PG_VERSION_NUM >= 180000
+/* An index scan got a place for its counters with 18, and flags with 19. */
+#if PG_VERSION_NUM >= 190000
+#define begin_index_scan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
 #define begin_index_scan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
 #else
@@ -254,5 +257,84 @@ index_vacuum_delay_point(void)
 	vacuum_delay_point();
 #endif
 }
+
+/*
+ * 19 gave some functions another argument, of which the rest of the code has no
+ * need.  A macro of a function's own name is not expanded in itself.
+ */
+#if PG_VERSION_NUM >= 190000
+#include "access/tableam.h"
+#include "executor/executor.h"
+#define table_beginscan(relation, snapshot, nkeys, keys) \
+	table_beginscan(relation, snapshot, nkeys, keys, SO_NONE)
+#define table_beginscan_parallel(relation, scan) \
+	table_beginscan_parallel(relation, scan, SO_NONE)
+#define table_index_fetch_begin(relation) \
+	table_index_fetch_begin(relation, SO_NONE)
+#define ExecInitScanTupleSlot(estate, scan, desc, ops) \
+	ExecInitScanTupleSlot(estate, scan, desc, ops, 0)
+#endif
+
+/* From 19 on, a tranche of locks has its name from the beginning. */
+#if PG_VERSION_NUM >= 190000
+#include "storage/lwlock.h"
+#define LWLockNewTrancheId() LWLockNewTrancheId("vector")
+#define LWLockRegisterTranche(id, name) ((void) 0)
+#endif
+
+/* Headers that came with others before 19, and a type that went */
+#if PG_VERSION_NUM >= 190000
+#include "executor/instrument.h"
+#include "utils/wait_classes.h"
+typedef uint8 bits8;
+#endif
+
+/*
+ * The end of an access method's handler: PostgreSQL copies the routine up to 18,
+ * and keeps the pointer from 19 on.
+ */
+#if PG_VERSION_NUM >= 190000
+#include "access/amapi.h"
+#define RETURN_AM_ROUTINE(routine) \
+	do { \
+		static IndexAmRoutine kept; \
+		kept = *(routine); \
+		PG_RETURN_POINTER(&kept); \
+	} while (0)
+#else
+#define RETURN_AM_ROUTINE(routine) PG_RETURN_POINTER(routine)
+#endif
+
+/*
+ * A hook where the planner has read about a table and its indexes, and has made
+ * no path yet: it was get_relation_info's up to 18, and is build_simple_rel's.
+ */
+#if PG_VERSION_NUM >= 190000
+#include "optimizer/pathnode.h"
+typedef build_simple_rel_hook_type relation_info_hook_type;
+#define relation_info_hook build_simple_rel_hook
+#define RELATION_INFO_PARAMETERS \
+	PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
+#define RELATION_INFO_ARGUMENTS root, rel, rte
+#else
+#include "optimizer/plancat.h"
+typedef get_relation_info_hook_type relation_info_hook_type;
+#define relation_info_hook get_relation_info_hook
+#define RELATION_INFO_PARAMETERS \
+	PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *rel
+#define RELATION_INFO_ARGUMENTS root, relid, inherited, rel
+#endif
+
+/* The planner is told of EXPLAIN from 19 on. */
+#if PG_VERSION_NUM >= 190000
+#define PLANNER_PARAMETERS \
+	Query *parse, const char *query_string, int options, ParamListInfo params, \
+	ExplainState *explain
+#define PLANNER_ARGUMENTS parse, query_string, options, params, explain
+#else
+#define PLANNER_PARAMETERS \
+	Query *parse, const char *query_string, int options, ParamListInfo params
+#define PLANNER_ARGUMENTS parse, query_string, options, params
+#endif
 
 #endif							/* VECTOR_COMPAT_PG_H */

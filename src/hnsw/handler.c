@@ -64,5 +64,5 @@ SQL_FUNCTION(hnswhandler)
 	routine->amgettuple = vector_scan_next;
 	routine->amendscan = vector_scan_end;
 
-	PG_RETURN_POINTER(routine);
+	RETURN_AM_ROUTINE(routine);
 }

@@ -94,7 +94,7 @@ SQL_FUNCTION(ivfflathandler)
 
 	routine->amoptions = ivfflat_reloptions;
 	routine->amvalidate = ivfflat_validate;
-	PG_RETURN_POINTER(routine);
+	RETURN_AM_ROUTINE(routine);
 }
 
 SQL_FUNCTION(ivfpqhandler)
@@ -103,7 +103,7 @@ SQL_FUNCTION(ivfpqhandler)
 
 	routine->amoptions = ivfpq_reloptions;
 	routine->amvalidate = ivfpq_validate;
-	PG_RETURN_POINTER(routine);
+	RETURN_AM_ROUTINE(routine);
 }
 
 SQL_FUNCTION(ivfrabitqhandler)
@@ -112,7 +112,7 @@ SQL_FUNCTION(ivfrabitqhandler)
 
 	routine->amoptions = ivfrabitq_reloptions;
 	routine->amvalidate = ivfrabitq_validate;
-	PG_RETURN_POINTER(routine);
+	RETURN_AM_ROUTINE(routine);
 }
 
 /* Each access method has its own parser of options. */

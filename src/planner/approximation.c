@@ -16,20 +16,19 @@
  * path for GROUP BY, DISTINCT, window functions and merge joins, and a range's
  * path for everything.  It must not see these paths even for a moment: add_path
  * frees what looks worse, and the exact plan would be gone.  So our indexes are
- * closed as soon as the planner has read about them (get_relation_info_hook),
+ * closed as soon as the planner has read about them (relation_info_hook),
  * and index_match.c opens them for the paths that are allowed.
  */
 #include "planner/approximation.h"
 
 #include "optimizer/optimizer.h"
-#include "optimizer/plancat.h"
 #include "parser/parsetree.h"
 
 #include "planner/derive.h"
 
 bool		approximate_without_limit = false;
 
-static get_relation_info_hook_type previous_hook = NULL;
+static relation_info_hook_type previous_hook = NULL;
 
 bool
 query_changes_rows(const PlannerInfo *root)
@@ -208,14 +207,14 @@ close_index(IndexOptInfo *index)
 	index->amcanorderbyop = false;
 }
 
-/* get_relation_info_hook */
+/* relation_info_hook */
 static void
-close_indexes(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *rel)
+close_indexes(RELATION_INFO_PARAMETERS)
 {
 	ListCell   *cell;
 
 	if (previous_hook)
-		previous_hook(root, relid, inherited, rel);
+		previous_hook(RELATION_INFO_ARGUMENTS);
 	foreach(cell, rel->indexlist)
 	{
 		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
@@ -234,6 +233,6 @@ approximation_init(void)
 							 &approximate_without_limit,
 							 false, PGC_USERSET, GUC_EXPLAIN,
 							 NULL, NULL, NULL);
-	previous_hook = get_relation_info_hook;
-	get_relation_info_hook = close_indexes;
+	previous_hook = relation_info_hook;
+	relation_info_hook = close_indexes;
 }

@@ -75,12 +75,10 @@ strip_plan(Plan *plan)
 
 /* planner_hook */
 static PlannedStmt *
-plan_without_junk(Query *parse, const char *query_string, int options,
-				  ParamListInfo params)
+plan_without_junk(PLANNER_PARAMETERS)
 {
-	PlannedStmt *result = previous_hook
-		? previous_hook(parse, query_string, options, params)
-		: standard_planner(parse, query_string, options, params);
+	PlannedStmt *result = previous_hook ? previous_hook(PLANNER_ARGUMENTS)
+		: standard_planner(PLANNER_ARGUMENTS);
 	ListCell   *cell;
 
 	strip_plan(result->planTree);

@@ -131,7 +131,7 @@ step(Chain *chain, Sum sum, Vec a, Vec b)
 			break;
 		case COSINE:
 			chain->aa = vec_fma(a, a, chain->aa);
-			/* FALLTHROUGH */
+			__attribute__((fallthrough));
 		case ROW_COSINE:
 			chain->ab = vec_fma(a, b, chain->ab);
 			chain->bb = vec_fma(b, b, chain->bb);
