@@ -223,7 +223,10 @@ encode_page(HnswInserter *inserter, Buffer buffer, const Elements *elements)
 	page_edit_end(&edit);
 }
 
-/* With the heavyweight lock on the metapage: nobody inserts */
+/*
+ * Compute the mean, and encode all elements anew.  The caller has the heavyweight
+ * lock on the metapage, so that no insertion is under way.
+ */
 static void
 learn(HnswInserter *inserter, Relation heap)
 {

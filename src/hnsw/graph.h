@@ -5,8 +5,8 @@
  * Malkov and Yashunin, "Efficient and robust approximate nearest neighbor
  * search using Hierarchical Navigable Small World graphs", 2018.
  *
- * Where elements are (in memory while an index is built, on its pages later)
- * is a GraphStore's business.
+ * Elements are in memory while an index is built, and on its pages later: a
+ * GraphStore knows where.
  *
  * An element has a node at level 0 and one at each level up to its own.  A
  * node of an upper level is a record of its own, with a copy of the payload,
@@ -55,7 +55,7 @@ typedef struct GraphNode
 	ItemPointerData tid;		/* level 0: the first heap TID, or invalid */
 	union
 	{
-		GraphId		more_tids;	/* level 0: HnswTids (see build.c for memory) */
+		GraphId		more_tids;	/* level 0: HnswTids (in memory: BuildTid) */
 		GraphId		element;	/* above: the node at level 0 */
 	};
 	union
@@ -240,7 +240,10 @@ node_get_edges(const GraphShape *shape, int level, const GraphNode *node,
 	memcpy(edges->ids, node_edges(shape, node), edges->count * sizeof(GraphId));
 }
 
-/* Give a node that nobody else looks at these edges, but not the flags. */
+/*
+ * Give a node these edges, but not the flags.  No other process looks at the node
+ * meanwhile: it is new, or its page is locked.
+ */
 static inline void
 node_set_edges(const GraphShape *shape, GraphNode *node, const GraphEdges *edges)
 {

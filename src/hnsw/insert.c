@@ -105,9 +105,9 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
  */
 
 /*
- * Any element in use but own, for who has found none by walking: all that the
- * entry point leads to may be deleted, and not mended yet.  Reads the index
- * until there is one.
+ * Any element in use but own, where a walk has found none: all that the entry
+ * point leads to may be deleted, and not mended yet.  Reads the index until there
+ * is one.
  */
 static GraphId
 find_any(HnswInserter *inserter, GraphId own)
@@ -331,8 +331,8 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 
 	/*
 	 * It becomes the entry point if it rises above it, or if there is nothing
-	 * else; unless somebody has been quicker.  Then, whoever knows no neighbour
-	 * looks again.
+	 * else, unless another insertion has been quicker.  Then, if it knows no
+	 * neighbour, it looks again.
 	 */
 	own.id = ids[top];
 	own.level = top;

@@ -136,14 +136,14 @@ memory_visit(GraphStore *store, int level, GraphId id,
 }
 
 static inline void
-lock_shared(MemoryGraph *graph, LWLock *lock, LWLockMode mode)
+lock_if_shared(MemoryGraph *graph, LWLock *lock, LWLockMode mode)
 {
 	if (!graph->alone)
 		LWLockAcquire(lock, mode);
 }
 
 static inline void
-unlock_shared(MemoryGraph *graph, LWLock *lock)
+unlock_if_shared(MemoryGraph *graph, LWLock *lock)
 {
 	if (!graph->alone)
 		LWLockRelease(lock);
@@ -303,7 +303,7 @@ memory_link(MemoryGraph *graph, int level, const GraphNear *to, GraphId id,
 	int			place;
 	int			dropped;
 
-	lock_shared(graph, lock, LW_EXCLUSIVE);
+	lock_if_shared(graph, lock, LW_EXCLUSIVE);
 	node_get_edges(shape, level, node, &edges);
 	if (ring != NULL)
 		memory_join_ring(graph, node, to->id, &edges, known, id, ring);
@@ -332,7 +332,7 @@ memory_link(MemoryGraph *graph, int level, const GraphNear *to, GraphId id,
 		}
 		memory_move_edges(shape, node, &edges, known, place, dropped, id, &edge);
 	}
-	unlock_shared(graph, lock);
+	unlock_if_shared(graph, lock);
 }
 
 uint8 *
@@ -360,10 +360,10 @@ memory_add_tid(MemoryGraph *graph, GraphId id, uint64 hash, ItemPointer tid)
 		return false;
 	number = pg_atomic_fetch_add_u32(&graph->shared->tid_count, 1);
 	memory_tid(graph, number)->tid = *tid;
-	lock_shared(graph, lock, LW_EXCLUSIVE);
+	lock_if_shared(graph, lock, LW_EXCLUSIVE);
 	memory_tid(graph, number)->next = node->more_tids;
 	node->more_tids = number + 1;
-	unlock_shared(graph, lock);
+	unlock_if_shared(graph, lock);
 	return true;
 }
 
@@ -511,12 +511,12 @@ memory_twin(MemoryGraph *graph, int results, GraphNode *node)
 	}
 	node->value = hnsw_write_value(inserter);
 	id = memory_write(graph, 0, node, &links, NODE_TWIN);
-	lock_shared(graph, node_lock(graph, head), LW_EXCLUSIVE);
+	lock_if_shared(graph, node_lock(graph, head), LW_EXCLUSIVE);
 	memory_find_twins(graph, head, &links);
 	memory_set_edges(graph, 0, id, &links);
 	pg_write_barrier();
 	memory_join_chain(graph, head, id);
-	unlock_shared(graph, node_lock(graph, head));
+	unlock_if_shared(graph, node_lock(graph, head));
 	return true;
 }
 
@@ -531,13 +531,13 @@ memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 	GraphEntry	entry;
 	bool		rises;
 
-	lock_shared(graph, &shared->entry_lock, LW_SHARED);
+	lock_if_shared(graph, &shared->entry_lock, LW_SHARED);
 	entry = shared->entry;
-	unlock_shared(graph, &shared->entry_lock);
+	unlock_if_shared(graph, &shared->entry_lock);
 	rises = level > entry.level;
 	if (rises)
 	{
-		lock_shared(graph, &shared->entry_lock, LW_EXCLUSIVE);
+		lock_if_shared(graph, &shared->entry_lock, LW_EXCLUSIVE);
 		entry = shared->entry;
 	}
 
@@ -557,7 +557,7 @@ memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 			memory_twin(graph, results, &head))
 		{
 			if (rises)
-				unlock_shared(graph, &shared->entry_lock);
+				unlock_if_shared(graph, &shared->entry_lock);
 			return;
 		}
 	}
@@ -595,7 +595,7 @@ memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 			shared->entry.id = ids[level];
 			shared->entry.level = level;
 		}
-		unlock_shared(graph, &shared->entry_lock);
+		unlock_if_shared(graph, &shared->entry_lock);
 	}
 }
 

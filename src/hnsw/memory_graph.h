@@ -13,7 +13,7 @@
 
 #define MEMORY_NODE_LOCKS	1024	/* a power of two */
 
-/* What the processes that build share of it */
+/* What the processes that build share of the graph */
 typedef struct MemoryGraphShared
 {
 	BuildMemoryShared memory;
@@ -34,7 +34,7 @@ typedef struct BuildTid
 	ItemPointerData tid;
 } BuildTid;
 
-/* A process's view of it, for search.c */
+/* A process's view of the graph in memory, as search.c sees it */
 typedef struct MemoryGraph
 {
 	GraphStore	store;			/* must be first */

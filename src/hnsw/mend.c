@@ -577,8 +577,8 @@ hnsw_mend(Vacuum *vacuum)
 	BlockNumber blocks;
 
 	/*
-	 * Whoever began to insert before the elements were marked may yet write
-	 * their numbers; whoever begins now will not.
+	 * Insertions that began before the elements were marked may yet write their
+	 * numbers; those that begin now will not.
 	 */
 	wait_for_inserts(vacuum);
 
@@ -598,6 +598,6 @@ hnsw_mend(Vacuum *vacuum)
 	}
 	mend_entry(vacuum);
 
-	/* whoever read a number before it was replaced may yet go there */
+	/* insertions that read a number before it was replaced may yet go there */
 	wait_for_inserts(vacuum);
 }

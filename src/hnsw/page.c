@@ -24,7 +24,7 @@
 #include "types/dense.h"
 #include "types/sparse.h"
 
-/* How much of a sparsevec is kept in its element where nobody says */
+/* How much of a sparsevec is kept in its element where no sample says how long values are */
 #define SPARSE_DEFAULT_SIZE	512
 
 /* ------------------------------------------------------------------------

@@ -177,7 +177,7 @@ extern void hnsw_entry_failed(Relation index, GraphEntry entry);
 extern bool hnsw_set_entry(Relation index, GraphEntry known, GraphEntry entry,
 						   bool log);
 
-/* A store of an index's pages, for graph.c */
+/* The graph on an index's pages, as search.c sees it */
 typedef struct PageStore
 {
 	GraphStore	store;			/* must be first */

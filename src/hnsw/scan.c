@@ -46,8 +46,8 @@ extra_candidates(int ef, int bits)
 
 /*
  * Nodes kept on the way down.  One is enough in a new index; where clusters are
- * far apart and rows have come and gone, it may lead to the wrong one.  Who asks
- * for more candidates wants to be safe from that.
+ * far apart and rows have come and gone, it may lead to the wrong one.  A scan
+ * with a larger ef_search keeps more, to be safe from that.
  */
 #define SCAN_MAX_BEAM	8
 #define SCAN_BEAM(ef)	Min(Max((ef) / 5, 1), SCAN_MAX_BEAM)
@@ -290,7 +290,7 @@ first_batch(IndexScanDesc desc)
 		if (entry.level < 0)
 			return;
 
-		/* who compares all that fulfil the conditions begins nowhere */
+		/* where all that fulfil the conditions are compared, nothing is walked */
 		if (scan->search->filter == NULL || scan->filter->mode != FILTER_ALL)
 		{
 			count = graph_descend(scan->search, entry, 0, starts,
@@ -411,7 +411,8 @@ push_returned(HnswScan *scan, const Candidate *result)
 /*
  * The farthest element returned that the snapshot sees a row of, with its true
  * distance; NULL if there is none.  Only its row has been returned by the
- * executor (unless a condition has kept it back, which nobody tells us).
+ * executor (unless a condition has kept it back, of which an index scan is not
+ * told).
  */
 static const Candidate *
 farthest_visible(IndexScanDesc desc)

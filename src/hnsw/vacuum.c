@@ -5,8 +5,8 @@
  * In rounds, each for as many deleted elements as fit maintenance_work_mem:
  *
  * 1. mark: heap TIDs are removed; an element without any is marked deleted,
- *	  and so are its nodes above.  From here on nobody chooses it as a
- *	  neighbour.  Then wait for insertions that may have chosen it before.
+ *	  and so are its nodes above.  From here on no insertion chooses it
+ *	  as a neighbour.  Then wait for insertions that may have chosen it before.
  * 2. mend: every node that leads to a deleted one gets new neighbours, chosen
  *	  from its own and from those of the deleted ones; the entry point moves if
  *	  it must.  After this nothing leads to the deleted elements.
@@ -18,7 +18,7 @@
  * one treats as its own.
  *
  * Locks: one page at a time, but for a node's page and then those of its TIDs.
- * README.md says why nobody can meet a freed slot.
+ * README.md says why a freed slot is never met.
  */
 #include "hnsw/hnsw.h"
 
@@ -124,6 +124,40 @@ prune_slot(Vacuum *vacuum, Buffer buffer, SlotId id)
 }
 
 /*
+ * Free a slot of TIDs: what it has goes to the slot before, which has room, and
+ * this one, or the node if it is the first, leads on to the next.  Their pages are
+ * locked: the node's first, then those of its slots from the first to the last.
+ */
+static void
+spare_slot(Vacuum *vacuum, Buffer before_buffer, SlotId before, bool is_node,
+		   Buffer buffer, SlotId id)
+{
+	const SlotGeometry *geometry = &vacuum->index->tids;
+	PageEdit	edit;
+	Page		page;
+	HnswTids   *spared;
+
+	page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
+	page = page_edit_page(&edit, before_buffer, false);
+	spared = (HnswTids *) slot_of(geometry, page_edit_page(&edit, buffer, false),
+								  id);
+	if (is_node)
+		((GraphNode *) slot_of(&vacuum->index->shape.base, page,
+							   before))->more_tids = spared->next;
+	else
+	{
+		HnswTids   *kept = (HnswTids *) slot_of(geometry, page, before);
+
+		memcpy(kept->tids + kept->count, spared->tids,
+			   spared->count * sizeof(ItemPointerData));
+		kept->count += spared->count;
+		kept->next = spared->next;
+	}
+	slot_page_release(&spared->header);
+	page_edit_end(&edit);
+}
+
+/*
  * Remove dead TIDs from an element's slots, and slots that can be spared then.  The
  * element's page is locked exclusively.  A slot before the one looked at stays
  * locked, to be linked to the one behind.
@@ -171,33 +205,9 @@ prune_tids(Vacuum *vacuum, Buffer node_buffer, GraphId node_id)
 												   before))->count <= HNSW_TIDS_PER_SLOT);
 		if (spare)
 		{
-			PageEdit	edit;
-			HnswTids   *moved;
-
-			/* the node first, then its slots from the first to the last */
-			page_edit_begin(&edit, vacuum->relation, vacuum->store.log);
-			if (before == NO_SLOT)
-				((GraphNode *) slot_of(base,
-									   page_edit_page(&edit, node_buffer, false),
-									   node_id))->more_tids = next;
-			else
-			{
-				HnswTids   *kept = (HnswTids *)
-					slot_of(geometry, page_edit_page(&edit, before_buffer, false),
-							before);
-
-				moved = (HnswTids *) slot_of(geometry,
-											 page_edit_page(&edit, buffer, false),
-											 id);
-				memcpy(kept->tids + kept->count, moved->tids,
-					   count * sizeof(ItemPointerData));
-				kept->count += count;
-				kept->next = next;
-			}
-			moved = (HnswTids *) slot_of(geometry,
-										 page_edit_page(&edit, buffer, false), id);
-			slot_page_release(&moved->header);
-			page_edit_end(&edit);
+			spare_slot(vacuum, before == NO_SLOT ? node_buffer : before_buffer,
+					   before == NO_SLOT ? node_id : before, before == NO_SLOT,
+					   buffer, id);
 			note_free_tids(vacuum, block);
 			if (!same)
 				UnlockReleaseBuffer(buffer);
@@ -289,7 +299,7 @@ mark_upper_page(Vacuum *vacuum, Buffer buffer)
 	BlockNumber block = BufferGetBlockNumber(buffer);
 	Page		page = BufferGetPage(buffer);
 	uint32		slots = slots_in_use(geometry, page);
-	PageEdit	edit = {0};	/* some compilers warn without */
+	PageEdit	edit = {0};	/* begun for the first change; compilers cannot tell */
 	bool		editing = false;
 
 	for (uint32 slot = 0; slot < slots; slot++)
@@ -345,18 +355,17 @@ mark(Vacuum *vacuum, BlockNumber block, BlockNumber blocks)
 	for (; block < blocks && !node_set_full(&vacuum->base, per_page); block++)
 	{
 		Buffer		buffer = vacuum_lock_nodes(vacuum, block, PAGE_RECORD,
-										  BUFFER_LOCK_EXCLUSIVE);
-
-		bool		offer;
+											   BUFFER_LOCK_EXCLUSIVE);
+		bool		unlisted;
 
 		if (!BufferIsValid(buffer))
 			continue;
 		mark_page(vacuum, buffer);
-		/* freed by a vacuum that did not come to say so */
-		offer = has_unlisted_space(&vacuum->index->shape.base,
-								   BufferGetPage(buffer));
+		/* slots freed by a vacuum that ended before it put the page on the list */
+		unlisted = has_unlisted_space(&vacuum->index->shape.base,
+									  BufferGetPage(buffer));
 		UnlockReleaseBuffer(buffer);
-		if (offer)
+		if (unlisted)
 			slot_page_offer(vacuum->relation, PAGE_RECORD, block);
 		offer_free_tids(vacuum);
 	}
@@ -372,7 +381,7 @@ mark(Vacuum *vacuum, BlockNumber block, BlockNumber blocks)
 	for (BlockNumber at = META_BLOCK + 1; at < blocks; at++)
 	{
 		Buffer		buffer = vacuum_lock_nodes(vacuum, at, PAGE_UPPER,
-										  BUFFER_LOCK_EXCLUSIVE);
+											   BUFFER_LOCK_EXCLUSIVE);
 
 		if (!BufferIsValid(buffer))
 			continue;
@@ -432,7 +441,7 @@ free_nodes(Vacuum *vacuum, const NodeSet *set, PageKind kind)
 	{
 		BlockNumber block = slot_block(geometry, set->ids[i]);
 		Buffer		buffer = vacuum_lock_nodes(vacuum, block, kind,
-										  BUFFER_LOCK_EXCLUSIVE);
+											   BUFFER_LOCK_EXCLUSIVE);
 		int			count = 0;
 		PageEdit	edit;
 		Page		page;

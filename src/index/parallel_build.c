@@ -35,85 +35,6 @@
 #define WORKER_BYTES	((Size) 32 * 1024)
 
 /* ------------------------------------------------------------------------
- * The query's text, WAL and buffers
- */
-
-void
-parallel_build_estimate(ParallelContext *context)
-{
-	shm_toc_estimate_chunk(&context->estimator, sizeof(int64));
-	shm_toc_estimate_chunk(&context->estimator,
-						   mul_size(sizeof(WalUsage), context->nworkers));
-	shm_toc_estimate_chunk(&context->estimator,
-						   mul_size(sizeof(BufferUsage), context->nworkers));
-	shm_toc_estimate_keys(&context->estimator, 3);
-	if (debug_query_string != NULL)
-	{
-		shm_toc_estimate_chunk(&context->estimator,
-							   strlen(debug_query_string) + 1);
-		shm_toc_estimate_keys(&context->estimator, 1);
-	}
-}
-
-void
-parallel_build_share(ParallelContext *context)
-{
-	int64	   *query_id = (int64 *) shm_toc_allocate(context->toc, sizeof(int64));
-
-	*query_id = (int64) pgstat_get_my_query_id();
-	shm_toc_insert(context->toc, KEY_QUERY_ID, query_id);
-	shm_toc_insert(context->toc, KEY_WAL,
-				   shm_toc_allocate(context->toc,
-									mul_size(sizeof(WalUsage), context->nworkers)));
-	shm_toc_insert(context->toc, KEY_BUFFERS,
-				   shm_toc_allocate(context->toc,
-									mul_size(sizeof(BufferUsage), context->nworkers)));
-	if (debug_query_string != NULL)
-	{
-		char	   *query = (char *) shm_toc_allocate(context->toc,
-													  strlen(debug_query_string) + 1);
-
-		strcpy(query, debug_query_string);
-		shm_toc_insert(context->toc, KEY_QUERY, query);
-	}
-}
-
-void
-parallel_build_report(shm_toc *toc)
-{
-	debug_query_string = (const char *) shm_toc_lookup(toc, KEY_QUERY, true);
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	pgstat_report_query_id(*(int64 *) shm_toc_lookup(toc, KEY_QUERY_ID, false),
-						   false);
-}
-
-void
-parallel_build_begin_usage(void)
-{
-	InstrStartParallelQuery();
-}
-
-void
-parallel_build_end_usage(shm_toc *toc)
-{
-	WalUsage   *wal = (WalUsage *) shm_toc_lookup(toc, KEY_WAL, false);
-	BufferUsage *buffers = (BufferUsage *) shm_toc_lookup(toc, KEY_BUFFERS, false);
-
-	InstrEndParallelQuery(&buffers[ParallelWorkerNumber],
-						  &wal[ParallelWorkerNumber]);
-}
-
-void
-parallel_build_add_usage(ParallelContext *context)
-{
-	WalUsage   *wal = (WalUsage *) shm_toc_lookup(context->toc, KEY_WAL, false);
-	BufferUsage *buffers = (BufferUsage *) shm_toc_lookup(context->toc, KEY_BUFFERS, false);
-
-	for (int i = 0; i < context->nworkers_launched; i++)
-		InstrAccumParallelQuery(&buffers[i], &wal[i]);
-}
-
-/* ------------------------------------------------------------------------
  * Every process
  */
 
@@ -192,9 +113,14 @@ build_worker(dsm_segment *segment, shm_toc *toc, const BuildMethods *methods)
 	BuildTotals *totals = (BuildTotals *) shm_toc_lookup(toc, KEY_TOTALS, false);
 	LOCKMODE	heap_lock = totals->concurrent ? ShareUpdateExclusiveLock : ShareLock;
 	LOCKMODE	index_lock = totals->concurrent ? RowExclusiveLock : AccessExclusiveLock;
+	WalUsage   *wal = (WalUsage *) shm_toc_lookup(toc, KEY_WAL, false);
+	BufferUsage *buffers = (BufferUsage *) shm_toc_lookup(toc, KEY_BUFFERS, false);
 	BuildProcess process = {0};
 
-	parallel_build_report(toc);
+	debug_query_string = (const char *) shm_toc_lookup(toc, KEY_QUERY, true);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	pgstat_report_query_id(*(int64 *) shm_toc_lookup(toc, KEY_QUERY_ID, false),
+						   false);
 	LWLockRegisterTranche(totals->tranche, methods->tranche);
 
 	process.methods = methods;
@@ -210,10 +136,11 @@ build_worker(dsm_segment *segment, shm_toc *toc, const BuildMethods *methods)
 		table_beginscan_parallel(process.heap,
 								 (ParallelTableScanDesc)
 								 shm_toc_lookup(toc, KEY_SCAN, false));
-	parallel_build_begin_usage();
+	InstrStartParallelQuery();
 	methods->run(&process);
 	leave(&process);
-	parallel_build_end_usage(toc);
+	InstrEndParallelQuery(&buffers[ParallelWorkerNumber],
+						  &wal[ParallelWorkerNumber]);
 	index_close(process.index, index_lock);
 	table_close(process.heap, heap_lock);
 }
@@ -247,13 +174,21 @@ init_segment(BuildProcess *process, ParallelContext *context,
 			 Snapshot snapshot, void *arg)
 {
 	Size		scan_size = table_parallelscan_estimate(process->heap, snapshot);
+	Size		wal_size = mul_size(sizeof(WalUsage), context->nworkers);
+	Size		buffer_size = mul_size(sizeof(BufferUsage), context->nworkers);
+	Size		query_size = debug_query_string != NULL
+		? strlen(debug_query_string) + 1 : 0;
 	ParallelTableScanDesc scan;
 
 	plan_chunk(context, sizeof(BuildTotals));
 	plan_chunk(context, scan_size);
 	for (int i = 0; process->sizes[i] > 0; i++)
 		plan_chunk(context, process->sizes[i]);
-	parallel_build_estimate(context);
+	plan_chunk(context, sizeof(int64));
+	plan_chunk(context, wal_size);
+	plan_chunk(context, buffer_size);
+	if (query_size > 0)
+		plan_chunk(context, query_size);
 	InitializeParallelDSM(context);
 
 	/* no segment to be had: PostgreSQL goes on with private memory */
@@ -267,7 +202,13 @@ init_segment(BuildProcess *process, ParallelContext *context,
 	table_parallelscan_initialize(process->heap, scan, snapshot);
 	for (int i = 0; process->sizes[i] > 0; i++)
 		process->chunks[i] = take_chunk(context, KEY_CHUNK + i, process->sizes[i]);
-	parallel_build_share(context);
+	*(int64 *) take_chunk(context, KEY_QUERY_ID, sizeof(int64)) =
+		(int64) pgstat_get_my_query_id();
+	(void) take_chunk(context, KEY_WAL, wal_size);
+	(void) take_chunk(context, KEY_BUFFERS, buffer_size);
+	if (query_size > 0)
+		memcpy(take_chunk(context, KEY_QUERY, query_size), debug_query_string,
+			   query_size);
 	process->methods->init(process, arg);
 	return true;
 }
@@ -280,9 +221,14 @@ lead(BuildProcess *process, ParallelContext *context, void *arg)
 	process->methods->run(process);
 	if (context != NULL)
 	{
+		WalUsage   *wal = (WalUsage *) shm_toc_lookup(context->toc, KEY_WAL, false);
+		BufferUsage *buffers = (BufferUsage *)
+			shm_toc_lookup(context->toc, KEY_BUFFERS, false);
+
 		process->workers = context->nworkers_launched;
 		WaitForParallelWorkersToFinish(context);
-		parallel_build_add_usage(context);
+		for (int i = 0; i < context->nworkers_launched; i++)
+			InstrAccumParallelQuery(&buffers[i], &wal[i]);
 	}
 	process->methods->finish(process, arg);
 	leave(process);

@@ -115,16 +115,4 @@ extern void build_count(BuildProcess *process);
 /* At the end of a build: log all pages, if the index is logged.  phase: progress */
 extern void build_log(Relation index, int phase);
 
-/*
- * What build_by_processes and build_worker do about the query's text, WAL and
- * buffers.  Leader: before InitializeParallelDSM, after it, and when all workers
- * have finished; worker: report the query, begin and end counting.
- */
-extern void parallel_build_estimate(ParallelContext *context);
-extern void parallel_build_share(ParallelContext *context);
-extern void parallel_build_add_usage(ParallelContext *context);
-extern void parallel_build_report(shm_toc *toc);
-extern void parallel_build_begin_usage(void);
-extern void parallel_build_end_usage(shm_toc *toc);
-
 #endif							/* VECTOR_INDEX_PARALLEL_BUILD_H */
