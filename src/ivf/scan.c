@@ -36,9 +36,9 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "index/result_heap.h"
 #include "index/scan.h"
 #include "ivf/reader.h"
-#include "math/heap/heap.h"
 #include "math/heap/topk.h"
 #include "storage/page_check.h"
 
@@ -102,6 +102,21 @@ typedef struct IvfResult
 	float		slack;			/* of a bound: how much the estimate is above */
 } IvfResult;
 
+/* Is a returned before b? */
+static inline bool
+result_less(const IvfResult *a, const IvfResult *b)
+{
+	if (a->key != b->key)
+		return a->key < b->key;
+	/* of equal ones, a bound first: its true distance may be the same */
+	if (a->exact != b->exact)
+		return b->exact;
+	return ItemPointerCompare(unconstify(ItemPointerData *, &a->tid),
+							  unconstify(ItemPointerData *, &b->tid)) < 0;
+}
+
+RESULT_HEAP(Results, results, IvfResult, result_less)
+
 typedef struct IvfScan
 {
 	VectorScan	common;			/* first */
@@ -115,18 +130,14 @@ typedef struct IvfScan
 
 	FoundSet	found;			/* in lists that were read, and in no batch yet */
 
-	IvfResult  *results;		/* a batch: a heap, least key on top */
-	int			result_count;
-	int			result_room;
+	Results		results;		/* batches, the row with the least key on top */
 	uint64		last;			/* key of the row returned last */
 	uint64		batch_bound;	/* what has been found and is not in results has
 								 * no bound below this */
 	float		batch_slack;	/* the greatest of a row in it */
 	double		batch_last;		/* the greatest estimate, less slack, in it */
 	int			batch_rows;		/* of the next batch */
-	IvfResult  *late;			/* found too late for their place: see recall_late */
-	int			late_count;
-	int			late_room;
+	Results		late;			/* found too late for their place: see recall_late */
 
 	/* of strict order */
 	uint64		returned;		/* rows */
@@ -165,27 +176,6 @@ batch_size(const IvfScan *scan)
 	return 100;
 }
 
-/* Is a returned before b? */
-static inline bool
-result_less(const IvfResult *a, const IvfResult *b)
-{
-	if (a->key != b->key)
-		return a->key < b->key;
-	/* of equal ones, a bound first: its true distance may be the same */
-	if (a->exact != b->exact)
-		return b->exact;
-	return ItemPointerCompare(unconstify(ItemPointerData *, &a->tid),
-							  unconstify(ItemPointerData *, &b->tid)) < 0;
-}
-
-HEAP(result_heap, IvfResult, result_less)
-
-static void
-pop_result(IvfScan *scan)
-{
-	(void) result_heap_pop(scan->results, scan->result_count--);
-}
-
 /*
  * The first result should have come before the row returned last.  In strict
  * order it is dropped; else it waits for recall_late.
@@ -193,19 +183,9 @@ pop_result(IvfScan *scan)
 static void
 postpone_first(IvfScan *scan)
 {
-	if (scan->strict)
-	{
-		pop_result(scan);
-		return;
-	}
-	if (scan->late_count == scan->late_room)
-	{
-		scan->late_room *= 2;
-		scan->late = (IvfResult *)
-			repalloc_huge(scan->late, mul_size(scan->late_room, sizeof(IvfResult)));
-	}
-	scan->late[scan->late_count++] = scan->results[0];
-	pop_result(scan);
+	if (!scan->strict)
+		results_push(&scan->late, scan->results.results[0]);
+	results_pop(&scan->results);
 }
 
 /*
@@ -216,10 +196,10 @@ postpone_first(IvfScan *scan)
 static void
 put_in_order(IvfScan *scan, bool exact)
 {
-	if (exact && scan->results[0].key < scan->last)
+	if (exact && scan->results.results[0].key < scan->last)
 		postpone_first(scan);
 	else
-		result_heap_sink(scan->results, scan->result_count, 0, scan->results[0]);
+		results_moved(&scan->results);
 }
 
 static inline void
@@ -236,7 +216,7 @@ count_inside(IvfScan *scan, const IvfResult *result)
 static void
 read_value(IvfScan *scan)
 {
-	IvfResult  *first = &scan->results[0];
+	IvfResult  *first = &scan->results.results[0];
 	IvfBounder *bounder = scan->query->bounder;
 	Buffer		buffer;
 	const IvfValue *value = (const IvfValue *)
@@ -264,20 +244,16 @@ read_value(IvfScan *scan)
 static uint64
 second_key(const IvfScan *scan)
 {
-	uint64		key = PG_UINT64_MAX;
+	const IvfResult *second = results_second(&scan->results);
 
-	if (scan->result_count > 1)
-		key = scan->results[1].key;
-	if (scan->result_count > 2)
-		key = Min(key, scan->results[2].key);
-	return key;
+	return second != NULL ? second->key : PG_UINT64_MAX;
 }
 
 /* Give the first result its true distance; drop it where no row is seen. */
 static void
 read_first(IvfScan *scan, IndexScanDesc desc)
 {
-	IvfResult  *first = &scan->results[0];
+	IvfResult  *first = &scan->results.results[0];
 	const struct varlena *value;
 	bool		all_dead;
 
@@ -285,7 +261,7 @@ read_first(IvfScan *scan, IndexScanDesc desc)
 	value = vector_scan_read(desc, &first->tid, &all_dead);
 	if (value == NULL)
 	{
-		pop_result(scan);
+		results_pop(&scan->results);
 		return;
 	}
 	first->key = topk_key(scan->index->model->column.distance(value, scan->query->value));
@@ -315,7 +291,7 @@ batch_ends_range(const IvfScan *scan)
 static void
 leave_range(IvfScan *scan)
 {
-	scan->result_count = 0;
+	scan->results.count = 0;
 	scan->round_over = batch_ends_range(scan);
 }
 
@@ -344,14 +320,14 @@ widen_bounds(IvfScan *scan)
 {
 	scan->wide = true;
 	scan->batch_bound = lower_bound_key(scan, scan->batch_bound, scan->batch_slack);
-	for (int i = 0; i < scan->result_count; i++)
+	for (int i = 0; i < scan->results.count; i++)
 	{
-		IvfResult  *result = &scan->results[i];
+		IvfResult  *result = &scan->results.results[i];
 
 		if (!result->exact && result->high == TOPK_NAN)
 			result->key = lower_bound_key(scan, result->key, result->slack);
 	}
-	result_heap_build(scan->results, scan->result_count);
+	results_rebuild(&scan->results);
 }
 
 /*
@@ -372,86 +348,82 @@ batch_allowed(const IvfScan *scan)
 	return scan->compared / (scan->returned < MANY_ROWS ? FIRST_OF_BATCHES : LATER_OF_BATCHES);
 }
 
+/* Is all known of the first result that it takes to return it in order? */
+static bool
+first_is_decided(const IvfScan *scan)
+{
+	const IvfResult *first = &scan->results.results[0];
+	const ScanTarget *target = &scan->common.target;
+
+	/* an interval that no other one overlaps is as good as a number */
+	return first->exact ||
+		(first->high != TOPK_NAN &&
+		 scan_target_decided(target, first->high, second_key(scan)) &&
+		 !(target->ordered && first->key < scan->last));
+}
+
 /*
- * The first result, with its true distance; false if there is none left, or
- * something found may be before it.
+ * In strict order: are further rows to be compared, or further lists read
+ * (want_lists), before the first result is returned?
+ */
+static bool
+wants_more_first(IvfScan *scan)
+{
+	if (!scan->in_order && scan->returned >= batch_allowed(scan) &&
+		found_more(&scan->found) && !scan->round_over)
+	{
+		scan->round_over = scan_target_bounded(&scan->common.target) &&
+			batch_ends_range(scan);
+		if (!scan->round_over)
+			return true;
+	}
+	scan->want_lists = scan->returned >= scan->allowed;
+	return scan->want_lists;
+}
+
+/*
+ * ScanMethods.next_row: the first result, when its place is known; false if there
+ * is none left, or something found may be before it.
  */
 static bool
 next_result(IndexScanDesc desc)
 {
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 
-	while (scan->result_count > 0)
+	while (scan->results.count > 0)
 	{
+		const IvfResult *first = &scan->results.results[0];
+
 		CHECK_FOR_INTERRUPTS();
-		if (scan->results[0].key > scan->common.target.bound)
+		if (first->key > scan->common.target.bound)
 		{
 			leave_range(scan);
 			return false;
 		}
-		if (scan->results[0].key > scan->batch_bound &&
-			found_more(&scan->found))
+		if (first->key > scan->batch_bound && found_more(&scan->found))
 			return false;
-		if (scan->results[0].value != NO_SLOT)
-		{
+		if (first->value != NO_SLOT)
 			read_value(scan);
-			continue;
-		}
-
-		/* an interval that no other one overlaps is as good as a number */
-		if (!scan->results[0].exact &&
-			(scan->results[0].high == TOPK_NAN ||
-			 !scan_target_decided(&scan->common.target, scan->results[0].high,
-								  second_key(scan)) ||
-			 (scan->common.target.ordered && scan->results[0].key < scan->last)))
-		{
+		else if (!first_is_decided(scan))
 			read_first(scan, desc);
-			continue;
-		}
-		if (scan->strict)
+		else if (scan->strict && first->key < scan->last)
+			results_pop(&scan->results);
+		else if (scan->strict && wants_wide(scan))
+			widen_bounds(scan);
+		else if (scan->strict && wants_more_first(scan))
+			return false;
+		else
 		{
-			if (scan->results[0].key < scan->last)
-			{
-				pop_result(scan);
-				continue;
-			}
-			if (wants_wide(scan))
-			{
-				widen_bounds(scan);
-				continue;
-			}
-			if (!scan->in_order && scan->returned >= batch_allowed(scan) &&
-				found_more(&scan->found) && !scan->round_over)
-			{
-				scan->round_over = scan_target_bounded(&scan->common.target) &&
-					batch_ends_range(scan);
-				if (!scan->round_over)
-					return false;
-			}
-			scan->want_lists = scan->returned >= scan->allowed;
-			if (scan->want_lists)
-				return false;
+			desc->xs_heaptid = first->tid;
+			scan->last = first->high;
+			results_pop(&scan->results);
+			scan->returned++;
+			scan->round_rows++;
+			scan->batch_rows_in++;
+			return true;
 		}
-		desc->xs_heaptid = scan->results[0].tid;
-		scan->last = scan->results[0].high;
-		pop_result(scan);
-		scan->returned++;
-		scan->round_rows++;
-		scan->batch_rows_in++;
-		return true;
 	}
 	return false;
-}
-
-/* Make room for count results in all. */
-static void
-need_results(IvfScan *scan, int count)
-{
-	if (count <= scan->result_room)
-		return;
-	scan->result_room = count;
-	scan->results = (IvfResult *)
-		repalloc_huge(scan->results, mul_size(count, sizeof(IvfResult)));
 }
 
 /* Add the best found to the results. */
@@ -462,12 +434,12 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	bool		exact = model->kind == IVF_FLAT || scan->query->constant;
 	const IvfFound *rows;
 	int			count;
-	int			first = scan->result_count;
+	int			first = scan->results.count;
 
 	scan->common.stats.batches++;
 	found_remove_doubles(&scan->found);
 	count = Min(scan->found.count, (Size) scan->batch_rows);
-	need_results(scan, first + count);
+	results_reserve(&scan->results, first + count);
 	scan->batch_bound = 0;
 	scan->batch_slack = 0;
 	scan->batch_last = -INFINITY;
@@ -475,7 +447,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	rows = found_take(&scan->found, count);
 	for (int i = 0; i < count; i++)
 	{
-		IvfResult  *result = &scan->results[first + i];
+		IvfResult  *result = &scan->results.results[first + i];
 		uint64		bound = topk_key(exact ? rows[i].bound
 									 : ivf_query_restore(scan->query, rows[i].bound));
 
@@ -499,24 +471,24 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	else if (scan->wide)
 		scan->batch_bound = lower_bound_key(scan, scan->batch_bound, scan->batch_slack);
 	scan->compared += count;
-	count += first;
-	result_heap_build(scan->results, count);
-	scan->result_count = count;
+	scan->results.count += count;
+	results_rebuild(&scan->results);
 
 	/* rows that are likely to be read, or returned */
-	for (int i = 0; i < Min(count, ROWS_AHEAD); i++)
+	for (int i = 0; i < Min(scan->results.count, ROWS_AHEAD); i++)
 		PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
-					   ItemPointerGetBlockNumber(&scan->results[i].tid));
+					   ItemPointerGetBlockNumber(&scan->results.results[i].tid));
 }
 
 /* Rows that were found too late are results again, with those of the next batch. */
 static void
 recall_late(IvfScan *scan)
 {
-	Assert(scan->result_count == 0);
-	need_results(scan, scan->late_count);
-	while (scan->late_count > 0)
-		scan->results[scan->result_count++] = scan->late[--scan->late_count];
+	Results		empty = scan->results;
+
+	Assert(empty.count == 0);
+	scan->results = scan->late;
+	scan->late = empty;
 	scan->last = 0;
 }
 
@@ -666,7 +638,7 @@ next_batch(IndexScanDesc desc)
 		bool		more = ivf_reader_has_more(scan->reader) &&
 			(!scan_target_bounded(&scan->common.target) || scan->round_rows > 0);
 
-		if (!more && scan->late_count == 0)
+		if (!more && scan->late.count == 0)
 			return false;
 		recall_late(scan);
 		start_round(scan);
@@ -683,8 +655,8 @@ begin_anew(IndexScanDesc desc)
 {
 	IvfScan    *scan = (IvfScan *) desc->opaque;
 
-	scan->result_count = 0;
-	scan->late_count = 0;
+	scan->results.count = 0;
+	scan->late.count = 0;
 	scan->last = 0;
 	scan->returned = 0;
 	scan->compared = scan->compared_inside = 0;
@@ -714,10 +686,8 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->reader = ivf_reader_create(scan->query, scan->filter, &scan->found,
 									 &scan->common.stats,
 									 desc->xactStartedInRecovery);
-	scan->result_room = 64;
-	scan->late_room = 16;
-	scan->late = (IvfResult *) palloc(scan->late_room * sizeof(IvfResult));
-	scan->results = (IvfResult *) palloc(scan->result_room * sizeof(IvfResult));
+	results_init(&scan->results);
+	results_init(&scan->late);
 	MemoryContextSwitchTo(caller);
 	return desc;
 }

@@ -232,7 +232,7 @@ my %options = (
 	pq => 'ivfpq (v vector_cosine_ops) WITH (lists = 8, m = 16, nbits = 8, opq = on, rerank = index)',
 	rabitq => 'ivfrabitq (v vector_cosine_ops) WITH (bits = 2, rerank = index, centroids = \'public.centroids\')');
 my $dump = $primary->basedir . '/dump';
-my $definitions = q{SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY 1) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname LIKE 'o\_%'};
+my $definitions = q{SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY relname) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname LIKE 'o\_%'};
 sql("CREATE TABLE centroids AS SELECT centroid FROM vector_kmeans('rabitq', 9)");
 sql("CREATE INDEX o_$_ ON $_ USING $options{$_}") foreach @tables;
 sql('CREATE DATABASE restored');
