@@ -145,14 +145,9 @@ PAIR_RUN(f16_norm2, half, k->f16_norm2(row, rows->n))
 PAIR_RUN(bit_hamming, uint8_t, k->bit_hamming(q, row, rows->n / 8))
 PAIR_RUN(sdot, float, cblas_sdot((int) rows->n, q, 1, row, 1))
 
-MANY_RUN(f32_l2sq_many, float, float)
 MANY_RUN(f32_ip_many, float, float)
-MANY_RUN(f32_l1_many, float, float)
-MANY_RUN(f32_cosine_many, float, CosineSums)
 MANY_RUN(f16_l2sq_many, half, float)
 MANY_RUN(f16_ip_many, half, float)
-MANY_RUN(f16_l1_many, half, float)
-MANY_RUN(f16_cosine_many, half, CosineSums)
 
 static void
 run_bit_jaccard(const DistanceKernels *k, const Rows *rows)
@@ -259,10 +254,7 @@ static const Kernel kernels[] = {
 	KERNEL(f32_l1, 32),
 	KERNEL(f32_cosine, 32),
 	KERNEL(f32_norm2, 32),
-	KERNEL(f32_l2sq_many, 32),
 	KERNEL(f32_ip_many, 32),
-	KERNEL(f32_l1_many, 32),
-	KERNEL(f32_cosine_many, 32),
 	KERNEL(f16_l2sq, 16),
 	KERNEL(f16_ip, 16),
 	KERNEL(f16_l1, 16),
@@ -270,8 +262,6 @@ static const Kernel kernels[] = {
 	KERNEL(f16_norm2, 16),
 	KERNEL(f16_l2sq_many, 16),
 	KERNEL(f16_ip_many, 16),
-	KERNEL(f16_l1_many, 16),
-	KERNEL(f16_cosine_many, 16),
 	KERNEL(f16_to_f32, 16),
 	KERNEL(f32_to_f16, 32),
 	KERNEL(bit_hamming, 1),

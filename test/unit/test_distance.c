@@ -480,18 +480,12 @@ static void
 run_many(const DistanceKernels *k, Type type, Sum sum, const float *q,
 		 const void *rows, size_t n, size_t stride, size_t count, float *out)
 {
-	if (sum == L2SQ && type == F32)
-		k->f32_l2sq_many(q, rows, n, stride, count, out);
+	if (type == F32)
+		k->f32_ip_many(q, rows, n, stride, count, out);
 	else if (sum == L2SQ)
 		k->f16_l2sq_many(q, rows, n, stride, count, out);
-	else if (sum == IP && type == F32)
-		k->f32_ip_many(q, rows, n, stride, count, out);
-	else if (sum == IP)
-		k->f16_ip_many(q, rows, n, stride, count, out);
-	else if (sum == L1 && type == F32)
-		k->f32_l1_many(q, rows, n, stride, count, out);
 	else
-		k->f16_l1_many(q, rows, n, stride, count, out);
+		k->f16_ip_many(q, rows, n, stride, count, out);
 }
 
 static void
@@ -505,10 +499,8 @@ check_many(const Context *at, const float *q, const float *rows, size_t pad,
 	float	   *pq = put_values(SLOT_A, at->place, q, n, F32);
 	void	   *pr = put_values(SLOT_B, at->place, rows, elements, at->type);
 	float		want[MAX_COUNT];
-	CosineSums	want_cosine[MAX_COUNT];
-	CosineSums *cosine;
 
-	for (Sum sum = L2SQ; sum <= L1; sum++)
+	for (Sum sum = at->type == F32 ? IP : L2SQ; sum <= IP; sum++)
 	{
 		float	   *out = make_room(SLOT_OUT, at->place,
 									count * sizeof(float), sizeof(float));
@@ -518,31 +510,6 @@ check_many(const Context *at, const float *q, const float *rows, size_t pad,
 		for (size_t r = 0; r < count; r++)
 			check_sum(at, sum, "many", out[r], want[r],
 					  exact_sum(sum, q, rows + r * stride, n));
-	}
-
-	cosine = make_room(SLOT_OUT, at->place, count * sizeof(CosineSums),
-					   sizeof(float));
-	if (at->type == F32)
-	{
-		at->level->f32_cosine_many(pq, pr, n, stride, count, cosine);
-		scalar->f32_cosine_many(pq, pr, n, stride, count, want_cosine);
-	}
-	else
-	{
-		at->level->f16_cosine_many(pq, pr, n, stride, count, cosine);
-		scalar->f16_cosine_many(pq, pr, n, stride, count, want_cosine);
-	}
-	for (size_t r = 0; r < count; r++)
-	{
-		const float *row = rows + r * stride;
-
-		check_sum(at, IP, "cosine_many", cosine[r].ab, want_cosine[r].ab,
-				  exact_sum(IP, q, row, n));
-		check_sum(at, AA, "cosine_many", cosine[r].aa, want_cosine[r].aa,
-				  exact_sum(AA, q, row, n));
-		check_sum(at, BB, "cosine_many", cosine[r].bb, want_cosine[r].bb,
-				  exact_sum(BB, q, row, n));
-		assert_memory_equal(&cosine[r].aa, &cosine[0].aa, sizeof(float));
 	}
 }
 

@@ -42,6 +42,19 @@ struct CentroidPanel
 	float	   *centre_matrix;	/* memory of centres */
 };
 
+/* Groups to begin with; 1 where a second level is not worth it */
+extern size_t group_count(size_t k, size_t dims, bool two_level);
+
+/* Groups there may be when the large ones have been divided */
+extern size_t group_most(size_t groups);
+
+/*
+ * Make a panel's groups, of which p->groups says how many to begin with, and
+ * lay them out: all that is of two levels only, and groups, first and group.
+ */
+extern void make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
+						const Rows *centroids);
+
 /* As centroid_panel_create, in a given space; space->shift is kept */
 extern CentroidPanel *panel_create(const ClusterHost *host, const Space *space,
 								   const float *centroids, size_t k,

@@ -57,27 +57,14 @@ typedef struct DistanceKernels
 	 * One float32 query against count rows of n elements; row r starts at
 	 * rows + r * stride (stride in elements, >= n).  out has count elements.
 	 */
-	void		(*f32_l2sq_many) (const float *q, const float *rows, size_t n,
-								  size_t stride, size_t count, float *out);
 	void		(*f32_ip_many) (const float *q, const float *rows, size_t n,
 								size_t stride, size_t count, float *out);
-	void		(*f32_l1_many) (const float *q, const float *rows, size_t n,
-								size_t stride, size_t count, float *out);
-	/* out[r].aa is the query's own sum, the same in every row */
-	void		(*f32_cosine_many) (const float *q, const float *rows, size_t n,
-									size_t stride, size_t count,
-									CosineSums *out);
 
 	/* The same, one float32 query against float16 rows */
 	void		(*f16_l2sq_many) (const float *q, const half *rows, size_t n,
 								  size_t stride, size_t count, float *out);
 	void		(*f16_ip_many) (const float *q, const half *rows, size_t n,
 								size_t stride, size_t count, float *out);
-	void		(*f16_l1_many) (const float *q, const half *rows, size_t n,
-								size_t stride, size_t count, float *out);
-	void		(*f16_cosine_many) (const float *q, const half *rows, size_t n,
-									size_t stride, size_t count,
-									CosineSums *out);
 
 	/* Bit strings of n bytes, any byte alignment; results count bits */
 	uint64_t	(*bit_hamming) (const uint8_t *a, const uint8_t *b, size_t n);

@@ -64,7 +64,6 @@ typedef enum Sum
 	L2SQ,
 	IP,
 	L1,
-	ROW_COSINE,					/* ab and bb */
 	COSINE						/* ab, aa and bb */
 } Sum;
 
@@ -131,8 +130,6 @@ step(Chain *chain, Sum sum, Vec a, Vec b)
 			break;
 		case COSINE:
 			chain->aa = vec_fma(a, a, chain->aa);
-			__attribute__((fallthrough));
-		case ROW_COSINE:
 			chain->ab = vec_fma(a, b, chain->ab);
 			chain->bb = vec_fma(b, b, chain->bb);
 			break;
@@ -250,32 +247,11 @@ sum_pair(const void *a, Type a_type, const void *b, Type b_type, size_t n,
 	return out;
 }
 
-/* Store the results of some rows, floats or (for cosine) all three sums */
-INLINE void
-store_sums(void *out, Sum sum, size_t r, int count, const CosineSums *sums,
-		   float q_sum)
-{
-	for (int k = 0; k < count; k++)
-	{
-		if (sum == ROW_COSINE)
-		{
-			((CosineSums *) out)[r + k] = sums[k];
-			((CosineSums *) out)[r + k].aa = q_sum;
-		}
-		else
-			((float *) out)[r + k] = sums[k].ab;
-	}
-}
-
 /* A kernel over rows: ROWS at once, then one by one */
 INLINE void
 sum_many(const float *q, const void *rows, Type type, size_t n, size_t stride,
-		 size_t count, Sum sum, void *out)
+		 size_t count, Sum sum, float *out)
 {
-	/* A cosine has two sums a row, hence as many chains with half of them */
-	int			chains = sum == ROW_COSINE ? ROW_CHAINS / 2 : ROW_CHAINS;
-	float		q_sum = sum != ROW_COSINE ? 0 :
-		sum_pair(q, F32, q, F32, n, IP, PAIR_CHAINS).ab;
 	CosineSums	sums[ROWS];
 	size_t		r = 0;
 	/* Of rows shorter than PREFETCH_BYTES, ask for later ones than the next */
@@ -289,15 +265,15 @@ sum_many(const float *q, const void *rows, Type type, size_t n, size_t stride,
 	{
 		w.rows = (const char *) rows + r * stride * type_size(type);
 		w.next = count - r >= later + ROWS ? later * stride : 0;
-		sum_rows(&w, sum, chains, sums);
-		store_sums(out, sum, r, ROWS, sums, q_sum);
+		sum_rows(&w, sum, ROW_CHAINS, sums);
+		for (int k = 0; k < ROWS; k++)
+			out[r + k] = sums[k].ab;
 	}
 	for (; r < count; r++)
 	{
 		const char *row = (const char *) rows + r * stride * type_size(type);
 
-		sums[0] = sum_pair(q, F32, row, type, n, sum, PAIR_CHAINS);
-		store_sums(out, sum, r, 1, sums, q_sum);
+		out[r] = sum_pair(q, F32, row, type, n, sum, PAIR_CHAINS).ab;
 	}
 }
 
@@ -392,10 +368,10 @@ name(const T *a, size_t n) \
 	return sum_squares(a, type, n); \
 }
 
-#define MANY_KERNEL(name, T, type, sum, Out) \
+#define MANY_KERNEL(name, T, type, sum) \
 static TARGET void \
 name(const float *q, const T *rows, size_t n, size_t stride, size_t count, \
-	 Out *out) \
+	 float *out) \
 { \
 	sum_many(q, rows, type, n, stride, count, sum, out); \
 }
@@ -412,15 +388,9 @@ PAIR_KERNEL(f16_l1, half, F16, L1)
 COSINE_KERNEL(f16_cosine, half, F16)
 NORM2_KERNEL(f16_norm2, half, F16)
 
-MANY_KERNEL(f32_l2sq_many, float, F32, L2SQ, float)
-MANY_KERNEL(f32_ip_many, float, F32, IP, float)
-MANY_KERNEL(f32_l1_many, float, F32, L1, float)
-MANY_KERNEL(f32_cosine_many, float, F32, ROW_COSINE, CosineSums)
-
-MANY_KERNEL(f16_l2sq_many, half, F16, L2SQ, float)
-MANY_KERNEL(f16_ip_many, half, F16, IP, float)
-MANY_KERNEL(f16_l1_many, half, F16, L1, float)
-MANY_KERNEL(f16_cosine_many, half, F16, ROW_COSINE, CosineSums)
+MANY_KERNEL(f32_ip_many, float, F32, IP)
+MANY_KERNEL(f16_l2sq_many, half, F16, L2SQ)
+MANY_KERNEL(f16_ip_many, half, F16, IP)
 
 static TARGET uint64_t
 bit_hamming(const uint8_t *a, const uint8_t *b, size_t n)

@@ -52,8 +52,9 @@ prefix##_ip(const A *a, const B *b, size_t n) \
 	for (size_t i = 0; i < n; i++) \
 		sum += wide_a(a[i]) * wide_b(b[i]); \
 	return sum; \
-} \
-\
+}
+
+#define OTHER_PAIR_KERNELS(prefix, A, wide_a, B, wide_b) \
 static float \
 prefix##_l1(const A *a, const B *b, size_t n) \
 { \
@@ -98,30 +99,27 @@ prefix##_norm2(const A *a, size_t n) \
 }
 
 /* A kernel over rows is the pair kernel, row by row */
-#define MANY_KERNEL(name, B, pair, Out) \
+#define MANY_KERNEL(name, B, pair) \
 static void \
 name(const float *q, const B *rows, size_t n, size_t stride, size_t count, \
-	 Out *out) \
+	 float *out) \
 { \
 	for (size_t r = 0; r < count; r++) \
 		out[r] = pair(q, rows + r * stride, n); \
 }
 
 PAIR_KERNELS(f32, float, widen_f32, float, widen_f32)
+OTHER_PAIR_KERNELS(f32, float, widen_f32, float, widen_f32)
 PAIR_KERNELS(f16, half, widen_f16, half, widen_f16)
+OTHER_PAIR_KERNELS(f16, half, widen_f16, half, widen_f16)
 PAIR_KERNELS(mixed, float, widen_f32, half, widen_f16)
 
 NORM2_KERNEL(f32, float, widen_f32)
 NORM2_KERNEL(f16, half, widen_f16)
 
-MANY_KERNEL(f32_l2sq_many, float, f32_l2sq, float)
-MANY_KERNEL(f32_ip_many, float, f32_ip, float)
-MANY_KERNEL(f32_l1_many, float, f32_l1, float)
-MANY_KERNEL(f32_cosine_many, float, f32_cosine, CosineSums)
-MANY_KERNEL(f16_l2sq_many, half, mixed_l2sq, float)
-MANY_KERNEL(f16_ip_many, half, mixed_ip, float)
-MANY_KERNEL(f16_l1_many, half, mixed_l1, float)
-MANY_KERNEL(f16_cosine_many, half, mixed_cosine, CosineSums)
+MANY_KERNEL(f32_ip_many, float, f32_ip)
+MANY_KERNEL(f16_l2sq_many, half, mixed_l2sq)
+MANY_KERNEL(f16_ip_many, half, mixed_ip)
 
 /* Bits set in one byte */
 static inline unsigned int

@@ -28,14 +28,9 @@
 	.f16_l1 = f16_l1, \
 	.f16_cosine = f16_cosine, \
 	.f16_norm2 = f16_norm2, \
-	.f32_l2sq_many = f32_l2sq_many, \
 	.f32_ip_many = f32_ip_many, \
-	.f32_l1_many = f32_l1_many, \
-	.f32_cosine_many = f32_cosine_many, \
 	.f16_l2sq_many = f16_l2sq_many, \
 	.f16_ip_many = f16_ip_many, \
-	.f16_l1_many = f16_l1_many, \
-	.f16_cosine_many = f16_cosine_many, \
 	.bit_hamming = bit_hamming, \
 	.bit_jaccard = bit_jaccard, \
 	.f16_to_f32 = f16_to_f32, \
