@@ -282,6 +282,11 @@ index_vacuum_delay_point(void)
 #define LWLockRegisterTranche(id, name) ((void) 0)
 #endif
 
+/* A tuple descriptor made attribute by attribute must be finished from 19 on. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(desc) ((void) (desc))
+#endif
+
 /* Headers that came with others before 19, and a type that went */
 #if PG_VERSION_NUM >= 190000
 #include "executor/instrument.h"

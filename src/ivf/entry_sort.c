@@ -30,6 +30,7 @@ ivf_sort_begin(const IvfModel *model, const FilterShape *filter, int memory,
 	TupleDescInitEntry(desc, 1, "list", INT4OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "tid", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, 3, "entry", BYTEAOID, -1, 0);
+	TupleDescFinalize(desc);
 	sort->state = tuplesort_begin_heap(desc, 2, columns, operators, collations,
 									   nulls_first, memory, coordinate, false);
 	sort->code_bytes = ivf_code_bytes(model);
