@@ -15,12 +15,17 @@ MODULE_big = vector
 # The install script and the updates to it are assembled from sql/parts, where
 # each object is written once. They are built, not kept: what is installed
 # cannot differ from the parts. An update script that was released lies in sql/
-# and never changes.
+# and never changes. pgvector's releases are updated from, and gone back to.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(SRC)/vector.control)
+EXTCOMMENT := $(shell sed -n "s/^comment = '\(.*\)'/\1/p" $(SRC)/vector.control)
+PGVECTOR_COMMENT := vector data type and ivfflat and hnsw access methods
+PGVECTOR := 0.5.0 0.5.1 0.6.0 0.6.1 0.6.2 0.7.0 0.7.1 0.7.2 0.7.3 0.7.4 \
+	0.8.0 0.8.1 0.8.2 0.8.3 0.8.4 0.8.5 0.8.6
 SQL_PARTS := $(sort $(wildcard $(SRC)/sql/parts/*.sql))
 DATA = $(patsubst $(SRC)/%,%,$(sort $(wildcard $(SRC)/sql/vector--*.sql)))
 DATA_built = build/sql/vector--$(EXTVERSION).sql \
-	$(patsubst %,build/sql/vector--%--$(EXTVERSION).sql,1.0.0)
+	$(patsubst %,build/sql/vector--%--$(EXTVERSION).sql,1.0.0 $(PGVECTOR)) \
+	$(patsubst %,build/sql/vector--$(EXTVERSION)--%.sql,$(PGVECTOR))
 
 # Every room's sources; kernels of an instruction set compile to nothing on
 # processors of another architecture.

@@ -98,9 +98,23 @@ build/sql/vector--$(EXTVERSION).sql: $(SQL_PARTS) $(SRC)/sql/assemble.awk $(SRC)
 	awk -v to=$(EXTVERSION) -f $(SRC)/sql/assemble.awk $(SQL_PARTS) >$@.new
 	@mv $@.new $@
 
-build/sql/vector--%--$(EXTVERSION).sql: $(SQL_PARTS) $(SRC)/sql/assemble.awk $(SRC)/vector.control
+build/sql/vector--1.0.0--$(EXTVERSION).sql: $(SQL_PARTS) $(SRC)/sql/assemble.awk $(SRC)/vector.control
 	@mkdir -p $(@D)
-	awk -v from=$* -v to=$(EXTVERSION) -f $(SRC)/sql/assemble.awk $(SQL_PARTS) >$@.new
+	awk -v from=1.0.0 -v to=$(EXTVERSION) -f $(SRC)/sql/assemble.awk $(SQL_PARTS) >$@.new
+	@mv $@.new $@
+
+FROM_PGVECTOR := $(PGVECTOR:%=build/sql/vector--%--$(EXTVERSION).sql)
+TO_PGVECTOR := $(PGVECTOR:%=build/sql/vector--$(EXTVERSION)--%.sql)
+$(FROM_PGVECTOR) $(TO_PGVECTOR): build/sql/vector--$(EXTVERSION).sql $(SRC)/sql/pgvector.awk $(SRC)/sql/pgvector.tsv
+
+$(FROM_PGVECTOR): build/sql/vector--%--$(EXTVERSION).sql:
+	@awk -v from=$* -v to=$(EXTVERSION) -v comment="$(EXTCOMMENT)" -f $(SRC)/sql/pgvector.awk \
+		$(SRC)/sql/pgvector.tsv build/sql/vector--$(EXTVERSION).sql >$@.new
+	@mv $@.new $@
+
+$(TO_PGVECTOR): build/sql/vector--$(EXTVERSION)--%.sql:
+	@awk -v back=1 -v from=$(EXTVERSION) -v to=$* -v comment="$(PGVECTOR_COMMENT)" -f $(SRC)/sql/pgvector.awk \
+		$(SRC)/sql/pgvector.tsv build/sql/vector--$(EXTVERSION).sql >$@.new
 	@mv $@.new $@
 
 # Debian's PGXS tracks no dependencies on headers: have the compiler note them.

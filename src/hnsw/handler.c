@@ -59,6 +59,7 @@ SQL_FUNCTION(hnswhandler)
 	routine->amoptions = hnsw_reloptions;
 	routine->ambuildphasename = hnsw_build_phase_name;
 	routine->amvalidate = hnsw_validate;
+	routine->amadjustmembers = index_adjust_members;
 	routine->ambeginscan = hnsw_begin_scan;
 	routine->amrescan = vector_scan_rescan;
 	routine->amgettuple = vector_scan_next;

@@ -4,6 +4,7 @@
  */
 #include "index/validate.h"
 
+#include "access/amapi.h"
 #include "access/amvalidate.h"
 #include "access/htup_details.h"
 #include "catalog/pg_amop.h"
@@ -180,4 +181,22 @@ index_validate(Oid opclass_oid, const char *am, int procs_wanted)
 	ReleaseCatCacheList(operators);
 	ReleaseSysCache(class_tuple);
 	return valid;
+}
+
+void
+index_adjust_members(Oid family, Oid opclass, List *operators, List *functions)
+{
+	ListCell   *cell;
+
+	foreach(cell, operators)
+	{
+		OpFamilyMember *member = (OpFamilyMember *) lfirst(cell);
+
+		if (member->lefttype != member->righttype)
+		{
+			member->ref_is_hard = false;
+			member->ref_is_family = true;
+			member->refobjid = family;
+		}
+	}
 }

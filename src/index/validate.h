@@ -14,4 +14,13 @@
  */
 extern bool index_validate(Oid opclass, const char *am, int procs);
 
+/*
+ * amadjustmembers: an operator between two types is an optional member of its
+ * operator family.  The operator of spheres is the one in classes of vectors; it
+ * can so be added to a class that pgvector made, and be taken away again, and
+ * the catalog is the same whichever way it came.
+ */
+extern void index_adjust_members(Oid family, Oid opclass, List *operators,
+								 List *functions);
+
 #endif							/* VECTOR_INDEX_VALIDATE_H */

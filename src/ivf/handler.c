@@ -81,6 +81,7 @@ make_routine(void)
 	routine->amvacuumcleanup = vacuum_cleanup;
 	routine->amcostestimate = ivf_cost_estimate;
 	routine->ambuildphasename = ivf_build_phase_name;
+	routine->amadjustmembers = index_adjust_members;
 	routine->ambeginscan = ivf_begin_scan;
 	routine->amrescan = ivf_rescan;
 	routine->amgettuple = vector_scan_next;

@@ -10,10 +10,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
-my @files = ('README.md', map { "docs/$_" } qw(reference.md filtering.md planner.md performance.md internals.md));
+my @files = ('README.md', map { "docs/$_" } qw(reference.md filtering.md planner.md performance.md internals.md from/pgvector.md));
 my %text = map { $_ => slurp_file("$top/$_") } @files;
 
-is_deeply([ sort map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md") ], [ sort grep { m{^docs/} } @files ],
+is_deeply([ sort map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md $top/docs/*/*.md") ], [ sort grep { m{^docs/} } @files ],
 	'this test knows every file of docs/');
 
 my $node = PostgreSQL::Test::Cluster->new('readme');
@@ -70,7 +70,9 @@ foreach my $file (@files)
 	{
 		my ($path, $anchor) = split /#/, $link, 2;
 		my $dir = $file =~ m{^(.*/)} ? $1 : '';
-		my $target = $path eq '' ? $file : $path =~ m{^\.\./(.*)} ? $1 : "$dir$path";
+		my $target = $path eq '' ? $file : "$dir$path";
+
+		1 while $target =~ s{[^/.]+/\.\./}{};
 
 		# bench/ is not where the tests run; the rest is.
 		next if $target =~ m{^bench/};
