@@ -50,8 +50,10 @@ init(BuildProcess *process, void *arg)
 	{
 		memcpy(process->chunks[IVF_CHUNK_FLOATS], training->floats,
 			   process->sizes[IVF_CHUNK_FLOATS]);
-		memcpy(process->chunks[IVF_CHUNK_QUERIES], training->queries,
-			   process->sizes[IVF_CHUNK_QUERIES]);
+		/* an empty table gives no queries, and no array of them */
+		if (training->query_count > 0)
+			memcpy(process->chunks[IVF_CHUNK_QUERIES], training->queries,
+				   process->sizes[IVF_CHUNK_QUERIES]);
 		tuplesort_initialize_shared((Sharedsort *) process->chunks[IVF_CHUNK_SORT],
 									process->totals->participants,
 									process->segment);
