@@ -7,7 +7,7 @@
 #include "linear.h"
 
 /* A library has nothing to win where a sum has fewer products */
-#define SHALLOW		32
+#define SHALLOW		128
 
 extern const LinearKernels linear_scalar;
 
