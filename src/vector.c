@@ -19,6 +19,7 @@
 #include "planner/explain.h"
 #include "planner/index_match.h"
 #include "planner/junk_distance.h"
+#include "sparse/inverted.h"
 
 PG_MODULE_MAGIC;
 
@@ -94,5 +95,6 @@ _PG_init(void)
 	junk_distance_init();
 	hnsw_init();
 	ivf_init();
+	inverted_init();
 	MarkGUCPrefixReserved("vector");
 }

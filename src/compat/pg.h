@@ -247,6 +247,17 @@ analyze_delay_point(void)
 #define RestrictSearchPath() ((void) 0)
 #endif
 
+/* Is a relation the user's?  One function for all kinds of objects came with 16. */
+#include "miscadmin.h"
+#include "utils/acl.h"
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
+#define owns_relation(oid) \
+	object_ownercheck(RelationRelationId, oid, GetUserId())
+#else
+#define owns_relation(oid) pg_class_ownercheck(oid, GetUserId())
+#endif
+
 /* Interrupts and the cost-based delay, in VACUUM */
 static inline void
 index_vacuum_delay_point(void)

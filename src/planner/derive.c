@@ -38,6 +38,7 @@
 #include "index/scan_target.h"
 #include "ivf/ivf.h"
 #include "planner/distance_call.h"
+#include "sparse/inverted.h"
 #include "types/distance_function.h"
 
 /* ------------------------------------------------------------------------
@@ -48,7 +49,8 @@ bool
 is_vector_index_am(amcostestimate_function amcostestimate)
 {
 	return amcostestimate == hnsw_cost_estimate ||
-		amcostestimate == ivf_cost_estimate;
+		amcostestimate == ivf_cost_estimate ||
+		amcostestimate == inverted_cost_estimate;
 }
 
 bool

@@ -37,7 +37,7 @@ FROM member JOIN pg_am a ON a.oid = objid AND classid = 'pg_am'::regclass;
 SELECT '[1,2]'::vector;
 INSERT INTO installed
 SELECT 'setting', name, format('type=%s default=%s min=%s max=%s values=%s context=%s', vartype, boot_val, coalesce(min_val, '-'), coalesce(max_val, '-'), coalesce(array_to_string(enumvals, '|'), '-'), context)
-FROM pg_settings WHERE name ~ '^(vector|hnsw|ivf[a-z]*)\.';
+FROM pg_settings WHERE name ~ '^(vector|hnsw|ivf[a-z]*|sparse_inverted)\.';
 
 SELECT kind, count(*) FROM surface GROUP BY kind ORDER BY kind;
 

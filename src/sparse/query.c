@@ -1,0 +1,317 @@
+/*
+ * query.c
+ *	  A query's terms in segments: bounds and scores from their lists.
+ */
+#include "sparse/query.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "miscadmin.h"
+
+#include "storage/page_check.h"
+
+/* Half a unit in the last place of 1, in float32 */
+#define HALF_ULP	(1.0 / (1 << 24))
+
+typedef struct QueryElement
+{
+	float		size;
+	int			number;
+} QueryElement;
+
+static int
+compare_sizes(const void *a, const void *b)
+{
+	const QueryElement *x = (const QueryElement *) a;
+	const QueryElement *y = (const QueryElement *) b;
+
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	return x->number - y->number;
+}
+
+/* Leave the smallest elements out. */
+static void
+drop_elements(QueryTerms *query)
+{
+	int			drop = (int) (query->count * inverted_drop_ratio);
+	QueryElement *elements;
+	int			left = 0;
+
+	if (drop <= 0)
+		return;
+	drop = Min(drop, query->count - 1);
+	elements = (QueryElement *) palloc(query->count * sizeof(QueryElement));
+	for (int i = 0; i < query->count; i++)
+	{
+		elements[i].size = fabsf(query->weights[i]);
+		elements[i].number = i;
+	}
+	qsort(elements, query->count, sizeof(QueryElement), compare_sizes);
+	for (int i = 0; i < drop; i++)
+		query->weights[elements[i].number] = 0;
+	for (int i = 0; i < query->count; i++)
+	{
+		if (query->weights[i] == 0)
+			continue;
+		query->dims[left] = query->dims[i];
+		query->weights[left++] = query->weights[i];
+	}
+	query->count = left;
+	query->dropped = drop > 0;
+	pfree(elements);
+}
+
+void
+query_prepare(const InvertedIndex *index, const SparseVector *value,
+			  QueryTerms *query)
+{
+	uint8		flags;
+	double		scale = inverted_scale(index, value, &flags);
+	const float *weights = sparse_values(value);
+
+	memset(query, 0, sizeof(QueryTerms));
+	query->undefined = (flags & DOC_ZERO) != 0;
+	query->extreme = (flags & DOC_EXTREME) != 0;
+	query->dims = (int32 *) palloc(Max(value->nnz, 1) * sizeof(int32));
+	query->weights = (float *) palloc(Max(value->nnz, 1) * sizeof(float));
+	for (int i = 0; i < value->nnz; i++)
+	{
+		query->dims[query->count] = value->indices[i];
+		query->weights[query->count] = (float) (weights[i] * scale);
+		query->count += query->weights[query->count] != 0;
+	}
+	drop_elements(query);
+}
+
+/*
+ * How far a distance may be from its score's.
+ *
+ * Scores are float32 sums of products in the order of dimensions, and so is the
+ * operator's inner product: where all weights are kept exactly, both are the same
+ * bit for bit.  Else: weights are off by their terms' errors, and each of the two
+ * sums by (n + 1) half units in the last place of the sum of sizes (Higham,
+ * "Accuracy and Stability of Numerical Algorithms", section 3.1).  A cosine has the
+ * rounding of norms besides, sums of as many squares as the longest row has.
+ */
+static double
+score_error(const InvertedIndex *index, const QueryTerms *query,
+			const QuerySegment *segment)
+{
+	double		error = 0;
+	double		size = 0;
+	double		terms = segment->list_count;
+
+	for (int i = 0; i < segment->list_count; i++)
+	{
+		double		weight = fabs((double) segment->lists[i].weight);
+
+		error += weight * segment->lists[i].term.error;
+		size += weight * segment->lists[i].term.greatest;
+	}
+	if (index->column.metric == METRIC_COSINE)
+	{
+		if (query->extreme)
+			return INFINITY;
+		return error * 1.0001 + 2 * (terms + 16) * HALF_ULP * Max(size, 1) +
+			2 * (segment->segment->root.longest + 16) * HALF_ULP + 1e-6;
+	}
+	if (error == 0 && score_sums_exact())
+		return 0;
+	if (size > FLT_MAX / 4)
+		return INFINITY;
+	return error * 1.0001 + 2 * (terms + 4) * HALF_ULP * size + FLT_MIN;
+}
+
+void
+query_find_terms(InvertedIndex *index, const QueryTerms *query,
+				 QuerySegment *segment)
+{
+	InvertedTerm *page = (InvertedTerm *) palloc(PAGE_TERMS * sizeof(InvertedTerm));
+	int64		number = -1;
+	uint32		count = 0;
+
+	segment->lists = (QueryList *) palloc(Max(query->count, 1) * sizeof(QueryList));
+	segment->list_count = 0;
+	segment->zero_exact = true;
+	for (int i = 0; i < query->count; i++)
+	{
+		const InvertedTerm *term = segment_find_term(index, segment->segment,
+													 query->dims[i], page,
+													 &number, &count);
+		QueryList  *list = &segment->lists[segment->list_count];
+
+		if (term == NULL)
+			continue;
+		list->weight = query->weights[i];
+		list->term = *term;
+		segment->list_count++;
+		if (!(fabsf(list->weight) * term->step >= FLT_MIN))
+			segment->zero_exact = false;
+	}
+	segment->error = score_error(index, query, segment);
+	pfree(page);
+}
+
+static void
+list_damaged(InvertedIndex *index, const Segment *segment,
+			 const InvertedTerm *term)
+{
+	index_damaged(index->relation,
+				  segment->blocks[segment->starts[PART_GROUPS] +
+								  term->first_group / PAGE_GROUPS],
+				  term->first_group % PAGE_GROUPS,
+				  "The list of a term does not fit its rows.");
+}
+
+void
+query_bounds(InvertedIndex *index, const QuerySegment *segment,
+			 float *bounds)
+{
+	PostingGroup *groups = (PostingGroup *) palloc(PAGE_GROUPS * sizeof(PostingGroup));
+
+	for (int i = 0; i < segment->list_count; i++)
+	{
+		const QueryList *list = &segment->lists[i];
+
+		/* what has only weights of the other sign adds nothing above 0 */
+		if (list->weight < 0 && !list->term.negative)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 done = 0; done < list->term.groups;)
+		{
+			uint32		count = segment_read_groups(index, segment->segment,
+													&list->term, done, groups);
+
+			if (!score_bounds(bounds, segment->ranges, groups, count,
+							  fabsf(list->weight), list->term.step))
+				list_damaged(index, segment->segment, &list->term);
+			done += count;
+		}
+	}
+	pfree(groups);
+}
+
+/* A page of postings that is being read */
+typedef struct PostingReader
+{
+	InvertedIndex *index;
+	const Segment *segment;
+	const QueryList *list;
+	Buffer		buffer;			/* pinned and locked, or InvalidBuffer */
+	uint64		number;			/* of the page */
+	const uint8 *places;
+	const char *weights;
+} PostingReader;
+
+static void
+reader_end(PostingReader *reader)
+{
+	if (BufferIsValid(reader->buffer))
+		UnlockReleaseBuffer(reader->buffer);
+	reader->buffer = InvalidBuffer;
+}
+
+/* Add the scores of a group: count postings from first on. */
+static void
+score_group(PostingReader *reader, uint64 first, uint32 count, float *scores)
+{
+	InvertedIndex *index = reader->index;
+	const QueryList *list = reader->list;
+
+	while (count > 0)
+	{
+		uint64		number = first / index->page_postings;
+		uint32		place = first % index->page_postings;
+		uint32		part = Min(count, index->page_postings - place);
+
+		if (!BufferIsValid(reader->buffer) || number != reader->number)
+		{
+			reader_end(reader);
+			reader->buffer = segment_lock(index, reader->segment, PART_POSTINGS,
+										  number, BUFFER_LOCK_SHARE);
+			reader->number = number;
+			reader->places = (const uint8 *) inverted_data(BufferGetPage(reader->buffer));
+			reader->weights = (const char *) reader->places + index->page_postings;
+		}
+		if (index->meta.weights == WEIGHT_FLOATS)
+			score_weights(scores, reader->places + place,
+						  (const float *) reader->weights + place, part,
+						  list->weight);
+		else
+			score_codes(scores, reader->places + place,
+						(const uint8 *) reader->weights + place, part,
+						list->weight, list->term.step, list->term.negative != 0);
+		first += part;
+		count -= part;
+	}
+}
+
+uint64
+query_score(InvertedIndex *index, const QuerySegment *segment,
+			const uint16 *slots, float *scores)
+{
+	PostingGroup *groups = (PostingGroup *) palloc(PAGE_GROUPS * sizeof(PostingGroup));
+	PostingReader reader = {0};
+	uint64		postings = 0;
+
+	reader.index = index;
+	reader.segment = segment->segment;
+	reader.buffer = InvalidBuffer;
+	for (int i = 0; i < segment->list_count; i++)
+	{
+		const InvertedTerm *term = &segment->lists[i].term;
+		uint64		at = term->first_posting;
+		uint64		end = at + term->docs;
+
+		CHECK_FOR_INTERRUPTS();
+		reader.list = &segment->lists[i];
+		for (uint32 done = 0; done < term->groups;)
+		{
+			uint32		count;
+
+			/* no two pages are locked at a time */
+			reader_end(&reader);
+			count = segment_read_groups(index, segment->segment, term, done, groups);
+			for (uint32 k = 0; k < count; k++)
+			{
+				uint32		docs = groups[k].others + 1;
+
+				if (groups[k].range >= segment->ranges || docs > end - at)
+					list_damaged(index, segment->segment, term);
+				if (slots[groups[k].range] != 0)
+				{
+					score_group(&reader, at, docs,
+								scores + (Size) (slots[groups[k].range] - 1) * RANGE_DOCS);
+					postings += docs;
+				}
+				at += docs;
+			}
+			done += count;
+		}
+	}
+	reader_end(&reader);
+	pfree(groups);
+	return postings;
+}
+
+uint8 *
+query_flags(InvertedIndex *index, const Segment *segment)
+{
+	uint32		docs = segment->root.docs;
+	uint8	   *flags = (uint8 *) palloc_extended(docs, MCXT_ALLOC_HUGE);
+
+	for (uint32 i = 0; i < segment->root.pages[PART_DOCS]; i++)
+	{
+		Buffer		buffer = segment_lock(index, segment, PART_DOCS, i,
+										  BUFFER_LOCK_SHARE);
+		uint32		first = i * index->page_docs;
+
+		CHECK_FOR_INTERRUPTS();
+		memcpy(flags + first, docs_flags(index, BufferGetPage(buffer)),
+			   Min(index->page_docs, docs - first));
+		UnlockReleaseBuffer(buffer);
+	}
+	return flags;
+}

@@ -1,0 +1,666 @@
+/*
+ * scan.c
+ *	  Ordered scans: ranges by what their rows can have at most, the best first.
+ *
+ * The block maxima of the query's terms give each range of RANGE_DOCS rows a bound
+ * that no row's score is above (as in Block-Max WAND, Ding and Suel 2011; by ranges
+ * of documents: Mallia, Suel and Tonellotto, "Faster Learned Sparse Retrieval with
+ * Block-Max Pruning", SIGIR 2024).  Ranges are looked at from the greatest bound
+ * on, several at a time, term by term; rows with good scores become candidates, and
+ * the others leave their range with a new bound, the greatest score among them.  So
+ * a range that has been looked at waits among the others for its turn, and all
+ * rows come in their order, for as long as they are asked for.
+ *
+ * A candidate has an interval in which its distance must lie, a point where weights
+ * are kept exactly.  Where intervals overlap, the row is read from the table.
+ */
+#include "sparse/inverted.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/relscan.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "index/result_heap.h"
+#include "index/scan.h"
+#include "math/heap/topk.h"
+#include "sparse/query.h"
+#include "storage/page_check.h"
+
+/* Ranges that are looked at together: at first, and at most */
+#define FIRST_BATCH		8
+#define GREATEST_BATCH	1024
+
+/* Candidates that are kept of the first batches, and how that number grows */
+#define FIRST_KEPT		32
+#define KEPT_GROWTH		4
+#define GREATEST_KEPT	(1024 * 1024)
+
+/* For Candidate.segment: a pending row */
+#define NO_SEGMENT		PG_UINT32_MAX
+
+typedef struct Candidate
+{
+	uint64		key;			/* topk_key of its distance, or a bound of it */
+	uint64		high;			/* the distance is not above this */
+	uint32		segment;		/* number in the scan's */
+	uint32		doc;
+	ItemPointerData tid;		/* of pending rows */
+	bool		exact;
+} Candidate;
+
+/* A range that has rows which are no candidates */
+typedef struct WaitingRange
+{
+	uint64		key;			/* no distance of these has one below */
+	float		bound;			/* no score is above */
+	uint32		range;			/* number among those of all segments */
+} WaitingRange;
+
+#define LESS_KEY(a, b)		((a)->key < (b)->key)
+HEAP(waiting, WaitingRange, LESS_KEY)
+RESULT_HEAP(CandidateHeap, candidates, Candidate, LESS_KEY)
+
+typedef struct InvertedScan
+{
+	VectorScan	base;			/* first */
+	InvertedIndex *index;
+	MemoryContext search_context;	/* of what follows; reset for each target */
+	bool		constant;		/* all distances are equal */
+	uint64		constant_key;
+	bool		filtered;
+	Filter	   *filter;			/* NULL: the index has no filter columns */
+
+	QuerySegment *segments;
+	uint32		segment_count;
+	QueryTerms	query;
+	WaitingRange *waiting;		/* a heap, least key on top */
+	uint32		waiting_count;
+	float	   *cuts;			/* by range: scores from here on are candidates, or
+								 * were; NaN: none yet */
+	CandidateHeap candidates;	/* least key on top */
+	uint32		batch;			/* ranges of the next one */
+	Size		kept;
+	TopkEntry  *best;			/* of candidates: kept */
+
+	/* room for a batch */
+	WaitingRange *ranges;
+	float	   *scores;
+	uint8	   *passes;
+	uint16	   *slots;			/* by range of a segment; 0: not in the batch */
+	uint32		slot_room;
+} InvertedScan;
+
+/* ------------------------------------------------------------------------
+ * Ranges
+ */
+
+static QuerySegment *
+segment_of_range(InvertedScan *scan, uint32 range)
+{
+	uint32		i = scan->segment_count - 1;
+
+	while (range < scan->segments[i].first_range)
+		i--;
+	return &scan->segments[i];
+}
+
+/* A distance from a score that is error too low or too high */
+static double
+score_distance(const InvertedScan *scan, double score)
+{
+	return scan->index->column.metric == METRIC_COSINE ? 1 - score : -score;
+}
+
+/* The least key of rows whose score is at most bound */
+static uint64
+least_key(const InvertedScan *scan, const QuerySegment *segment, double bound)
+{
+	if (scan->constant)
+		return scan->constant_key;
+	if (isinf(segment->error))
+		return topk_key(-INFINITY);
+	return topk_key(score_distance(scan, bound + segment->error));
+}
+
+/* The score from which on rows have a key of at most key */
+static float
+score_of_key(const InvertedScan *scan, const QuerySegment *segment, uint64 key)
+{
+	double		distance;
+
+	if (key >= TOPK_NAN || scan->constant || isinf(segment->error))
+		return -INFINITY;
+	distance = topk_number(key);
+	distance = scan->index->column.metric == METRIC_COSINE ? 1 - distance : -distance;
+	return nextafterf((float) (distance - segment->error), -INFINITY);
+}
+
+/*
+ * Which rows of a range pass the conditions: into passes.  False if none does.
+ */
+static bool
+test_range(InvertedScan *scan, const QuerySegment *segment, uint32 range,
+		   uint32 docs, uint8 *passes)
+{
+	InvertedIndex *index = scan->index;
+	uint32		doc = (range - segment->first_range) * RANGE_DOCS;
+	uint32		done = 0;
+
+	while (done < docs)
+	{
+		uint32		place = (doc + done) % index->page_docs;
+		uint32		part = Min(index->page_docs - place, docs - done);
+		Buffer		buffer = segment_lock(index, segment->segment, PART_DOCS,
+										  (doc + done) / index->page_docs,
+										  BUFFER_LOCK_SHARE);
+		uint8	   *columns[FILTER_MAX_COLUMNS];
+
+		filter_block_columns(index->filter,
+							 inverted_data(BufferGetPage(buffer)) + index->keys_offset,
+							 index->page_docs, columns);
+		for (int i = 0; i < index->filter->count; i++)
+			columns[i] += place * index->filter->columns[i].width;
+		memset(passes + done, 1, part);
+		filter_pass_many(scan->filter, columns, part, passes + done);
+		UnlockReleaseBuffer(buffer);
+		done += part;
+	}
+	scan->base.stats.filtered += docs;
+	for (uint32 i = 0; i < docs; i++)
+		scan->base.stats.filtered -= passes[i];
+	return memchr(passes, 1, docs) != NULL;
+}
+
+static uint32
+docs_of_range(const QuerySegment *segment, uint32 range)
+{
+	return Min(RANGE_DOCS, segment->segment->root.docs -
+			   (range - segment->first_range) * RANGE_DOCS);
+}
+
+/* A row of a segment with this score becomes a candidate. */
+static void
+add_candidate(InvertedScan *scan, QuerySegment *segment, uint32 doc,
+			  float score)
+{
+	Candidate	candidate = {0};
+	uint8		flags = segment->flags != NULL ? segment->flags[doc] : 0;
+	double		error = segment->error;
+
+	candidate.segment = segment - scan->segments;
+	candidate.doc = doc;
+	candidate.exact = true;
+	if (scan->constant)
+		candidate.key = scan->constant_key;
+	else if (flags & DOC_ZERO)
+		candidate.key = TOPK_NAN;
+	else if ((flags & DOC_EXTREME) || isinf(error))
+	{
+		candidate.key = topk_key(-INFINITY);
+		candidate.high = TOPK_NAN;
+		candidate.exact = false;
+	}
+	else if (error == 0 || (segment->zero_exact && score_is_untouched(score)))
+		candidate.key = topk_key(score_distance(scan, score));
+	else
+	{
+		candidate.key = topk_key(score_distance(scan, (double) score + error));
+		candidate.high = topk_key(score_distance(scan, (double) score - error));
+		candidate.exact = false;
+	}
+	if (candidate.exact)
+		candidate.high = candidate.key;
+	candidates_push(&scan->candidates, candidate);
+	scan->base.stats.distances++;
+}
+
+/*
+ * Take good rows of a range for candidates; the others wait.  bound is what the range
+ * waited with: the score of the best of its rows, where some are candidates already,
+ * so that one becomes one now.
+ */
+static void
+select_range(InvertedScan *scan, QuerySegment *segment, uint32 range,
+			 float bound, const float *scores, const uint8 *passes, Topk *best)
+{
+	uint8		places[RANGE_DOCS];
+	WaitingRange waiting = {0, -INFINITY, range};
+	uint32		first = (range - segment->first_range) * RANGE_DOCS;
+	float		low = -INFINITY;
+	size_t		count;
+
+	if (best->count == best->capacity)
+		low = score_of_key(scan, segment, best->entries[0].key);
+	if (!isnan(scan->cuts[range]))
+		low = Min(low, bound);
+	count = score_select(scores, docs_of_range(segment, range), passes, low,
+						 scan->cuts[range], places, &waiting.bound);
+	for (size_t i = 0; i < count; i++)
+	{
+		TopkEntry	entry;
+
+		add_candidate(scan, segment, first + places[i], scores[places[i]]);
+		entry.key = least_key(scan, segment, scores[places[i]]);
+		entry.id = first + places[i];
+		if (topk_wants(best, entry))
+			topk_add(best, entry);
+	}
+	scan->cuts[range] = low;
+	if (low == -INFINITY || waiting.bound == -INFINITY)
+		return;
+	waiting.key = least_key(scan, segment, waiting.bound);
+	waiting_rise(scan->waiting, scan->waiting_count++, waiting);
+}
+
+/*
+ * Look at count ranges of one segment, ascending.  Their scores are summed up term
+ * by term, in the order of dimensions, as the operator does.
+ */
+static void
+look_at_ranges(InvertedScan *scan, QuerySegment *segment,
+			   const WaitingRange *ranges, uint32 count, Topk *best)
+{
+	uint32		all = segment->ranges;
+	uint32		kept = 0;
+
+	if (all > scan->slot_room)
+	{
+		scan->slot_room = all;
+		if (scan->slots != NULL)
+			pfree(scan->slots);
+		scan->slots = (uint16 *) palloc(mul_size(all, sizeof(uint16)));
+	}
+	memset(scan->slots, 0, all * sizeof(uint16));
+	for (uint32 i = 0; i < count; i++)
+	{
+		/* those without a row that passes are done with */
+		if (scan->filtered &&
+			!test_range(scan, segment, ranges[i].range,
+						docs_of_range(segment, ranges[i].range),
+						scan->passes + kept * RANGE_DOCS))
+			continue;
+		scan->ranges[kept] = ranges[i];
+		scan->slots[ranges[i].range - segment->first_range] = ++kept;
+	}
+	for (uint32 i = 0; i < kept * RANGE_DOCS; i++)
+		scan->scores[i] = SCORE_UNTOUCHED;
+	if (kept > 0 && !scan->constant)
+		scan->base.stats.visited += query_score(scan->index, segment, scan->slots,
+										   scan->scores);
+	for (uint32 i = 0; i < kept; i++)
+		select_range(scan, segment, scan->ranges[i].range, scan->ranges[i].bound,
+					 scan->scores + i * RANGE_DOCS,
+					 scan->filtered ? scan->passes + i * RANGE_DOCS : NULL, best);
+}
+
+static int
+compare_ranges(const void *a, const void *b)
+{
+	uint32		x = ((const WaitingRange *) a)->range;
+	uint32		y = ((const WaitingRange *) b)->range;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Look at the ranges with the greatest bounds. */
+static void
+look_further(InvertedScan *scan)
+{
+	WaitingRange ranges[GREATEST_BATCH];
+	uint32		count = 0;
+	Topk		best;
+
+	/* most rows are left where they are: wanted are as many as this */
+	if (scan->candidates.count < scan->kept / 2 && scan->kept < GREATEST_KEPT &&
+		scan->base.stats.batches > 0 && scan->batch > FIRST_BATCH)
+	{
+		scan->kept *= KEPT_GROWTH;
+		scan->best = (TopkEntry *)
+			repalloc_huge(scan->best, mul_size(scan->kept, sizeof(TopkEntry)));
+	}
+	topk_init(&best, scan->best, scan->kept);
+	for (Size i = 0; i < scan->candidates.count; i++)
+	{
+		TopkEntry	entry = {scan->candidates.results[i].key, i};
+
+		if (topk_wants(&best, entry))
+			topk_add(&best, entry);
+	}
+
+	while (count < scan->batch && scan->waiting_count > 0 &&
+		   (count == 0 || best.count < best.capacity ||
+			scan->waiting[0].key <= best.entries[0].key))
+		ranges[count++] = waiting_pop(scan->waiting, scan->waiting_count--);
+	scan->batch = Min(scan->batch * 4, GREATEST_BATCH);
+	scan->base.stats.batches++;
+	qsort(ranges, count, sizeof(WaitingRange), compare_ranges);
+	for (uint32 first = 0; first < count;)
+	{
+		QuerySegment *segment = segment_of_range(scan, ranges[first].range);
+		uint32		end = first;
+
+		CHECK_FOR_INTERRUPTS();
+		while (end < count && ranges[end].range < segment->first_range + segment->ranges)
+			end++;
+		look_at_ranges(scan, segment, ranges + first, end - first, &best);
+		first = end;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Beginning
+ */
+
+static void
+visit_pending(void *state, const InvertedDoc *doc, const SparseVector *value)
+{
+	InvertedScan *scan = (InvertedScan *) state;
+	Candidate	candidate = {0};
+
+	scan->base.stats.visited++;
+	if (scan->filtered)
+	{
+		uint8	   *columns[FILTER_MAX_COLUMNS];
+
+		for (int i = 0; i < scan->index->filter->count; i++)
+			columns[i] = doc_keys(doc) + scan->index->filter->columns[i].offset;
+		if (!filter_passes(scan->filter, columns, 0))
+		{
+			scan->base.stats.filtered++;
+			return;
+		}
+	}
+	candidate.segment = NO_SEGMENT;
+	candidate.tid = doc->tid;
+	candidate.exact = true;
+	candidate.key = scan->constant ? scan->constant_key
+		: topk_key(scan->index->column.distance((const struct varlena *) value,
+												scan->base.target.value));
+	candidate.high = candidate.key;
+	candidates_push(&scan->candidates, candidate);
+	scan->base.stats.distances++;
+}
+
+/* Bounds of all ranges of a segment, and its ranges among those that wait */
+static void
+begin_segment(InvertedScan *scan, QuerySegment *segment, float *bounds)
+{
+	for (uint32 i = 0; i < segment->ranges; i++)
+		bounds[i] = 0;
+	if (!scan->constant)
+		query_bounds(scan->index, segment, bounds);
+	if (segment->segment->root.special > 0)
+	{
+		segment->flags = query_flags(scan->index, segment->segment);
+		for (uint32 i = 0; i < segment->segment->root.docs; i++)
+		{
+			if (segment->flags[i] & DOC_EXTREME)
+				bounds[i / RANGE_DOCS] = INFINITY;
+		}
+	}
+	for (uint32 i = 0; i < segment->ranges; i++)
+	{
+		WaitingRange *waiting = &scan->waiting[scan->waiting_count++];
+
+		waiting->bound = bounds[i];
+		waiting->key = least_key(scan, segment, bounds[i]);
+		waiting->range = segment->first_range + i;
+		scan->cuts[waiting->range] = NAN;
+	}
+}
+
+/* Open the segments that there are now, find the query's terms, and bounds. */
+static void
+begin_search(InvertedScan *scan)
+{
+	InvertedIndex *index = scan->index;
+	uint32		most = 1;
+	float	   *bounds;
+
+	scan->base.stats.mode = SCAN_LISTS;
+	inverted_refresh(index);
+	scan->segment_count = index->meta.segments;
+	scan->segments = (QuerySegment *)
+		palloc0(mul_size(Max(scan->segment_count, 1), sizeof(QuerySegment)));
+	scan->waiting_count = 0;
+	for (uint32 i = 0; i < scan->segment_count; i++)
+	{
+		QuerySegment *segment = &scan->segments[i];
+
+		segment->segment = segment_open(index, &index->meta.segment[i]);
+		segment->first_range = scan->waiting_count;
+		segment->ranges = (segment->segment->root.docs + RANGE_DOCS - 1) / RANGE_DOCS;
+		scan->waiting_count += segment->ranges;
+		most = Max(most, segment->ranges);
+	}
+	scan->waiting = (WaitingRange *)
+		palloc_extended(mul_size(Max(scan->waiting_count, 1), sizeof(WaitingRange)),
+						MCXT_ALLOC_HUGE);
+	scan->cuts = (float *)
+		palloc_extended(mul_size(Max(scan->waiting_count, 1), sizeof(float)),
+						MCXT_ALLOC_HUGE);
+	bounds = (float *) palloc(mul_size(most, sizeof(float)));
+	scan->waiting_count = 0;
+	for (uint32 i = 0; i < scan->segment_count; i++)
+	{
+		if (!scan->constant)
+			query_find_terms(index, &scan->query, &scan->segments[i]);
+		begin_segment(scan, &scan->segments[i], bounds);
+	}
+	waiting_build(scan->waiting, scan->waiting_count);
+	pfree(bounds);
+
+	candidates_init(&scan->candidates);
+	scan->batch = FIRST_BATCH;
+	scan->kept = FIRST_KEPT;
+	scan->best = (TopkEntry *) palloc(scan->kept * sizeof(TopkEntry));
+	scan->ranges = (WaitingRange *) palloc(GREATEST_BATCH * sizeof(WaitingRange));
+	scan->scores = (float *) palloc(GREATEST_BATCH * RANGE_DOCS * sizeof(float));
+	scan->passes = scan->filtered ? (uint8 *) palloc(GREATEST_BATCH * RANGE_DOCS) : NULL;
+	scan->slots = NULL;
+	scan->slot_room = 0;
+
+	/* rows that were pending then are in none of these segments */
+	pending_visit(index, &index->meta.sealed, visit_pending, scan);
+	pending_visit(index, &index->meta.pending, visit_pending, scan);
+}
+
+/* Prepare for the target's value. */
+static void
+begin_target(InvertedScan *scan)
+{
+	scan->constant = scan->base.target.value == NULL;
+	scan->constant_key = topk_key(0);
+	if (!scan->constant)
+	{
+		query_prepare(scan->index, (const SparseVector *) scan->base.target.value,
+					  &scan->query);
+		if (scan->query.undefined)
+		{
+			scan->constant = true;
+			scan->constant_key = TOPK_NAN;
+			scan_target_undefined(&scan->base.target);
+		}
+	}
+}
+
+/* A ScanMethods.reset */
+static void
+reset(IndexScanDesc desc)
+{
+	InvertedScan *scan = (InvertedScan *) desc->opaque;
+
+	MemoryContextReset(scan->search_context);
+	scan->candidates.count = 0;
+	scan->waiting_count = 0;
+}
+
+/* A ScanMethods.search */
+static void
+search(IndexScanDesc desc)
+{
+	InvertedScan *scan = (InvertedScan *) desc->opaque;
+	MemoryContext caller = MemoryContextSwitchTo(scan->search_context);
+
+	if (scan->filter != NULL)
+	{
+		filter_set(scan->filter, desc->keyData, desc->numberOfKeys);
+		scan->filtered = scan->filter->count > 0;
+		scan->base.recheck = scan->filtered && scan->filter->recheck;
+	}
+	begin_target(scan);
+	if (!scan->base.target.empty)
+		begin_search(scan);
+	MemoryContextSwitchTo(caller);
+}
+
+/* ------------------------------------------------------------------------
+ * Rows
+ */
+
+/* The TID of a candidate; false if it is dead. */
+static bool
+candidate_tid(InvertedScan *scan, const Candidate *candidate,
+			  ItemPointer tid)
+{
+	InvertedIndex *index = scan->index;
+	const QuerySegment *segment;
+	Buffer		buffer;
+
+	*tid = candidate->tid;
+	if (candidate->segment == NO_SEGMENT)
+		return true;
+	segment = &scan->segments[candidate->segment];
+	buffer = segment_lock(index, segment->segment, PART_DOCS,
+						  candidate->doc / index->page_docs, BUFFER_LOCK_SHARE);
+	*tid = docs_tids(BufferGetPage(buffer))[candidate->doc % index->page_docs];
+	UnlockReleaseBuffer(buffer);
+	return !doc_is_dead(tid);
+}
+
+/* Read the row of the first candidate, whose distance becomes exact. */
+static void
+read_candidate(InvertedScan *scan, IndexScanDesc desc)
+{
+	Candidate  *candidate = &scan->candidates.results[0];
+	const struct varlena *value = NULL;
+	ItemPointerData tid;
+	bool		all_dead;
+
+	if (candidate_tid(scan, candidate, &tid))
+	{
+		check_heap_tid(scan->index->map, desc->heapRelation, &tid,
+					   InvalidBlockNumber);
+		value = vector_scan_read(desc, &tid, &all_dead);
+		scan->base.stats.reread++;
+	}
+	if (value == NULL)
+	{
+		candidates_pop(&scan->candidates);
+		return;
+	}
+	column_check_dims(&scan->index->column, value);
+	candidate->key = candidate->high =
+		topk_key(scan->index->column.distance(value, scan->base.target.value));
+	candidate->exact = true;
+	candidates_moved(&scan->candidates);
+}
+
+/*
+ * Is the first candidate nearer than all others, and its distance within the bound
+ * as far as it is known?
+ */
+static bool
+is_clear(InvertedScan *scan)
+{
+	const Candidate *first = &scan->candidates.results[0];
+	const Candidate *second = candidates_second(&scan->candidates);
+
+	return first->exact ||
+		((second == NULL || first->high <= second->key) &&
+		 (scan->waiting_count == 0 || first->high <= scan->waiting[0].key) &&
+		 first->high <= scan->base.target.bound);
+}
+
+/* A ScanMethods.next_row: false if there is none in the target's bound */
+static bool
+next_row(IndexScanDesc desc)
+{
+	InvertedScan *scan = (InvertedScan *) desc->opaque;
+	ItemPointer tid = &desc->xs_heaptid;
+
+	if (scan->base.target.empty)
+		return false;
+	for (;;)
+	{
+		Candidate	first;
+
+		CHECK_FOR_INTERRUPTS();
+		if (scan->waiting_count > 0 &&
+			(scan->candidates.count == 0 ||
+			 scan->candidates.results[0].key > scan->waiting[0].key))
+		{
+			MemoryContext caller;
+
+			if (scan->waiting[0].key > scan->base.target.bound)
+				return false;
+			caller = MemoryContextSwitchTo(scan->search_context);
+			look_further(scan);
+			MemoryContextSwitchTo(caller);
+			continue;
+		}
+		if (scan->candidates.count == 0 ||
+			scan->candidates.results[0].key > scan->base.target.bound)
+			return false;
+		if (!is_clear(scan))
+		{
+			read_candidate(scan, desc);
+			continue;
+		}
+		first = scan->candidates.results[0];
+		candidates_pop(&scan->candidates);
+		if (!candidate_tid(scan, &first, tid))
+			continue;
+		check_heap_tid(scan->index->map, desc->heapRelation, tid,
+					   InvalidBlockNumber);
+		return true;
+	}
+}
+
+/* A ScanMethods.next_batch: next_row goes on by itself */
+static bool
+next_batch(IndexScanDesc desc)
+{
+	return false;
+}
+
+static const ScanMethods methods = {
+	.reset = reset,
+	.search = search,
+	.next_row = next_row,
+	.next_batch = next_batch,
+};
+
+IndexScanDesc
+inverted_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc desc = vector_scan_begin(index, nkeys, norderbys,
+										   sizeof(InvertedScan), INVERTED_NAME,
+										   &methods);
+	InvertedScan *scan = (InvertedScan *) desc->opaque;
+	MemoryContext caller = MemoryContextSwitchTo(scan->base.context);
+
+	scan->search_context = AllocSetContextCreate(scan->base.context,
+												 "sparse search",
+												 ALLOCSET_DEFAULT_SIZES);
+	scan->index = inverted_open(index);
+	scan->index->on_standby |= desc->xactStartedInRecovery;
+	scan->base.column = &scan->index->column;
+	if (scan->index->filter != NULL)
+		scan->filter = filter_create(scan->index->filter);
+	MemoryContextSwitchTo(caller);
+	return desc;
+}

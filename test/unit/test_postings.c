@@ -1,0 +1,247 @@
+/*
+ * test_postings.c
+ *	  Tests of weights, scores and inversion of posting lists, each against the
+ *	  obvious way to compute it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "random.h"
+#include "math/sparse/postings.h"
+
+static float
+random_weight(void)
+{
+	return (float) random_bits() / (float) UINT32_MAX * 4 + 1e-6f;
+}
+
+/* Codes are within half a step (or one, of what is less), and keep the sign. */
+static void
+test_codes(void **state)
+{
+	const float greatest[] = {1, 3, 183, 254.9f, 255, 256, 1e-30f, 3e38f, FLT_MIN};
+
+	(void) state;
+	for (size_t g = 0; g < sizeof(greatest) / sizeof(greatest[0]); g++)
+	{
+		for (int negative = 0; negative <= 1; negative++)
+		{
+			float		step = weight_step(greatest[g], negative);
+			int			exponent;
+
+			assert_true(step > 0 && isfinite(step));
+			assert_true(frexpf(step, &exponent) == 0.5f);
+			for (int i = 0; i < 2000; i++)
+			{
+				float		weight = random_weight() / 4.1f * greatest[g];
+				uint8_t		code;
+				float		kept;
+
+				if (i == 0)
+					weight = greatest[g];
+				if (weight == 0)
+					continue;
+				if (negative && i % 2 == 0)
+					weight = -weight;
+				code = weight_encode(weight, step, negative);
+				kept = weight_decode(code, step, negative);
+				assert_true(kept != 0 && (kept < 0) == (weight < 0));
+				assert_true(fabsf(kept - weight) <=
+							(fabsf(weight) < step ? step : step * 0.501f));
+				assert_true((float) code_bound(code, negative) * step >= fabsf(kept));
+				assert_true((float) weight_bound(weight, step) * step >= fabsf(weight));
+				/* coded again, it is the same */
+				assert_int_equal(weight_encode(kept, step, negative), code);
+			}
+		}
+	}
+}
+
+/* Whole numbers up to what a code can be are kept exactly. */
+static void
+test_whole_numbers(void **state)
+{
+	(void) state;
+	for (int most = 1; most <= CODE_MOST; most++)
+	{
+		float		step = weight_step((float) most, false);
+
+		for (int i = 1; i <= most; i++)
+			assert_true(weight_decode(weight_encode((float) i, step, false), step, false) == (float) i);
+	}
+}
+
+/* Scores are those of one product after the other, and not above their bounds. */
+static void
+test_scores(void **state)
+{
+	(void) state;
+	for (int round = 0; round < 200; round++)
+	{
+		float		scores[RANGE_DOCS];
+		float		wanted[RANGE_DOCS];
+		float		bound = 0;
+
+		for (int i = 0; i < RANGE_DOCS; i++)
+			scores[i] = wanted[i] = SCORE_UNTOUCHED;
+		for (int term = 0; term < 10; term++)
+		{
+			bool		negative = term % 3 == 0;
+			float		step = weight_step(4.1f, negative);
+			float		q = (term % 4 == 0 ? -1 : 1) * random_weight();
+			uint8_t		places[RANGE_DOCS];
+			uint8_t		codes[RANGE_DOCS];
+			float		weights[RANGE_DOCS];
+			PostingGroup group = {0};
+			size_t		count = 0;
+
+			for (int i = 0; i < RANGE_DOCS; i++)
+			{
+				float		weight = random_weight();
+
+				if (random_bits() % 4 != 0)
+					continue;
+				if (negative && random_bits() % 2)
+					weight = -weight;
+				places[count] = (uint8_t) i;
+				codes[count] = weight_encode(weight, step, negative);
+				weights[count] = weight_decode(codes[count], step, negative);
+				wanted[i] += q * weights[count];
+				if (code_bound(codes[count], negative) > group.greatest)
+					group.greatest = code_bound(codes[count], negative);
+				count++;
+			}
+			if (round % 2)
+				score_codes(scores, places, codes, count, q, step, negative);
+			else
+				score_weights(scores, places, weights, count, q);
+			if (q > 0 || negative)
+				assert_true(score_bounds(&bound, 1, &group, 1, fabsf(q), step));
+		}
+		for (int i = 0; i < RANGE_DOCS; i++)
+		{
+			assert_true(scores[i] == wanted[i]);
+			assert_int_equal(score_is_untouched(scores[i]), score_is_untouched(wanted[i]));
+			assert_true(scores[i] <= bound);
+		}
+	}
+}
+
+static void
+test_bounds_damaged(void **state)
+{
+	float		bounds[2] = {0, 0};
+	PostingGroup groups[2] = {{.range = 1, .greatest = 3}, {.range = 2, .greatest = 3}};
+
+	(void) state;
+	assert_false(score_bounds(bounds, 2, groups, 2, 2, 0.5f));
+	assert_true(bounds[0] == 0 && bounds[1] == 3);
+}
+
+/* Whatever the thresholds, each score is selected once, in falling groups. */
+static void
+test_select(void **state)
+{
+	(void) state;
+	for (int round = 0; round < 300; round++)
+	{
+		float		scores[RANGE_DOCS];
+		uint8_t		passes[RANGE_DOCS];
+		int			seen[RANGE_DOCS] = {0};
+		uint8_t		places[RANGE_DOCS];
+		size_t		docs = 1 + random_bits() % RANGE_DOCS;
+		float		high = NAN;
+		float		rest;
+
+		for (size_t i = 0; i < docs; i++)
+		{
+			scores[i] = (float) (random_bits() % 40) - 10;
+			if (random_bits() % 50 == 0)
+				scores[i] = random_bits() % 2 ? INFINITY : NAN;
+			passes[i] = random_bits() % 3 != 0;
+		}
+		for (float low = 25;; low -= (float) (random_bits() % 10))
+		{
+			size_t		count;
+
+			if (low < -10)
+				low = -INFINITY;
+			count = score_select(scores, docs, round % 2 ? passes : NULL, low,
+								 high, places, &rest);
+			for (size_t i = 0; i < count; i++)
+			{
+				assert_true(i == 0 || places[i] > places[i - 1]);
+				assert_false(scores[places[i]] < low);
+				seen[places[i]]++;
+			}
+			for (size_t i = 0; i < docs; i++)
+			{
+				if (!(round % 2 && !passes[i]) && scores[i] < low)
+					assert_true(scores[i] <= rest);
+			}
+			assert_true(rest < low || rest == -INFINITY);
+			high = low;
+			if (low == -INFINITY)
+				break;
+		}
+		for (size_t i = 0; i < docs; i++)
+			assert_int_equal(seen[i], round % 2 ? passes[i] : 1);
+	}
+}
+
+static void
+test_sort(void **state)
+{
+	const uint32_t masks[] = {0, 1, 0x7ff, 0x800, 0x3fffff, 0x3fffffff};
+
+	(void) state;
+	for (size_t m = 0; m < sizeof(masks) / sizeof(masks[0]); m++)
+	{
+		for (size_t count = 0; count < 3000; count = count * 3 + 1)
+		{
+			Posting    *postings = malloc((count + 1) * sizeof(Posting));
+			Posting    *spare = malloc((count + 1) * sizeof(Posting));
+
+			for (size_t i = 0; i < count; i++)
+			{
+				postings[i].dim = (int32_t) (random_bits() & masks[m]);
+				postings[i].doc = (uint32_t) i;
+				postings[i].weight = (float) postings[i].dim;
+			}
+			postings_sort(postings, spare, count);
+			for (size_t i = 0; i < count; i++)
+			{
+				assert_true(postings[i].weight == (float) postings[i].dim);
+				if (i > 0)
+					assert_true(postings[i].dim > postings[i - 1].dim ||
+								(postings[i].dim == postings[i - 1].dim &&
+								 postings[i].doc > postings[i - 1].doc));
+			}
+			free(postings);
+			free(spare);
+		}
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_whole_numbers),
+		cmocka_unit_test(test_scores),
+		cmocka_unit_test(test_bounds_damaged),
+		cmocka_unit_test(test_select),
+		cmocka_unit_test(test_sort),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
