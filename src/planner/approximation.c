@@ -18,6 +18,9 @@
  * frees what looks worse, and the exact plan would be gone.  So our indexes are
  * closed as soon as the planner has read about them (relation_info_hook),
  * and index_match.c opens them for the paths that are allowed.
+ *
+ * An exact index (is_exact_index) may answer all of that, where the values are
+ * known not to be null: an index has no nulls.
  */
 #include "planner/approximation.h"
 

@@ -45,12 +45,42 @@
  * Indexes
  */
 
+/* Our access methods, as the planner knows them: by their cost estimates */
+typedef struct VectorAm
+{
+	amcostestimate_function cost_estimate;
+	bool		(*is_exact) (void); /* NULL: it is approximate */
+} VectorAm;
+
+static const VectorAm vector_ams[] = {
+	{hnsw_cost_estimate, NULL},
+	{ivf_cost_estimate, NULL},
+	{inverted_cost_estimate, inverted_is_exact},
+};
+
+static const VectorAm *
+find_vector_am(amcostestimate_function amcostestimate)
+{
+	for (int i = 0; i < (int) lengthof(vector_ams); i++)
+	{
+		if (vector_ams[i].cost_estimate == amcostestimate)
+			return &vector_ams[i];
+	}
+	return NULL;
+}
+
 bool
 is_vector_index_am(amcostestimate_function amcostestimate)
 {
-	return amcostestimate == hnsw_cost_estimate ||
-		amcostestimate == ivf_cost_estimate ||
-		amcostestimate == inverted_cost_estimate;
+	return find_vector_am(amcostestimate) != NULL;
+}
+
+bool
+is_exact_index(const IndexOptInfo *index)
+{
+	const VectorAm *am = find_vector_am((amcostestimate_function) index->amcostestimate);
+
+	return am != NULL && am->is_exact != NULL && am->is_exact();
 }
 
 bool

@@ -24,6 +24,12 @@ typedef struct IndexDistance
 /* Is it the cost estimate of an access method of ours, as the planner knows it? */
 extern bool is_vector_index_am(amcostestimate_function amcostestimate);
 
+/*
+ * Does an index of ours find all rows that are not null, in the true order, as it
+ * is set now?  Then it may answer what asks for the whole truth.
+ */
+extern bool is_exact_index(const IndexOptInfo *index);
+
 /* Is it an index of ours, and no partial one whose rows are not all that is needed? */
 extern bool is_usable_index(const IndexOptInfo *index);
 

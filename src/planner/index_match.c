@@ -367,19 +367,32 @@ add_unordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 	}
 }
 
+/*
+ * May an index say in which order the rows of its table come?  An exact one may
+ * wherever it has all rows; else a query must ask for the first ones.
+ */
+static bool
+order_allowed(PlannerInfo *root, const IndexDistance *distance, bool exact)
+{
+	if (approximate_order_allowed(root, distance->index->rel))
+		return has_enough_rows(root, distance);
+	return exact && root->query_pathkeys != NIL && is_never_null(root, distance);
+}
+
 /* known: conditions of which it is known how many rows they pass */
 static void
 add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 {
 	RelOptInfo *rel = index->rel;
-	bool		ranges_allowed = approximate_all_allowed(root);
+	bool		exact = is_exact_index(index);
+	bool		ranges_allowed = exact || approximate_all_allowed(root);
 	IndexDistance distance;
 	List	   *filters;
 	List	   *ranges;
 	List	   *joins = NIL;
 	PathKey    *order;
 
-	if (!is_usable_index(index))
+	if (!is_usable_index(index) || (query_changes_rows(root) && !exact))
 		return;
 
 	filters = derive_filters(root, index, index->indrestrictinfo);
@@ -391,8 +404,8 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 		return;
 	}
 	ranges = derive_ranges(root, &distance, index->indrestrictinfo, known);
-	if (approximate_order_allowed(root, rel) &&
-		match_order(root, &distance, &order) && has_enough_rows(root, &distance))
+	if (order_allowed(root, &distance, exact) &&
+		match_order(root, &distance, &order))
 		add_ordered_paths(root, index, list_concat_copy(filters, ranges), order);
 
 	if (ranges_allowed)
@@ -401,7 +414,7 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 		joins = derive_ranges(root, &distance, rel->joininfo, NIL);
 	}
 	if ((ranges_allowed && (ranges != NIL || joins != NIL)) ||
-		(approximate_spheres_allowed(root) &&
+		((exact || approximate_spheres_allowed(root)) &&
 		 (has_search_operator(index, index->indrestrictinfo) ||
 		  has_search_operator(index, rel->joininfo))))
 		add_unordered_paths(root, index, filters,
@@ -432,10 +445,13 @@ index_match_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 		known = estimate_ranges(root, rel);
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
-	if (!has_paths || rte->inh || IS_DUMMY_REL(rel) || query_changes_rows(root))
+	if (!has_paths || rte->inh || IS_DUMMY_REL(rel))
 		return;
 	foreach(cell, rel->indexlist)
-		raise_rows_to_index(root, lfirst_node(IndexOptInfo, cell));
+	{
+		if (!query_changes_rows(root))
+			raise_rows_to_index(root, lfirst_node(IndexOptInfo, cell));
+	}
 	foreach(cell, rel->indexlist)
 		add_index_paths(root, lfirst_node(IndexOptInfo, cell), known);
 }

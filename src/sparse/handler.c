@@ -46,6 +46,12 @@ inverted_init(void)
 	MarkGUCPrefixReserved("sparse_inverted");
 }
 
+bool
+inverted_is_exact(void)
+{
+	return inverted_drop_ratio == 0;
+}
+
 bytea *
 inverted_reloptions(Datum reloptions, bool validate)
 {

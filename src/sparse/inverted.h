@@ -58,6 +58,9 @@ typedef struct InvertedOptions
 /* sparse_inverted.drop_ratio */
 extern double inverted_drop_ratio;
 
+/* Are results exact: is nothing dropped? */
+extern bool inverted_is_exact(void);
+
 extern const InvertedOptions *inverted_options(Relation index);
 extern bytea *inverted_reloptions(Datum reloptions, bool validate);
 extern void inverted_init(void);

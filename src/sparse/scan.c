@@ -38,6 +38,12 @@
 #define KEPT_GROWTH		4
 #define GREATEST_KEPT	(1024 * 1024)
 
+/*
+ * Where a part of the query has been dropped, so many candidates are read from the
+ * table before the nearest of them is returned
+ */
+#define READ_AHEAD		32
+
 /* For Candidate.segment: a pending row */
 #define NO_SEGMENT		PG_UINT32_MAX
 
@@ -81,6 +87,8 @@ typedef struct InvertedScan
 	float	   *cuts;			/* by range: scores from here on are candidates, or
 								 * were; NaN: none yet */
 	CandidateHeap candidates;	/* least key on top */
+	CandidateHeap read;			/* of a query of which a part has been dropped */
+	uint64		last;			/* key of the row that was returned last, then */
 	uint32		batch;			/* ranges of the next one */
 	Size		kept;
 	TopkEntry  *best;			/* of candidates: kept */
@@ -454,6 +462,8 @@ begin_search(InvertedScan *scan)
 	pfree(bounds);
 
 	candidates_init(&scan->candidates);
+	candidates_init(&scan->read);
+	scan->last = 0;
 	scan->batch = FIRST_BATCH;
 	scan->kept = FIRST_KEPT;
 	scan->best = (TopkEntry *) palloc(scan->kept * sizeof(TopkEntry));
@@ -495,7 +505,9 @@ reset(IndexScanDesc desc)
 
 	MemoryContextReset(scan->search_context);
 	scan->candidates.count = 0;
+	scan->read.count = 0;
 	scan->waiting_count = 0;
+	scan->query.dropped = false;
 }
 
 /* A ScanMethods.search */
@@ -566,7 +578,13 @@ read_candidate(InvertedScan *scan, IndexScanDesc desc)
 	candidate->key = candidate->high =
 		topk_key(scan->index->column.distance(value, scan->base.target.value));
 	candidate->exact = true;
-	candidates_moved(&scan->candidates);
+	if (scan->query.dropped)
+	{
+		candidates_push(&scan->read, *candidate);
+		candidates_pop(&scan->candidates);
+	}
+	else
+		candidates_moved(&scan->candidates);
 }
 
 /*
@@ -585,49 +603,94 @@ is_clear(InvertedScan *scan)
 		 first->high <= scan->base.target.bound);
 }
 
-/* A ScanMethods.next_row: false if there is none in the target's bound */
+/*
+ * Have no range with a better row than the first candidate.  False if there is no
+ * candidate within the target's bound.
+ */
 static bool
-next_row(IndexScanDesc desc)
+find_candidate(InvertedScan *scan)
 {
-	InvertedScan *scan = (InvertedScan *) desc->opaque;
-	ItemPointer tid = &desc->xs_heaptid;
+	CandidateHeap *candidates = &scan->candidates;
 
-	if (scan->base.target.empty)
-		return false;
 	for (;;)
 	{
-		Candidate	first;
+		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
-		if (scan->waiting_count > 0 &&
-			(scan->candidates.count == 0 ||
-			 scan->candidates.results[0].key > scan->waiting[0].key))
-		{
-			MemoryContext caller;
-
-			if (scan->waiting[0].key > scan->base.target.bound)
-				return false;
-			caller = MemoryContextSwitchTo(scan->search_context);
-			look_further(scan);
-			MemoryContextSwitchTo(caller);
-			continue;
-		}
-		if (scan->candidates.count == 0 ||
-			scan->candidates.results[0].key > scan->base.target.bound)
+		if (scan->waiting_count == 0 ||
+			(candidates->count > 0 &&
+			 candidates->results[0].key <= scan->waiting[0].key))
+			return candidates->count > 0 &&
+				candidates->results[0].key <= scan->base.target.bound;
+		if (scan->waiting[0].key > scan->base.target.bound)
 			return false;
+		caller = MemoryContextSwitchTo(scan->search_context);
+		look_further(scan);
+		MemoryContextSwitchTo(caller);
+	}
+}
+
+/* The next row, exactly */
+static bool
+next_exact(InvertedScan *scan, IndexScanDesc desc)
+{
+	while (find_candidate(scan))
+	{
+		Candidate	first = scan->candidates.results[0];
+
 		if (!is_clear(scan))
 		{
 			read_candidate(scan, desc);
 			continue;
 		}
-		first = scan->candidates.results[0];
 		candidates_pop(&scan->candidates);
-		if (!candidate_tid(scan, &first, tid))
-			continue;
-		check_heap_tid(scan->index->map, desc->heapRelation, tid,
-					   InvalidBlockNumber);
-		return true;
+		if (candidate_tid(scan, &first, &desc->xs_heaptid))
+			return true;
 	}
+	return false;
+}
+
+/*
+ * The next row where a part of the query has been dropped: the nearest of some that
+ * have been read.  Who turns out to be nearer than a row that has been returned is
+ * left out, so that rows are in order.
+ */
+static bool
+next_read(InvertedScan *scan, IndexScanDesc desc)
+{
+	for (;;)
+	{
+		Candidate	first;
+
+		while (scan->read.count < READ_AHEAD && find_candidate(scan))
+			read_candidate(scan, desc);
+		if (scan->read.count == 0)
+			return false;
+		first = scan->read.results[0];
+		candidates_pop(&scan->read);
+		if (first.key < scan->last || first.key > scan->base.target.bound)
+			continue;
+		scan->last = first.key;
+		if (candidate_tid(scan, &first, &desc->xs_heaptid))
+			return true;
+	}
+}
+
+/* A ScanMethods.next_row: false if there is none in the target's bound */
+static bool
+next_row(IndexScanDesc desc)
+{
+	InvertedScan *scan = (InvertedScan *) desc->opaque;
+	bool		found;
+
+	if (scan->base.target.empty)
+		return false;
+	found = scan->query.dropped && !scan->constant
+		? next_read(scan, desc) : next_exact(scan, desc);
+	if (found)
+		check_heap_tid(scan->index->map, desc->heapRelation, &desc->xs_heaptid,
+					   InvalidBlockNumber);
+	return found;
 }
 
 /* A ScanMethods.next_batch: next_row goes on by itself */
