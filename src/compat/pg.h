@@ -258,6 +258,19 @@ analyze_delay_point(void)
 #define owns_relation(oid) pg_class_ownercheck(oid, GetUserId())
 #endif
 
+/* Temporary files that processes share were of one kind, and got another name, with 15. */
+#include "storage/sharedfileset.h"
+#if PG_VERSION_NUM >= 150000
+#define create_shared_file(set, name)	BufFileCreateFileSet(&(set)->fs, name)
+#define export_shared_file(file)	BufFileExportFileSet(file)
+#define open_shared_file(set, name) \
+	BufFileOpenFileSet(&(set)->fs, name, O_RDONLY, false)
+#else
+#define create_shared_file(set, name)	BufFileCreateShared(set, name)
+#define export_shared_file(file)	BufFileExportShared(file)
+#define open_shared_file(set, name) BufFileOpenShared(set, name, O_RDONLY)
+#endif
+
 /* Interrupts and the cost-based delay, in VACUUM */
 static inline void
 index_vacuum_delay_point(void)

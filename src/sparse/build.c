@@ -2,45 +2,122 @@
  * build.c
  *	  CREATE INDEX: rows are inverted in memory, run by run, and merged.
  *
- * Runs that memory has no room for go to temporary files.  All are merged into one
- * segment, or several where there are more rows than one has numbers for.
+ * Each process inverts its part of the table, in its part of maintenance_work_mem.
+ * Runs that memory has no room for go to temporary files; those of workers, to files
+ * that the leader can read.  The leader merges all into one segment, or several where
+ * there are more rows than one has numbers for.
  */
 #include "sparse/inverted.h"
 
-#include "access/tableam.h"
-#include "access/xloginsert.h"
-#include "catalog/index.h"
+#include <fcntl.h>
+
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
 
 #include "index/metapage.h"
+#include "index/parallel_build.h"
 #include "sparse/progress.h"
 #include "sparse/runfile.h"
 #include "sparse/source.h"
-#include "storage/page_edit.h"
 #include "types/detoast.h"
 
 /* How often progress is reported, in tuples */
 #define REPORT_TUPLES	1024
 
+/* Runs that workers can write */
+#define MAX_SHARED_RUNS	4096
+
+/* A process has memory for at least so many bytes of a run. */
+#define LEAST_RUN_BYTES	((Size) 1024 * 1024)
+
+typedef struct SharedRun
+{
+	uint32		docs;
+	uint32		longest;
+} SharedRun;
+
+/* What the processes of a build share */
+typedef struct BuildShared
+{
+	InvertedMeta meta;
+	SharedFileSet files;
+	pg_atomic_uint32 runs;
+	SharedRun	run[MAX_SHARED_RUNS];
+} BuildShared;
+
+/* A process's part */
 typedef struct Builder
 {
+	BuildProcess *process;
+	BuildShared *shared;
 	InvertedIndex *index;
 	InvertedRun *run;
 	InvertedDoc *doc;
 	MemoryContext tuple_context;
-	double		index_tuples;
-	List	   *files;			/* of RunFile */
+	List	   *files;			/* of RunFile, of the leader's own */
 } Builder;
 
-/* Write the rows in memory to a file. */
+/* An index that is about to be built; its metapage is set up, and not written. */
+static InvertedIndex *
+new_index(Relation relation)
+{
+	InvertedIndex *index = (InvertedIndex *) palloc0(sizeof(InvertedIndex));
+
+	index->relation = relation;
+	index->map = buffer_map(relation);
+	index->column = index_column_checked(relation, INVERTED_PROCS, INVERTED_NAME);
+	index->filter = filter_shape(relation);
+	inverted_init_meta(index);
+	inverted_layout(index);
+	return index;
+}
+
+/* ------------------------------------------------------------------------
+ * Inverting
+ */
+
+static void
+shared_run_name(char *name, uint32 number)
+{
+	snprintf(name, MAXPGPATH, "run.%u", number);
+}
+
+/* Write the rows in memory to a file, which a worker gives to the leader. */
 static void
 spill(Builder *builder)
 {
-	builder->files = lappend(builder->files,
-							 run_file_write(builder->run, BufFileCreateTemp(false)));
-	run_reset(builder->run);
+	InvertedRun *run = builder->run;
+	BufFile    *file;
+
+	if (builder->process->leader)
+	{
+		file = BufFileCreateTemp(false);
+		run_file_write(run, file);
+		builder->files = lappend(builder->files,
+								 run_file_open(builder->index, file, run->docs,
+											   run->longest));
+	}
+	else
+	{
+		uint32		number = pg_atomic_fetch_add_u32(&builder->shared->runs, 1);
+		char		name[MAXPGPATH];
+
+		if (number >= MAX_SHARED_RUNS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("table has too many rows to build index \"%s\" in so little memory",
+							RelationGetRelationName(builder->index->relation)),
+					 errhint("Increase maintenance_work_mem.")));
+		shared_run_name(name, number);
+		file = create_shared_file(&builder->shared->files, name);
+		run_file_write(run, file);
+		export_shared_file(file);
+		BufFileClose(file);
+		builder->shared->run[number].docs = run->docs;
+		builder->shared->run[number].longest = run->longest;
+	}
+	run_reset(run);
 }
 
 static void
@@ -64,44 +141,76 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	if (!run_has_room(builder->run, value->nnz))
 		spill(builder);
 	run_add(builder->run, value, builder->doc);
-	builder->index_tuples++;
-	if ((uint64) builder->index_tuples % REPORT_TUPLES == 0)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 (int64) builder->index_tuples);
+	build_count(builder->process);
 	MemoryContextReset(builder->tuple_context);
 }
 
-/* Merge files, and what is in memory, into as few segments as can be. */
+/* A BuildMethods.init */
 static void
-write_segments(Builder *builder)
+init(BuildProcess *process, void *arg)
 {
-	InvertedIndex *index = builder->index;
-	int			count = list_length(builder->files) + 1;
-	PostingSource **sources = (PostingSource **) palloc(count * sizeof(PostingSource *));
+	BuildShared *shared = (BuildShared *) build_chunk(process, 0);
+
+	shared->meta = ((InvertedIndex *) arg)->meta;
+	pg_atomic_init_u32(&shared->runs, 0);
+	if (process->segment != NULL)
+		SharedFileSetInit(&shared->files, process->segment);
+}
+
+/* A BuildMethods.run */
+static void
+run(BuildProcess *process)
+{
+	Builder    *builder = (Builder *) palloc0(sizeof(Builder));
+	Size		memory = (Size) maintenance_work_mem * 1024 / process->totals->participants;
+
+	builder->process = process;
+	builder->shared = (BuildShared *) process->chunks[0];
+	builder->index = new_index(process->index);
+	builder->index->meta = builder->shared->meta;
+	inverted_layout(builder->index);
+	if (process->segment != NULL && !process->leader)
+		SharedFileSetAttach(&builder->shared->files, process->segment);
+	builder->run = run_create(builder->index, Max(memory, LEAST_RUN_BYTES));
+	builder->doc = (InvertedDoc *) palloc0(builder->index->doc_bytes);
+	builder->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
+												   "sparse build tuple",
+												   ALLOCSET_DEFAULT_SIZES);
+	process->state = builder;
+	build_scan(process, build_row, builder);
+	if (!process->leader && builder->run->docs > 0)
+		spill(builder);
+}
+
+/* ------------------------------------------------------------------------
+ * Merging
+ */
+
+/* Merge sources into as few segments as can be. */
+static void
+write_segments(InvertedIndex *index, PostingSource **sources, int count)
+{
 	int			first = 0;
 
-	for (int i = 0; i < count - 1; i++)
-		sources[i] = source_of_file((RunFile *) list_nth(builder->files, i));
-	sources[count - 1] = source_of_run(builder->run);
 	while (first < count)
 	{
 		uint64		docs = 0;
 		int			end = first;
-		InvertedSegment segment;
 
 		while (end < count && docs + sources[end]->docs <= SEGMENT_MAX_DOCS)
 			docs += sources[end++]->docs;
+		if (docs > 0 && index->meta.segments == MAX_SEGMENTS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("table has too many rows for index \"%s\"",
+							RelationGetRelationName(index->relation)),
+					 errhint("Use several partitions, each with an index of its own.")));
 		if (docs > 0)
 		{
-			if (index->meta.segments == MAX_SEGMENTS)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("table \"%s\" has too many rows for index \"%s\"",
-								RelationGetRelationName(index->relation),
-								RelationGetRelationName(index->relation)),
-						 errhint("Use several partitions, each with an index of its own.")));
-			segment = merge_sources(index, sources + first, end - first,
-									index->meta.next_id++, false);
+			InvertedSegment segment = merge_sources(index, sources + first,
+													end - first,
+													index->meta.next_id++, false);
+
 			index->meta.segment[index->meta.segments++] = segment;
 		}
 		first = end;
@@ -122,50 +231,74 @@ update_meta(InvertedIndex *index)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* An index that is about to be built */
-static InvertedIndex *
-new_index(Relation relation, ForkNumber fork)
+/* A BuildMethods.finish */
+static void
+finish(BuildProcess *process, void *arg)
 {
-	InvertedIndex *index = (InvertedIndex *) palloc0(sizeof(InvertedIndex));
+	Builder    *builder = (Builder *) process->state;
+	BuildShared *shared = builder->shared;
+	uint32		runs = pg_atomic_read_u32(&shared->runs);
+	int			count = 0;
+	PostingSource **sources = (PostingSource **)
+		palloc((runs + list_length(builder->files) + 1) * sizeof(PostingSource *));
+	ListCell   *cell;
 
-	index->relation = relation;
-	index->map = buffer_map(relation);
-	index->column = index_column_checked(relation, INVERTED_PROCS, INVERTED_NAME);
-	index->filter = filter_shape(relation);
-	inverted_create_meta(relation, fork, index);
-	inverted_layout(index);
-	return index;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, INVERTED_PHASE_MERGE);
+	foreach(cell, builder->files)
+		sources[count++] = source_of_file((RunFile *) lfirst(cell));
+	for (uint32 i = 0; i < runs; i++)
+	{
+		char		name[MAXPGPATH];
+
+		shared_run_name(name, i);
+		sources[count++] =
+			source_of_file(run_file_open(builder->index,
+										 open_shared_file(&shared->files, name),
+										 shared->run[i].docs, shared->run[i].longest));
+	}
+	sources[count++] = source_of_run(builder->run);
+	write_segments(builder->index, sources, count);
+	for (int i = 0; i < count - 1; i++)
+		run_file_close(sources[i]->file);
+	update_meta(builder->index);
+}
+
+static const BuildMethods methods = {
+	.am = INVERTED_NAME,
+	.worker = "inverted_build_worker",
+	.tranche = "sparse_inverted build",
+	.report_every = REPORT_TUPLES,
+	.init = init,
+	.run = run,
+	.finish = finish,
+};
+
+/* A worker of a parallel build */
+extern PGDLLEXPORT void inverted_build_worker(dsm_segment *segment, shm_toc *toc);
+PGDLLEXPORT void
+inverted_build_worker(dsm_segment *segment, shm_toc *toc)
+{
+	build_worker(segment, toc, &methods);
 }
 
 IndexBuildResult *
 inverted_build(Relation heap, Relation relation, IndexInfo *index_info)
 {
+	static const Size sizes[] = {sizeof(BuildShared), 0};
 	IndexBuildResult *result = (IndexBuildResult *) palloc0(sizeof(IndexBuildResult));
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "sparse build",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	Builder		builder = {0};
+	InvertedIndex *index;
 
 	build_check_empty(relation);
-	builder.index = new_index(relation, MAIN_FORKNUM);
-	builder.run = run_create(builder.index, (Size) maintenance_work_mem * 1024);
-	builder.doc = (InvertedDoc *) palloc0(builder.index->doc_bytes);
-	builder.tuple_context = AllocSetContextCreate(context, "sparse build tuple",
-												  ALLOCSET_DEFAULT_SIZES);
+	index = new_index(relation);
+	inverted_write_meta(index, MAIN_FORKNUM);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, INVERTED_PHASE_INVERT);
-	result->heap_tuples = table_index_build_scan(heap, relation, index_info, true,
-												 true, build_row, &builder, NULL);
-	result->index_tuples = builder.index_tuples;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, INVERTED_PHASE_MERGE);
-	write_segments(&builder);
-	update_meta(builder.index);
-	if (RelationNeedsWAL(relation))
-	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, INVERTED_PHASE_WAL);
-		log_newpage_range(relation, MAIN_FORKNUM, 0,
-						  RelationGetNumberOfBlocks(relation), true);
-	}
+	build_by_processes(heap, relation, index_info, &methods, sizes, 0,
+					   Max(heap->rd_rel->reltuples, 0), index, result);
+	build_log(relation, INVERTED_PHASE_WAL);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return result;
@@ -174,5 +307,5 @@ inverted_build(Relation heap, Relation relation, IndexInfo *index_info)
 void
 inverted_build_empty(Relation relation)
 {
-	(void) new_index(relation, INIT_FORKNUM);
+	inverted_write_meta(new_index(relation), INIT_FORKNUM);
 }

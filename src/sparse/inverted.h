@@ -254,9 +254,9 @@ extern Buffer inverted_lock_meta(InvertedIndex *index, int mode);
 extern Buffer inverted_lock_page(InvertedIndex *index, BlockNumber block,
 								 uint32 owner, InvertedPart part, int mode);
 
-/* Write a new metapage, as block 0 of a fork. */
-extern void inverted_create_meta(Relation relation, ForkNumber fork,
-								 InvertedIndex *index);
+/* The metapage of a new index; and writing it, as block 0 of a fork */
+extern void inverted_init_meta(InvertedIndex *index);
+extern void inverted_write_meta(InvertedIndex *index, ForkNumber fork);
 
 /* Error unless the page's count is at most this. */
 extern void inverted_check_count(InvertedIndex *index, Buffer buffer,

@@ -153,16 +153,14 @@ inverted_check_count(InvertedIndex *index, Buffer buffer, uint32 most)
 }
 
 void
-inverted_create_meta(Relation relation, ForkNumber fork, InvertedIndex *index)
+inverted_init_meta(InvertedIndex *index)
 {
-	Buffer		buffer = build_page_begin(relation, fork, PAGE_META);
-	Page		page = BufferGetPage(buffer);
 	InvertedMeta *meta = &index->meta;
 
 	memset(meta, 0, sizeof(InvertedMeta));
 	metapage_init(&meta->common, INVERTED_MAGIC, INVERTED_VERSION);
 	meta->metric = index->column.metric;
-	meta->weights = inverted_options(relation)->weights;
+	meta->weights = inverted_options(index->relation)->weights;
 	meta->dims = index->column.dims;
 	if (index->filter != NULL)
 	{
@@ -173,8 +171,15 @@ inverted_create_meta(Relation relation, ForkNumber fork, InvertedIndex *index)
 	meta->next_id = 2;
 	meta->pending.head = meta->pending.tail = InvalidBlockNumber;
 	meta->sealed.head = meta->sealed.tail = InvalidBlockNumber;
+}
 
-	*inverted_page_meta(page) = *meta;
+void
+inverted_write_meta(InvertedIndex *index, ForkNumber fork)
+{
+	Buffer		buffer = build_page_begin(index->relation, fork, PAGE_META);
+	Page		page = BufferGetPage(buffer);
+
+	*inverted_page_meta(page) = index->meta;
 	((PageHeader) page)->pd_lower += sizeof(InvertedMeta);
 	build_page_end(buffer, fork);
 }

@@ -40,19 +40,14 @@ read_all(BufFile *file, void *data, Size size)
 				 errmsg("could not read from temporary file of an index build")));
 }
 
-RunFile *
+void
 run_file_write(InvertedRun *run, BufFile *file)
 {
-	RunFile    *result = (RunFile *) palloc0(sizeof(RunFile));
 	DocWeight  *batch = (DocWeight *) palloc(BATCH_POSTINGS * sizeof(DocWeight));
 	PostingSource *source = source_of_run(run);
 	TermHeader	header = {0};
 
-	result->file = file;
-	result->docs = run->docs;
-	result->doc_bytes = run->index->doc_bytes;
-	result->longest = run->longest;
-	BufFileWrite(file, run->doc_data, run->docs * result->doc_bytes);
+	BufFileWrite(file, run->doc_data, run->docs * run->index->doc_bytes);
 	for (source->next_term(source); !source->ended; source->next_term(source))
 	{
 		header.dim = source->dim;
@@ -72,7 +67,25 @@ run_file_write(InvertedRun *run, BufFile *file)
 	BufFileWrite(file, &header, sizeof(header));
 	pfree(batch);
 	pfree(source);
+}
+
+RunFile *
+run_file_open(const InvertedIndex *index, BufFile *file, uint32 docs,
+			  uint32 longest)
+{
+	RunFile    *result = (RunFile *) palloc0(sizeof(RunFile));
+
+	result->file = file;
+	result->docs = docs;
+	result->doc_bytes = index->doc_bytes;
+	result->longest = longest;
 	return result;
+}
+
+void
+run_file_close(RunFile *file)
+{
+	BufFileClose(file->file);
 }
 
 static void

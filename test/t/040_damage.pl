@@ -56,6 +56,9 @@ my @kinds = (
 	{ name => 'ivfrabitq', type => 'vector(32)', index => "ivfrabitq (v vector_l2_ops, $filter) WITH (lists = 3, bits = 1, rerank = index)", value => dense(32) },
 	{ name => 'ivfrabitq_four', type => 'halfvec(32)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 3, bits = 4, rerank = index)', op => '<#>', value => dense(32) . '::halfvec' },
 	{ name => 'ivfrabitq_pieces', type => 'vector(3000)', index => 'ivfrabitq (v vector_l2_ops) WITH (lists = 2, bits = 1)', rows => 40, value => dense(3000) },
+	{ name => 'sparse', type => 'sparsevec(2000)', index => "sparse_inverted (v, $filter) WITH (pending_list_limit = 64)", op => '<#>', value => $sparse, late => 1 },
+	{ name => 'sparse_cosine', type => 'sparsevec(2000)', index => 'sparse_inverted (v sparsevec_cosine_ops) WITH (weights = float4)', op => '<=>', value => $sparse },
+	{ name => 'sparse_pending', type => 'sparsevec(20000)', index => 'sparse_inverted (v)', op => '<#>', rows => 60, value => q{('{' || (SELECT string_agg(j || ':' || 1 + sin(n * j), ',') FROM generate_series(1, 1 + n % 3 * 900) j) || '}/20000')::sparsevec}, late => 1 },
 	{ name => 'ivfflat_codes', type => 'vector(64)', index => 'ivfflat (v vector_ip_ops) WITH (lists = 1100)', op => '<#>', rows => 1200, value => dense(64) },
 );
 @kinds = grep { $_->{name} =~ /$only/ } @kinds;
@@ -99,6 +102,8 @@ foreach my $kind (@kinds)
 	$setup .= "CREATE INDEX ${name}_0_i ON ${name}_0 USING $kind->{index};\n";
 	$setup .= "INSERT INTO ${name}_$_ SELECT 100000 + n, $kind->{value} FROM generate_series(100001, 100030) n; DELETE FROM ${name}_$_ WHERE id > 200010;\n" for 0 .. $copies;
 	$setup .= "VACUUM (INDEX_CLEANUP on) ${name}_$_;\n" for 0 .. $copies;
+	# rows that wait to be put into lists
+	$setup .= "INSERT INTO ${name}_$_ SELECT 300000 + n, $kind->{value} FROM generate_series(1, 30) n;\n" for $kind->{late} ? 0 .. $copies : ();
 	$setup .= "CREATE INDEX ${name}_${_}_i ON ${name}_$_ USING " . ($kind->{index} =~ s/lists = \d+/lists = 1/r) . ";\n" for 1 .. $copies;
 }
 PostgreSQL::Test::Utils::append_to_file("@{[ $node->basedir ]}/setup.sql", "\\set ON_ERROR_STOP on\nSET client_min_messages = error; CREATE EXTENSION vector;\n$setup");
@@ -285,6 +290,7 @@ sub statements
 		"DELETE FROM $t WHERE id % 3 <> 1", "VACUUM (INDEX_CLEANUP on) $t",
 		"INSERT INTO $t SELECT 2000000 + n, " . $kind->{value} . " FROM generate_series(200001, 200020) n",
 		$search->(3, '', 10000);
+	push @all, "SELECT sparse_inverted_flush('${t}_i', true)", $search->(3, '', 10000) if $kind->{index} =~ /^sparse/;
 	push @all, map { "SELECT count(*) FROM $_('${t}_i')" } qw(ivf_drift ivf_centroids ivf_recall) if $kind->{index} =~ /^ivf/;
 	return @all;
 }
