@@ -40,7 +40,7 @@ linear_allow_openblas(bool allow)
  * Buffers that OpenBLAS maps once, of which so much is touched by products of
  * the size that math/cluster asks for (README.md)
  */
-#define OPENBLAS_BYTES	((size_t) 2 << 20)
+#define OPENBLAS_BYTES	((size_t) 1 << 20)
 
 static LinearLibrary library;
 static bool tried;
