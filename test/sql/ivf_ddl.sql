@@ -89,6 +89,26 @@ SELECT operator, r.* FROM unnest('{<->,<=>}'::text[]) operator, nearest('zeros',
 UPDATE zeros SET v = '[1,2,4]';
 SELECT operator, r.* FROM unnest('{<->,<=>}'::text[]) operator, nearest('zeros', 'v', operator, 'SELECT ''[1,2,3]''::vector') r;
 
+-- An empty table is built by several processes, too
+CREATE TABLE no_rows (v vector(3)) WITH (parallel_workers = 2);
+CREATE INDEX no_rows_flat ON no_rows USING ivfflat (v vector_l2_ops);
+CREATE INDEX no_rows_pq ON no_rows USING ivfpq (v vector_l2_ops);
+CREATE INDEX no_rows_rabitq ON no_rows USING ivfrabitq (v vector_l2_ops);
+CREATE INDEX no_rows_hnsw ON no_rows USING hnsw (v vector_l2_ops);
+SET max_parallel_maintenance_workers = 2;
+SET min_parallel_table_scan_size = 0;
+TRUNCATE no_rows;
+REINDEX TABLE no_rows;
+RESET min_parallel_table_scan_size;
+RESET max_parallel_maintenance_workers;
+INSERT INTO no_rows VALUES ('[1,2,3]');
+SET enable_seqscan = off;
+SELECT v FROM no_rows ORDER BY v <-> '[1,2,3]' LIMIT 1;
+DROP INDEX no_rows_flat, no_rows_pq, no_rows_rabitq;
+SELECT v FROM no_rows ORDER BY v <-> '[1,2,3]' LIMIT 1;
+RESET enable_seqscan;
+DROP TABLE no_rows;
+
 -- unlogged and temporary tables
 CREATE UNLOGGED TABLE unlogged (LIKE items);
 CREATE INDEX ON unlogged USING ivfflat (v vector_l2_ops) WITH (lists = 5);

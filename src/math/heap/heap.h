@@ -40,37 +40,62 @@
 /* A user of a heap seldom needs all functions of it. */
 #define HEAP_FUNCTION static inline __attribute__((unused))
 
-#define HEAP_GET(entries, i)		((entries)[i])
 #define HEAP_SET(entries, i, entry) ((entries)[i] = (entry))
 
+/* Entries of an array are compared where they lie. */
 #define HEAP(name, Entry, above) \
-	HEAP_OVER(name, Entry *, Entry, HEAP_GET, HEAP_SET, above)
+HEAP_FUNCTION const Entry * \
+name##_look(const Entry *entries, size_t i, Entry *room) \
+{ \
+	(void) room; \
+	return &entries[i]; \
+} \
+HEAP_FUNCTIONS(name, Entry *, Entry, HEAP_SET, above)
 
 #define HEAP_OVER(name, Entries, Entry, get, set, above) \
+HEAP_FUNCTION const Entry * \
+name##_look(Entries entries, size_t i, Entry *room) \
+{ \
+	*room = get(entries, i); \
+	return room; \
+} \
+HEAP_FUNCTIONS(name, Entries, Entry, set, above)
+
+/* name_look(entries, i, room) is where entry i can be seen: perhaps in room. */
+#define HEAP_FUNCTIONS(name, Entries, Entry, set, above) \
+HEAP_FUNCTION Entry \
+name##_get(Entries entries, size_t i) \
+{ \
+	Entry		room; \
+\
+	return *name##_look(entries, i, &room); \
+} \
+\
 HEAP_FUNCTION void \
 name##_sink(Entries entries, size_t count, size_t at, Entry entry) \
 { \
 	for (;;) \
 	{ \
 		size_t		child = 2 * at + 1; \
-		Entry		next; \
+		Entry		rooms[2]; \
+		const Entry *next; \
 \
 		if (child >= count) \
 			break; \
-		next = get(entries, child); \
+		next = name##_look(entries, child, &rooms[0]); \
 		if (child + 1 < count) \
 		{ \
-			Entry		other = get(entries, child + 1); \
+			const Entry *other = name##_look(entries, child + 1, &rooms[1]); \
 \
-			if (above(&other, &next)) \
+			if (above(other, next)) \
 			{ \
 				next = other; \
 				child++; \
 			} \
 		} \
-		if (!above(&next, &entry)) \
+		if (!above(next, &entry)) \
 			break; \
-		set(entries, at, next); \
+		set(entries, at, *next); \
 		at = child; \
 	} \
 	set(entries, at, entry); \
@@ -81,11 +106,12 @@ name##_rise(Entries entries, size_t at, Entry entry) \
 { \
 	while (at > 0) \
 	{ \
-		Entry		parent = get(entries, (at - 1) / 2); \
+		Entry		room; \
+		const Entry *parent = name##_look(entries, (at - 1) / 2, &room); \
 \
-		if (!above(&entry, &parent)) \
+		if (!above(&entry, parent)) \
 			break; \
-		set(entries, at, parent); \
+		set(entries, at, *parent); \
 		at = (at - 1) / 2; \
 	} \
 	set(entries, at, entry); \
@@ -94,10 +120,10 @@ name##_rise(Entries entries, size_t at, Entry entry) \
 HEAP_FUNCTION Entry \
 name##_pop(Entries entries, size_t count) \
 { \
-	Entry		top = get(entries, 0); \
+	Entry		top = name##_get(entries, 0); \
 \
 	if (count > 1) \
-		name##_sink(entries, count - 1, 0, get(entries, count - 1)); \
+		name##_sink(entries, count - 1, 0, name##_get(entries, count - 1)); \
 	return top; \
 } \
 \
@@ -105,7 +131,7 @@ HEAP_FUNCTION void \
 name##_build(Entries entries, size_t count) \
 { \
 	for (size_t i = count / 2; i-- > 0;) \
-		name##_sink(entries, count, i, get(entries, i)); \
+		name##_sink(entries, count, i, name##_get(entries, i)); \
 } \
 \
 HEAP_FUNCTION void \
