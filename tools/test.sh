@@ -319,7 +319,8 @@ fi
 mkdir -p "$logs"
 
 # Single tests, whatever they are called: hnsw_scan, 040_damage, damage,
-# test_text. SERVER=assert or asan picks another server than PG_CONFIG's.
+# test_text. SERVER=assert or asan picks another server than PG_CONFIG's; TAG names
+# the copy of the sources to build in.
 if [ "$1" = --one ]; then
 	shift
 	step=one regress=() isolation=() tap=() unit=()
@@ -350,7 +351,7 @@ if [ "$1" = --one ]; then
 				copt=$asan_flags
 			fi
 		fi
-		bin=$("$TOP/tools/private-install.sh" -t "${SERVER:-test}" -c "$copt" "$pg_config")
+		bin=$("$TOP/tools/private-install.sh" -t "${SERVER:-${TAG:-test}}" -c "$copt" "$pg_config")
 	fi
 	for name in ${unit[@]+"${unit[@]}"}; do
 		make -s -C "$TOP/test/unit" "../../build/unit/$name"

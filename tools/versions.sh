@@ -152,7 +152,7 @@ fetch_pgserver()
 
 pypi_version()
 {
-	local major=$1 dir step
+	local major=$1 dir step older
 
 	[ "$(uname -m)" = x86_64 ] || {
 		echo "PostgreSQL $major: skipped, only built for x86_64"
@@ -170,10 +170,11 @@ pypi_version()
 	fi
 	[ -z "$roots_only" ] || return 0
 	# It comes without PostgreSQL's Perl modules: those of the version at
-	# hand run its tests as well.
+	# hand run its tests as well. That one is also what pg_upgrade starts from.
+	older=$("$TOP/tools/private-install.sh" -t test -c -Werror)
 	for step in regress tap; do
 		run_step "$major" "$step" env \
-			LD_LIBRARY_PATH="$dir/pgserver.libs" \
+			LD_LIBRARY_PATH="$dir/pgserver.libs" OLD_BINDIR="$older" \
 			PG_CONFIG="$dir/pgserver/pginstall/bin/pg_config" \
 			TAP_ALL=1 TAP_PERL="$(dirname "$(pg_config --pgxs)")/../../src/test/perl" \
 			"$TOP/tools/test.sh" --step "$step" "test-$major"

@@ -6,6 +6,8 @@ use strict;
 use warnings;
 
 use Catalog;
+use FindBin;
+use IO::Uncompress::Gunzip;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -77,6 +79,73 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", 'old' ], 'dump');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', 'restored', "$dir/dump" ], 'restore');
 my ($digest) = $before =~ /^([0-9a-f]{32})$/m;
 is($node->safe_psql('restored', $queries) =~ /^([0-9a-f]{32})$/m ? $1 : '', $digest, 'rows are the same in a restored database');
+
+
+# Index files that earlier versions have written (test/upgrade/VERSION): put in the
+# place of those that this version makes of the same rows.
+my $top = "$FindBin::Bin/../..";
+my $indexes = slurp_file("$top/test/upgrade/indexes.sql");
+my $kept_queries = q{
+	SET enable_seqscan = off; SET vector.enable_exact_scan = off; SET hnsw.ef_search = 400; SET hnsw.iterative_scan = relaxed_order;
+	SET ivfflat.probes = 4; SET ivfpq.probes = 4; SET ivfrabitq.probes = 4; SET ivfpq.rerank = 1000; SET ivfrabitq.rerank = 1000;
+} . join '', map { my ($index, $query, $operator) = @$_;
+	# the index's rows by their distance, which must be those that a sort gives
+	"SELECT '$index', array_agg(round(d::numeric, 3)) FILTER (WHERE d IS NOT NULL) FROM (SELECT $operator AS d FROM kept $query ORDER BY $operator LIMIT 50) q;" }
+  [ 'kept_hnsw', '', 'v <-> (SELECT v FROM kept WHERE id = 77)' ],
+  [ 'kept_hnsw_ip', '', 'v <#> (SELECT v FROM kept WHERE id = 77)' ],
+  [ 'kept_hnsw_filter', q{WHERE kind < 4 AND tags @> '{b2}'}, 'h <=> (SELECT h FROM kept WHERE id = 77)' ],
+  [ 'kept_hnsw_sparse', '', 's <+> (SELECT s FROM kept WHERE id = 77)' ],
+  [ 'kept_hnsw_bits', '', 'b <~> (SELECT b FROM kept WHERE id = 77)' ],
+  [ 'kept_ivfflat', '', 'v <+> (SELECT v FROM kept WHERE id = 77)' ],
+  [ 'kept_ivfflat_filter', q{WHERE kind < 4 AND tags && '{b2,b3}'}, 'h <-> (SELECT h FROM kept WHERE id = 77)' ],
+  [ 'kept_ivfpq', '', 'h <#> (SELECT h FROM kept WHERE id = 77)' ],
+  [ 'kept_ivfrabitq', 'WHERE kind = 3', 'v <=> (SELECT v FROM kept WHERE id = 77)' ];
+my $sorted_queries = $kept_queries =~ s/enable_seqscan = off/enable_indexscan = off/r;
+
+foreach my $release (map { m{/(\d+\.\d+\.\d+)$} ? $1 : () } glob("$top/test/upgrade/*"))
+{
+	SKIP:
+	{
+		skip "index files of $release are of another machine", 1
+		  if unpack('L', pack('N', 1)) == 1 || $node->safe_psql('postgres', 'SHOW block_size') != 8192;
+
+		my $db = 'kept_' . $release =~ tr/./_/r;
+		$node->safe_psql('postgres', "CREATE DATABASE $db");
+		$node->safe_psql($db, "CREATE EXTENSION vector VERSION '$release'");
+		$node->safe_psql($db, $indexes);
+		my %file = map { m{/([^/]+)\.gz$} ? ($1 => $_) : () } glob("$top/test/upgrade/$release/*.gz");
+		my %path = map { $_ => $node->data_dir . '/' . $node->safe_psql($db, "SELECT pg_relation_filepath('$_')") } keys %file;
+		cmp_ok(scalar keys %file, '>=', 9, "there are index files of $release");
+		$node->stop;
+		foreach my $index (sort keys %file)
+		{
+			my $pages;
+
+			IO::Uncompress::Gunzip::gunzip($file{$index} => \$pages) or die "$file{$index}: $IO::Uncompress::Gunzip::GunzipError";
+			# positions in another server's WAL
+			substr($pages, 8192 * $_, 8) = "\0" x 8 for 0 .. length($pages) / 8192 - 1;
+			open my $file, '>:raw', $path{$index} or die "$path{$index}: $!";
+			print $file $pages;
+			close $file;
+		}
+		$node->start;
+
+		my $sorted = $node->safe_psql($db, $sorted_queries);
+		is($node->safe_psql($db, $kept_queries), $sorted, "indexes of $release give what a sort gives");
+		$node->safe_psql($db, 'ALTER EXTENSION vector UPDATE');
+		is($node->safe_psql($db, 'SELECT * FROM vector_reindex_list()'), '', 'none of them has to be rebuilt');
+		is($node->safe_psql($db, $kept_queries), $sorted, 'they do so after the update');
+		$node->safe_psql($db, q{
+			INSERT INTO kept SELECT 2000 + id, kind, tags, v, h, s, b FROM kept WHERE id % 3 = 0 AND id < 1000;
+			DELETE FROM kept WHERE id % 4 = 0;
+			VACUUM kept;
+			INSERT INTO kept SELECT 3000 + id, kind, tags, v, h, s, b FROM kept WHERE id % 5 = 0 AND id < 1000;});
+		is($node->safe_psql($db, $kept_queries), $node->safe_psql($db, $sorted_queries), 'and after writes and a vacuum');
+		like($node->safe_psql($db, 'SET enable_seqscan = off; SET vector.enable_exact_scan = off;' . join '', map { "EXPLAIN (COSTS OFF) SELECT FROM kept $_ LIMIT 50;" }
+				'ORDER BY v <-> (SELECT v FROM kept WHERE id = 77)', q{WHERE kind < 4 AND tags @> '{b2}' ORDER BY h <=> '[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]'}),
+			qr/kept_hnsw .*kept_hnsw_filter /s, 'by these indexes');
+	}
+}
 
 $node->stop;
 done_testing();
