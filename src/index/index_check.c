@@ -73,7 +73,8 @@ SQL_FUNCTION(vector_index_problem)
 	if (error == NULL)
 		PG_RETURN_NULL();
 	if (error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED &&
-		error->sqlerrcode != ERRCODE_INDEX_CORRUPTED)
+		error->sqlerrcode != ERRCODE_INDEX_CORRUPTED &&
+		error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
 		ReThrowError(error);
 	PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }

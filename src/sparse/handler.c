@@ -125,6 +125,7 @@ SQL_FUNCTION(sparse_inverted_handler)
 	routine->amoptions = inverted_reloptions;
 	routine->ambuildphasename = inverted_build_phase_name;
 	routine->amvalidate = inverted_validate;
+	routine->amadjustmembers = index_adjust_members;
 	routine->ambeginscan = inverted_begin_scan;
 	routine->amrescan = vector_scan_rescan;
 	routine->amgettuple = vector_scan_next;

@@ -186,9 +186,51 @@ is($node->safe_psql('paged', $by_index), $node->safe_psql('paged', $exact), 'sea
 $node->safe_psql('paged', q{INSERT INTO items (id, v, h) VALUES (1000, '[9,9,9]', '[9,9,9]'); VACUUM items});
 is($node->safe_psql('paged', q{SET enable_seqscan = off; SET vector.enable_exact_scan = off; SELECT id FROM items ORDER BY v <-> '[9,9,9]' LIMIT 1}), '1000', 'and rows can be written');
 like(($node->psql('paged', q{SELECT vector_index_problem('of_btree')}))[2], qr/is not one of this extension's access methods/, 'other indexes are none of its business');
+# each access method of the extension, with an index on each kind of operator class
+$node->safe_psql('fresh', q{
+	CREATE TABLE each (v vector(3), h halfvec(3), s sparsevec(3), b bit(3));
+	INSERT INTO each SELECT x, x, x::sparsevec, '101' FROM generate_series(1, 20) i, LATERAL (SELECT ARRAY[sin(i), cos(i), i]::vector AS x) v;
+	DO $$
+	DECLARE class record;
+	BEGIN
+		FOR class IN SELECT opcname, amname, substr(opcintype::regtype::text, 1, 1) AS value FROM pg_opclass JOIN pg_am a ON a.oid = opcmethod
+			WHERE opcname ~ '^(vector|halfvec|sparsevec|bit)_.*_ops$' AND amname NOT IN ('btree', 'hash')
+		LOOP
+			EXECUTE format('CREATE INDEX ON each USING %I (%I %I)', class.amname, class.value, class.opcname);
+		END LOOP;
+	END $$});
+is( $node->safe_psql('fresh', q{
+		SELECT count(DISTINCT a.oid) - count(DISTINCT c.relam) FROM pg_depend d JOIN pg_am a ON a.oid = d.objid AND d.classid = 'pg_am'::regclass AND d.deptype = 'e'
+			LEFT JOIN pg_class c ON c.relam = a.oid AND c.relkind = 'i';
+		SELECT count(*) FROM vector_reindex_list()}), "0\n0", 'all access methods have an index, and none is listed');
 # an index that a failed build has left
 $node->psql('paged', q{CREATE INDEX CONCURRENTLY invalid ON items USING hnsw ((v::vector(2)) vector_l2_ops)});
 is($node->safe_psql('paged', 'SELECT index, reason FROM vector_reindex_list()'), 'invalid|index is not valid', 'an index that is not valid is listed');
+$node->safe_psql('paged', 'DROP INDEX invalid');
+
+# In a schema that is not on the path, and with a damaged index
+make_database('elsewhere');
+$node->safe_psql('elsewhere', q{
+	CREATE SCHEMA "My Vectors"; CREATE EXTENSION vector SCHEMA "My Vectors" VERSION '0.5.0'; ALTER EXTENSION vector UPDATE;
+	CREATE TABLE items (id int, v "My Vectors".vector(3));
+	INSERT INTO items VALUES (1, '[1,2,3]'), (2, '[4,5,6]');
+	CREATE INDEX "An Index" ON items USING hnsw (v "My Vectors".vector_l2_ops);});
+my $damaged = $node->data_dir . '/' . $node->safe_psql('elsewhere', q{SELECT pg_relation_filepath('"An Index"')});
+$node->stop;
+open my $file, '+<:raw', $damaged or die "$damaged: $!";
+print $file "\xff" x 8192;
+close $file;
+$node->start;
+like($node->safe_psql('elsewhere', 'SELECT index, reason FROM "My Vectors".vector_reindex_list()'), qr/^"An Index"\|invalid page in block 0/, 'a damaged index is listed');
+# what a user could put in the way
+$node->safe_psql('elsewhere', q{
+	CREATE SCHEMA evil;
+	CREATE FUNCTION evil.pg_has_role(oid, text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE 'caught'; END$$;
+	CREATE FUNCTION evil.format(text, name, name) RETURNS text LANGUAGE plpgsql AS $$BEGIN RAISE 'caught'; END$$;
+	CREATE FUNCTION evil.vector_reindex_list(OUT index regclass, OUT size bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$BEGIN RAISE 'caught'; END$$;});
+($rc, $out, $err) = $node->psql('elsewhere', 'SET search_path = evil, pg_catalog; CALL "My Vectors".vector_reindex()', on_error_stop => 1);
+like($err, qr/NOTICE:  rebuilding index public\."An Index" \(1 of 1\)/m, 'and rebuilt from there, whatever the path') or diag($err);
+is($node->safe_psql('elsewhere', 'SELECT count(*) FROM "My Vectors".vector_reindex_list()'), '0', 'none is left');
 
 $node->stop;
 
