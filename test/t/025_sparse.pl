@@ -231,6 +231,36 @@ all_ok($primary, 'afterwards');
 $primary->wait_for_catchup($standby);
 all_ok($standby, 'standby, afterwards');
 
+note 'a scan on a standby whose pages are used again';
+$standby->safe_psql('postgres', 'ALTER SYSTEM SET hot_standby_feedback = off; SELECT pg_reload_conf()');
+$primary->poll_query_until('postgres', 'SELECT backend_xmin IS NULL FROM pg_stat_replication') or die;
+workers_begin($primary);
+unlink $standby->data_dir . '/stop_working';
+my $late = start_psql(
+	$standby, q{
+	SET default_transaction_isolation = 'repeatable read'; SET enable_seqscan = off; SET vector.enable_exact_scan = off;
+	DO $$ DECLARE c refcursor; r record; n int := 1; BEGIN
+		OPEN c FOR SELECT id FROM codes WHERE v IS NOT NULL ORDER BY v <#> item(5) LIMIT 1000000;
+		FETCH c INTO r;
+		WHILE working() LOOP PERFORM pg_sleep(0.01); END LOOP;
+		LOOP
+			FETCH c INTO r;
+			EXIT WHEN NOT FOUND;
+			n := n + 1;
+		END LOOP;
+		RAISE WARNING '% rows', n;
+	END $$});
+$standby->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%refcursor%' AND wait_event = 'PgSleep'}) or die;
+foreach (1 .. 6)
+{
+	$primary->safe_psql('postgres', "INSERT INTO codes SELECT n, item(n) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 300)) AS s");
+	$primary->safe_psql('postgres', "SELECT sparse_inverted_flush('i_codes', true)");
+}
+$primary->wait_for_catchup($standby);
+workers_end($standby);
+like(finish_psql($late), qr/ERROR:  canceling statement due to conflict with recovery\nDETAIL:  A page of index "i_codes"/, 'it says that it has to be run again');
+all_ok($standby, 'standby, without feedback');
+
 note 'promotion';
 $primary->stop;
 $standby->promote;
