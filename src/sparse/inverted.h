@@ -223,6 +223,7 @@ typedef struct InvertedIndex
 	Size		key_bytes;		/* of a row */
 	Size		doc_bytes;		/* of an InvertedDoc with keys */
 	uint32		page_docs;		/* rows of a page */
+	bool		has_flags;		/* rows have, under cosine distance */
 	Size		flags_offset;	/* in a page's data: flags, keys */
 	Size		keys_offset;
 	uint32		page_postings;
@@ -268,6 +269,7 @@ docs_tids(Page page)
 	return (ItemPointerData *) inverted_data(page);
 }
 
+/* Only where index->has_flags */
 static inline uint8 *
 docs_flags(const InvertedIndex *index, Page page)
 {

@@ -13,7 +13,8 @@
 void
 inverted_layout(InvertedIndex *index)
 {
-	Size		fixed = sizeof(ItemPointerData) + 1;
+	Size		flag = index->column.metric == METRIC_COSINE ? 1 : 0;
+	Size		fixed = sizeof(ItemPointerData) + flag;
 	uint32		docs;
 
 	index->key_bytes = index->filter != NULL ? index->filter->entry_bytes : 0;
@@ -26,7 +27,7 @@ inverted_layout(InvertedIndex *index)
 	for (; docs > 0; docs--)
 	{
 		index->flags_offset = docs * sizeof(ItemPointerData);
-		index->keys_offset = MAXALIGN(index->flags_offset + docs);
+		index->keys_offset = MAXALIGN(index->flags_offset + docs * flag);
 		if (index->keys_offset +
 			(index->filter != NULL ? filter_block_bytes(index->filter, docs) : 0) <=
 			INVERTED_ROOM)
@@ -38,6 +39,7 @@ inverted_layout(InvertedIndex *index)
 				 errmsg("filter columns of index \"%s\" are too wide",
 						RelationGetRelationName(index->relation))));
 	index->page_docs = docs;
+	index->has_flags = flag > 0;
 }
 
 /* Do the numbers of a metapage fit the index? */

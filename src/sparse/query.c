@@ -144,6 +144,7 @@ query_find_terms(InvertedIndex *index, const QueryTerms *query,
 
 		if (term == NULL)
 			continue;
+		memset(list, 0, sizeof(QueryList));
 		list->weight = query->weights[i];
 		list->term = *term;
 		segment->list_count++;
@@ -165,6 +166,47 @@ list_damaged(InvertedIndex *index, const Segment *segment,
 				  "The list of a term does not fit its rows.");
 }
 
+/* Read all groups of a list into memory. */
+static void
+keep_groups(InvertedIndex *index, const QuerySegment *segment,
+			QueryList *list)
+{
+	uint32		docs = 0;
+
+	list->groups = (PostingGroup *)
+		palloc_extended(mul_size(list->term.groups, sizeof(PostingGroup)), MCXT_ALLOC_HUGE);
+	list->sums = (uint32 *)
+		palloc_extended(mul_size(list->term.groups / GROUPS_SUMMED + 1, sizeof(uint32)),
+						MCXT_ALLOC_HUGE);
+	for (uint32 done = 0; done < list->term.groups;)
+		done += segment_read_groups(index, segment->segment, &list->term, done,
+									list->groups + done);
+	for (uint32 i = 0; i < list->term.groups; i++)
+	{
+		if (i % GROUPS_SUMMED == 0)
+			list->sums[i / GROUPS_SUMMED] = docs;
+		docs += list->groups[i].others + 1;
+		if (list->groups[i].range >= segment->ranges || docs > list->term.docs ||
+			(i > 0 && list->groups[i].range <= list->groups[i - 1].range))
+			list_damaged(index, segment->segment, &list->term);
+	}
+}
+
+void
+query_keep_groups(InvertedIndex *index, QuerySegment *segment, Size *room)
+{
+	for (int i = 0; i < segment->list_count; i++)
+	{
+		Size		size = segment->lists[i].term.groups * sizeof(PostingGroup);
+
+		CHECK_FOR_INTERRUPTS();
+		if (size > *room)
+			continue;
+		*room -= size;
+		keep_groups(index, segment, &segment->lists[i]);
+	}
+}
+
 void
 query_bounds(InvertedIndex *index, const QuerySegment *segment,
 			 float *bounds)
@@ -181,10 +223,16 @@ query_bounds(InvertedIndex *index, const QuerySegment *segment,
 		CHECK_FOR_INTERRUPTS();
 		for (uint32 done = 0; done < list->term.groups;)
 		{
-			uint32		count = segment_read_groups(index, segment->segment,
-													&list->term, done, groups);
+			const PostingGroup *these = list->groups;
+			uint32		count = list->term.groups;
 
-			if (!score_bounds(bounds, segment->ranges, groups, count,
+			if (these == NULL)
+			{
+				these = groups;
+				count = segment_read_groups(index, segment->segment, &list->term,
+											done, groups);
+			}
+			if (!score_bounds(bounds, segment->ranges, these, count,
 							  fabsf(list->weight), list->term.step))
 				list_damaged(index, segment->segment, &list->term);
 			done += count;
@@ -248,9 +296,115 @@ score_group(PostingReader *reader, uint64 first, uint32 count, float *scores)
 	}
 }
 
+/* Of groups in memory, from first on, the one of a range or a later one */
+static uint32
+seek_range(const QueryList *list, uint32 first, uint16 range)
+{
+	const PostingGroup *groups = list->groups;
+	uint32		low = first;
+	uint32		high = list->term.groups;
+	uint32		step = 1;
+
+	while (low + step < high && groups[low + step].range < range)
+	{
+		low += step;
+		step *= 2;
+	}
+	high = Min(high, low + step + 1);
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (groups[middle].range < range)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Documents of a list before a group in memory */
+static uint32
+docs_before(const QueryList *list, uint32 group)
+{
+	uint32		first = group / GROUPS_SUMMED * GROUPS_SUMMED;
+	uint32		docs = list->sums[group / GROUPS_SUMMED];
+
+	for (uint32 i = first; i < group; i++)
+		docs += list->groups[i].others + 1;
+	return docs;
+}
+
+/* Scores of a list whose groups are in memory */
+static uint64
+score_kept(PostingReader *reader, const uint16 *ranges, uint32 count,
+		   float *scores)
+{
+	const QueryList *list = reader->list;
+	uint64		postings = 0;
+	uint32		group = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32		docs;
+
+		group = seek_range(list, group, ranges[i]);
+		if (group == list->term.groups)
+			break;
+		if (list->groups[group].range != ranges[i])
+			continue;
+		docs = list->groups[group].others + 1;
+		score_group(reader, list->term.first_posting + docs_before(list, group),
+					docs, scores + (Size) i * RANGE_DOCS);
+		postings += docs;
+	}
+	return postings;
+}
+
+/* Scores of a list whose groups are read, page by page, to groups */
+static uint64
+score_read(PostingReader *reader, const QuerySegment *segment,
+		   const uint16 *ranges, uint32 range_count, PostingGroup *groups,
+		   float *scores)
+{
+	InvertedIndex *index = reader->index;
+	const InvertedTerm *term = &reader->list->term;
+	uint64		at = term->first_posting;
+	uint64		end = at + term->docs;
+	uint64		postings = 0;
+	uint32		next = 0;
+
+	for (uint32 done = 0; done < term->groups && next < range_count;)
+	{
+		uint32		count;
+
+		/* no two pages are locked at a time */
+		reader_end(reader);
+		CHECK_FOR_INTERRUPTS();
+		count = segment_read_groups(index, segment->segment, term, done, groups);
+		for (uint32 i = 0; i < count; i++)
+		{
+			uint32		docs = groups[i].others + 1;
+
+			if (groups[i].range >= segment->ranges || docs > end - at)
+				list_damaged(index, segment->segment, term);
+			while (next < range_count && ranges[next] < groups[i].range)
+				next++;
+			if (next < range_count && ranges[next] == groups[i].range)
+			{
+				score_group(reader, at, docs, scores + (Size) next * RANGE_DOCS);
+				postings += docs;
+			}
+			at += docs;
+		}
+		done += count;
+	}
+	return postings;
+}
+
 uint64
 query_score(InvertedIndex *index, const QuerySegment *segment,
-			const uint16 *slots, float *scores)
+			const uint16 *ranges, uint32 count, float *scores)
 {
 	PostingGroup *groups = (PostingGroup *) palloc(PAGE_GROUPS * sizeof(PostingGroup));
 	PostingReader reader = {0};
@@ -261,35 +415,12 @@ query_score(InvertedIndex *index, const QuerySegment *segment,
 	reader.buffer = InvalidBuffer;
 	for (int i = 0; i < segment->list_count; i++)
 	{
-		const InvertedTerm *term = &segment->lists[i].term;
-		uint64		at = term->first_posting;
-		uint64		end = at + term->docs;
-
 		CHECK_FOR_INTERRUPTS();
 		reader.list = &segment->lists[i];
-		for (uint32 done = 0; done < term->groups;)
-		{
-			uint32		count;
-
-			/* no two pages are locked at a time */
-			reader_end(&reader);
-			count = segment_read_groups(index, segment->segment, term, done, groups);
-			for (uint32 k = 0; k < count; k++)
-			{
-				uint32		docs = groups[k].others + 1;
-
-				if (groups[k].range >= segment->ranges || docs > end - at)
-					list_damaged(index, segment->segment, term);
-				if (slots[groups[k].range] != 0)
-				{
-					score_group(&reader, at, docs,
-								scores + (Size) (slots[groups[k].range] - 1) * RANGE_DOCS);
-					postings += docs;
-				}
-				at += docs;
-			}
-			done += count;
-		}
+		if (reader.list->groups != NULL)
+			postings += score_kept(&reader, ranges, count, scores);
+		else
+			postings += score_read(&reader, segment, ranges, count, groups, scores);
 	}
 	reader_end(&reader);
 	pfree(groups);

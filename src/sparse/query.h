@@ -23,7 +23,11 @@ typedef struct QueryList
 {
 	float		weight;			/* the query's */
 	InvertedTerm term;
+	PostingGroup *groups;		/* all of them, or NULL: they are read each time */
+	uint32	   *sums;			/* of documents before each GROUPS_SUMMED-th one */
 } QueryList;
+
+#define GROUPS_SUMMED	16
 
 /* A segment as a query sees it */
 typedef struct QuerySegment
@@ -48,16 +52,23 @@ extern void query_prepare(const InvertedIndex *index,
 extern void query_find_terms(InvertedIndex *index, const QueryTerms *query,
 							 QuerySegment *segment);
 
+/*
+ * Keep the groups of its lists in memory, as far as there is room: bytes, from which
+ * they are taken away.
+ */
+extern void query_keep_groups(InvertedIndex *index, QuerySegment *segment,
+							  Size *room);
+
 /* Add to bounds, by range of the segment, what its rows can have at most. */
 extern void query_bounds(InvertedIndex *index, const QuerySegment *segment,
 						 float *bounds);
 
 /*
- * Add scores of the ranges that slots, by range, has numbers of, from 1: those of
- * number n are in scores + (n - 1) * RANGE_DOCS.  Returns postings read.
+ * Add scores of count ranges of the segment, ascending: those of the first one are in
+ * scores, those of the next one RANGE_DOCS behind.  Returns postings read.
  */
 extern uint64 query_score(InvertedIndex *index, const QuerySegment *segment,
-						  const uint16 *slots, float *scores);
+						  const uint16 *ranges, uint32 count, float *scores);
 
 /* The flags of all rows of a segment, in the current context */
 extern uint8 *query_flags(InvertedIndex *index, const Segment *segment);

@@ -341,7 +341,7 @@ static void
 get_doc(const InvertedIndex *index, Page page, uint32 place, InvertedDoc *doc)
 {
 	doc->tid = docs_tids(page)[place];
-	doc->flags = docs_flags(index, page)[place];
+	doc->flags = index->has_flags ? docs_flags(index, page)[place] : 0;
 	if (index->filter != NULL)
 	{
 		uint8	   *columns[FILTER_MAX_COLUMNS];

@@ -30,7 +30,7 @@
 #include "storage/page_check.h"
 
 /* Ranges that are looked at together: at first, and at most */
-#define FIRST_BATCH		8
+#define FIRST_BATCH		32
 #define GREATEST_BATCH	1024
 
 /* Candidates that are kept of the first batches, and how that number grows */
@@ -97,8 +97,6 @@ typedef struct InvertedScan
 	WaitingRange *ranges;
 	float	   *scores;
 	uint8	   *passes;
-	uint16	   *slots;			/* by range of a segment; 0: not in the batch */
-	uint32		slot_room;
 } InvertedScan;
 
 /* ------------------------------------------------------------------------
@@ -271,17 +269,9 @@ static void
 look_at_ranges(InvertedScan *scan, QuerySegment *segment,
 			   const WaitingRange *ranges, uint32 count, Topk *best)
 {
-	uint32		all = segment->ranges;
+	uint16		numbers[GREATEST_BATCH];
 	uint32		kept = 0;
 
-	if (all > scan->slot_room)
-	{
-		scan->slot_room = all;
-		if (scan->slots != NULL)
-			pfree(scan->slots);
-		scan->slots = (uint16 *) palloc(mul_size(all, sizeof(uint16)));
-	}
-	memset(scan->slots, 0, all * sizeof(uint16));
 	for (uint32 i = 0; i < count; i++)
 	{
 		/* those without a row that passes are done with */
@@ -290,13 +280,13 @@ look_at_ranges(InvertedScan *scan, QuerySegment *segment,
 						docs_of_range(segment, ranges[i].range),
 						scan->passes + kept * RANGE_DOCS))
 			continue;
-		scan->ranges[kept] = ranges[i];
-		scan->slots[ranges[i].range - segment->first_range] = ++kept;
+		numbers[kept] = ranges[i].range - segment->first_range;
+		scan->ranges[kept++] = ranges[i];
 	}
 	for (uint32 i = 0; i < kept * RANGE_DOCS; i++)
 		scan->scores[i] = SCORE_UNTOUCHED;
 	if (kept > 0 && !scan->constant)
-		scan->base.stats.visited += query_score(scan->index, segment, scan->slots,
+		scan->base.stats.visited += query_score(scan->index, segment, numbers, kept,
 										   scan->scores);
 	for (uint32 i = 0; i < kept; i++)
 		select_range(scan, segment, scan->ranges[i].range, scan->ranges[i].bound,
@@ -425,6 +415,7 @@ static void
 begin_search(InvertedScan *scan)
 {
 	InvertedIndex *index = scan->index;
+	Size		room = (Size) work_mem * 1024;
 	uint32		most = 1;
 	float	   *bounds;
 
@@ -455,7 +446,10 @@ begin_search(InvertedScan *scan)
 	for (uint32 i = 0; i < scan->segment_count; i++)
 	{
 		if (!scan->constant)
+		{
 			query_find_terms(index, &scan->query, &scan->segments[i]);
+			query_keep_groups(index, &scan->segments[i], &room);
+		}
 		begin_segment(scan, &scan->segments[i], bounds);
 	}
 	waiting_build(scan->waiting, scan->waiting_count);
@@ -470,8 +464,6 @@ begin_search(InvertedScan *scan)
 	scan->ranges = (WaitingRange *) palloc(GREATEST_BATCH * sizeof(WaitingRange));
 	scan->scores = (float *) palloc(GREATEST_BATCH * RANGE_DOCS * sizeof(float));
 	scan->passes = scan->filtered ? (uint8 *) palloc(GREATEST_BATCH * RANGE_DOCS) : NULL;
-	scan->slots = NULL;
-	scan->slot_room = 0;
 
 	/* rows that were pending then are in none of these segments */
 	pending_visit(index, &index->meta.sealed, visit_pending, scan);

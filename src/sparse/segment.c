@@ -28,7 +28,7 @@ root_fits(const InvertedIndex *index, const InvertedSegment *entry,
 
 	if (root->docs != entry->docs || root->docs > SEGMENT_MAX_DOCS ||
 		root->map_pages > MAX_MAP_PAGES || !isfinite(root->squares) ||
-		root->longest > SPARSE_MAX_NNZ)
+		root->longest > SPARSE_MAX_NNZ || (root->special > 0 && !index->has_flags))
 		return false;
 	for (int part = 0; part < MAPPED_PARTS; part++)
 		pages += root->pages[part];

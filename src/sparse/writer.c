@@ -136,7 +136,8 @@ segment_writer_doc(SegmentWriter *writer, const InvertedDoc *doc)
 	if (stream->count == index->page_docs)
 		flush_stream(writer, PART_DOCS);
 	((ItemPointerData *) stream->data)[stream->count] = doc->tid;
-	((uint8 *) stream->data + index->flags_offset)[stream->count] = doc->flags;
+	if (index->has_flags)
+		((uint8 *) stream->data + index->flags_offset)[stream->count] = doc->flags;
 	if (index->filter != NULL)
 	{
 		uint8	   *columns[FILTER_MAX_COLUMNS];

@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RANGE_BITS	8
+#define RANGE_BITS	6
 #define RANGE_DOCS	(1 << RANGE_BITS)
 
 /* The numbers that a code stands for are at most this */
