@@ -1,0 +1,103 @@
+/*
+ * bm25.h
+ *	  BM25 over sparsevec: what a set-up on a table consists of, and what the
+ *	  files of this room share about it.
+ *
+ * A set-up belongs to a table and one of its columns, the vectors.  Its own
+ * tables lie in the table's schema, are named after table and column, and hold
+ * everything there is to know; the extension keeps nothing elsewhere:
+ *
+ *	  docs_bm25			one row: configuration, k1, b, the average length in
+ *						use, and the merged counts of documents and words
+ *	  docs_bm25_terms	term, its number, in how many documents it is (merged)
+ *	  docs_bm25_changes	what statements since the last merge have changed
+ *
+ * True at any snapshot: merged counts plus the visible changes are the counts
+ * of the documents that are visible.  A term may have several numbers, when
+ * transactions met it at the same time; a document has it under one of them,
+ * and a query under all.  So writers never wait for each other.
+ */
+#ifndef VECTOR_HYBRID_BM25_H
+#define VECTOR_HYBRID_BM25_H
+
+#include "compat/pg.h"
+
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/* Dimensions of a vector of terms: as many as the type has */
+#define BM25_DIMS 1000000000
+
+/* The tables of a set-up, quoted and with their schema */
+typedef struct Bm25Tables
+{
+	Oid			schema;
+	char	   *name;			/* of the table of settings, unquoted */
+	char	   *settings;
+	char	   *terms;
+	char	   *changes;
+} Bm25Tables;
+
+/* What a trigger's arguments say about a set-up */
+typedef struct Bm25Setup
+{
+	Oid			table;
+	char	   *vector_column;
+	char	   *length_column;
+	Bm25Tables	tables;
+} Bm25Setup;
+
+/* The arguments of the set-up's row trigger */
+#define BM25_ARG_VECTOR 0
+#define BM25_ARG_LENGTH 1
+#define BM25_ARG_NAME 2
+#define BM25_ARG_SOURCES 3		/* and following: columns of text */
+
+/* A term of a document or query */
+typedef struct Bm25Term
+{
+	const char *word;			/* not terminated */
+	int			length;			/* bytes */
+	int64		count;			/* occurrences */
+	int64		place;			/* where, or -1 where that is not known */
+} Bm25Term;
+
+/* Terms: as they come, then, once counted, distinct and in order of bytes */
+typedef struct Bm25Terms
+{
+	Bm25Term   *terms;
+	int			count;
+	int			room;
+	int			texts;			/* texts added so far */
+	int64		total;			/* occurrences, once counted */
+} Bm25Terms;
+
+/* bm25_terms.c */
+extern void bm25_terms_begin(Bm25Terms *terms);
+extern void bm25_terms_add_text(Bm25Terms *terms, Oid configuration,
+								const char *text, int length);
+extern void bm25_terms_add_datum(Bm25Terms *terms, Oid configuration,
+								 Datum value, Oid type);
+extern void bm25_terms_count(Bm25Terms *terms);
+extern Datum bm25_terms_array(const Bm25Terms *terms);
+extern bool bm25_type_is_document(Oid type);
+
+/* bm25_setup.c */
+extern void bm25_name_tables(Bm25Tables *tables, Oid schema, const char *name);
+extern int	bm25_restrict(void);
+extern void bm25_unrestrict(int level);
+extern void bm25_find(Bm25Setup *setup, Oid table, const char *column);
+
+/* bm25_statistics.c */
+extern SPIPlanPtr bm25_plan(const Bm25Tables *tables, const char *purpose,
+							const char *query, int nargs, Oid *types);
+extern void bm25_execute(SPIPlanPtr plan, Datum *values, bool read_only);
+extern void bm25_run(const char *query, bool read_only);
+extern char *bm25_merge_statement(const Bm25Tables *tables);
+extern Datum bm25_result(int row, int column, bool *isnull);
+
+/* bm25_write.c: known by its address */
+extern PGDLLEXPORT Datum bm25_document(PG_FUNCTION_ARGS);
+
+#endif							/* VECTOR_HYBRID_BM25_H */
