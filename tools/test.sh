@@ -63,6 +63,13 @@ count_tap()
 		END { print p + 0, f + 0, s + 0 }' "$1"
 }
 
+# The last line of pytest -q: "2 failed, 20 passed, 1 skipped in 3.21s".
+count_pytest()
+{
+	tail -n 1 "$1" | awk '{ for (i = 2; i <= NF; i++) { k = $i; sub(/,$/, "", k); n[k] += $(i - 1) } }
+		END { print n["passed"] + 0, n["failed"] + n["error"] + n["errors"], n["skipped"] + 0 }'
+}
+
 # tally KIND NAME COMMAND...: run one test program and add up its results.
 tally()
 {
@@ -303,6 +310,33 @@ step_test-asan()
 	regress "$bin"
 	# What is read from damaged pages is what AddressSanitizer is for.
 	VECTOR_DAMAGE_ROUNDS=1 tap "$bin" test/t/040_damage.pl
+}
+
+# vectorizer_tests KIND PYTEST_ARGUMENT...: tests of tools/vectorizer.
+vectorizer_tests()
+{
+	local kind=$1 bin python
+	shift
+
+	python=$("$TOP/tools/vectorizer-venv.sh" "$kind")
+	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
+	SERVER_KEEP_LOG=$logs/$step-server.log
+	server_start "$bin"
+	tally pytest vectorizer env HF_HUB_OFFLINE=1 "$python" -m pytest -q -p no:cacheprovider \
+		--color=no --durations=5 -c "$TOP/tools/vectorizer/pyproject.toml" "$@" "$TOP/tools/vectorizer/tests"
+	server_stop
+	check_log "$SERVER_KEEP_LOG"
+}
+
+# Its own embeddings stand in for a model here.
+step_vectorizer()
+{
+	vectorizer_tests core -m 'not full'
+}
+
+step_test-vectorizer()
+{
+	vectorizer_tests full
 }
 
 # One step, in a process of its own: the last line of its log is its counts.

@@ -1,0 +1,334 @@
+"""From create to drop: what is embedded is what the table says."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from vectorizer import VectorizerError, ddl, registry, search
+from vectorizer.cli import main
+
+CATALOGS = """
+    SELECT 'class', n.nspname, c.relname, c.relkind::text, c.relacl::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE n.nspname NOT LIKE 'pg_%' AND n.nspname <> 'information_schema'
+    UNION ALL SELECT 'proc', n.nspname, proname, '', '' FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+    UNION ALL SELECT 'column', attrelid::regclass::text, attname, atttypid::regtype::text, '' FROM pg_attribute
+        WHERE attrelid::regclass::text LIKE '%rticles%' AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT 'trigger', tgrelid::regclass::text, CASE WHEN tgisinternal THEN '' ELSE tgname END, '', '' FROM pg_trigger
+    UNION ALL SELECT 'policy', polrelid::regclass::text, polname, '', '' FROM pg_policy
+    UNION ALL SELECT 'schema', nspname, '', '', '' FROM pg_namespace
+    ORDER BY 1, 2, 3"""
+
+
+def run(db, *arguments, ok=True):
+    result = CliRunner().invoke(main, [arguments[0], "-d", db.dsn, *arguments[1:]])
+    assert (result.exit_code == 0) == ok, result.output
+    return result.output
+
+
+def test_column(db):
+    db.articles()
+    before = db(CATALOGS)
+    out = run(db, "create", "-t", "articles", "--text", "title || E'\\n\\n' || body", "-m", "hash:512",
+              "--filter", "tenant,lang", "--fulltext")
+    assert "CREATE TRIGGER" in out
+    assert db.one("SELECT count(*) FROM vectorizer.queue_1") == 20
+    run(db, "run", "--drain")
+    assert db.wrong() == []
+    assert db.one("SELECT count(*) FROM vectorizer.queue_1") == 0
+
+    db("UPDATE articles SET title = 'Elephants' WHERE id = 3")
+    db("INSERT INTO articles (title, body) VALUES ('Zeppelins', 'fly')")
+    db("DELETE FROM articles WHERE id = 4")
+    db("UPDATE articles SET id = 1000 WHERE id = 5")
+    db("UPDATE articles SET body = NULL WHERE id = 6")
+    db("UPDATE articles SET title = ' ', body = E'\\n' WHERE id = 7")
+    # nothing that is embedded
+    db("UPDATE articles SET lang = 'fr' WHERE id = 8")
+    assert db("SELECT id FROM vectorizer.queue_1 ORDER BY id") == [(3,), (6,), (7,), (21,), (1000,)]
+    run(db, "run", "--drain")
+    assert db.wrong() == []
+    assert db("SELECT id FROM articles WHERE embedding IS NULL ORDER BY id") == [(6,), (7,)]
+
+    out = run(db, "search", "elephants", "-t", "articles", "--limit", "2")
+    assert out.startswith("1. score") and "title: Elephants" in out.split("2. score")[0]
+    assert "meaning 0." in out and "embedding" not in out
+    out = run(db, "search", "zeppelins", "-t", "articles", "--hybrid", "--where", "title LIKE 'Z%'")
+    assert "words" in out and "Zeppelins" in out and "2. score" not in out
+    assert "articles_embedding" in run(db, "status")
+
+    run(db, "drop", "-t", "articles")
+    db("DELETE FROM articles WHERE id > 0")
+    assert db(CATALOGS) == before
+
+
+def test_dry_run_prints_what_create_does(db):
+    db.articles()
+    before = db(CATALOGS)
+    arguments = ["create", "-t", "articles", "--text", "title || ' 100% ' || body", "-m", "hash:8", "--chunks", "articles_chunks",
+                 "--filter", "lang", "--fulltext", "german"]
+    printed = run(db, *arguments, "--dry-run")
+    assert db(CATALOGS) == before
+    subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", db.name], input=printed, text=True, check=True,
+                   stdout=subprocess.DEVNULL)
+    by_psql = db(CATALOGS)
+    printed_drop = run(db, "drop", "-t", "articles", "--dry-run")
+    subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", db.name], input=printed_drop, text=True, check=True)
+    assert db(CATALOGS) == before
+    run(db, *arguments, "-q")
+    assert db(CATALOGS) == by_psql
+    db.drain()
+    assert db.one("SELECT count(*) FROM articles_chunks WHERE chunk LIKE '%100%%'") == 20
+
+
+def test_chunks(db):
+    db.articles(4)
+    before = db(CATALOGS)
+    db("UPDATE articles SET body = repeat('Cats sleep all day. ', 20) || 'Submarines dive deep.' WHERE id = 1")
+    db.create(text="body", chunks="articles_chunks", index="hnsw", filters="lang,tenant", fulltext="english")
+    db.drain()
+    assert db.one("SELECT count(*) > 5 FROM articles_chunks WHERE id = 1")
+    assert db.one("SELECT array_agg(chunk_no ORDER BY chunk_no) = array_agg(n ORDER BY n) FROM"
+                  " (SELECT chunk_no, (row_number() OVER () - 1)::int AS n FROM articles_chunks WHERE id = 1) c")
+    assert db.wrong(table="(SELECT * FROM articles_chunks) c", text="chunk") == []
+    hits = search(db.dsn, "submarines dive", "articles", limit=3)
+    assert hits[0].row["id"] == 1 and "Submarines" in hits[0].text
+    # one hit of a row, however many of its chunks are near
+    assert len({h.row["id"] for h in hits}) == len(hits)
+    assert [h.row["id"] for h in search(db.dsn, "submarines", "articles", hybrid=True, limit=1)] == [1]
+
+    # copies of the filters are the row's at once
+    db("UPDATE articles SET lang = 'fr', tenant = 9 WHERE id = 1")
+    assert db("SELECT DISTINCT lang, tenant FROM articles_chunks WHERE id = 1") == [("fr", 9)]
+    assert [h.row["id"] for h in search(db.dsn, "submarines", "articles", where="lang = 'fr'")] == [1]
+    db("UPDATE articles SET id = 100 WHERE id = 1")
+    db("DELETE FROM articles WHERE id = 2")
+    assert db("SELECT DISTINCT id FROM articles_chunks ORDER BY 1") == [(3,), (4,), (100,)]
+    db("UPDATE articles SET body = 'Short now.' WHERE id = 100")
+    db("UPDATE articles SET body = NULL WHERE id = 3")
+    db.drain()
+    assert db("SELECT id, chunk_no, chunk FROM articles_chunks WHERE id IN (3, 100)") == [(100, 0, "Short now.")]
+    db.create(text="title", into="title_embedding")
+    with pytest.raises(VectorizerError, match="several"):
+        search(db.dsn, "x", "articles")
+    for name in ("articles_chunks", "articles_title_embedding"):
+        run(db, "drop", name, "-q")
+    assert db(CATALOGS) == before
+
+
+def test_unchanged_chunks_are_not_embedded_again(db, monkeypatch):
+    from vectorizer.models.hashing import HashingModel
+    db.articles(0)
+    body = "\n\n".join(f"Paragraph {n} has a sentence of its own that is long enough to stand alone." for n in range(20))
+    db("INSERT INTO articles (id, body) VALUES (1, %s)", body)
+    db.create(text="body", chunks="c")
+    db.drain()
+    seen = []
+    original = HashingModel.embed
+    monkeypatch.setattr(HashingModel, "embed", lambda self, inputs: seen.extend(inputs) or original(self, inputs))
+    db("UPDATE articles SET body = replace(body, 'Paragraph 7 ', 'Section 7 ')")
+    db.drain()
+    assert 1 <= len(seen) <= 2 and "Section 7" in seen[0]
+    monkeypatch.undo()
+    assert db.wrong(table="c", text="chunk") == []
+
+
+def test_column_that_was_there(db):
+    db.articles(3)
+    db("ALTER TABLE articles ADD COLUMN e vector(512)")
+    before = db(CATALOGS)
+    db.create(into="e")
+    db.drain()
+    assert db.wrong("e") == []
+    with db.conn.transaction():
+        ddl.run(db.conn, ddl.drop(db.conn, registry.find(db.conn, table="articles")))
+    assert db(CATALOGS) == before
+
+
+def test_upsert_merge_truncate_and_copy(db):
+    db.articles(5)
+    db.create()
+    db.drain()
+    db("""INSERT INTO articles (id, title, body) VALUES (1, 'upserted', 'x'), (50, 'new', 'y')
+          ON CONFLICT (id) DO UPDATE SET title = excluded.title""")
+    with db.conn.cursor() as cur, cur.copy("COPY articles (id, title, body) FROM STDIN") as copy:
+        copy.write("60\tcopied\tin\n")
+    db.drain()
+    assert db.wrong() == [] and db.one("SELECT count(embedding) FROM articles") == 7
+    db("TRUNCATE articles")
+    db("INSERT INTO articles (title, body) VALUES ('after', 'truncate')")
+    db.drain()
+    assert db.wrong() == []
+
+
+def test_keys_of_several_columns_and_types(db):
+    db("""CREATE TABLE articles (u uuid, at timestamptz, n numeric, d double precision, s text COLLATE "C", title text,
+          PRIMARY KEY (u, at, n, d, s))""")
+    db("""INSERT INTO articles SELECT gen_random_uuid(), now() + g * interval '1 s', g / 3.0, g / 3.0::float8,
+              'a"b''c, ' || g, 'title ' || g FROM generate_series(1, 10) g""")
+    db.create(text="title", chunks="c")
+    db.drain()
+    db("UPDATE articles SET title = 'other', n = n + 1")
+    db.drain()
+    assert db.one("SELECT count(*) FROM c JOIN articles USING (u, at, n, d, s) WHERE chunk = 'other'") == 10
+
+
+@pytest.mark.parametrize("mode", ["into", "chunks"])
+def test_names_that_need_quotes(db, mode):
+    db('CREATE SCHEMA "My Schema"; SET search_path = "My Schema", public')
+    db('''CREATE TABLE "My Schema"."Art%s ""icles"" $$" ("Id %s" int, "select" text, "The {Text}" text, "100%" int, "table" text,
+          PRIMARY KEY ("Id %s", "select"))''')
+    table = '"My Schema"."Art%s ""icles"" $$"'
+    db(f'''INSERT INTO {table} VALUES (1, 'a', 'Rabbits hop.', 5, 'x'), (2, 'b', 'Fish swim 100%.', 6, 'y')''')
+    before = db(CATALOGS)
+    out = run(db, "create", "-t", table, "--text", '"The {Text}" || \' %s {} \' || "table"', "-m", "hash:512",
+              f"--{mode}", '"Emb %s {x} $$"', "--filter", '"100%","table"', "--fulltext", "--name", "an %s \"odd\" 'name'")
+    db.drain()
+    db(f'UPDATE {table} SET "100%" = 7, "The {{Text}}" = \'Birds fly.\' WHERE "select" = \'b\'')
+    db.drain()
+    for options in ({}, {"hybrid": True}, {"fulltext": True}):
+        hits = search(db.dsn, "birds fly", table, where='"100%" = 7 AND "table" LIKE \'%\'', **options)
+        assert [h.row["Id %s"] for h in hits] == [2]
+        assert "Birds fly. %s {} y" in hits[0].text
+    hits = search(db.dsn, "rabbits", table, where='"100%%" = %(n)s', params={"n": 5})
+    assert [h.row["select"] for h in hits] == ["a"]
+    assert "odd" in run(db, "status")
+    name = "an %s \"odd\" 'name'"
+    run(db, "change", name, "-m", "hash:64")
+    db.drain()
+    run(db, "swap", name)
+    db(f'UPDATE {table} SET "100%" = 8')
+    db.drain()
+    assert len(search(db.dsn, "birds", table, name=name, where='"100%" = 8')) == 2
+    run(db, "swap", name)
+    run(db, "drop", name + "_old")
+    run(db, "drop", name)
+    assert db(CATALOGS) == before
+
+
+def test_model_change(db):
+    db.articles()
+    before = db(CATALOGS)
+    db.create(index="hnsw", fulltext="english", filters="lang")
+    db.drain()
+    assert "filled" in run(db, "change", "-t", "articles", "-m", "hash:256", "-q") + "filled"
+    assert "not complete: 20 waiting" in run(db, "swap", "articles_embedding", ok=False)
+    db.drain()
+    assert db.wrong() == [] and db.wrong("embedding_new", "hash:256") == []
+    run(db, "swap", "articles_embedding", "-q")
+    assert db.wrong(model="hash:256") == [] and db.wrong("embedding_old") == []
+    assert search(db.dsn, "title 7", "articles", limit=1)[0].row["title"] == "Title 7"
+    # both are kept up to date, so the way back is open
+    db("UPDATE articles SET title = 'Changed' WHERE id = 7")
+    db.drain()
+    assert db.wrong(model="hash:256") == [] and db.wrong("embedding_old") == []
+    run(db, "swap", "articles_embedding", "-q")
+    assert db.wrong() == [] and db.wrong("embedding_old", "hash:256") == []
+    run(db, "drop", "articles_embedding_old", "-q")
+    assert db.wrong() == []
+    run(db, "drop", "articles_embedding", "-q")
+    assert db(CATALOGS) == before
+
+
+def test_inverted_file_learns_when_filled(db):
+    db.articles(400)
+    db.create(index="ivfrabitq")
+    assert db.one("SELECT trained FROM vectorizer.vectorizers") is False
+    node = db.one("SELECT pg_relation_filenode('vectorizer_1_idx')")
+    db.drain()
+    assert db.one("SELECT trained FROM vectorizer.vectorizers") is True
+    assert db.one("SELECT pg_relation_filenode('vectorizer_1_idx')") != node
+    assert search(db.dsn, "title 77", "articles", limit=1)[0].row["title"] == "Title 77"
+
+
+def test_dump_and_restore(db, server):
+    db.articles()
+    db('CREATE TABLE "Odd Name" (id int PRIMARY KEY, t text)')
+    db("INSERT INTO \"Odd Name\" VALUES (1, 'Whales sing.')")
+    db.create(index="hnsw", filters="lang")
+    db.create('"Odd Name"', "t", chunks="odd_chunks", index="hnsw", fulltext="english")
+    db.drain()
+    db("UPDATE articles SET title = 'waits in the queue' WHERE id = 2")
+    copy = db.name + "_r"
+    server.execute(f"CREATE DATABASE {copy}")
+    try:
+        dump = subprocess.run(["pg_dump", db.name], check=True, capture_output=True).stdout
+        subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", copy], input=dump, check=True, stdout=subprocess.DEVNULL)
+        restored = type(db)(copy)
+        assert restored("SELECT id FROM vectorizer.queue_1") == [(2,)]
+        restored("INSERT INTO articles (title, body) VALUES ('added', 'later')")
+        restored("UPDATE \"Odd Name\" SET t = 'Whales dive.'")
+        restored.drain()
+        assert restored.wrong() == []
+        assert restored("SELECT chunk FROM odd_chunks") == [("Whales dive.",)]
+        assert search(restored.dsn, "waits in the queue", "articles", limit=1)[0].row["id"] == 2
+        run(restored, "drop", "-t", '"Odd Name"', "-q")
+        run(restored, "drop", "-t", "articles", "-q")
+        assert restored.one("SELECT count(*) FROM pg_namespace WHERE nspname = 'vectorizer'") == 0
+        restored.close()
+    finally:
+        server.execute(f"DROP DATABASE {copy} WITH (FORCE)")
+
+
+def test_table_dropped_or_renamed(db):
+    db.articles()
+    db.create()
+    db('ALTER TABLE articles RENAME TO "Renamed"')
+    db.drain()
+    assert db.wrong(table='"Renamed"') == []
+    db('UPDATE "Renamed" SET title = \'x\' WHERE id = 1')
+    db.drain()
+    assert db.wrong(table='"Renamed"') == []
+    db('DROP TABLE "Renamed"')
+    db.drain()
+    assert "gone" in run(db, "status")
+    run(db, "drop", "articles_embedding", "-q")
+    assert db.one("SELECT count(*) FROM pg_namespace WHERE nspname = 'vectorizer'") == 0
+
+
+def test_search_answers(db):
+    db.articles()
+    db.create(fulltext="english", index="hnsw")
+    db.drain()
+    with psycopg.connect(db.dsn) as conn:
+        hits = search(conn, "dogs", "articles", limit=3, where="lang = %(l)s", params={"l": "de"})
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+    assert all(h.row["lang"] == "de" and "dogs" in h.text for h in hits)
+    assert hits[0].why.startswith("meaning 0.") and hits[0].rank == 1
+    both = search(db.dsn, "dogs number 5", "articles", hybrid=True, limit=3)
+    assert both[0].row["id"] == 5 and both[0].score == pytest.approx(1 / (60 + both[0].rank) + 1 / (60 + both[0].words_rank))
+    again = search(db.dsn, "number 5 dogs", "articles", rerank="words:x", limit=2)
+    assert again[0].row["id"] == 5 and again[0].why.startswith("re-ranked 1.000")
+    assert search(db.dsn, "the and of", "articles", fulltext=True) == []
+    for bad in ("", "  ", "a\0b", "\udcff"):
+        with pytest.raises(VectorizerError):
+            search(db.dsn, bad, "articles")
+    with pytest.raises(VectorizerError, match="syntax error"):
+        search(db.dsn, "x", "articles", where="lang = ")
+    assert "no BM25" in run(db, "search", "x", "-t", "articles", "--bm25", ok=False)
+    assert "read-only" in run(db, "search", "x", "-t", "articles", "--where",
+                              "id IN (SELECT nextval('articles_id_seq'))", ok=False)
+
+
+def test_asynchronous_search(db):
+    import asyncio
+
+    from vectorizer import asearch
+    db.articles()
+    db.create()
+    db.drain()
+
+    async def ask():
+        own = await asearch(db.dsn, "title 7", "articles", limit=1)
+        async with await psycopg.AsyncConnection.connect(db.dsn) as conn:
+            await conn.execute("SET search_path = pg_catalog")
+            theirs = await asyncio.gather(asearch(conn, "title 7", "public.articles", limit=1))
+            with pytest.raises(VectorizerError):
+                await asearch(conn, "x", "public.articles", where="1/0 = 1")
+            assert (await (await conn.execute("SELECT 1")).fetchone()) == (1,)
+        return own + theirs[0]
+    assert [h.row["id"] for h in asyncio.run(ask())] == [7, 7]
