@@ -11,6 +11,8 @@ from .errors import VectorizerError
 
 KINDS = ("tokens", "sentences", "markdown", "code")
 CHARACTERS = 4
+# The splitter's time grows with the square of a stretch without sentences.
+STRETCH = 10000
 
 
 def parse(by, size, overlap):
@@ -51,7 +53,23 @@ def cut(chunker, model, text):
     else:
         cls, first = splitter.TextSplitter, ()
     made = (getattr(cls, make) if make else cls)(*first, *measure, size, overlap=overlap)
-    return [c for c in made.chunks(text) if c.strip()]
+    return [c for part in stretches(text) for c in made.chunks(part) if c.strip()]
+
+
+def stretches(text):
+    """A text in parts of at most STRETCH characters, cut where a paragraph, a
+    line or a word ends if there is such a place in a part's second half."""
+    at = 0
+    while len(text) - at > STRETCH:
+        end = at + STRETCH
+        for mark in ("\n\n", "\n", ". ", " "):
+            found = text.rfind(mark, at + STRETCH // 2, end)
+            if found >= 0:
+                end = found + len(mark)
+                break
+        yield text[at:end]
+        at = end
+    yield text[at:]
 
 
 def windows(tokenizer, text, size, overlap):
