@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from vectorizer import ddl
+from vectorizer import ddl, worker
 from vectorizer.chunkers import parse
+from vectorizer.connect import connect
 from vectorizer.models import load_model
 from vectorizer.worker import Worker
 
@@ -23,7 +24,7 @@ class Database:
     def __init__(self, name):
         self.name = name
         self.dsn = f"dbname={name}"
-        self.conn = psycopg.connect(self.dsn, autocommit=True)
+        self.conn = connect(self.dsn)
 
     def __call__(self, statement, *params):
         """Run a statement; its rows, if it has any."""
@@ -36,7 +37,7 @@ class Database:
     def create(self, table="articles", text="title || E'\\n\\n' || body", model=MODEL, dimensions=None, dsn=None,
                chunker=None, **wish):
         loaded = load_model(model)
-        with psycopg.connect(dsn or self.dsn, autocommit=True) as conn:
+        with connect(dsn or self.dsn) as conn:
             v, source, extension = ddl.plan(conn, ddl.Wish(
                 table, text, model, dimensions or loaded.probe(), loaded.kind,
                 chunker=chunker or parse("sentences", 20, 0), **wish))
@@ -120,6 +121,12 @@ def roles(server):
             with psycopg.connect(f"dbname={d}", autocommit=True) as c:
                 c.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(n)))
         server.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(n)))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Pauses after failures are short."""
+    monkeypatch.setattr(worker, "FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture

@@ -72,10 +72,10 @@ def test_passing_errors_are_tried_again(stub):
     stub.always = (500, {}, b"<html>oops</html>")
     with pytest.raises(Unavailable, match="500"):
         m.embed(["a"])
-    stub.server.shutdown()
-    stub.server.server_close()
+    stub.close()
+    models.load_model.cache_clear()
     with pytest.raises(Unavailable, match="ConnectError"):
-        m.embed(["a"])
+        models.load_model("openai:m").embed(["a"])
 
 
 def test_errors_for_good(stub):
@@ -124,11 +124,10 @@ def test_worker_sets_aside_what_is_refused(stub, db, caplog):
     assert not any(KEY in str(r) for t in ("vectorizer.vectorizers", "vectorizer.retry_1") for r in db(f"TABLE {t}"))
 
 
-def test_worker_waits_while_the_endpoint_is_down(stub, db, monkeypatch):
-    monkeypatch.setattr("vectorizer.worker.FIRST_PAUSE", 0.05)
+def test_worker_waits_while_the_endpoint_is_down(stub, db):
     db.articles(200)
     db.create(model="openai:m")
-    stub.plan = ["close"] * 3 + [503] * 5 + [(429, {"Retry-After": "0"}, {})] * 4
+    stub.plan = ["close"] * 3 + [503] * 4 + [(429, {"Retry-After": "0"}, {})] * 4
     results = db.drain()
     assert db.one("SELECT count(*) FROM articles WHERE embedding IS NULL") == 0
     assert db.one("SELECT count(*) FROM vectorizer.retry_1") == 0

@@ -256,6 +256,8 @@ class Embedder:
                         found.update({row[0]: row[1:] for row in conn.execute(st.read, [[item.at]])})
                 except psycopg.Error as e:
                     item.error = f"reading the text: {blame(e)}"
+                    # bytes that are no UTF-8, in a database without an encoding
+                    item.final = isinstance(e, psycopg.errors.CharacterNotInRepertoire)
         for item in items:
             if item.error:
                 continue
@@ -271,11 +273,7 @@ class Embedder:
         if v.input == "image":
             item.pieces = [bytes(item.data)]
             return
-        try:
-            text = bytes(item.data).decode()
-        except UnicodeDecodeError as e:
-            item.error, item.final = f"the text is not valid UTF-8: {e}", True
-            return
+        text = bytes(item.data).decode()
         if not text.strip():
             item.pieces = []
         elif v.chunks:

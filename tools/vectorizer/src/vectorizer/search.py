@@ -188,6 +188,8 @@ def _prepare(conn, q, name, table):
     source = read_source(conn, v.source)
     relation = conn.execute("SELECT %s::regclass::oid", [v.view]).fetchone()[0] if v.chunks else source.oid
     shown = [n for n, in conn.execute(SHOWN, [relation])]
+    if not shown:
+        raise VectorizerError(f"this role may not read {v.source}")
     return v, source, read_extension(conn), shown
 
 
@@ -218,6 +220,7 @@ async def asearch(conn, text, table=None, name=None, *, limit=5, where=None, par
         blocking = Blocking(conn, asyncio.get_running_loop())
         return _answer(await asyncio.to_thread(_run, blocking, q, name, table), as_pandas)
     async with await psycopg.AsyncConnection.connect(conn or "", autocommit=True) as own:
+        await own.execute("SET client_encoding = 'UTF8'")
         blocking = Blocking(own, asyncio.get_running_loop())
         return _answer(await asyncio.to_thread(_run, blocking, q, name, table), as_pandas)
 

@@ -20,7 +20,7 @@ log = logging.getLogger("vectorizer")
 
 FIRST_PAUSE = 1				# seconds after the model could not be used; then twice as long each time
 LONGEST_PAUSE = 60
-DRAIN_PAUSES = 6			# of one vectorizer in a row, after which a worker that drains gives up
+DRAIN_PAUSES = 5			# of one vectorizer in a row, after which a worker that drains gives up
 
 
 class Stop(Exception):
