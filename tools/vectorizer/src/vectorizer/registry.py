@@ -144,9 +144,10 @@ def read_id(conn, id):
     return found[0] if found else None
 
 
-def find(conn, name=None, table=None):
-    """The vectorizer of a name, or the one of a table.  Of a table with
-    several, the one that was there first and is not kept beside another."""
+def find(conn, name=None, table=None, first=False):
+    """The vectorizer of a name, or the one of a table, not counting those kept
+    beside another.  Of a table with several: with first, the one that was made
+    first, else none."""
     if name is not None:
         found = read_all(conn, "WHERE v.name = %s", [name])
         if not found:
@@ -164,7 +165,7 @@ def find(conn, name=None, table=None):
     if not found:
         raise VectorizerError(f"nothing keeps embeddings of a table {table}: vectorizer create makes it so")
     active = [v for v in found if not v.name.endswith(("_new", "_old"))] or found
-    if len(active) > 1:
+    if len(active) > 1 and not first:
         raise VectorizerError(f"table {table} has several: {', '.join(v.name for v in active)}; say which by its name")
     return active[0]
 

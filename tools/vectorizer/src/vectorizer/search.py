@@ -184,7 +184,7 @@ SHOWN = """SELECT attname FROM pg_attribute a WHERE attrelid = %s AND attnum > 0
 
 def _prepare(conn, q, name, table):
     """The vectorizer, and what the catalogs say; on an ordinary connection."""
-    v = registry.find(conn, name, table)
+    v = registry.find(conn, name, table, first=True)
     source = read_source(conn, v.source)
     relation = conn.execute("SELECT %s::regclass::oid", [v.view]).fetchone()[0] if v.chunks else source.oid
     shown = [n for n, in conn.execute(SHOWN, [relation])]
@@ -197,8 +197,9 @@ def search(conn, text, table=None, name=None, *, limit=5, where=None, params=Non
            rerank=None, depth=None, as_pandas=False):
     """Rows of a table that answer a question, the best first.
 
-    conn: a psycopg connection, or a connection string.  table: named as in SQL;
-    or name: the vectorizer's.  where: a condition in SQL on the table's columns,
+    conn: a psycopg connection, or a connection string.  table: named as in SQL,
+    of which the vectorizer that was made first is searched; or name: the
+    vectorizer's.  where: a condition in SQL on the table's columns,
     with params for %(name)s in it.  hybrid: by meaning and words, fused;
     fulltext: by words alone.  rerank: a re-ranker, that orders the depth best.
     Returns a list of Hit, or with as_pandas a DataFrame of the rows' columns,
