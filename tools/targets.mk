@@ -53,13 +53,11 @@ test:
 $(STEPS):
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 
-<<<<<<< HEAD
 check-one:
 	@PG_CONFIG='$(PG_CONFIG)' SERVER='$(SERVER)' $(TOOLS)test.sh --one $(TEST)
-=======
+
 test-vectorizer:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
->>>>>>> c98a8a4 (vectorizer: a Python package that keeps embeddings of tables up to date: create, run, search, change, swap, drop)
 
 test-versions:
 	@$(TOOLS)versions.sh
@@ -76,11 +74,7 @@ bench-compare:
 bench-check:
 	@$(TOOLS)../bench/bench.sh check
 
-<<<<<<< HEAD
-.PHONY: help demo test check-one test-versions $(STEPS) bench bench-quick bench-compare bench-check
-=======
-.PHONY: help demo test test-vectorizer test-versions $(STEPS) bench bench-quick bench-compare bench-check
->>>>>>> c98a8a4 (vectorizer: a Python package that keeps embeddings of tables up to date: create, run, search, change, swap, drop)
+.PHONY: help demo test check-one test-vectorizer test-versions $(STEPS) bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)
