@@ -2,7 +2,7 @@
 """Exact top-k of sparse vectors in SQL: sparse_inverted against a sequential scan,
 scipy and other libraries.
 
-    sparse.py VECTORS.npz [--rows N] [--queries N] [--terms N] [--peers]
+    sparse.py VECTORS.npz [--rows N] [--queries N] [--terms N] [--peers scipy,seismic,qdrant]
 
 VECTORS.npz has the arrays indptr, indices and weights (CSR).  A few rows are held
 out as queries, cut to their --terms greatest elements.  With --rows beyond what the
@@ -116,70 +116,73 @@ def build(conn, table, options):
     return {"build_s": round(seconds, 2), "index_mb": size >> 20, "index_to_raw": round(size / float(raw), 3)}
 
 
-def peers(matrix, queries, exact):
+def peers(names, matrix, queries, exact):
     figures = {}
 
     def recall(found):
         return round(float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found, exact)])), 4)
 
-    columns = matrix.tocsc()
-    times = []
-    for i in range(queries.shape[0]):
-        start = time.perf_counter()
-        scores = columns[:, queries[i].indices] @ queries[i].data
-        best = np.argpartition(-scores, K)[:K]
-        best[np.argsort(-scores[best])]
-        times.append((time.perf_counter() - start) * 1000)
-    figures["scipy, CSC columns"] = say("scipy, CSC columns of the query's terms", median_ms(times))
-
-    times = []
-    for i in range(min(queries.shape[0], 20)):
-        column = queries[i].T.tocsc()
-        start = time.perf_counter()
-        scores = (matrix @ column).toarray().ravel()
-        np.argpartition(-scores, K)[:K]
-        times.append((time.perf_counter() - start) * 1000)
-    figures["scipy, CSR product"] = say("scipy, CSR product", median_ms(times))
-
-    try:
-        import seismic
-        docs = [(str(i), np.array([str(d) for d in matrix[i].indices], dtype=seismic.get_seismic_string()), matrix[i].data)
-                for i in range(matrix.shape[0])]
-        dataset = seismic.SeismicDataset()
-        for doc in docs:
-            dataset.add_document(*doc)
-        start = time.perf_counter()
-        index = seismic.SeismicIndex.build_from_dataset(dataset)
-        seconds = time.perf_counter() - start
-        times, found = [], []
-        for i in range(queries.shape[0]):
-            terms = np.array([str(d) for d in queries[i].indices], dtype=seismic.get_seismic_string())
-            start = time.perf_counter()
-            result = index.search(query_id="0", query_components=terms, query_values=queries[i].data.astype(np.float32),
-                                  k=K, query_cut=10, heap_factor=0.7)
-            times.append((time.perf_counter() - start) * 1000)
-            found.append([int(r[2]) for r in result])
-        figures["pyseismic-lsr"] = say("pyseismic-lsr, approximate", median_ms(times) | {"recall": recall(found), "build_s": round(seconds, 1)})
-    except Exception as error:
-        figures["pyseismic-lsr"] = {"not run": repr(error)[:200]}
-
-    try:
-        from qdrant_client import QdrantClient, models
-        client = QdrantClient(":memory:")
-        rows = min(matrix.shape[0], 20000)
-        client.create_collection("c", vectors_config={}, sparse_vectors_config={"v": models.SparseVectorParams()})
-        for start in range(0, rows, 5000):
-            client.upsert("c", [models.PointStruct(id=i, vector={"v": models.SparseVector(
-                indices=matrix[i].indices.tolist(), values=matrix[i].data.tolist())}) for i in range(start, min(start + 5000, rows))])
+    if "scipy" in names:
+        columns = matrix.tocsc()
         times = []
-        for i in range(5):
-            q = models.SparseVector(indices=queries[i].indices.tolist(), values=queries[i].data.tolist())
+        for i in range(queries.shape[0]):
             start = time.perf_counter()
-            client.query_points("c", query=q, using="v", limit=K)
+            scores = columns[:, queries[i].indices] @ queries[i].data
+            best = np.argpartition(-scores, K)[:K]
+            best[np.argsort(-scores[best])]
             times.append((time.perf_counter() - start) * 1000)
-        figures["Qdrant, local mode"] = say(f"Qdrant, local mode, {rows} rows", median_ms(times))
-    except Exception as error:
-        figures["Qdrant, local mode"] = {"not run": repr(error)[:200]}
+        figures["scipy, CSC columns"] = say("scipy, CSC columns of the query's terms", median_ms(times))
+
+        times = []
+        for i in range(min(queries.shape[0], 20)):
+            column = queries[i].T.tocsc()
+            start = time.perf_counter()
+            scores = (matrix @ column).toarray().ravel()
+            np.argpartition(-scores, K)[:K]
+            times.append((time.perf_counter() - start) * 1000)
+        figures["scipy, CSR product"] = say("scipy, CSR product", median_ms(times))
+
+    if "seismic" in names:
+        try:
+            import seismic
+            docs = [(str(i), np.array([str(d) for d in matrix[i].indices], dtype=seismic.get_seismic_string()), matrix[i].data)
+                    for i in range(matrix.shape[0])]
+            dataset = seismic.SeismicDataset()
+            for doc in docs:
+                dataset.add_document(*doc)
+            start = time.perf_counter()
+            index = seismic.SeismicIndex.build_from_dataset(dataset)
+            seconds = time.perf_counter() - start
+            times, found = [], []
+            for i in range(queries.shape[0]):
+                terms = np.array([str(d) for d in queries[i].indices], dtype=seismic.get_seismic_string())
+                start = time.perf_counter()
+                result = index.search(query_id="0", query_components=terms, query_values=queries[i].data.astype(np.float32),
+                                      k=K, query_cut=10, heap_factor=0.7)
+                times.append((time.perf_counter() - start) * 1000)
+                found.append([int(r[2]) for r in result])
+            figures["pyseismic-lsr"] = say("pyseismic-lsr, approximate", median_ms(times) | {"recall": recall(found), "build_s": round(seconds, 1)})
+        except Exception as error:
+            figures["pyseismic-lsr"] = {"not run": repr(error)[:200]}
+
+    if "qdrant" in names:
+        try:
+            from qdrant_client import QdrantClient, models
+            client = QdrantClient(":memory:")
+            rows = min(matrix.shape[0], 20000)
+            client.create_collection("c", vectors_config={}, sparse_vectors_config={"v": models.SparseVectorParams()})
+            for start in range(0, rows, 5000):
+                client.upsert("c", [models.PointStruct(id=i, vector={"v": models.SparseVector(
+                    indices=matrix[i].indices.tolist(), values=matrix[i].data.tolist())}) for i in range(start, min(start + 5000, rows))])
+            times = []
+            for i in range(5):
+                q = models.SparseVector(indices=queries[i].indices.tolist(), values=queries[i].data.tolist())
+                start = time.perf_counter()
+                client.query_points("c", query=q, using="v", limit=K)
+                times.append((time.perf_counter() - start) * 1000)
+            figures["Qdrant, local mode"] = say(f"Qdrant, local mode, {rows} rows", median_ms(times))
+        except Exception as error:
+            figures["Qdrant, local mode"] = {"not run": repr(error)[:200]}
     return figures
 
 
@@ -192,7 +195,7 @@ def main():
     arg.add_argument("--terms", type=int, default=30)
     arg.add_argument("--rounds", type=int, default=3)
     arg.add_argument("--maintenance-work-mem", default="256MB")
-    arg.add_argument("--peers", action="store_true")
+    arg.add_argument("--peers", default="", help="of scipy, seismic, qdrant")
     arg = arg.parse_args()
 
     rng = np.random.default_rng(7)
@@ -241,8 +244,7 @@ def main():
             figures[f"sparse_inverted, {options}"] = say(f"sparse_inverted, {options}", result)
         times, _ = search(conn, texts[:10], 1, {"enable_indexscan": "off"})
         figures["sequential scan and sort"] = say("sequential scan and sort", median_ms(times))
-    if arg.peers:
-        figures |= peers(matrix, queries, [[int(x) for x in row] for row in best])
+    figures |= peers(arg.peers.split(","), matrix, queries, [[int(x) for x in row] for row in best])
     print(json.dumps(figures, indent=1))
 
 

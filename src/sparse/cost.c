@@ -74,6 +74,9 @@ count_lists(InvertedIndex *index, const SparseVector *value)
 	IndexLists	lists = {0};
 	QueryTerms	query;
 
+	/* a scan says that it is damaged */
+	if (index == NULL)
+		return lists;
 	if (value != NULL && value->dim == index->column.dims)
 		query_prepare(index, value, &query);
 	else
@@ -84,6 +87,8 @@ count_lists(InvertedIndex *index, const SparseVector *value)
 		const InvertedRoot *root;
 
 		segment.segment = segment_open(index, &index->meta.segment[i]);
+		if (segment.segment == NULL)
+			continue;
 		root = &segment.segment->root;
 		lists.rows += root->docs - index->meta.segment[i].dead;
 		if (value != NULL)
@@ -131,7 +136,7 @@ inverted_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	caller = MemoryContextSwitchTo(context);
 	relation = index_open(info->indexoid, NoLock);
 	if (info->pages > 0)
-		lists = count_lists(inverted_open(relation), known_value(path));
+		lists = count_lists(inverted_open_lenient(relation), known_value(path));
 	index_close(relation, NoLock);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

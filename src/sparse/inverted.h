@@ -229,11 +229,19 @@ typedef struct InvertedIndex
 	uint32		page_postings;
 	Size		weight_bytes;
 	bool		on_standby;		/* when it was opened */
+	bool		lenient;		/* damage is no error: see inverted_open_lenient */
 	InvertedMeta meta;			/* as it was when it was read */
 } InvertedIndex;
 
 /* Open an index, in the current context; errors where its metapage is damaged. */
 extern InvertedIndex *inverted_open(Relation relation);
+
+/*
+ * The same for the planner, whose other plans are made, whatever an index's pages
+ * hold: NULL, where the metapage is damaged; then the functions below that give a
+ * buffer or a pointer give none instead of an error.
+ */
+extern InvertedIndex *inverted_open_lenient(Relation relation);
 
 /* Read the metapage again. */
 extern void inverted_refresh(InvertedIndex *index);

@@ -108,6 +108,35 @@ inverted_open(Relation relation)
 	return index;
 }
 
+InvertedIndex *
+inverted_open_lenient(Relation relation)
+{
+	InvertedIndex *index = (InvertedIndex *) palloc0(sizeof(InvertedIndex));
+	Buffer		buffer;
+	Page		page;
+	bool		sound;
+
+	index->relation = relation;
+	index->map = buffer_map(relation);
+	index->column = index_column(relation, INVERTED_PROCS);
+	index->filter = filter_shape(relation);
+	index->lenient = true;
+	buffer = index_read_block(relation, META_BLOCK);
+	page = BufferGetPage(buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	sound = page_is_sound(page, PAGE_META) &&
+		((PageHeader) page)->pd_lower >= MAXALIGN(SizeOfPageHeaderData) + sizeof(InvertedMeta);
+	if (sound)
+		index->meta = *inverted_page_meta(page);
+	UnlockReleaseBuffer(buffer);
+	if (!sound || index->meta.common.magic != INVERTED_MAGIC ||
+		index->meta.common.version != INVERTED_VERSION || !meta_fits(&index->meta))
+		return NULL;
+	index->column.dims = index->meta.dims;
+	inverted_layout(index);
+	return index;
+}
+
 /* A page of another owner than it should be of */
 static void
 wrong_page(InvertedIndex *index, BlockNumber block)
@@ -130,9 +159,16 @@ inverted_lock_page(InvertedIndex *index, BlockNumber block, uint32 owner,
 	Buffer		buffer;
 	const InvertedPage *header;
 
+	if (index->lenient && (block == META_BLOCK || !map_has_block(index->map, block)))
+		return InvalidBuffer;
 	if (block == META_BLOCK)
 		block_damaged(index->relation, block);
 	buffer = map_read(index->map, block);
+	if (index->lenient && !page_is_sound(BufferGetPage(buffer), PAGE_RECORD))
+	{
+		ReleaseBuffer(buffer);
+		return InvalidBuffer;
+	}
 	page_lock_below(index->relation, buffer, PAGE_RECORD, mode);
 	page_check_kind(index->relation, buffer, PAGE_RECORD);
 	header = inverted_page(BufferGetPage(buffer));
@@ -141,6 +177,8 @@ inverted_lock_page(InvertedIndex *index, BlockNumber block, uint32 owner,
 		header->owner != owner || header->part != part)
 	{
 		UnlockReleaseBuffer(buffer);
+		if (index->lenient)
+			return InvalidBuffer;
 		wrong_page(index, block);
 	}
 	return buffer;

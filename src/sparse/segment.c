@@ -46,12 +46,20 @@ segment_open(InvertedIndex *index, const InvertedSegment *entry)
 	Segment    *segment = (Segment *) palloc0(sizeof(Segment));
 	Buffer		buffer = inverted_lock_page(index, entry->root, entry->id,
 											PART_ROOT, BUFFER_LOCK_SHARE);
-	const InvertedRoot *root = (const InvertedRoot *) inverted_data(BufferGetPage(buffer));
+	const InvertedRoot *root;
 	BlockNumber *maps;
 	uint32		pages = 0;
 
+	if (!BufferIsValid(buffer))
+		return NULL;
+	root = (const InvertedRoot *) inverted_data(BufferGetPage(buffer));
 	segment->entry = *entry;
 	segment->root = *root;
+	if (!root_fits(index, entry, &segment->root) && index->lenient)
+	{
+		UnlockReleaseBuffer(buffer);
+		return NULL;
+	}
 	if (!root_fits(index, entry, &segment->root))
 		index_damaged(index->relation, entry->root, NO_PLACE,
 					  "Its numbers do not fit each other.");
@@ -73,6 +81,8 @@ segment_open(InvertedIndex *index, const InvertedSegment *entry)
 		CHECK_FOR_INTERRUPTS();
 		buffer = inverted_lock_page(index, maps[i], entry->id, PART_MAP,
 									BUFFER_LOCK_SHARE);
+		if (!BufferIsValid(buffer))
+			return NULL;
 		memcpy(segment->blocks + first, inverted_data(BufferGetPage(buffer)),
 			   Min(MAP_BLOCKS, pages - first) * sizeof(BlockNumber));
 		UnlockReleaseBuffer(buffer);
@@ -87,6 +97,8 @@ segment_open(InvertedIndex *index, const InvertedSegment *entry)
 		uint32		first = i * PAGE_TOPS;
 
 		buffer = segment_lock(index, segment, PART_TOPS, i, BUFFER_LOCK_SHARE);
+		if (!BufferIsValid(buffer))
+			return NULL;
 		memcpy(segment->tops + first, inverted_data(BufferGetPage(buffer)),
 			   Min(PAGE_TOPS, segment->root.pages[PART_TERMS] - first) * sizeof(int32));
 		UnlockReleaseBuffer(buffer);
@@ -150,6 +162,8 @@ segment_find_term(InvertedIndex *index, const Segment *segment, int32 dim,
 		Buffer		buffer = segment_lock(index, segment, PART_TERMS, low,
 										  BUFFER_LOCK_SHARE);
 
+		if (!BufferIsValid(buffer))
+			return NULL;
 		*count = Min(PAGE_TERMS, segment->root.terms - low * PAGE_TERMS);
 		memcpy(page, inverted_data(BufferGetPage(buffer)),
 			   *count * sizeof(InvertedTerm));
@@ -169,11 +183,13 @@ segment_find_term(InvertedIndex *index, const Segment *segment, int32 dim,
 	}
 	if (low == *count || page[low].dim != dim)
 		return NULL;
-	if (!term_fits(segment, &page[low]))
+	if (term_fits(segment, &page[low]))
+		return &page[low];
+	if (!index->lenient)
 		index_damaged(index->relation,
 					  segment->blocks[segment->starts[PART_TERMS] + *number], low,
 					  "A term has numbers of another list.");
-	return &page[low];
+	return NULL;
 }
 
 uint32
