@@ -133,7 +133,7 @@ def main():
 
         branches = {
             "ts_rank_cd, all words": "SELECT id FROM {t}, plainto_tsquery('english', %(q)s) q WHERE w @@ q ORDER BY ts_rank_cd(w, q) DESC, id LIMIT 100",
-            "ts_rank_cd, any word": "SELECT id FROM {t}, replace(plainto_tsquery('english', %(q)s)::text, '&', '|')::tsquery q WHERE w @@ q ORDER BY ts_rank_cd(w, q) DESC, id LIMIT 100",
+            "ts_rank_cd, any word": "SELECT id FROM {t}, (SELECT replace(plainto_tsquery('english', %(q)s)::text, '&', '|')::tsquery AS q) x WHERE w @@ q ORDER BY ts_rank_cd(w, q) DESC, id LIMIT 100",
             "BM25": "SELECT id FROM {t} ORDER BY bm25 <#> (SELECT bm25_query('{t}', %(q)s)), id LIMIT 100",
         }
         conn.execute(f"ALTER TABLE {name} ADD w tsvector GENERATED ALWAYS AS (to_tsvector('english', title || ' ' || body)) STORED")
@@ -141,9 +141,6 @@ def main():
         if not arg.no_dense:
             vectors = dense(conn, name, docs, queries)
             branches["dense, all-MiniLM-L6-v2"] = "SELECT id FROM {t} ORDER BY embedding <=> %(v)s::vector, id LIMIT 100"
-        if vectors:
-            fused = ("SELECT id FROM (SELECT id, {s} AS distance, 1 AS branch FROM {t} ORDER BY distance LIMIT 100) ")
-            del fused
         for what, sql in branches.items():
             sql = sql.format(t=name)
             runs = {number: [r[0] for r in conn.execute(sql, {"q": q, "v": str(vectors.get(number))})] for number, q in queries}
@@ -155,7 +152,17 @@ def main():
                 print("| %s | %s, dense %.1f, BM25 %.1f | %.4f | %.4f |" % (name, what, weight, 1 - weight, *measures(runs, relevant)), flush=True)
 
 
-FUSIONS = {}
+# Two branches of 100 rows; {0} and {1} are their scores.
+FUSED = """SELECT id FROM (
+    SELECT id, {0} AS score FROM (SELECT id, embedding <=> %(v)s::vector AS distance FROM {{t}} ORDER BY distance, id LIMIT 100) d
+    UNION ALL
+    SELECT id, {1} FROM (SELECT id, bm25 <#> (SELECT bm25_query('{{t}}', %(q)s)) AS distance FROM {{t}} ORDER BY distance, id LIMIT 100) d WHERE distance < 0
+) branches GROUP BY id ORDER BY sum(score) DESC, id LIMIT 100"""
+FUSIONS = {what: FUSED.format(*scores) for what, scores in {
+    "reciprocal ranks": ("rrf_score(%(w)s) OVER (ORDER BY distance)", "rrf_score(1 - %(w)s) OVER (ORDER BY distance)"),
+    "min-max": ("minmax_score(distance, %(w)s) OVER ()", "minmax_score(distance, 1 - %(w)s) OVER ()"),
+    "z-score": ("zscore_score(distance, %(w)s) OVER ()", "zscore_score(distance, 1 - %(w)s) OVER ()"),
+}.items()}
 
 if __name__ == "__main__":
     main()

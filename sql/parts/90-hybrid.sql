@@ -35,4 +35,51 @@ CREATE FUNCTION bm25_document() RETURNS trigger
 CREATE FUNCTION bm25_statistics() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
+-- fusion: scores of a ranked subquery's rows, over its window
+
+CREATE FUNCTION rrf_score(weight double precision DEFAULT 1, k double precision DEFAULT 60) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION minmax_score(distance double precision, weight double precision DEFAULT 1) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION zscore_score(distance double precision, weight double precision DEFAULT 1) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+
+-- searches by examples, and results that differ from each other
+
+CREATE FUNCTION recommend_vector(positive vector[], negative vector[] DEFAULT '{}') RETURNS vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION recommend_score(v vector, positive vector[], negative vector[] DEFAULT '{}') RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+
+CREATE FUNCTION discover_score(v vector, target vector, positive vector[], negative vector[]) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+
+CREATE FUNCTION context_score(v vector, positive vector[], negative vector[]) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+
+CREATE FUNCTION mmr(query vector, candidates vector[], lambda double precision DEFAULT 0.5, k integer DEFAULT 10) RETURNS integer[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+
+-- decay by distance from a wanted number, time or place
+
+--@for F
+--@in exp_decay
+--@in gauss_decay
+--@in linear_decay
+CREATE FUNCTION {F}(value double precision, origin double precision, scale double precision,
+	"offset" double precision DEFAULT 0, decay double precision DEFAULT 0.5) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION {F}(value timestamptz, origin timestamptz, scale interval,
+	"offset" interval DEFAULT '0', decay double precision DEFAULT 0.5) RETURNS double precision
+	AS 'MODULE_PATHNAME', '{F}_time' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+--@end
+CREATE FUNCTION globe_distance(latitude1 double precision, longitude1 double precision,
+	latitude2 double precision, longitude2 double precision) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 --@end

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
-my @files = ('README.md', map { "docs/$_" } qw(reference.md filtering.md planner.md sparse.md performance.md internals.md from/pgvector.md));
+my @files = ('README.md', map { "docs/$_" } qw(reference.md filtering.md planner.md sparse.md performance.md internals.md from/pgvector.md hybrid.md));
 my %text = map { $_ => slurp_file("$top/$_") } @files;
 
 is_deeply([ sort map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md $top/docs/*/*.md") ], [ sort grep { m{^docs/} } @files ],
@@ -46,7 +46,8 @@ foreach my $file (@files)
 like($output{'docs/planner.md'}, qr/VectorExactScan/, 'the plan that docs/planner.md shows');
 like($output{'docs/filtering.md'}, qr/documents_embedding|documents_lists/, 'scans of docs/filtering.md are by index');
 
-# The fusion of full-text and vector search in the README finds by both.
+# The fusion of search by words and by vectors finds by both, here and in the README.
+like($output{'docs/hybrid.md'}, qr{^2\|0\.0161\d+\n1\|0\.0160}m, 'the fused search of docs/hybrid.md');
 like($output{'README.md'}, qr{^1\|0\.0325}m, 'the hybrid search finds a row by its words and by its meaning');
 
 # Links. A heading's anchor is what GitHub makes of it.
