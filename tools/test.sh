@@ -227,25 +227,47 @@ step_regress()
 	regress "$bin"
 }
 
+# same_files SRC INSTALLED WHAT: what is installed is what the build in SRC would
+# install.
+same_files()
+{
+	local src=$1 installed=$2 so
+
+	so=$(find "$installed" -name vector.so)
+	cmp <(nm -D --defined-only "$so" | awk '{ print $3 }') <(nm -D --defined-only "$src/vector.so" | awk '{ print $3 }') || return
+	echo "ok 1 - $3: the library has all functions"
+	cmp <(cd "$(dirname "$(find "$installed" -name vector.control)")" && cat vector*) \
+		<(cat "$src"/build/sql/vector--*.sql "$src"/vector.control) || return
+	echo "ok 2 - $3: the control file and the scripts are installed"
+}
+
 # elsewhere BIN DIR [VPATH=...]: a build in the empty folder DIR links what a build
 # in the sources links, installs what that installs, and runs its tests.
 elsewhere()
 (
-	local bin=$1 dir=$2 src so
+	local bin=$1 dir=$2 src
 	shift 2
 	src=${bin%%/root/*}/src
 	mkdir -p "$dir" && cd "$dir" || exit
 	make -s -j"$(nproc)" -f "$TOP/Makefile" "$@" PG_CONFIG="$bin/pg_config" COPT=-O0 &&
 		make -s -f "$TOP/Makefile" "$@" PG_CONFIG="$bin/pg_config" COPT=-O0 DESTDIR="$dir/installed" install || exit
-	so=$(find installed -name vector.so)
-	cmp <(nm -D --defined-only "$so" | awk '{ print $3 }') <(nm -D --defined-only "$src/vector.so" | awk '{ print $3 }') || exit
-	echo "ok 1 - ${1:-a Makefile elsewhere}: the library has all functions"
-	cmp <(cd "$(dirname "$(find installed -name vector.control)")" && cat vector*) \
-		<(cat "$src"/build/sql/vector--*.sql "$src"/vector.control) || exit
-	echo "ok 2 - ${1:-a Makefile elsewhere}: the control file and the scripts are installed"
+	same_files "$src" installed "${1:-a Makefile elsewhere}" || exit
 	make -s -f "$TOP/Makefile" "$@" PG_CONFIG="$bin/pg_config" \
 		installcheck REGRESS='surface domain' ISOLATION=hnsw_vacuum || exit
 	echo "ok 3 - ${1:-a Makefile elsewhere}: tests are found from there"
+)
+
+# from_zip BIN DIR: the zip of a release (make dist), unpacked into the empty folder
+# DIR, builds and installs what a build in the sources does.
+from_zip()
+(
+	local bin=$1 dir=$2 zip
+	mkdir -p "$dir" && cd "$dir" || exit
+	zip=$("$TOP/tools/dist.sh" -w "$dir") &&
+		unzip -q "$zip" && cd "$(basename "$zip" .zip)" || exit
+	make -s -j"$(nproc)" PG_CONFIG="$bin/pg_config" COPT=-O0 &&
+		make -s PG_CONFIG="$bin/pg_config" COPT=-O0 DESTDIR="$dir/installed" install || exit
+	same_files "${bin%%/root/*}/src" "$dir/installed" 'the zip of a release'
 )
 
 step_test-vpath()
@@ -259,6 +281,8 @@ step_test-vpath()
 	server_start "$bin"
 	tally tap 'VPATH build' elsewhere "$bin" "$dir/vpath" "VPATH=$TOP"
 	tally tap 'build by make -f' elsewhere "$bin" "$dir/by_f"
+	# An unpacked zip has no git, and is what one would be made of.
+	[ ! -e "$TOP/.git" ] || tally tap 'build of the zip' from_zip "$bin" "$dir/zip"
 	server_stop
 }
 

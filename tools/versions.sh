@@ -7,8 +7,7 @@
 # -r only sets up what is missing and tests nothing (for bench/).
 #
 # 17 and 18 come from later releases of Debian, each in a root folder of its own
-# kept in the cache. What runs there has its own mounts and processes, which end
-# with it, so there is never anything to unmount. Needs root.
+# kept in the cache (tools/root.sh). Needs root.
 #
 # 16 is in no release of Debian. The PyPI package pgserver holds a complete
 # build of it, headers included, which runs on any Linux.
@@ -20,6 +19,7 @@
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$TOP/tools/root.sh"
 
 roots_only=
 needs=versions
@@ -36,38 +36,13 @@ logs=$TOP/build/test-logs
 passed=0 failed=0 skipped=0
 mkdir -p "$logs"
 
-# in_root ROOT COMMAND...
-in_root()
-{
-	local root=$1
-	shift
-	# shellcheck disable=SC2016
-	unshare --mount --pid --fork --kill-child --propagation private bash -c '
-		set -e
-		root=$1
-		shift
-		mount -t proc proc "$root/proc"
-		mkdir -p "$root/dev/shm"
-		mount -t tmpfs tmpfs "$root/dev/shm"
-		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-			HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
-	' in_root "$root" "$@"
-}
-
 # make_root ROOT RELEASE MAJOR: a Debian with that PostgreSQL and a compiler. As
 # peer for benchmarks, Debian's own pgvector where the release has one.
 make_root()
 {
-	local root=$1 release=$2 major=$3 mirror
+	local root=$1 release=$2 major=$3
 
-	# shellcheck disable=SC2016
-	mirror=$(apt-get indextargets 'Created-By: Packages' 'Label: Debian' --format '$(REPO_URI)' |
-		head -n 1)
-	rm -rf "$root.new" &&
-		debootstrap --variant=minbase --include=ca-certificates "$release" "$root.new" "$mirror" &&
-		in_root "$root.new" apt-get install -y -q --no-install-recommends postgresql-common || return
-	mkdir -p "$root.new/etc/postgresql-common/createcluster.d"
-	echo 'create_main_cluster = false' >"$root.new/etc/postgresql-common/createcluster.d/none.conf"
+	bare_root "$root.new" "$release" || return
 	in_root "$root.new" apt-get install -y -q --no-install-recommends \
 		gcc libc6-dev make perl libipc-run-perl \
 		"postgresql-$major" "postgresql-server-dev-$major" || return
