@@ -23,7 +23,6 @@
 
 #include "hnsw/memory_graph.h"
 #include "hnsw/page.h"
-#include "hnsw/progress.h"
 #include "index/metapage.h"
 #include "index/parallel_build.h"
 

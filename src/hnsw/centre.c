@@ -264,7 +264,7 @@ learn(HnswInserter *inserter, Relation heap)
 		if (element->value == NULL || codec.bits == 0)
 			continue;
 		element->payload = (char *) palloc0(index->shape.payload_size);
-		codec_query_set_element(query, element->value);
+		codec_query_set(query, element->value, true);
 		codec_encode(query, element->payload);
 	}
 

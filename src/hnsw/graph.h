@@ -218,12 +218,6 @@ node_edge_count(const GraphNode *node)
 	return node->edge_count;
 }
 
-static inline GraphId
-node_edge(const GraphShape *shape, const GraphNode *node, int place)
-{
-	return node_edges(shape, node)[place];
-}
-
 /*
  * Read a node's edges.  It may be changing, or be no node of this level: what is
  * read is no more than a node has room for.

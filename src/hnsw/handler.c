@@ -4,10 +4,7 @@
  */
 #include "hnsw/hnsw.h"
 
-#include "hnsw/progress.h"
-#include "index/index_vacuum.h"
 #include "index/scan.h"
-#include "index/validate.h"
 
 static char *
 hnsw_build_phase_name(int64 phase)

@@ -1,6 +1,6 @@
 /*
  * hnsw.h
- *	  The hnsw access method, as PostgreSQL calls it.
+ *	  The hnsw access method: its options and settings, and what PostgreSQL calls.
  *
  * README.md tells how the index works, and what is in which file.
  */
@@ -10,11 +10,65 @@
 #include "compat/pg.h"
 
 #include "access/amapi.h"
+#include "commands/progress.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "utils/relcache.h"
 
-#include "hnsw/options.h"
+#include "index/handler.h"
+
+#define HNSW_MIN_M			2
+#define HNSW_MAX_M			100
+#define HNSW_DEFAULT_M		16
+#define HNSW_MIN_EF_CONSTRUCTION	4
+#define HNSW_MAX_EF_CONSTRUCTION	1000
+#define HNSW_DEFAULT_EF_CONSTRUCTION	64
+#define HNSW_MIN_EF_SEARCH	1
+#define HNSW_MAX_EF_SEARCH	1000
+#define HNSW_DEFAULT_EF_SEARCH	40
+
+typedef enum HnswQuantizer
+{
+	HNSW_QUANTIZER_AUTO,
+	HNSW_QUANTIZER_NONE,
+	HNSW_QUANTIZER_RABITQ1,
+	HNSW_QUANTIZER_RABITQ2,
+	HNSW_QUANTIZER_RABITQ4,
+	HNSW_QUANTIZER_RABITQ8
+} HnswQuantizer;
+
+typedef struct HnswOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+	int			ef_search;		/* 0: the setting's */
+	HnswQuantizer quantizer;
+	IndexRerank rerank;
+} HnswOptions;
+
+extern int	hnsw_ef_search;
+extern int	hnsw_iterative_scan;
+extern int	hnsw_max_scan_tuples;
+extern double hnsw_scan_mem_multiplier;
+extern int	hnsw_seed;
+
+/* Define settings and options; called at load. */
+extern void hnsw_init(void);
+
+/* An index's options, defaults filled in; never NULL */
+extern const HnswOptions *hnsw_options(Relation index);
+
+/* The ef_search of a scan: the index's, unless the session has set one */
+extern int	hnsw_scan_ef(Relation index);
+
+extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
+
+/* Phases of a build; the first one, "initializing", is PostgreSQL's */
+#define HNSW_PHASE_SAMPLE	2
+#define HNSW_PHASE_LOAD		3
+#define HNSW_PHASE_WRITE	4
+#define HNSW_PHASE_WAL		5
 
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index,
 									IndexInfo *index_info);

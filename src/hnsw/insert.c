@@ -25,7 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "hnsw/links.h"
+#include "hnsw/insert.h"
 #include "math/random.h"
 #include "storage/page_check.h"
 #include "types/detoast.h"
@@ -112,37 +112,20 @@ hnsw_inserter_create(Relation relation, HnswIndex *index, bool log)
 static GraphId
 find_any(HnswInserter *inserter, GraphId own)
 {
-	const SlotGeometry *geometry = &inserter->index->shape.base;
 	BlockNumber blocks = RelationGetNumberOfBlocks(inserter->relation);
+	GraphId		ids[BLCKSZ / sizeof(GraphNode)];
 
 	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
 	{
-		Buffer		buffer = map_read(inserter->store.map, block);
-		Page		page;
-		GraphId		found = NO_SLOT;
+		int			count = page_store_elements(&inserter->store, block, NODE_TWIN,
+												ids);
 
 		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		if (page_check_any(inserter->relation, buffer) &&
-			page_opaque(page)->kind == PAGE_RECORD)
+		for (int i = 0; i < count; i++)
 		{
-			uint32		slots = slots_in_use(geometry, page);
-
-			for (uint32 slot = 0; slot < slots && found == NO_SLOT; slot++)
-			{
-				GraphId		id = slot_id(geometry, block, slot);
-
-				const SlotHeader *header = slot_at(geometry, page, slot);
-
-				if (id != own && header->state == SLOT_USED &&
-					!(header->flags & NODE_TWIN))
-					found = id;
-			}
+			if (ids[i] != own)
+				return ids[i];
 		}
-		UnlockReleaseBuffer(buffer);
-		if (found != NO_SLOT)
-			return found;
 	}
 	return NO_SLOT;
 }
@@ -243,7 +226,7 @@ hnsw_set_value(HnswInserter *inserter, const struct varlena *value)
 {
 	const Codec *codec = &inserter->index->codec;
 
-	codec_query_set_element(inserter->query, value);
+	codec_query_set(inserter->query, value, true);
 	memset(inserter->payload, 0, inserter->index->shape.payload_size);
 	if (!codec_is_outer(codec, value))
 		codec_encode(inserter->query, inserter->payload);

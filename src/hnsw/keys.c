@@ -97,40 +97,30 @@ hnsw_keys_have_page(const HnswKeys *keys, uint32 number)
  * Directory
  */
 
-/* Pin and lock the metapage, which has the directory's blocks. */
-static Buffer
-lock_meta(HnswKeys *keys, int mode)
+/* Bytes of the content of a page: the metapage, one of the directory, or of keys */
+static Size
+content_bytes(const HnswKeys *keys, PageKind kind)
 {
-	Buffer		buffer = map_read(keys->map, META_BLOCK);
-
-	page_lock(keys->relation, buffer, PAGE_META, mode);
-	page_check_content(keys->relation, buffer,
-					   sizeof(HnswMeta) + sizeof(HnswKeyMeta));
-	return buffer;
+	switch (kind)
+	{
+		case PAGE_META:
+			return sizeof(HnswMeta) + sizeof(HnswKeyMeta);
+		case PAGE_RAW:
+			return DIRECTORY_BLOCKS * sizeof(BlockNumber);
+		default:
+			return MAXALIGN(keys->per_page) +
+				filter_block_bytes(keys->shape, keys->per_page);
+	}
 }
 
-/* The same of a page of the directory */
+/* Pin and lock a page of one of these kinds. */
 static Buffer
-lock_directory(HnswKeys *keys, BlockNumber block, int mode)
+lock_page(HnswKeys *keys, BlockNumber block, PageKind kind, int mode)
 {
 	Buffer		buffer = map_read(keys->map, block);
 
-	page_lock(keys->relation, buffer, PAGE_RAW, mode);
-	page_check_content(keys->relation, buffer,
-					   DIRECTORY_BLOCKS * sizeof(BlockNumber));
-	return buffer;
-}
-
-/* The same of a page of keys */
-static Buffer
-lock_keys(HnswKeys *keys, BlockNumber block, int mode)
-{
-	Buffer		buffer = map_read(keys->map, block);
-
-	page_lock(keys->relation, buffer, PAGE_KEYS, mode);
-	page_check_content(keys->relation, buffer,
-					   MAXALIGN(keys->per_page) +
-					   filter_block_bytes(keys->shape, keys->per_page));
+	page_lock(keys->relation, buffer, kind, mode);
+	page_check_content(keys->relation, buffer, content_bytes(keys, kind));
 	return buffer;
 }
 
@@ -156,7 +146,7 @@ need_pages(HnswKeys *keys, uint32 count)
 static BlockNumber
 directory_block(HnswKeys *keys, uint32 number)
 {
-	Buffer		buffer = lock_meta(keys, BUFFER_LOCK_SHARE);
+	Buffer		buffer = lock_page(keys, META_BLOCK, PAGE_META, BUFFER_LOCK_SHARE);
 	BlockNumber block;
 
 	block = hnsw_page_keys(BufferGetPage(buffer))->directory[number];
@@ -168,7 +158,7 @@ uint32
 hnsw_keys_refresh(HnswKeys *keys, uint32 *numbers)
 {
 	BlockNumber directory[HNSW_KEY_DIRECTORY];
-	Buffer		buffer = lock_meta(keys, BUFFER_LOCK_SHARE);
+	Buffer		buffer = lock_page(keys, META_BLOCK, PAGE_META, BUFFER_LOCK_SHARE);
 	/* numbers that elements may have: how much memory keys may take */
 	uint64		elements = (uint64) RelationGetNumberOfBlocks(keys->relation) *
 		keys->elements_per_block;
@@ -192,7 +182,7 @@ hnsw_keys_refresh(HnswKeys *keys, uint32 *numbers)
 		need_pages(keys, first + DIRECTORY_BLOCKS);
 		for (; keys->pages < first; keys->pages++)
 			keys->blocks[keys->pages] = InvalidBlockNumber;
-		buffer = lock_directory(keys, directory[i], BUFFER_LOCK_SHARE);
+		buffer = lock_page(keys, directory[i], PAGE_RAW, BUFFER_LOCK_SHARE);
 		blocks = (const BlockNumber *) PageGetContents(BufferGetPage(buffer));
 		for (uint32 k = 0; k < DIRECTORY_BLOCKS; k++)
 		{
@@ -212,10 +202,38 @@ hnsw_keys_refresh(HnswKeys *keys, uint32 *numbers)
 	return count;
 }
 
+/*
+ * Append a page of a kind, its content filled with a byte, and write its block's
+ * number at a place on the page of a locked buffer.
+ */
+static BlockNumber
+add_page(HnswKeys *keys, PageKind kind, int fill, Buffer parent,
+		 const BlockNumber *place)
+{
+	Size		offset = (const char *) place - (char *) BufferGetPage(parent);
+	Buffer		buffer = index_extend(keys->relation, MAIN_FORKNUM);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	Size		bytes = content_bytes(keys, kind);
+	PageEdit	edit;
+	Page		page;
+
+	page_edit_begin(&edit, keys->relation, keys->log);
+	page = page_edit_page(&edit, parent, false);
+	*(BlockNumber *) ((char *) page + offset) = block;
+	page = page_edit_page(&edit, buffer, true);
+	slot_page_init(page, kind);
+	memset(PageGetContents(page), fill, bytes);
+	((PageHeader) page)->pd_lower += bytes;
+	page_edit_end(&edit);
+	UnlockReleaseBuffer(buffer);
+	return block;
+}
+
 /* The page of the directory with a number, made if there is none yet */
 static BlockNumber
 make_directory(HnswKeys *keys, uint32 number)
 {
+	const BlockNumber *place;
 	BlockNumber block;
 	Buffer		meta;
 
@@ -229,25 +247,11 @@ make_directory(HnswKeys *keys, uint32 number)
 	if (block != InvalidBlockNumber)
 		return block;
 
-	meta = lock_meta(keys, BUFFER_LOCK_EXCLUSIVE);
-	block = hnsw_page_keys(BufferGetPage(meta))->directory[number];
+	meta = lock_page(keys, META_BLOCK, PAGE_META, BUFFER_LOCK_EXCLUSIVE);
+	place = &hnsw_page_keys(BufferGetPage(meta))->directory[number];
+	block = *place;
 	if (block == InvalidBlockNumber)
-	{
-		Buffer		buffer = index_extend(keys->relation, MAIN_FORKNUM);
-		PageEdit	edit;
-		Page		page;
-
-		block = BufferGetBlockNumber(buffer);
-		page_edit_begin(&edit, keys->relation, keys->log);
-		page = page_edit_page(&edit, meta, false);
-		hnsw_page_keys(page)->directory[number] = block;
-		page = page_edit_page(&edit, buffer, true);
-		slot_page_init(page, PAGE_RAW);
-		memset(PageGetContents(page), 0xFF, DIRECTORY_BLOCKS * sizeof(BlockNumber));
-		((PageHeader) page)->pd_lower += DIRECTORY_BLOCKS * sizeof(BlockNumber);
-		page_edit_end(&edit);
-		UnlockReleaseBuffer(buffer);
-	}
+		block = add_page(keys, PAGE_RAW, 0xFF, meta, place);
 	UnlockReleaseBuffer(meta);
 	return block;
 }
@@ -257,31 +261,14 @@ static BlockNumber
 make_page(HnswKeys *keys, uint32 number)
 {
 	Buffer		directory =
-		lock_directory(keys, make_directory(keys, number / DIRECTORY_BLOCKS),
-					   BUFFER_LOCK_EXCLUSIVE);
-	uint32		at = number % DIRECTORY_BLOCKS;
-	BlockNumber block;
+		lock_page(keys, make_directory(keys, number / DIRECTORY_BLOCKS), PAGE_RAW,
+				  BUFFER_LOCK_EXCLUSIVE);
+	const BlockNumber *place = (const BlockNumber *)
+		PageGetContents(BufferGetPage(directory)) + number % DIRECTORY_BLOCKS;
+	BlockNumber block = *place;
 
-	block = ((BlockNumber *) PageGetContents(BufferGetPage(directory)))[at];
 	if (block == InvalidBlockNumber)
-	{
-		Buffer		buffer = index_extend(keys->relation, MAIN_FORKNUM);
-		Size		bytes = MAXALIGN(keys->per_page) +
-			filter_block_bytes(keys->shape, keys->per_page);
-		PageEdit	edit;
-		Page		page;
-
-		block = BufferGetBlockNumber(buffer);
-		page_edit_begin(&edit, keys->relation, keys->log);
-		page = page_edit_page(&edit, directory, false);
-		((BlockNumber *) PageGetContents(page))[at] = block;
-		page = page_edit_page(&edit, buffer, true);
-		slot_page_init(page, PAGE_KEYS);
-		memset(PageGetContents(page), 0, bytes);
-		((PageHeader) page)->pd_lower += bytes;
-		page_edit_end(&edit);
-		UnlockReleaseBuffer(buffer);
-	}
+		block = add_page(keys, PAGE_KEYS, 0, directory, place);
 	UnlockReleaseBuffer(directory);
 	return block;
 }
@@ -303,7 +290,7 @@ page_block(HnswKeys *keys, uint32 number, bool make)
 		block = directory_block(keys, number / DIRECTORY_BLOCKS);
 	if (block != InvalidBlockNumber)
 	{
-		Buffer		buffer = lock_directory(keys, block, BUFFER_LOCK_SHARE);
+		Buffer		buffer = lock_page(keys, block, PAGE_RAW, BUFFER_LOCK_SHARE);
 
 		block = ((BlockNumber *) PageGetContents(BufferGetPage(buffer)))[at];
 		UnlockReleaseBuffer(buffer);
@@ -327,9 +314,9 @@ page_block(HnswKeys *keys, uint32 number, bool make)
 void
 hnsw_keys_put(HnswKeys *keys, GraphId id, const uint8 *entry)
 {
-	Buffer		buffer = lock_keys(keys,
+	Buffer		buffer = lock_page(keys,
 								   page_block(keys, id / keys->per_page, true),
-								   BUFFER_LOCK_EXCLUSIVE);
+								   PAGE_KEYS, BUFFER_LOCK_EXCLUSIVE);
 	uint8	   *columns[FILTER_MAX_COLUMNS];
 	PageEdit	edit;
 	Page		page;
@@ -353,7 +340,7 @@ hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry)
 
 	if (block == InvalidBlockNumber)
 		return false;
-	buffer = lock_keys(keys, block, BUFFER_LOCK_SHARE);
+	buffer = lock_page(keys, block, PAGE_KEYS, BUFFER_LOCK_SHARE);
 	page_columns(keys, BufferGetPage(buffer), columns);
 	filter_get(keys->shape, columns, id % keys->per_page, own);
 	UnlockReleaseBuffer(buffer);
@@ -378,7 +365,7 @@ hnsw_keys_clear(HnswKeys *keys, const GraphId *ids, Size count)
 			i++;
 			continue;
 		}
-		buffer = lock_keys(keys, block, BUFFER_LOCK_EXCLUSIVE);
+		buffer = lock_page(keys, block, PAGE_KEYS, BUFFER_LOCK_EXCLUSIVE);
 		page_edit_begin(&edit, keys->relation, keys->log);
 		page = page_edit_page(&edit, buffer, false);
 		for (; i < count && ids[i] / keys->per_page == number; i++)
@@ -404,7 +391,7 @@ peek_keys(HnswKeys *keys, BlockNumber block, Buffer *buffer)
 
 	if (unlikely(*buffer != known || block == META_BLOCK) &&
 		!page_is_sound(page, PAGE_KEYS))
-		UnlockReleaseBuffer(lock_keys(keys, block, BUFFER_LOCK_SHARE));
+		UnlockReleaseBuffer(lock_page(keys, block, PAGE_KEYS, BUFFER_LOCK_SHARE));
 	return page;
 }
 
@@ -426,7 +413,7 @@ hnsw_keys_pass(HnswKeys *keys, const Filter *filter, GraphId id)
 	if (likely(map_still(keys->map, block, buffer)))
 		return passes;
 
-	buffer = lock_keys(keys, block, BUFFER_LOCK_SHARE);
+	buffer = lock_page(keys, block, PAGE_KEYS, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
 	page_columns(keys, page, columns);
 	passes = page_used(page)[slot] && filter_passes(filter, columns, slot);
@@ -470,7 +457,7 @@ hnsw_keys_pass_page(HnswKeys *keys, const Filter *filter, uint32 number,
 	if (likely(map_still(keys->map, block, buffer)))
 		return true;
 
-	buffer = lock_keys(keys, block, BUFFER_LOCK_SHARE);
+	buffer = lock_page(keys, block, PAGE_KEYS, BUFFER_LOCK_SHARE);
 	pass_page(keys, filter, BufferGetPage(buffer), used, passes);
 	UnlockReleaseBuffer(buffer);
 	return true;

@@ -5,7 +5,7 @@
  * Each function here changes one page, in one WAL record, after which the graph
  * is a valid one.  Few numbers on the page change, so the record is short.
  */
-#include "hnsw/links.h"
+#include "hnsw/insert.h"
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"

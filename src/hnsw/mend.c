@@ -363,7 +363,6 @@ static void
 mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 		  const GraphEdges *old, GraphEdges *edges)
 {
-	const GraphShape *shape = &vacuum->index->shape;
 	Mender	   *mender = vacuum->mender;
 	GraphNear  *candidates = mender->candidates;
 	GraphNear	ranked[MEND_CANDIDATES];
@@ -399,9 +398,7 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 		hnsw_raise(vacuum->inserter, id, node);
 	ranked_count = count;
 	memcpy(ranked, candidates, count * sizeof(GraphNear));
-	count = graph_select(mender->selector, level, candidates, count,
-						 graph_capacity(shape, level),
-						 graph_fill(shape, level));
+	count = graph_select(mender->selector, level, candidates, count);
 	count = cover_regions(vacuum, &table, level, regions, ranked, ranked_count,
 						  count);
 	for (int i = 0; i < count; i++)

@@ -97,13 +97,13 @@ chosen_query(GraphSelector *selector, int i)
 
 int
 graph_select(GraphSelector *selector, int level, GraphNear *candidates,
-			 int count, int limit, int fill)
+			 int count)
 {
+	int			limit = graph_capacity(selector->shape, level);
 	int			chosen = 0;
 	int			passed = 0;
 	int			kept;
 
-	Assert(limit <= GRAPH_MAX_NEIGHBORS);
 	for (int i = 0; i < count && chosen < limit; i++)
 	{
 		GraphNear	candidate = candidates[i];
@@ -131,7 +131,7 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 			candidate.diverse = true;
 			selector->picked[chosen++] = candidate;
 		}
-		else if (passed < fill)
+		else if (passed < limit)
 		{
 			candidate.diverse = false;
 			selector->passed[passed++] = candidate;
@@ -139,7 +139,7 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 	}
 
 	/* merge, in ascending order */
-	passed = Max(0, Min(passed, fill - chosen));
+	passed = Min(passed, limit - chosen);
 	kept = chosen + passed;
 	for (int at = kept - 1, p = passed - 1, c = chosen - 1; at >= 0; at--)
 	{
@@ -458,9 +458,7 @@ choose_links(GraphSearch *search, GraphSelector *selector, int ef,
 		selector->candidates[i].id = results[i]->id;
 		selector->candidates[i].distance = results[i]->distance;
 	}
-	links->count = graph_select(selector, level, selector->candidates, count,
-								graph_capacity(search->shape, level),
-								graph_fill(search->shape, level));
+	links->count = graph_select(selector, level, selector->candidates, count);
 	memcpy(links->near, selector->candidates, links->count * sizeof(GraphNear));
 	links->after = NO_SLOT;
 	links->next = NO_SLOT;

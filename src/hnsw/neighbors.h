@@ -40,25 +40,14 @@ extern GraphSelector *graph_selector_create(const GraphShape *shape,
 											ValueStore *outer, int room);
 
 /*
- * Of count candidates (in ascending order of distance to a node), the
- * neighbours of that node, at most limit, in ascending order: those that are
- * nearer to it than to any neighbour chosen before (algorithm 4).  Candidates
- * that are no longer there, or deleted, are left out.  fill: while there are
- * fewer than fill, the nearest of those passed over are taken as well.
- * Returns their number; in place.
+ * Of count candidates (in ascending order of distance to a node of level), the
+ * neighbours of that node, in ascending order: those that are nearer to it than
+ * to any neighbour chosen before (algorithm 4); and while there is room for more,
+ * the nearest of those passed over.  Candidates that are no longer there, or
+ * deleted, are left out.  Returns their number; in place.
  */
 extern int	graph_select(GraphSelector *selector, int level,
-						 GraphNear *candidates, int count, int limit, int fill);
-
-/*
- * How many of the neighbours of a node graph_select fills up with candidates
- * that are not diverse (0: none).
- */
-static inline int
-graph_fill(const GraphShape *shape, int level)
-{
-	return graph_capacity(shape, level);
-}
+						 GraphNear *candidates, int count);
 
 /* The neighbours that a new element is to have at one level, nearest first */
 typedef struct GraphLinks

@@ -2,7 +2,7 @@
  * node_set.c
  *	  A set of nodes: those that a round of vacuum removes.
  */
-#include "hnsw/node_set.h"
+#include "hnsw/vacuum.h"
 
 #include "math/heap/heap.h"
 

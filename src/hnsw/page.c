@@ -15,14 +15,11 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
-#include "utils/varbit.h"
 
 #include "index/metapage.h"
 #include "storage/buffer_map.h"
 #include "storage/page_check.h"
 #include "storage/recent_buffer.h"
-#include "types/dense.h"
-#include "types/sparse.h"
 
 /* How much of a sparsevec is kept in its element where no sample says how long values are */
 #define SPARSE_DEFAULT_SIZE	512
@@ -30,23 +27,6 @@
 /* ------------------------------------------------------------------------
  * Description
  */
-
-/* Bytes of a column's values as varlenas; sparsevec's vary */
-static Size
-plain_size(const IndexColumn *column)
-{
-	switch (column->type->kind)
-	{
-		case COLUMN_VECTOR:
-			return offsetof(DenseVector, elements) + column->dims * sizeof(float);
-		case COLUMN_HALFVEC:
-			return offsetof(DenseVector, elements) + column->dims * sizeof(half);
-		case COLUMN_BIT:
-			return VARBITTOTALLEN(column->dims);
-		default:
-			return 0;
-	}
-}
 
 static bool
 fits_page(int m, Size payload_size)
@@ -58,33 +38,25 @@ fits_page(int m, Size payload_size)
 static int
 choose_bits(Relation index, const IndexColumn *column, const HnswOptions *options)
 {
-	int			bits;
+	static const int bits_of[] = {
+		[HNSW_QUANTIZER_RABITQ1] = 1,
+		[HNSW_QUANTIZER_RABITQ2] = 2,
+		[HNSW_QUANTIZER_RABITQ4] = 4,
+		[HNSW_QUANTIZER_RABITQ8] = 8
+	};
+	bool		automatic = options->quantizer == HNSW_QUANTIZER_AUTO;
+	int			bits = bits_of[options->quantizer];
 
-	switch (options->quantizer)
+	if (options->quantizer == HNSW_QUANTIZER_NONE ||
+		(automatic && !codec_quantizable(column)))
+		return 0;
+	if (automatic)
 	{
-		case HNSW_QUANTIZER_NONE:
-			return 0;
-		case HNSW_QUANTIZER_RABITQ1:
-			bits = 1;
-			break;
-		case HNSW_QUANTIZER_RABITQ2:
-			bits = 2;
-			break;
-		case HNSW_QUANTIZER_RABITQ4:
-			bits = 4;
-			break;
-		case HNSW_QUANTIZER_RABITQ8:
-			bits = 8;
-			break;
-		default:
-			if (!codec_quantizable(column))
-				return 0;
-			bits = column->dims < 256 ? 8 : 4;
+		bits = column->dims < 256 ? 8 : 4;
 
-			/* the longer the vector, the more accurate a code of fewer bits */
-			while (bits > 1 &&
-				   !fits_page(options->m, codec_code_size(column, bits)))
-				bits /= 2;
+		/* the longer the vector, the more accurate a code of fewer bits */
+		while (bits > 1 && !fits_page(options->m, codec_code_size(column, bits)))
+			bits /= 2;
 	}
 	if (!codec_quantizable(column))
 		ereport(ERROR,
@@ -128,7 +100,7 @@ set_sizes(HnswMeta *meta, const IndexColumn *column, Size sparse_size)
 	}
 	else
 	{
-		size = plain_size(column);
+		size = column_value_size(column);
 		meta->payload_size = Max(size, sizeof(OuterValue));
 		if (!fits_page(meta->m, size))
 		{
@@ -661,6 +633,33 @@ page_store_lock(PageStore *store, int level, GraphId id, int mode,
 	*node = (GraphNode *) slot_at(geometry, BufferGetPage(buffer), slot);
 	check_node(store->relation, store->index, level > 0, block, slot, *node);
 	return buffer;
+}
+
+int
+page_store_elements(PageStore *store, BlockNumber block, uint8 without,
+					GraphId *ids)
+{
+	const SlotGeometry *geometry = &store->index->shape.base;
+	Buffer		buffer = map_read(store->map, block);
+	Page		page = BufferGetPage(buffer);
+	int			count = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (page_check_any(store->relation, buffer) &&
+		page_opaque(page)->kind == PAGE_RECORD)
+	{
+		uint32		slots = slots_in_use(geometry, page);
+
+		for (uint32 slot = 0; slot < slots; slot++)
+		{
+			const SlotHeader *header = slot_at(geometry, page, slot);
+
+			if (header->state == SLOT_USED && !(header->flags & without))
+				ids[count++] = slot_id(geometry, block, slot);
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+	return count;
 }
 
 static void

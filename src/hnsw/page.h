@@ -7,8 +7,8 @@
 
 #include "compat/pg.h"
 
+#include "hnsw/hnsw.h"
 #include "hnsw/neighbors.h"
-#include "hnsw/options.h"
 #include "index/filter.h"
 #include "index/sample.h"
 #include "storage/buffer_map.h"
@@ -203,6 +203,13 @@ extern void hnsw_check_nodes(Relation relation, const HnswIndex *index,
 /* A slot of TIDs, in use, on a locked page, which is sound.  Error if it is not. */
 extern HnswTids *hnsw_check_tids(Relation relation, const HnswIndex *index,
 								 Buffer buffer, SlotId id);
+
+/*
+ * The elements in use of a block, but those that have a flag of without, into ids,
+ * which has room for a page's.  Returns how many.  Locks the page.
+ */
+extern int	page_store_elements(PageStore *store, BlockNumber block,
+								uint8 without, GraphId *ids);
 
 /* Pin a node's page and lock it in mode; *node is on it, and checked. */
 extern Buffer page_store_lock(PageStore *store, int level, GraphId id,

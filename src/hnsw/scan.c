@@ -86,19 +86,6 @@ walk_width(const Codec *codec, int ef)
 #define MAX_ATTEMPTS	10
 
 /* ------------------------------------------------------------------------
- * Results
- */
-
-/* The lowest low of all results but the first */
-static uint64
-second_low(const HnswScan *scan)
-{
-	const Candidate *second = candidates_second(&scan->results);
-
-	return second != NULL ? second->low : PG_UINT64_MAX;
-}
-
-/* ------------------------------------------------------------------------
  * Batches
  */
 
@@ -146,7 +133,7 @@ scan_limit(const HnswScan *scan)
 
 /* Bytes that a walk may hold */
 static Size
-scan_memory(const HnswScan *scan)
+scan_memory(void)
 {
 	return (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 }
@@ -165,7 +152,7 @@ add_all(HnswScan *scan, int ef)
 	}
 	else
 		(void) hnsw_sweep(&scan->store, scan->search, ef, false,
-						  scan_limit(scan), scan_memory(scan));
+						  scan_limit(scan), scan_memory());
 	scan->added_all = true;
 }
 
@@ -209,10 +196,10 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 		else
 			scan->added_all = hnsw_sweep(&scan->store, scan->search, scan->ef,
 										 true, hnsw_max_scan_tuples,
-										 scan_memory(scan));
+										 scan_memory());
 		graph_search_run(scan->search, scan->width);
 	}
-	if (scan->search->best.count < (uint32) scan->ef && !scan->added_all &&
+	if (scan->search->best.count < scan->ef && !scan->added_all &&
 		(mode == FILTER_HOPS || (mode == FILTER_NONE && sweep_is_cheap(scan))))
 		add_all(scan, scan->ef);
 }
@@ -271,7 +258,7 @@ first_batch(IndexScanDesc desc)
 	scan->counted = 0;
 	if (scan->index->centre.unknown)
 		hnsw_refresh_centre(desc->indexRelation, scan->index);
-	codec_query_set(scan->query, scan->common.target.value);
+	codec_query_set(scan->query, scan->common.target.value, false);
 
 	/* a value without a direction: its distances are no numbers */
 	if (scan->query->constant)
@@ -307,7 +294,7 @@ first_batch(IndexScanDesc desc)
 		 * Few results: vacuum may have taken away what led on to others, after
 		 * its number was read.  What it has put in its place is there by now.
 		 */
-		if (scan->search->best.count >= (uint32) scan->ef || scan->added_all ||
+		if (scan->search->best.count >= scan->ef || scan->added_all ||
 			++attempts == MAX_ATTEMPTS)
 			break;
 		hnsw_get_entry(desc->indexRelation, &now);
@@ -330,10 +317,10 @@ walk_on(IndexScanDesc desc, int ef, int quota)
 
 	/* at the limit, what has been met already is all there is */
 	if (scan->search->found_count < scan_limit(scan) &&
-		graph_search_memory(scan->search) <= scan_memory(scan))
+		graph_search_memory(scan->search) <= scan_memory())
 	{
 		graph_search_resume(scan->search, walk_width(&scan->index->codec, ef));
-		if (!scan->added_all && scan->search->best.count < (uint32) ef)
+		if (!scan->added_all && scan->search->best.count < ef)
 			add_all(scan, ef);
 	}
 	return collect(scan, desc, ef, quota);
@@ -438,6 +425,18 @@ farthest_visible(IndexScanDesc desc)
 	return NULL;
 }
 
+/* Find out the first result's true distance, or that no row of it is seen. */
+static void
+make_first_exact(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	if (hnsw_make_exact(desc, &scan->results.results[0]))
+		candidates_moved(&scan->results);
+	else
+		candidates_pop(&scan->results);
+}
+
 /*
  * In strict order, nothing may come that is nearer than what came before.
  * Returns false if the first result has changed or gone.
@@ -446,7 +445,7 @@ static bool
 first_in_order(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
-	Candidate  *first = &scan->results.results[0];
+	const Candidate *first = &scan->results.results[0];
 	const Candidate *last;
 
 	/* one batch is in order by itself */
@@ -455,10 +454,7 @@ first_in_order(IndexScanDesc desc)
 		return true;
 	if (first->low != first->high)
 	{
-		if (hnsw_make_exact(desc, first))
-			candidates_moved(&scan->results);
-		else
-			candidates_pop(&scan->results);
+		make_first_exact(desc);
 		return false;
 	}
 	last = farthest_visible(desc);
@@ -476,7 +472,8 @@ next_result(IndexScanDesc desc)
 
 	while (scan->results.count > 0 && scan->quota > 0)
 	{
-		Candidate  *first = &scan->results.results[0];
+		const Candidate *first = &scan->results.results[0];
+		const Candidate *second = candidates_second(&scan->results);
 
 		CHECK_FOR_INTERRUPTS();
 		if (first->low > scan->common.target.bound)
@@ -489,12 +486,9 @@ next_result(IndexScanDesc desc)
 			continue;
 		if (first->low != first->high &&
 			!scan_target_decided(&scan->common.target, first->high,
-								 second_low(scan)))
+								 second != NULL ? second->low : PG_UINT64_MAX))
 		{
-			if (hnsw_make_exact(desc, first))
-				candidates_moved(&scan->results);
-			else
-				candidates_pop(&scan->results);
+			make_first_exact(desc);
 			continue;
 		}
 		scan->last = *first;

@@ -16,60 +16,11 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "math/heap/heap.h"
 #include "storage/buffer_map.h"
 
 #define FIRST_FOUND			1024
 #define FIRST_VISITED		2048	/* powers of two */
 #define FIRST_VISITED_UPPER	256
-
-/* ------------------------------------------------------------------------
- * Heaps: nearest on top; negated distances make it farthest on top.
- */
-
-#define ENTRY_ABOVE(a, b) ((a)->distance < (b)->distance || \
-						   ((a)->distance == (b)->distance && (a)->index < (b)->index))
-
-HEAP(entries, GraphHeapEntry, ENTRY_ABOVE)
-
-static void
-heap_make_room(GraphHeap *heap, MemoryContext context, uint32 count)
-{
-	uint32		room = Max(heap->room, 256);
-	Size		size;
-
-	if (count <= heap->room)
-		return;
-	while (room < count)
-		room *= 2;
-	size = mul_size(room, sizeof(GraphHeapEntry));
-	if (heap->entries == NULL)
-		heap->entries = (GraphHeapEntry *) MemoryContextAllocHuge(context, size);
-	else
-		heap->entries = (GraphHeapEntry *) repalloc_huge(heap->entries, size);
-	heap->room = room;
-}
-
-static inline void
-heap_push(GraphHeap *heap, MemoryContext context, GraphHeapEntry entry)
-{
-	if (unlikely(heap->count == heap->room))
-		heap_make_room(heap, context, heap->count + 1);
-	entries_rise(heap->entries, heap->count++, entry);
-}
-
-/* Put an entry in place of the top. */
-static inline void
-heap_replace(GraphHeap *heap, GraphHeapEntry entry)
-{
-	entries_sink(heap->entries, heap->count, 0, entry);
-}
-
-static inline GraphHeapEntry
-heap_pop(GraphHeap *heap)
-{
-	return entries_pop(heap->entries, heap->count--);
-}
 
 /* ------------------------------------------------------------------------
  * Visited nodes
@@ -155,6 +106,9 @@ graph_search_create(const GraphShape *shape, GraphStore *store,
 	search->context = CurrentMemoryContext;
 	search->found_room = FIRST_FOUND;
 	search->found = (GraphFound *) palloc(FIRST_FOUND * sizeof(GraphFound));
+	heap_init(&search->candidates);
+	heap_init(&search->best);
+	heap_init(&search->heads);
 	return search;
 }
 
@@ -163,7 +117,7 @@ graph_search_memory(const GraphSearch *search)
 {
 	return search->found_room * sizeof(GraphFound) +
 		((Size) search->visited_mask + 1) * sizeof(GraphId) +
-		(search->candidates.room + search->best.room + search->heads.room) *
+		((Size) search->candidates.room + search->best.room + search->heads.room) *
 		sizeof(GraphHeapEntry);
 }
 
@@ -265,7 +219,7 @@ evaluate(GraphSearch *search, const GraphId *ids, int count, bool passing)
 			GraphHeapEntry entry = {found[i].distance,
 			search->found_count - count + i};
 
-			heap_push(&search->heads, search->context, entry);
+			heap_push(&search->heads, entry);
 		}
 	}
 }
@@ -279,16 +233,16 @@ push_found(GraphSearch *search, uint32 index, uint32 ef)
 	GraphHeapEntry negated = {-found->distance, index};
 	GraphHeap  *best = &search->best;
 
-	if (best->count >= ef && entry.distance >= -best->entries[0].distance)
+	if (best->count >= ef && entry.distance >= -best->results[0].distance)
 		return;
 	if (!(found->state & GRAPH_EXPANDED))
-		heap_push(&search->candidates, search->context, entry);
+		heap_push(&search->candidates, entry);
 	if (found->state & (GRAPH_SKIP | GRAPH_RETURNED))
 		return;
 	if (best->count >= ef)
 		heap_replace(best, negated);
 	else
-		heap_push(best, search->context, negated);
+		heap_push(best, negated);
 }
 
 void
@@ -517,7 +471,7 @@ expand(GraphSearch *search, uint32 index, uint32 ef)
 
 	if (search->candidates.count > 0)
 		search->store->prefetch(search->store, search->level,
-							   search->found[search->candidates.entries[0].index].id);
+							   search->found[search->candidates.results[0].index].id);
 	if (search->filter != NULL && search->filter->two_hops && search->level == 0)
 	{
 		GraphId		ids[PASSING_NEIGHBORS];
@@ -549,7 +503,7 @@ open_head(GraphSearch *search, uint32 ef)
 
 	while (heads->count > 0 &&
 		   (search->best.count < ef ||
-			heads->entries[0].distance < -search->best.entries[0].distance))
+			heads->results[0].distance < -search->best.results[0].distance))
 	{
 		GraphEdges	edges;
 		GraphId		twin;
@@ -575,8 +529,8 @@ walk(GraphSearch *search, uint32 ef)
 		uint32		index;
 
 		if (search->best.count >= ef &&
-			search->candidates.entries[0].distance >
-			-search->best.entries[0].distance)
+			search->candidates.results[0].distance >
+			-search->best.results[0].distance)
 			break;
 		CHECK_FOR_INTERRUPTS();
 		index = heap_pop(&search->candidates).index;
@@ -606,9 +560,9 @@ graph_search_resume(GraphSearch *search, int ef)
 		{
 			GraphHeapEntry entry = {-search->found[i].distance, i};
 
-			if (search->best.count < (uint32) ef)
-				heap_push(&search->best, search->context, entry);
-			else if (entry.distance > search->best.entries[0].distance)
+			if (search->best.count < ef)
+				heap_push(&search->best, entry);
+			else if (entry.distance > search->best.results[0].distance)
 				heap_replace(&search->best, entry);
 		}
 	}
@@ -617,7 +571,7 @@ graph_search_resume(GraphSearch *search, int ef)
 		GraphHeapEntry entry = {search->found[i].distance, i};
 
 		if (!(search->found[i].state & GRAPH_EXPANDED))
-			heap_push(&search->candidates, search->context, entry);
+			heap_push(&search->candidates, entry);
 	}
 	graph_search_run(search, ef);
 }
@@ -632,14 +586,14 @@ graph_search_level(const GraphSearch *search, int ef)
 	const IndexColumn *column = &search->query->codec->column;
 	float		distance;
 
-	if (best->count < (uint32) ef || ef < LEVEL_LEAST || search->query->constant)
+	if (best->count < ef || ef < LEVEL_LEAST || search->query->constant)
 		return false;
-	distance = search->found[best->entries[0].index].distance;
+	distance = search->found[best->results[0].index].distance;
 	if (distance == 0 && !column->traits->product)
 		return false;
-	for (uint32 i = 0; i < best->count; i++)
+	for (int i = 0; i < best->count; i++)
 	{
-		const GraphFound *found = &search->found[best->entries[i].index];
+		const GraphFound *found = &search->found[best->results[i].index];
 
 		if (found->distance != distance || (found->flags & NODE_TWIN))
 			return false;
@@ -654,7 +608,7 @@ graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 	int			taken;
 
 	/* what the search has kept may be just what is asked for */
-	if (best->count != (uint32) count)
+	if (best->count != count)
 	{
 		best->count = 0;
 		for (uint32 i = 0; i < search->found_count; i++)
@@ -662,13 +616,13 @@ graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 			GraphFound *found = &search->found[i];
 			GraphHeapEntry entry = {-found->distance, i};
 
-			if (best->count >= (uint32) count &&
-				entry.distance <= best->entries[0].distance)
+			if (best->count >= count &&
+				entry.distance <= best->results[0].distance)
 				continue;
 			if (found->state & (GRAPH_SKIP | GRAPH_RETURNED))
 				continue;
-			if (best->count < (uint32) count)
-				heap_push(best, search->context, entry);
+			if (best->count < count)
+				heap_push(best, entry);
 			else
 				heap_replace(best, entry);
 		}

@@ -8,6 +8,7 @@
 #include "compat/pg.h"
 
 #include "hnsw/graph.h"
+#include "index/result_heap.h"
 
 /* What a search has found out about a node */
 typedef struct GraphFound
@@ -30,12 +31,11 @@ typedef struct GraphHeapEntry
 	uint32		index;
 } GraphHeapEntry;
 
-typedef struct GraphHeap
-{
-	GraphHeapEntry *entries;
-	uint32		count;
-	uint32		room;
-} GraphHeap;
+#define ENTRY_ABOVE(a, b) ((a)->distance < (b)->distance || \
+						   ((a)->distance == (b)->distance && (a)->index < (b)->index))
+
+/* Nearest on top; negated distances make it farthest on top */
+RESULT_HEAP(GraphHeap, heap, GraphHeapEntry, ENTRY_ABOVE)
 
 /*
  * Which elements may be results of a search.  Nodes that fail lead on, but with

@@ -14,30 +14,6 @@
 /* Blocks asked for ahead of the one that is read */
 #define BLOCKS_AHEAD	16
 
-/* The elements in use of a block, into ids; returns how many. */
-static int
-read_block(PageStore *store, BlockNumber block, GraphId *ids)
-{
-	const SlotGeometry *geometry = &store->index->shape.base;
-	Buffer		buffer = map_read(store->map, block);
-	Page		page = BufferGetPage(buffer);
-	int			count = 0;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (!PageIsNew(page) && page_opaque(page)->kind == PAGE_RECORD)
-	{
-		uint32		slots = Min(slots_in_use(geometry, page), geometry->per_page);
-
-		for (uint32 slot = 0; slot < slots; slot++)
-		{
-			if (slot_at(geometry, page, slot)->state == SLOT_USED)
-				ids[count++] = slot_id(geometry, block, slot);
-		}
-	}
-	UnlockReleaseBuffer(buffer);
-	return count;
-}
-
 bool
 hnsw_sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on,
 		   uint32 most, Size memory)
@@ -60,8 +36,8 @@ hnsw_sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on,
 			map_prefetch(store->map, done + BLOCKS_AHEAD);
 		if (at != META_BLOCK)
 			graph_search_add(search, ids,
-							 read_block(store, (BlockNumber) at, ids), lead_on,
-							 ef);
+							 page_store_elements(store, (BlockNumber) at, 0, ids),
+							 lead_on, ef);
 		at = (at + step) % blocks;
 	}
 	pfree(ids);

@@ -5,7 +5,7 @@
  * The same value with the same keys gets one more TID.  The same payload makes the
  * new element a twin of the one that has it (README.md, "Twins").
  */
-#include "hnsw/links.h"
+#include "hnsw/insert.h"
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"

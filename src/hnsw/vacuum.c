@@ -29,7 +29,6 @@
 #include "utils/rel.h"
 
 #include "hnsw/vacuum.h"
-#include "index/index_vacuum.h"
 #include "storage/page_check.h"
 
 /* ------------------------------------------------------------------------

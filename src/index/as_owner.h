@@ -21,7 +21,8 @@
 
 #include "compat/pg.h"
 
-#include "utils/relcache.h"
+#include "miscadmin.h"
+#include "utils/rel.h"
 
 typedef struct AsOwner
 {
@@ -30,7 +31,21 @@ typedef struct AsOwner
 	int			nest_level;
 } AsOwner;
 
-extern void as_owner_begin(AsOwner *scope, Relation heap);
-extern void as_owner_end(const AsOwner *scope);
+static inline void
+as_owner_begin(AsOwner *scope, Relation heap)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->security_context);
+	SetUserIdAndSecContext(heap->rd_rel->relowner,
+						   scope->security_context | SECURITY_RESTRICTED_OPERATION);
+	scope->nest_level = NewGUCNestLevel();
+	RestrictSearchPath();
+}
+
+static inline void
+as_owner_end(const AsOwner *scope)
+{
+	AtEOXact_GUC(false, scope->nest_level);
+	SetUserIdAndSecContext(scope->user, scope->security_context);
+}
 
 #endif							/* VECTOR_INDEX_AS_OWNER_H */

@@ -66,11 +66,8 @@ bounded_query_set(BoundedQuery *query, const struct varlena *value)
 Size
 bounded_size(const IndexColumn *column)
 {
-	Size		halves = mul_size(column->dims, sizeof(half));
-
-	if (column->type->kind == COLUMN_HALFVEC)
-		return add_size(offsetof(DenseVector, elements), halves);
-	return add_size(offsetof(BoundedValue, halves), halves);
+	return column->type->kind == COLUMN_HALFVEC ? column_value_size(column)
+		: offsetof(BoundedValue, halves) + column->dims * sizeof(half);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "utils/varbit.h"
 
 #include "math/distance/distance.h"
+#include "storage/page_check.h"
 #include "types/dense.h"
 #include "types/sparse.h"
 
@@ -99,22 +100,6 @@ codec_set_mean(Codec *codec, const float *mean, bool centred, float weight,
 	codec->most = most;
 }
 
-/* The most bytes that a value of the column has */
-static Size
-longest_value(const IndexColumn *column)
-{
-	switch (column->type->kind)
-	{
-		case COLUMN_SPARSEVEC:
-			return offsetof(SparseVector, indices) +
-				SPARSE_MAX_NNZ * (sizeof(int32) + sizeof(float));
-		case COLUMN_BIT:
-			return VARBITTOTALLEN(column->dims);
-		default:
-			return offsetof(DenseVector, elements) + column->dims * sizeof(float);
-	}
-}
-
 bool
 codec_plain_valid(const Codec *codec, const void *payload)
 {
@@ -123,7 +108,7 @@ codec_plain_valid(const Codec *codec, const void *payload)
 	if (!PAYLOAD_IS_OUTER(payload))
 		return column_value_valid(&codec->column, payload, codec->payload_size);
 	return outer->value != NO_SLOT && outer->size > codec->payload_size &&
-		outer->size <= longest_value(&codec->column);
+		outer->size <= column_value_size(&codec->column);
 }
 
 bool
@@ -308,8 +293,8 @@ set_product_query(CodecQuery *query)
 	query->rabitq->weight = 0;
 }
 
-static void
-query_set(CodecQuery *query, const struct varlena *value, bool element)
+void
+codec_query_set(CodecQuery *query, const struct varlena *value, bool element)
 {
 	const Codec *codec = query->codec;
 	int			dims = codec->column.dims;
@@ -362,18 +347,6 @@ query_set(CodecQuery *query, const struct varlena *value, bool element)
 						 codec->bits, (float) Min(base, FLT_MAX));
 }
 
-void
-codec_query_set(CodecQuery *query, const struct varlena *value)
-{
-	query_set(query, value, false);
-}
-
-void
-codec_query_set_element(CodecQuery *query, const struct varlena *value)
-{
-	query_set(query, value, true);
-}
-
 /* Are codes those of squared distances? */
 static inline bool
 codes_by_square(const Codec *codec)
@@ -410,14 +383,10 @@ plain_value(CodecQuery *query, const void *payload, int scratch)
 				 errhint("Use REINDEX to rebuild the index.")));
 	if (!column_value_valid(&query->codec->column, query->scratch[scratch],
 							outer->size))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" is damaged in slot %u of block %u",
-						RelationGetRelationName(query->outer->index),
-						outer->value % query->outer->geometry.per_page,
-						slot_block(&query->outer->geometry, outer->value)),
-				 errdetail("It is not a value of the column."),
-				 errhint("Use REINDEX to rebuild the index.")));
+		index_damaged(query->outer->index,
+					  slot_block(&query->outer->geometry, outer->value),
+					  outer->value % query->outer->geometry.per_page,
+					  "It is not a value of the column.");
 	return (const struct varlena *) query->scratch[scratch];
 }
 

@@ -131,16 +131,11 @@ extern CodecQuery *codec_query_create(const Codec *codec, ValueStore *outer,
 /*
  * Prepare for a plain varlena of the column's type and dimensions, which stays
  * where it is.  NULL, or a value that has no distances (of norm 0 under
- * cosine), makes the query constant.
+ * cosine), makes the query constant.  element: it is to be an element; distances
+ * are as between elements then, and codec_encode and bounded_make can be asked.
  */
-extern void codec_query_set(CodecQuery *query, const struct varlena *value);
-
-/*
- * The same for a value that is to be an element: what codec_encode and
- * bounded_make need, and distances as between elements.
- */
-extern void codec_query_set_element(CodecQuery *query,
-									const struct varlena *value);
+extern void codec_query_set(CodecQuery *query, const struct varlena *value,
+							bool element);
 
 /*
  * Prepare for the value that a payload stands for; the payload stays where it
@@ -152,7 +147,7 @@ extern void codec_query_set_payload(CodecQuery *query, const void *payload);
 extern bool codec_is_outer(const Codec *codec, const struct varlena *value);
 
 /*
- * The payload of the query's value, which codec_query_set_element has set and
+ * The payload of the query's value, which codec_query_set has set as an element, and
  * which is not outer.  Bytes behind its end are left alone.
  */
 extern void codec_encode(const CodecQuery *query, void *payload);

@@ -23,30 +23,19 @@ const ColumnType column_types[] = {
 	{COLUMN_BIT, "bit", 64000},
 };
 
-SQL_FUNCTION(ivfflat_halfvec_support)
-{
-	PG_RETURN_POINTER(&column_types[COLUMN_HALFVEC]);
-}
+/* The last support function of an operator class: what gives its type */
+#define TYPE_SUPPORT(name, kind) \
+	SQL_FUNCTION(name) \
+	{ \
+		PG_RETURN_POINTER(&column_types[kind]); \
+	} \
+	extern int	no_such_variable
 
-SQL_FUNCTION(ivfflat_bit_support)
-{
-	PG_RETURN_POINTER(&column_types[COLUMN_BIT]);
-}
-
-SQL_FUNCTION(hnsw_halfvec_support)
-{
-	PG_RETURN_POINTER(&column_types[COLUMN_HALFVEC]);
-}
-
-SQL_FUNCTION(hnsw_sparsevec_support)
-{
-	PG_RETURN_POINTER(&column_types[COLUMN_SPARSEVEC]);
-}
-
-SQL_FUNCTION(hnsw_bit_support)
-{
-	PG_RETURN_POINTER(&column_types[COLUMN_BIT]);
-}
+TYPE_SUPPORT(ivfflat_halfvec_support, COLUMN_HALFVEC);
+TYPE_SUPPORT(ivfflat_bit_support, COLUMN_BIT);
+TYPE_SUPPORT(hnsw_halfvec_support, COLUMN_HALFVEC);
+TYPE_SUPPORT(hnsw_sparsevec_support, COLUMN_SPARSEVEC);
+TYPE_SUPPORT(hnsw_bit_support, COLUMN_BIT);
 
 /*
  * The type of an index's first column, and its modifier.  A column of a domain
@@ -159,9 +148,27 @@ column_check_dims(const IndexColumn *column, const struct varlena *value)
 					column->dims, dims)));
 }
 
+Size
+column_value_size(const IndexColumn *column)
+{
+	switch (column->type->kind)
+	{
+		case COLUMN_SPARSEVEC:
+			return offsetof(SparseVector, indices) +
+				SPARSE_MAX_NNZ * (sizeof(int32) + sizeof(float));
+		case COLUMN_BIT:
+			return VARBITTOTALLEN(column->dims);
+		case COLUMN_HALFVEC:
+			return offsetof(DenseVector, elements) + column->dims * sizeof(half);
+		default:
+			return offsetof(DenseVector, elements) + column->dims * sizeof(float);
+	}
+}
+
 bool
 column_value_valid(const IndexColumn *column, const void *value, Size room)
 {
+	const SparseVector *sparse = (const SparseVector *) value;
 	Size		size;
 
 	if (!VARATT_IS_4B_U(value))
@@ -169,29 +176,14 @@ column_value_valid(const IndexColumn *column, const void *value, Size room)
 	size = VARSIZE(value);
 	if (size > room)
 		return false;
-	switch (column->type->kind)
-	{
-		case COLUMN_VECTOR:
-			return size == offsetof(DenseVector, elements) + column->dims * sizeof(float) &&
-				((const DenseVector *) value)->dim == column->dims;
-		case COLUMN_HALFVEC:
-			return size == offsetof(DenseVector, elements) + column->dims * sizeof(half) &&
-				((const DenseVector *) value)->dim == column->dims;
-		case COLUMN_BIT:
-			return size == VARBITTOTALLEN(column->dims) &&
-				VARBITLEN(value) == column->dims;
-		case COLUMN_SPARSEVEC:
-			{
-				const SparseVector *sparse = (const SparseVector *) value;
-
-				return size >= offsetof(SparseVector, indices) &&
-					sparse->dim == column->dims &&
-					sparse->nnz >= 0 && sparse->nnz <= SPARSE_MAX_NNZ &&
-					size == offsetof(SparseVector, indices) +
-					sparse->nnz * (sizeof(int32) + sizeof(float));
-			}
-	}
-	return false;
+	if (column->type->kind != COLUMN_SPARSEVEC)
+		return size == column_value_size(column) &&
+			column_value_dims(column, (const struct varlena *) value) == column->dims;
+	return size >= offsetof(SparseVector, indices) &&
+		sparse->dim == column->dims &&
+		sparse->nnz >= 0 && sparse->nnz <= SPARSE_MAX_NNZ &&
+		size == offsetof(SparseVector, indices) +
+		sparse->nnz * (sizeof(int32) + sizeof(float));
 }
 
 bool

@@ -66,6 +66,9 @@ extern IndexColumn index_column_checked(Relation index, int procs,
 extern int	column_value_dims(const IndexColumn *column,
 							  const struct varlena *value);
 
+/* Bytes of a value of the column; of sparsevec, the most that one can have */
+extern Size column_value_size(const IndexColumn *column);
+
 /*
  * Error unless a value to be stored, or to be searched for, has the column's
  * dimensions.

@@ -2,7 +2,7 @@
  * filter_bounds.c
  *	  Summaries of many entries' keys.
  */
-#include "index/filter_bounds.h"
+#include "index/filter.h"
 
 /* The word of a summary that tells whether an array is null */
 #define NULL_ARRAY_WORD	2

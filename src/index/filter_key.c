@@ -10,7 +10,7 @@
  *
  * A new type is a row of the table, and operator classes in SQL.
  */
-#include "index/filter_key.h"
+#include "index/filter.h"
 
 #include <math.h>
 #include <sys/socket.h>
@@ -358,36 +358,6 @@ find_prefix(const FilterColumn *column)
 	return support;
 }
 
-/* What remains to be found out of a column, whose type is over base */
-static void
-describe_enum(Relation index, Oid base, FilterColumn *column)
-{
-	column->enum_type = base;
-}
-
-static void
-describe_array(Relation index, Oid base, FilterColumn *column)
-{
-	Oid			element = get_base_element_type(base);
-
-	if (!OidIsValid(element))
-		elog(ERROR, "type %u is not an array", base);
-	find_hash(index, element, &column->hash);
-}
-
-static void
-describe_hash(Relation index, Oid base, FilterColumn *column)
-{
-	find_hash(index, column->type, &column->hash);
-}
-
-static void
-describe_prefix(Relation index, Oid base, FilterColumn *column)
-{
-	find_hash(index, column->type, &column->hash);
-	column->prefix = find_prefix(column);
-}
-
 /* What is known of an operator class's input type */
 typedef struct FilterType
 {
@@ -398,7 +368,6 @@ typedef struct FilterType
 	FilterKeyOf key;
 	FilterConstantOf constant;
 	FilterKeyOf second;			/* of 8 bytes, FILTER_ORDERED; or NULL */
-	void		(*describe) (Relation index, Oid base, FilterColumn *column);
 } FilterType;
 
 static const FilterType types[] = {
@@ -419,14 +388,14 @@ static const FilterType types[] = {
 	{TIMESTAMPTZOID, FILTER_ORDERED, 8, 2, int8_key},
 	{NUMERICOID, FILTER_ORDERED, 8, 0, numeric_key},
 	{UUIDOID, FILTER_ORDERED, 8, 0, uuid_key},
-	{ANYENUMOID, FILTER_EQUALITY, 4, 2, oid_key, .describe = describe_enum},
-	{INETOID, FILTER_EQUALITY, 4, 0, hash_key, .second = inet_key, .describe = describe_hash},
-	{TEXTOID, FILTER_EQUALITY, 4, 0, hash_key, .second = prefix_key, .describe = describe_prefix},
-	{BPCHAROID, FILTER_EQUALITY, 4, 0, hash_key, .second = prefix_key, .describe = describe_prefix},
-	{BYTEAOID, FILTER_EQUALITY, 4, 0, hash_key, .second = prefix_key, .describe = describe_prefix},
-	{ANYARRAYOID, FILTER_ELEMENTS, FILTER_MAX_WIDTH, 0, .describe = describe_array},
+	{ANYENUMOID, FILTER_EQUALITY, 4, 2, oid_key},
+	{INETOID, FILTER_EQUALITY, 4, 0, hash_key, NULL, inet_key},
+	{TEXTOID, FILTER_EQUALITY, 4, 0, hash_key, NULL, prefix_key},
+	{BPCHAROID, FILTER_EQUALITY, 4, 0, hash_key, NULL, prefix_key},
+	{BYTEAOID, FILTER_EQUALITY, 4, 0, hash_key, NULL, prefix_key},
+	{ANYARRAYOID, FILTER_ELEMENTS, FILTER_MAX_WIDTH, 0},
 	/* last: any other type */
-	{InvalidOid, FILTER_EQUALITY, 4, 0, hash_key, .describe = describe_hash},
+	{InvalidOid, FILTER_EQUALITY, 4, 0, hash_key},
 };
 
 /* ------------------------------------------------------------------------
@@ -438,6 +407,8 @@ static int
 describe_column(Relation index, AttrNumber attno, FilterColumn *column)
 {
 	const FilterType *type = types;
+	Oid			base = getBaseType(TupleDescAttr(RelationGetDescr(index),
+												 attno - 1)->atttypid);
 
 	memset(column, 0, sizeof(*column));
 	column->attribute = attno;
@@ -460,11 +431,14 @@ describe_column(Relation index, AttrNumber attno, FilterColumn *column)
 	column->exact_from = type->exact_from;
 	column->key = type->key;
 	column->constant = type->constant;
-	if (type->describe != NULL)
-		type->describe(index,
-					   getBaseType(TupleDescAttr(RelationGetDescr(index),
-												 attno - 1)->atttypid),
-					   column);
+	if (type->type == ANYENUMOID)
+		column->enum_type = base;
+	if (type->kind == FILTER_ELEMENTS)
+		find_hash(index, get_base_element_type(base), &column->hash);
+	else if (type->key == hash_key)
+		find_hash(index, column->type, &column->hash);
+	if (type->second == prefix_key)
+		column->prefix = find_prefix(column);
 	if (type->second == NULL ||
 		(type->second == prefix_key && column->prefix == NULL))
 		return 1;

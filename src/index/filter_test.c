@@ -2,7 +2,7 @@
  * filter_test.c
  *	  Conditions on filter columns become tests of keys.
  */
-#include "index/filter_test.h"
+#include "index/filter.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_enum.h"

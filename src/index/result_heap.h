@@ -13,7 +13,9 @@
  *	name_push(heap, result)
  *		One more result.
  *	name_pop(heap)
- *		Take away the first result.
+ *		Take away the first result; returns it.
+ *	name_replace(heap, result)
+ *		Put a result in the place of the first.
  *	name_moved(heap)
  *		The first result has changed, and may not be the first any more.
  *	name_rebuild(heap)
@@ -66,16 +68,22 @@ name##_push(Heap *heap, Result result) \
 	name##_in_array_rise(heap->results, heap->count++, result); \
 } \
 \
-HEAP_FUNCTION void \
+HEAP_FUNCTION Result \
 name##_pop(Heap *heap) \
 { \
-	(void) name##_in_array_pop(heap->results, heap->count--); \
+	return name##_in_array_pop(heap->results, heap->count--); \
+} \
+\
+HEAP_FUNCTION void \
+name##_replace(Heap *heap, Result result) \
+{ \
+	name##_in_array_sink(heap->results, heap->count, 0, result); \
 } \
 \
 HEAP_FUNCTION void \
 name##_moved(Heap *heap) \
 { \
-	name##_in_array_sink(heap->results, heap->count, 0, heap->results[0]); \
+	name##_replace(heap, heap->results[0]); \
 } \
 \
 HEAP_FUNCTION void \

@@ -25,7 +25,7 @@
 #include "access/relscan.h"
 #include "access/sdir.h"
 
-#include "index/index_options.h"
+#include "index/handler.h"
 #include "index/scan_stats.h"
 #include "index/scan_target.h"
 #include "storage/heap_value.h"

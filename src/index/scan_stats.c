@@ -17,20 +17,15 @@ static Oid	last_role = InvalidOid;
 const char *
 scan_mode_name(ScanMode mode)
 {
-	switch (mode)
-	{
-		case SCAN_NONE:
-			break;
-		case SCAN_GRAPH:
-			return "graph";
-		case SCAN_GRAPH_PASSING:
-			return "graph of passing rows";
-		case SCAN_ALL_PASSING:
-			return "all passing rows";
-		case SCAN_LISTS:
-			return "lists";
-	}
-	return "none";
+	static const char *const names[] = {
+		[SCAN_NONE] = "none",
+		[SCAN_GRAPH] = "graph",
+		[SCAN_GRAPH_PASSING] = "graph of passing rows",
+		[SCAN_ALL_PASSING] = "all passing rows",
+		[SCAN_LISTS] = "lists"
+	};
+
+	return names[mode];
 }
 
 void

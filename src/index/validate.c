@@ -2,7 +2,7 @@
  * validate.c
  *	  Operator classes of our access methods.
  */
-#include "index/validate.h"
+#include "index/handler.h"
 
 #include "access/amapi.h"
 #include "access/amvalidate.h"

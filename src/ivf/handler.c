@@ -9,9 +9,8 @@
 #include "utils/rel.h"
 
 #include "index/column.h"
-#include "index/index_vacuum.h"
+#include "index/handler.h"
 #include "index/scan.h"
-#include "index/validate.h"
 #include "ivf/options.h"
 
 const char *const ivf_names[IVF_KINDS] = {"ivfflat", "ivfpq", "ivfrabitq"};

@@ -5,7 +5,7 @@
 #ifndef VECTOR_IVF_OPTIONS_H
 #define VECTOR_IVF_OPTIONS_H
 
-#include "index/index_options.h"
+#include "index/handler.h"
 #include "ivf/ivf.h"
 
 #define IVF_DEFAULT_LISTS	100

@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "index/index_vacuum.h"
+#include "index/handler.h"
 
 typedef struct IvfVacuum
 {

@@ -12,7 +12,7 @@
 #include "utils/guc.h"
 
 #include "index/scan.h"
-#include "index/validate.h"
+#include "index/handler.h"
 #include "sparse/progress.h"
 
 double		inverted_drop_ratio = 0;

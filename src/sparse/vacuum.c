@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "index/index_vacuum.h"
+#include "index/handler.h"
 #include "sparse/pending.h"
 #include "storage/page_check.h"
 #include "storage/page_edit.h"

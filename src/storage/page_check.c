@@ -21,30 +21,17 @@ index_damaged(Relation index, BlockNumber block, uint32 slot, const char *what)
 			 errhint("Use REINDEX to rebuild the index.")));
 }
 
-static const char *
-kind_name(PageKind kind)
-{
-	switch (kind)
-	{
-		case PAGE_META:
-			return "the metapage";
-		case PAGE_RECORD:
-			return "a page of records";
-		case PAGE_UPPER:
-			return "a page of upper nodes";
-		case PAGE_VALUE:
-			return "a page of values";
-		case PAGE_TIDS:
-			return "a page of row numbers";
-		case PAGE_RAW:
-			return "a page of constants";
-		case PAGE_PIECE:
-			return "a page of codes";
-		case PAGE_KEYS:
-			return "a page of keys";
-	}
-	return "a page";
-}
+/* Pages of a kind, by PageKind */
+static const char *const kind_names[] = {
+	[PAGE_META] = "the metapage",
+	[PAGE_RECORD] = "a page of records",
+	[PAGE_UPPER] = "a page of upper nodes",
+	[PAGE_VALUE] = "a page of values",
+	[PAGE_TIDS] = "a page of row numbers",
+	[PAGE_RAW] = "a page of constants",
+	[PAGE_PIECE] = "a page of codes",
+	[PAGE_KEYS] = "a page of keys"
+};
 
 void
 page_check_kind(Relation index, Buffer buffer, PageKind kind)
@@ -54,7 +41,7 @@ page_check_kind(Relation index, Buffer buffer, PageKind kind)
 	if (unlikely(!page_is_sound(page, kind)))
 		index_damaged(index, BufferGetBlockNumber(buffer), NO_PLACE,
 					  psprintf(PageIsNew(page) ? "It is empty, but should be %s."
-							   : "It is not %s.", kind_name(kind)));
+							   : "It is not %s.", kind_names[kind]));
 }
 
 void

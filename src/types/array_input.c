@@ -8,6 +8,21 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+ArrayType *
+new_array(int count, Oid type, Size elem_size)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + elem_size * count;
+	ArrayType  *result = (ArrayType *) palloc0(size);
+
+	SET_VARSIZE(result, size);
+	result->ndim = 1;
+	result->dataoffset = 0;
+	result->elemtype = type;
+	ARR_DIMS(result)[0] = count;
+	ARR_LBOUND(result)[0] = 1;
+	return result;
+}
+
 void
 array_input_begin(ArrayInput *input, ArrayType *array)
 {

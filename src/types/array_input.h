@@ -29,4 +29,7 @@ extern void array_input_begin(ArrayInput *input, ArrayType *array);
  */
 extern float array_input_get(const ArrayInput *input, int i);
 
+/* An array of count elements of a fixed-length type, zeroed */
+extern ArrayType *new_array(int count, Oid type, Size elem_size);
+
 #endif							/* VECTOR_TYPES_ARRAY_INPUT_H */

@@ -21,7 +21,7 @@
 
 #include "math/distance/distance.h"
 #include "types/detoast.h"
-#include "types/parse_error.h"
+#include "types/limits.h"
 
 #define DENSE_MAX_DIM 16000
 

@@ -17,7 +17,7 @@
 #include "utils/float.h"
 #include "utils/lsyscache.h"
 
-#include "types/typmod.h"
+#include "types/array_input.h"
 
 /*
  * The state's elements; *dim is the number of sums.  Errors unless it is a
@@ -41,15 +41,8 @@ check_state(FunctionCallInfo fcinfo, ArrayType *state, int *dim)
 static ArrayType *
 new_state(int dim, float8 **values)
 {
-	Size		size = ARR_OVERHEAD_NONULLS(1) + sizeof(float8) * (dim + 1);
-	ArrayType  *state = (ArrayType *) palloc0(size);
+	ArrayType  *state = new_array(dim + 1, FLOAT8OID, sizeof(float8));
 
-	SET_VARSIZE(state, size);
-	state->ndim = 1;
-	state->dataoffset = 0;
-	state->elemtype = FLOAT8OID;
-	ARR_DIMS(state)[0] = dim + 1;
-	ARR_LBOUND(state)[0] = 1;
 	*values = (float8 *) ARR_DATA_PTR(state);
 	return state;
 }

@@ -57,29 +57,17 @@ dense_binary(FunctionCallInfo fcinfo, const DenseType *type, Operation op)
 	return result;
 }
 
-static Datum
-dense_add(FunctionCallInfo fcinfo, const DenseType *type)
-{
-	PG_RETURN_POINTER(dense_binary(fcinfo, type, ADD));
-}
+#define DENSE_OPERATION(name, op) \
+	static Datum \
+	dense_##name(FunctionCallInfo fcinfo, const DenseType *type) \
+	{ \
+		PG_RETURN_POINTER(dense_binary(fcinfo, type, op)); \
+	} \
+	DENSE_SQL_FUNCTIONS(vector_##name, halfvec_##name, dense_##name)
 
-DENSE_SQL_FUNCTIONS(vector_add, halfvec_add, dense_add);
-
-static Datum
-dense_sub(FunctionCallInfo fcinfo, const DenseType *type)
-{
-	PG_RETURN_POINTER(dense_binary(fcinfo, type, SUBTRACT));
-}
-
-DENSE_SQL_FUNCTIONS(vector_sub, halfvec_sub, dense_sub);
-
-static Datum
-dense_mul(FunctionCallInfo fcinfo, const DenseType *type)
-{
-	PG_RETURN_POINTER(dense_binary(fcinfo, type, MULTIPLY));
-}
-
-DENSE_SQL_FUNCTIONS(vector_mul, halfvec_mul, dense_mul);
+DENSE_OPERATION(add, ADD);
+DENSE_OPERATION(sub, SUBTRACT);
+DENSE_OPERATION(mul, MULTIPLY);
 
 static Datum
 dense_concat(FunctionCallInfo fcinfo, const DenseType *type)

@@ -14,7 +14,6 @@
 #include "utils/varbit.h"
 
 #include "types/array_input.h"
-#include "types/typmod.h"
 
 /*
  * To itself: only the type modifier is checked.  The argument is the result,
@@ -91,22 +90,6 @@ bit_to_dense(FunctionCallInfo fcinfo, const DenseType *type)
 }
 
 DENSE_SQL_FUNCTIONS(bit_to_vector, bit_to_halfvec, bit_to_dense);
-
-/* An array of dim elements of a fixed-length type, to be filled */
-static ArrayType *
-new_array(int dim, Oid type, Size elem_size)
-{
-	Size		size = ARR_OVERHEAD_NONULLS(1) + elem_size * dim;
-	ArrayType  *result = (ArrayType *) palloc0(size);
-
-	SET_VARSIZE(result, size);
-	result->ndim = 1;
-	result->dataoffset = 0;
-	result->elemtype = type;
-	ARR_DIMS(result)[0] = dim;
-	ARR_LBOUND(result)[0] = 1;
-	return result;
-}
 
 /* To real[] */
 static Datum

@@ -9,7 +9,6 @@
 
 #include <math.h>
 
-#include "types/cosine.h"
 #include "types/distance_function.h"
 
 /*

@@ -7,7 +7,6 @@
 #include "common/shortest_dec.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
-#include "types/typmod.h"
 
 /* Where parsers put elements before their number is known; 64 kB */
 static union

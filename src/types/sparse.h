@@ -17,7 +17,7 @@
 #include "compat/pg.h"
 
 #include "types/detoast.h"
-#include "types/parse_error.h"
+#include "types/limits.h"
 
 #define SPARSE_MAX_DIM 1000000000
 #define SPARSE_MAX_NNZ 16000

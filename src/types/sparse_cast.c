@@ -10,7 +10,6 @@
 
 #include "types/array_input.h"
 #include "types/dense.h"
-#include "types/typmod.h"
 
 /*
  * To itself: only the type modifier is checked.  The argument is the result,

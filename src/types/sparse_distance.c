@@ -8,7 +8,6 @@
 
 #include "utils/float.h"
 
-#include "types/cosine.h"
 #include "types/distance_function.h"
 
 static float

@@ -9,8 +9,6 @@
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
-#include "types/typmod.h"
-
 /* "{index:value, ...}/dim", indices from 1, in any order, zeros allowed */
 SQL_FUNCTION(sparsevec_in)
 {

@@ -1,11 +1,12 @@
 /*
- * index_options.c
- *	  Options and settings that every access method has.
+ * handler.c
+ *	  Options, settings and results of vacuum that are alike in every access
+ *	  method.
  */
-#include "index/index_options.h"
+#include "index/handler.h"
 
+#include "storage/bufmgr.h"
 #include "storage/lock.h"
-#include "utils/guc.h"
 
 static relopt_enum_elt_def reranks[] = {
 	{"heap", RERANK_HEAP},
@@ -35,4 +36,30 @@ define_iterative_scan(const char *name, const char *description, int *setting)
 {
 	DefineCustomEnumVariable(name, description, NULL, setting, ITERATIVE_STRICT,
 							 iterative_scans, PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+IndexBulkDeleteResult *
+bulk_delete_stats(IndexBulkDeleteResult *stats)
+{
+	if (stats == NULL)
+		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
+	stats->num_index_tuples = 0;
+	return stats;
+}
+
+IndexBulkDeleteResult *
+vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+
+	/* nothing was deleted: the table knows better than a look at every page */
+	if (stats == NULL)
+	{
+		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = info->num_heap_tuples;
+		stats->estimated_count = true;
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
 }

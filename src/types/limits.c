@@ -1,12 +1,11 @@
 /*
- * parse_error.c
- *	  The wording of what the pure parsers (math/text) report.
+ * limits.c
+ *	  Errors where a text, a message, a type modifier or a value is beyond what a
+ *	  type allows, or the pure parsers (math/text) do not understand it.
  *
  * Messages and SQLSTATEs are the ones that pgvector's clients know.
  */
-#include "compat/pg.h"
-
-#include "types/parse_error.h"
+#include "types/limits.h"
 
 Datum
 text_parse_error(const TypeLimits *type, ParseStatus status, const char *str,
@@ -128,4 +127,37 @@ wire_parse_error(const TypeLimits *type, ParseStatus status)
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 			 errmsg("invalid binary representation of type %s", type->name),
 			 errdetail_internal("%s", problem)));
+}
+
+int32
+dimensions_typmod(ArrayType *modifiers, const TypeLimits *type)
+{
+	int			n;
+	int32	   *values = ArrayGetIntegerTypmods(modifiers, &n);
+
+	if (n != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid type modifier")));
+	if (values[0] < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("dimensions for type %s must be at least 1",
+						type->name)));
+	if (values[0] > type->max_dims)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("dimensions for type %s cannot exceed %d",
+						type->name, type->max_dims)));
+	return values[0];
+}
+
+bool
+check_typmod(int32 typmod, int dims, struct Node *context)
+{
+	if (typmod != -1 && typmod != dims)
+		ereturn(context, false,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected %d dimensions, not %d", typmod, dims)));
+	return true;
 }

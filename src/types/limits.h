@@ -1,9 +1,14 @@
 /*
- * parse_error.h
- *	  The wording of what the pure parsers (math/text) report.
+ * limits.h
+ *	  What a type allows: errors where a text, a message, a type modifier or a
+ *	  value is beyond.
  */
-#ifndef VECTOR_TYPES_PARSE_ERROR_H
-#define VECTOR_TYPES_PARSE_ERROR_H
+#ifndef VECTOR_TYPES_LIMITS_H
+#define VECTOR_TYPES_LIMITS_H
+
+#include "compat/pg.h"
+
+#include "utils/array.h"
 
 #include "math/text/text.h"
 
@@ -36,4 +41,16 @@ extern void check_dims(const TypeLimits *type, int64 dims);
 /* Raise what a wire parser's status stands for. */
 pg_noreturn extern void wire_parse_error(const TypeLimits *type, ParseStatus status);
 
-#endif							/* VECTOR_TYPES_PARSE_ERROR_H */
+/*
+ * The dimensions that a modifier list asks for.  Errors: more than one
+ * modifier, not an integer, or outside 1 .. type->max_dims.
+ */
+extern int32 dimensions_typmod(ArrayType *modifiers, const TypeLimits *type);
+
+/*
+ * Error unless dims satisfies the type modifier (-1: any does).  context:
+ * where soft errors go, or NULL; false means that one was raised.
+ */
+extern bool check_typmod(int32 typmod, int dims, struct Node *context);
+
+#endif							/* VECTOR_TYPES_LIMITS_H */
