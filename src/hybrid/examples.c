@@ -13,7 +13,7 @@
 
 #include "miscadmin.h"
 #include "catalog/pg_type.h"
-#include "types/cosine.h"
+#include "types/distance_function.h"
 #include "types/own_type.h"
 #include "utils/array.h"
 
