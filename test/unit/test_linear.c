@@ -93,13 +93,73 @@ random_floats(size_t n)
 	return floats;
 }
 
+/* n rows of depth floats, gap apart, as the right-hand side; free its data. */
+static LinearRows
+right_side(const float *b, size_t n, size_t depth, size_t gap)
+{
+	LinearRows	rows;
+	size_t		floats = linear_rows_floats(n, depth);
+	float	   *memory = malloc((floats > 0 ? floats : 1) * sizeof(float));
+
+	/* what is not put there must not count, whatever it was */
+	for (size_t i = 0; i < floats; i++)
+		memory[i] = FLT_MAX;
+	linear_rows_init(&rows, n, depth, memory);
+	for (size_t j = 0; j < n; j++)
+		for (size_t i = 0; i < depth; i++)
+			linear_row(&rows, j)[i * rows.step] = b[j * (depth + gap) + i];
+	return rows;
+}
+
+/*
+ * The largest of the products out, n a row, from column LINEAR_COLUMNS on if
+ * there are so many
+ */
+static void
+check_nearest(const float *a, size_t stride, size_t m, const LinearRows *b,
+			  const float *out, size_t out_stride)
+{
+	size_t		from = b->n > LINEAR_COLUMNS ? LINEAR_COLUMNS : 0;
+	size_t		n = b->n - from;
+	float	   *sums = malloc((m * n + 1) * sizeof(float));
+	float	   *best = malloc((m + 1) * sizeof(float));
+	uint32_t   *number = malloc((m + 1) * sizeof(uint32_t));
+
+	for (size_t i = 0; i < m; i++)
+	{
+		/* one row in five has found a larger one before */
+		best[i] = i % 5 == 4 ? FLT_MAX : LINEAR_NOWHERE;
+		number[i] = 7777;
+	}
+	linear_nearest(a, stride, m, b, from, n, sums, best, number);
+	for (size_t i = 0; i < m; i++)
+	{
+		size_t		expected = from;
+
+		for (size_t j = from; j < b->n; j++)
+			if (out[i * out_stride + j] > out[i * out_stride + expected])
+				expected = j;
+		if (i % 5 == 4 || n == 0)
+		{
+			assert_int_equal(number[i], 7777);
+			continue;
+		}
+		assert_int_equal(number[i], expected);
+		assert_true(best[i] == out[i * out_stride + expected]);
+	}
+	free(number);
+	free(best);
+	free(sums);
+}
+
 static void
 test_products(void **state)
 {
 	static const size_t shapes[][3] = {
 		{1, 1, 1}, {1, 1, 64000}, {3, 2, 5}, {5, 7, 31}, {6, 8, 32}, {7, 9, 33},
 		{14, 32, 384}, {15, 33, 385}, {13, 31, 383}, {29, 65, 769}, {2, 100, 8},
-		{100, 3, 17}, {40, 64, 100}, {1, 70, 40}, {513, 17, 9}, {0, 4, 4}, {4, 0, 4}
+		{100, 3, 17}, {40, 64, 100}, {1, 70, 40}, {513, 17, 9}, {0, 4, 4}, {4, 0, 4},
+		{20, 37, 512}
 	};
 
 	use_level(state);
@@ -114,9 +174,18 @@ test_products(void **state)
 			float	   *out = random_floats(m * (n + gap) + 1);
 			float	   *before = malloc((m * (n + gap) + 1) * sizeof(float));
 
+			LinearRows	right;
+
+			/* all products of a single row are negative */
+			for (size_t i = 0; i < depth && m == 1; i++)
+				a[i] = -1;
+			for (size_t i = 0; i < n * (depth + gap) && m == 1; i++)
+				b[i] = fabsf(b[i]);
+			right = right_side(b, n, depth, gap);
 			memcpy(before, out, (m * (n + gap) + 1) * sizeof(float));
-			linear_products(a, depth + gap, m, b, depth + gap, n, depth, out,
-							n + gap);
+			linear_products(a, depth + gap, m, &right, 0, n, out, n + gap);
+			if (right.kernels != NULL)
+				check_nearest(a, depth + gap, m, &right, out, n + gap);
 			for (size_t i = 0; i < m; i++)
 			{
 				for (size_t j = 0; j < n; j++)
@@ -141,6 +210,7 @@ test_products(void **state)
 								before[i * (n + gap) + j]);
 			}
 			assert_true(out[m * (n + gap)] == before[m * (n + gap)]);
+			free(right.data);
 			free(before);
 			free(out);
 			free(b);
@@ -306,11 +376,14 @@ test_threads(void **state)
 	int			threads = 0;
 	float	   *a = random_floats(600 * 600);
 	float	   *out = malloc(600 * 600 * sizeof(float));
+	LinearRows	right;
 
 	(void) state;
 	linear_allow_openblas(true);
 	(void) linear_begin(&host);
-	linear_products(a, 600, 600, a, 600, 600, 600, out, 600);
+	right = right_side(a, 600, 600, 0);
+	linear_products(a, 600, 600, &right, 0, 600, out, 600);
+	free(right.data);
 	status = fopen("/proc/self/status", "r");
 	if (status == NULL)
 		skip();

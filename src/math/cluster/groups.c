@@ -73,6 +73,8 @@ panel_create_bytes(size_t k, size_t dims, bool two_level)
 
 	if (groups > 1)
 	{
+		/* each group's matrix may be filled up as one of a single row is */
+		floats = size_plus(floats, size_times(most, matrix_floats(1, dims)));
 		floats = size_plus(floats, matrix_floats(most, dims));
 		floats = size_plus(floats, size_times(most, size_plus(dims, 1)));
 		/* members, twice; the lowest, twice; a line */
@@ -258,6 +260,7 @@ make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 		.host = &quiet, .work = work, .space = &space, .random = GROUP_SEED
 	};
 	Rows		centres = {.dims = p->dims};
+	size_t		floats = 0;
 	float	   *to;
 	double	   *sum;
 	float	   *at;
@@ -273,8 +276,11 @@ make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 	choose_groups(p, &training, centroids, p->groups);
 	p->probes = probe_count(p->k) < p->groups ? probe_count(p->k) : p->groups;
 
-	p->matrices = host_alloc(host, matrix_floats(p->k, p->dims),
-							 sizeof(float));
+	for (size_t g = 0; g < p->groups; g++)
+		floats = size_plus(floats,
+						   matrix_floats(p->first[g + 1] - p->first[g],
+										 p->dims));
+	p->matrices = host_alloc(host, floats, sizeof(float));
 	p->centre_matrix = host_alloc(host, matrix_floats(p->groups, p->dims),
 								  sizeof(float));
 	to = host_alloc(host, p->groups, p->dims * sizeof(*to));

@@ -9,7 +9,6 @@
 #include "matrix.h"
 
 #include "math/heap/heap.h"
-#include "math/linear/linear.h"
 
 #include <assert.h>
 #include <float.h>
@@ -22,10 +21,13 @@
  */
 #define ROOM_FLOATS		((size_t) 1 << 19)
 #define ROOM_MIN		16
-#define ROOM_MAX		512
+#define ROOM_MAX		504
 
-/* Centroids at once */
+/* Centroids at once whose sums are kept */
 #define COLUMNS			((size_t) 256)
+
+/* Floats of centroids that stay in the second-level cache while rows go by */
+#define CACHE_FLOATS	((size_t) 1 << 17)
 
 /* See matrix.h */
 float
@@ -125,12 +127,6 @@ matrix_lowest(const float *rows, size_t k, size_t dims, size_t stride,
 	}
 }
 
-static const float *
-matrix_row(const Matrix *m, size_t number)
-{
-	return m->data + number * (m->dims + 1);
-}
-
 /* See matrix.h */
 void
 matrix_init(Matrix *m, const Space *space, Work *w, const Rows *centroids,
@@ -141,11 +137,12 @@ matrix_init(Matrix *m, const Space *space, Work *w, const Rows *centroids,
 	assert(centroids->n > 0 && dims > 0);
 	m->k = centroids->n;
 	m->dims = dims;
-	m->data = memory;
+	linear_rows_init(&m->rows, m->k, dims + 1, memory);
 	for (size_t j = 0; j < m->k; j++)
 	{
 		const float *c = rows_at(centroids, j);
-		float	   *to = memory + j * (dims + 1);
+		float	   *to = linear_row(&m->rows, j);
+		size_t		step = m->rows.step;
 		double		norm = 0;
 
 		for (size_t i = 0; i < dims; i++)
@@ -156,14 +153,19 @@ matrix_init(Matrix *m, const Space *space, Work *w, const Rows *centroids,
 			/* what is not finite is at the limit, as rows are by shift */
 			x = x > -MATRIX_LIMIT ? x : -MATRIX_LIMIT;
 			x = x < MATRIX_LIMIT ? x : MATRIX_LIMIT;
-			to[i] = (float) x;
+			to[i * step] = (float) x;
 			norm += x * x;
 		}
-		to[dims] = (float) (-norm / 2);
+		to[dims * step] = (float) (-norm / 2);
 		work_done(w, 8 * dims);
 	}
-	m->lowest = (uint32_t *) (memory + m->k * (dims + 1));
-	matrix_lowest(memory, m->k, dims, dims + 1, m->lowest, m->lowest + m->k);
+	m->lowest = NULL;
+	if (m->rows.kernels == NULL)
+	{
+		m->lowest = (uint32_t *) (memory + m->k * (dims + 1));
+		matrix_lowest(memory, m->k, dims, dims + 1, m->lowest,
+					  m->lowest + m->k);
+	}
 }
 
 /*
@@ -264,17 +266,18 @@ load_rows(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 	work_done(w, 8 * count * dims);
 }
 
-/* The sums of the rows in the buffer with centroids from column on */
+/*
+ * Centroids at once whose largest sums are looked for: our own loops keep no sums
+ */
 static size_t
-multiply_rows(const Matrix *m, Work *w, size_t count, size_t column)
+nearest_columns(const Matrix *m)
 {
-	size_t		columns = min_size(COLUMNS, m->k - column);
-	size_t		depth = m->dims + 1;
+	size_t		columns = CACHE_FLOATS / (m->dims + 1) / LINEAR_COLUMNS *
+		LINEAR_COLUMNS;
 
-	linear_products(w->rows, depth, count, matrix_row(m, column), depth,
-					columns, depth, w->sums, columns);
-	work_done(w, count * columns * depth);
-	return columns;
+	if (m->rows.kernels == NULL)
+		return COLUMNS;
+	return columns > 0 ? columns : LINEAR_COLUMNS;
 }
 
 /* The best and number of count rows, from number from on, into the buffers */
@@ -282,22 +285,23 @@ static void
 nearest_rows(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 			 size_t from, size_t count)
 {
+	size_t		at_once = nearest_columns(m);
+
 	load_rows(m, space, w, rows, SCORES, from, count);
 	for (size_t i = 0; i < count; i++)
 	{
-		w->best[i] = MATRIX_NOWHERE;
+		w->best[i] = LINEAR_NOWHERE;
 		w->number[i] = 0;
 	}
-	for (size_t column = 0; column < m->k; column += COLUMNS)
+	for (size_t column = 0; column < m->k; column += at_once)
 	{
-		size_t		columns = multiply_rows(m, w, count, column);
+		size_t		columns = min_size(at_once, m->k - column);
 
-		for (size_t i = 0; i < count; i++)
-			linear_kernels->largest(w->sums + i * columns, columns,
-									(uint32_t) column, &w->best[i],
-									&w->number[i]);
+		linear_nearest(w->rows, m->dims + 1, count, &m->rows, column, columns,
+					   w->sums, w->best, w->number);
+		work_done(w, count * columns * (m->dims + 1));
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && m->lowest != NULL; i++)
 		w->number[i] = m->lowest[w->number[i]];
 }
 
@@ -353,8 +357,11 @@ matrix_multiply(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 		load_rows(m, space, w, rows, what, from, count);
 		for (size_t column = 0; column < m->k; column += COLUMNS)
 		{
-			size_t		columns = multiply_rows(m, w, count, column);
+			size_t		columns = min_size(COLUMNS, m->k - column);
 
+			linear_products(w->rows, m->dims + 1, count, &m->rows, column,
+							columns, w->sums, columns);
+			work_done(w, count * columns * (m->dims + 1));
 			use(arg, m, w, from, count, column, columns);
 		}
 	}
@@ -365,7 +372,7 @@ double
 matrix_distance(const Matrix *m, const Space *space, const float *row,
 				float scale, float norm, size_t number, float best)
 {
-	const float *c = matrix_row(m, number);
+	const float *c = linear_row(&m->rows, number);
 	double		sum = (double) norm - 2 * (double) best;
 
 	if (sum * 16 > norm)
@@ -376,7 +383,8 @@ matrix_distance(const Matrix *m, const Space *space, const float *row,
 		double		x = space_element(row[i], scale,
 									  space->shift ? space->shift[i] : 0);
 
-		sum += (x - c[i]) * (x - c[i]);
+		x -= c[i * m->rows.step];
+		sum += x * x;
 	}
 	/* of what is not finite */
 	return sum >= 0 ? sum : INFINITY;

@@ -17,15 +17,13 @@
 #define VECTOR_MATH_CLUSTER_MATRIX_H
 
 #include "cluster.h"
+#include "math/linear/linear.h"
 
 /*
  * Elements are kept within this, so that no sum of 64,000 products overflows
  * and none is NaN.
  */
 #define MATRIX_LIMIT	0x1p54f
-
-/* Where the search for a largest sum starts: below that of any centroid */
-#define MATRIX_NOWHERE	(-3.4028234663852886e38f)
 
 typedef struct Space
 {
@@ -51,8 +49,10 @@ typedef struct Matrix
 {
 	size_t		k;
 	size_t		dims;
-	float	   *data;			/* k rows of dims + 1 floats */
-	uint32_t   *lowest;			/* of each centroid: the first one equal to it */
+	LinearRows	rows;			/* k of dims + 1 floats */
+
+	/* OpenBLAS only: of each centroid, the first one equal to it; else NULL */
+	uint32_t   *lowest;
 } Matrix;
 
 /* What a call computes with: buffers for some rows, and work since a tick */
@@ -93,7 +93,8 @@ extern float space_row_scale(const Space *space, const float *row, size_t dims);
 static inline size_t
 matrix_floats(size_t k, size_t dims)
 {
-	return size_times(k, size_plus(dims, 3));
+	return size_plus(linear_rows_floats(k, size_plus(dims, 1)),
+					 size_times(k, 2));
 }
 
 /*

@@ -6,8 +6,13 @@
  */
 #include "linear.h"
 
-/* A library has nothing to win where a sum has fewer products */
-#define SHALLOW		128
+#include <string.h>
+
+/*
+ * A library packs both sides anew at every call, which our own loops' panels save:
+ * below this depth they are faster, by README.md's figures.
+ */
+#define SHALLOW		512
 
 extern const LinearKernels linear_scalar;
 
@@ -43,24 +48,73 @@ linear_set_level(SimdLevel level)
 	return 0;
 }
 
+/* Do our own loops multiply rows of such a depth? */
+static bool
+by_own_loops(size_t depth)
+{
+	return linear_library == NULL || depth < SHALLOW;
+}
+
+/* See linear.h */
+size_t
+linear_rows_floats(size_t n, size_t depth)
+{
+	if (by_own_loops(depth))
+		n = size_plus(n, LINEAR_COLUMNS - 1) / LINEAR_COLUMNS * LINEAR_COLUMNS;
+	return size_times(n, depth);
+}
+
 /* See linear.h */
 void
-linear_products(const float *a, size_t a_stride, size_t m, const float *b,
-				size_t b_stride, size_t n, size_t depth, float *out,
+linear_rows_init(LinearRows *rows, size_t n, size_t depth, float *memory)
+{
+	rows->kernels = by_own_loops(depth) ? linear_kernels : NULL;
+	rows->n = n;
+	rows->depth = depth;
+	rows->step = rows->kernels != NULL ? (size_t) rows->kernels->columns : 1;
+	rows->data = memory;
+	if (n % rows->step > 0)
+		memset(memory + n / rows->step * rows->step * depth, 0,
+			   rows->step * depth * sizeof(float));
+}
+
+/* See linear.h */
+void
+linear_products(const float *a, size_t a_stride, size_t m,
+				const LinearRows *b, size_t from, size_t n, float *out,
 				size_t out_stride)
 {
 	enum
 	{
 		ROW_MAJOR = 101, NOT_TRANSPOSED = 111, TRANSPOSED = 112
 	};
+	const float *data = b->data + from * b->depth;
 
 	if (m == 0 || n == 0)
 		return;
-	if (linear_library == NULL || depth < SHALLOW)
-		linear_kernels->products(a, a_stride, m, b, b_stride, n, depth, out,
-								 out_stride);
+	if (b->kernels != NULL)
+		b->kernels->products(a, a_stride, m, data, n, b->depth, out,
+							 out_stride);
 	else
 		linear_library->sgemm(ROW_MAJOR, NOT_TRANSPOSED, TRANSPOSED, (int) m,
-							  (int) n, (int) depth, 1, a, (int) a_stride, b,
-							  (int) b_stride, 0, out, (int) out_stride);
+							  (int) n, (int) b->depth, 1, a, (int) a_stride,
+							  data, (int) b->depth, 0, out, (int) out_stride);
+}
+
+/* See linear.h */
+void
+linear_nearest(const float *a, size_t a_stride, size_t m, const LinearRows *b,
+			   size_t from, size_t n, float *sums, float *best,
+			   uint32_t *number)
+{
+	if (b->kernels != NULL)
+	{
+		b->kernels->nearest(a, a_stride, m, b->data + from * b->depth, n,
+							b->depth, (uint32_t) from, best, number);
+		return;
+	}
+	linear_products(a, a_stride, m, b, from, n, sums, n);
+	for (size_t i = 0; i < m; i++)
+		linear_kernels->largest(sums + i * n, n, (uint32_t) from, &best[i],
+								&number[i]);
 }

@@ -22,10 +22,18 @@ typedef struct LinearKernels
 {
 	const char *name;			/* as in DistanceKernels */
 
-	/* out = a b' of m and n rows of depth floats; see linear_products */
+	int			columns;		/* rows of a panel */
+
+	/*
+	 * As linear_products, and as linear_nearest: panels has n rows of depth
+	 * floats in panels; see LinearRows.
+	 */
 	void		(*products) (const float *a, size_t a_stride, size_t m,
-							 const float *b, size_t b_stride, size_t n,
-							 size_t depth, float *out, size_t out_stride);
+							 const float *panels, size_t n, size_t depth,
+							 float *out, size_t out_stride);
+	void		(*nearest) (const float *a, size_t a_stride, size_t m,
+							const float *panels, size_t n, size_t depth,
+							uint32_t first, float *best, uint32_t *number);
 
 	/*
 	 * The largest of n sums, of the lowest number among equal ones, where it is
@@ -69,13 +77,64 @@ extern bool linear_begin(const ClusterHost *host);
 /* Bytes that OpenBLAS takes for its own buffers; 0 where it is not in use */
 extern size_t linear_bytes(void);
 
+/* Below any product of rows here, and never chosen as the largest */
+#define LINEAR_NOWHERE	(-3.4028234663852886e38f)
+
+/* Columns that linear_products and linear_nearest may begin at */
+#define LINEAR_COLUMNS	32
+
 /*
- * out = a b': the inner products of m rows of a with n rows of b, all of depth
- * floats, none of which are infinite or NaN; out has m rows of n floats.
+ * n rows of depth floats, laid out to be multiplied by many others.  OpenBLAS
+ * wants them one after the other.  Our own loops want panels: the elements of
+ * some rows side by side, dimension by dimension; the last panel is filled up
+ * with rows of zeros.
+ */
+typedef struct LinearRows
+{
+	const LinearKernels *kernels;	/* whose panels; NULL: OpenBLAS's */
+	size_t		n;
+	size_t		depth;
+	size_t		step;			/* floats from an element of a row to the next */
+	float	   *data;
+} LinearRows;
+
+/*
+ * Floats of memory for LinearRows; SIZE_MAX: too many.  Before linear_begin, at
+ * least as many as after it.
+ */
+extern size_t linear_rows_floats(size_t n, size_t depth);
+
+/* Lay out n rows in that memory; their elements are still to be put there. */
+extern void linear_rows_init(LinearRows *rows, size_t n, size_t depth,
+							 float *memory);
+
+/* The first element of row number; the others are rows->step apart. */
+static inline float *
+linear_row(const LinearRows *rows, size_t number)
+{
+	size_t		columns = rows->step;
+
+	return rows->data + number / columns * columns * rows->depth +
+		number % columns;
+}
+
+/*
+ * out = a b': the inner products of m rows of a with n of b's, from number from
+ * (a multiple of LINEAR_COLUMNS) on, none of whose elements are infinite or NaN;
+ * out has m rows of n floats.
  */
 extern void linear_products(const float *a, size_t a_stride, size_t m,
-							const float *b, size_t b_stride, size_t n,
-							size_t depth, float *out, size_t out_stride);
+							const LinearRows *b, size_t from, size_t n,
+							float *out, size_t out_stride);
+
+/*
+ * The largest of these products of each row of a, where it is larger than the
+ * row's best: into best, and the number in b, the lowest one of equal products,
+ * into number.  sums is room for m * n floats; our own loops do not use it.
+ */
+extern void linear_nearest(const float *a, size_t a_stride, size_t m,
+						   const LinearRows *b, size_t from, size_t n,
+						   float *sums, float *best, uint32_t *number);
 
 /*
  * Eigenvectors of the symmetric matrix a of n rows, none of whose eigenvalues

@@ -34,130 +34,129 @@ typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define UNROLLED PRAGMA(GCC unroll 16)
 #endif
 
-/* Columns of a tile: rows of b that are multiplied at once */
+/* Rows of a panel: columns of a tile */
 #define COLUMNS		(2 * LANES)
 
 /*
- * Dimensions at once: a tile's rows of them stay in the first-level cache, and
- * a panel, COLUMNS rows of b of them, in the second.
+ * Dimensions whose products are summed up on their own: a chunk's sum then has
+ * errors of its own size only.
  */
 #define DEPTH		384
 
-/* Rows first .. first + n - 1 of b, dimension by dimension, zeros behind n */
-static TARGET void
-pack(const float *b, size_t stride, size_t n, size_t depth, float *panel)
-{
-	for (size_t j = 0; j < COLUMNS; j++)
-		for (size_t i = 0; i < depth; i++)
-			panel[i * COLUMNS + j] = j < n ? b[j * stride + i] : 0;
-}
-
 /*
- * The products of rows rows of a with a panel, added to out or put there.  A
- * tile's sums stay in registers while the panel streams by (Goto, van de Geijn,
- * "Anatomy of high-performance matrix multiplication", 2008).
+ * The products of rows rows of a with a panel.  The sums stay in registers while
+ * the panel streams by (Goto, van de Geijn, "Anatomy of high-performance matrix
+ * multiplication", 2008).
  */
 INLINE void
-tile(const float *a, size_t a_stride, int rows, const float *panel,
-	 size_t depth, bool add, float *out, size_t out_stride)
+multiply(const float *a, size_t a_stride, int rows, const float *panel,
+		 size_t depth, Vec sums[TILE_ROWS][2])
 {
-	Vec			sums[TILE_ROWS][2];
+	Vec			before[TILE_ROWS][2];
+	size_t		i = 0;
 
-	UNROLLED
-	for (int r = 0; r < rows; r++)
-		sums[r][0] = sums[r][1] = (Vec) {0};
-	for (size_t i = 0; i < depth; i++)
+	for (;;)
 	{
-		Vec			left = LOAD(panel + i * COLUMNS);
-		Vec			right = LOAD(panel + i * COLUMNS + LANES);
+		size_t		end = depth - i <= DEPTH ? depth : i + DEPTH;
+		bool		first = i == 0;
 
 		UNROLLED
 		for (int r = 0; r < rows; r++)
+			sums[r][0] = sums[r][1] = (Vec) {0};
+		for (; i < end; i++)
 		{
-			float		x = a[(size_t) r * a_stride + i];
+			Vec			left = LOAD(panel + i * COLUMNS);
+			Vec			right = LOAD(panel + i * COLUMNS + LANES);
 
-			sums[r][0] += x * left;
-			sums[r][1] += x * right;
+			UNROLLED
+			for (int r = 0; r < rows; r++)
+			{
+				float		x = a[(size_t) r * a_stride + i];
+
+				sums[r][0] += x * left;
+				sums[r][1] += x * right;
+			}
+		}
+		if (!first)
+		{
+			UNROLLED
+			for (int r = 0; r < rows; r++)
+			{
+				sums[r][0] += before[r][0];
+				sums[r][1] += before[r][1];
+			}
+		}
+		if (i == depth)
+			return;
+		UNROLLED
+		for (int r = 0; r < rows; r++)
+		{
+			before[r][0] = sums[r][0];
+			before[r][1] = sums[r][1];
 		}
 	}
+}
 
-	/* Added last, a chunk's sum has errors of its own size only */
+/* The products of some rows with one panel, n columns of which are wanted */
+INLINE void
+products_of_some(const float *a, size_t a_stride, int rows,
+				 const float *panel, size_t n, size_t depth, float *out,
+				 size_t out_stride)
+{
+	Vec			sums[TILE_ROWS][2];
+
+	multiply(a, a_stride, rows, panel, depth, sums);
 	UNROLLED
 	for (int r = 0; r < rows; r++)
 	{
 		float	   *to = out + (size_t) r * out_stride;
 
-		UNROLLED
-		for (int v = 0; v < 2; v++)
+		if (n < COLUMNS)
+			memcpy(to, sums[r], n * sizeof(float));
+		else
 		{
-			if (add)
-				sums[r][v] += LOAD(to + v * LANES);
-			STORE(to + v * LANES, sums[r][v]);
+			STORE(to, sums[r][0]);
+			STORE(to + LANES, sums[r][1]);
 		}
 	}
 }
 
-static TARGET void
-full_tile(const float *a, size_t a_stride, const float *panel, size_t depth,
-		  bool add, float *out, size_t out_stride)
+/*
+ * How many of m rows, from number *from on, are multiplied next: the last ones
+ * together with some before them, which then are done twice.
+ */
+static size_t
+next_rows(size_t m, size_t *from)
 {
-	tile(a, a_stride, TILE_ROWS, panel, depth, add, out, out_stride);
+	if (m < TILE_ROWS)
+		return 1;
+	if (m - *from < TILE_ROWS)
+		*from = m - TILE_ROWS;
+	return TILE_ROWS;
 }
 
 static TARGET void
-row_tile(const float *a, const float *panel, size_t depth, bool add, float *out)
+products(const float *a, size_t a_stride, size_t m, const float *panels,
+		 size_t n, size_t depth, float *out, size_t out_stride)
 {
-	tile(a, 0, 1, panel, depth, add, out, 0);
-}
-
-/* All rows of a by one panel of n columns, n being COLUMNS or, at the end, less */
-static TARGET void
-panel_products(const float *a, size_t a_stride, size_t m, const float *panel,
-			   size_t n, size_t depth, bool add, float *out, size_t out_stride)
-{
-	float		room[TILE_ROWS * COLUMNS];
 	size_t		rows;
 
-	for (size_t i = 0; i < m; i += rows)
+	for (size_t j = 0; j < n; j += COLUMNS)
 	{
-		float	   *to = n < COLUMNS ? room : out + i * out_stride;
-		size_t		stride = n < COLUMNS ? COLUMNS : out_stride;
+		const float *panel = panels + j * depth;
+		size_t		columns = n - j < COLUMNS ? n - j : COLUMNS;
 
-		rows = m - i < TILE_ROWS ? 1 : TILE_ROWS;
-		if (n < COLUMNS && add)
-			for (size_t r = 0; r < rows; r++)
-				memcpy(room + r * COLUMNS, out + (i + r) * out_stride,
-					   n * sizeof(float));
-		if (rows == 1)
-			row_tile(a + i * a_stride, panel, depth, add, to);
-		else
-			full_tile(a + i * a_stride, a_stride, panel, depth, add, to,
-					  stride);
-		if (n < COLUMNS)
-			for (size_t r = 0; r < rows; r++)
-				memcpy(out + (i + r) * out_stride, room + r * COLUMNS,
-					   n * sizeof(float));
-	}
-}
-
-static TARGET void
-products(const float *a, size_t a_stride, size_t m, const float *b,
-		 size_t b_stride, size_t n, size_t depth, float *out,
-		 size_t out_stride)
-{
-	float		panel[DEPTH * COLUMNS] __attribute__((aligned(64)));
-
-	for (size_t from = 0; from < depth; from += DEPTH)
-	{
-		size_t		chunk = depth - from < DEPTH ? depth - from : DEPTH;
-
-		for (size_t j = 0; j < n; j += COLUMNS)
+		for (size_t i = 0; i < m; i += rows)
 		{
-			size_t		columns = n - j < COLUMNS ? n - j : COLUMNS;
-
-			pack(b + j * b_stride + from, b_stride, columns, chunk, panel);
-			panel_products(a + from, a_stride, m, panel, columns, chunk,
-						   from > 0, out + j, out_stride);
+			rows = next_rows(m, &i);
+			if (rows == 1)
+				products_of_some(a + i * a_stride, a_stride, 1, panel,
+								 columns, depth, out + i * out_stride + j,
+								 out_stride);
+			else
+				products_of_some(a + i * a_stride, a_stride, TILE_ROWS, panel,
+								 columns, depth, out + i * out_stride + j,
+								 out_stride);
 		}
 	}
 }
@@ -166,19 +165,6 @@ INLINE Vec
 choose(Ints mask, Vec a, Vec b)
 {
 	return (Vec) ((mask & (Ints) a) | (~mask & (Ints) b));
-}
-
-/*
- * Lane by lane, put into *top the larger of it and sums, and its number into
- * *numbers: of equal ones the lower number.
- */
-INLINE void
-merge(Vec *top, Ints *numbers, Vec sums, Ints its)
-{
-	Ints		better = (sums > *top) | ((sums == *top) & (its < *numbers));
-
-	*top = choose(better, sums, *top);
-	*numbers = (better & its) | (~better & *numbers);
 }
 
 /* Every lane's partner is the one step lanes away: half as many remain. */
@@ -193,61 +179,153 @@ merge(Vec *top, Ints *numbers, Vec sums, Ints its)
 #else
 #define PARTNERS(v, step) {FOUR(v, step, 0)}
 #endif
-#define MERGE_LANES(step) \
+
+/* Put into every lane the largest of its own and its partner's: then of all. */
+#define LARGEST_LANES(v, step) \
 	if (LANES > (step)) \
-		merge(&top, &numbers, (Vec) PARTNERS(top, (step) % LANES), \
-			  (Ints) PARTNERS(numbers, (step) % LANES))
+		(v) = choose((Vec) PARTNERS(v, (step) % LANES) > (v), \
+					 (Vec) PARTNERS(v, (step) % LANES), v)
+#define LOWEST_LANES(v, step) \
+	if (LANES > (step)) \
+	{ \
+		Ints		partners = PARTNERS(v, (step) % LANES); \
+		Ints		lower = partners < (v); \
+		(v) = (lower & partners) | (~lower & (v)); \
+	}
+
+/* 0, 1, ... */
+INLINE Ints
+lane_numbers(void)
+{
+	Ints		lanes = {0};
+
+	for (int lane = 0; lane < LANES; lane++)
+		lanes[lane] = lane;
+	return lanes;
+}
+
+/*
+ * Lane by lane, put into *top the larger of it and sums, and its number into
+ * *numbers: its are larger numbers than those seen before.
+ */
+INLINE void
+look(Vec *top, Ints *numbers, Vec sums, Ints its)
+{
+	Ints		better = sums > *top;
+
+	*top = choose(better, sums, *top);
+	*numbers = (better & its) | (~better & *numbers);
+}
+
+/*
+ * The largest of all lanes into *best if it is larger, and first + its number, of
+ * equal ones the lowest, into *number
+ */
+INLINE void
+take(Vec top, Ints numbers, uint32_t first, float *best, uint32_t *number)
+{
+	Vec			largest = top;
+	Ints		others;
+
+	LARGEST_LANES(largest, 8);
+	LARGEST_LANES(largest, 4);
+	LARGEST_LANES(largest, 2);
+	LARGEST_LANES(largest, 1);
+	if (!(largest[0] > *best))
+		return;
+	others = top < largest;
+	numbers = (others & INT32_MAX) | (~others & numbers);
+	LOWEST_LANES(numbers, 8);
+	LOWEST_LANES(numbers, 4);
+	LOWEST_LANES(numbers, 2);
+	LOWEST_LANES(numbers, 1);
+	*best = largest[0];
+	*number = first + (uint32_t) numbers[0];
+}
 
 static TARGET void
 largest(const float *sums, size_t n, uint32_t first, float *best,
 		uint32_t *number)
 {
+	Vec			top = (Vec) {0} + LINEAR_NOWHERE;
+	Ints		numbers = {0};
+	Ints		here = lane_numbers();
 	size_t		i = 0;
 
-	if (n >= 2 * LANES)
+	for (; i + LANES <= n; i += LANES)
 	{
-		Vec			top = LOAD(sums);
-		Vec			other_top = LOAD(sums + LANES);
-		Ints		here = {0};
-		Ints		numbers;
-		Ints		other_numbers;
-
-		for (int lane = 0; lane < LANES; lane++)
-			here[lane] = lane;
-		numbers = here;
-		other_numbers = here + LANES;
-		for (i = 2 * LANES; i + 2 * LANES <= n; i += 2 * LANES)
-		{
-			Vec			sum = LOAD(sums + i);
-			Vec			other = LOAD(sums + i + LANES);
-			Ints		better = sum > top;
-			Ints		other_better = other > other_top;
-
-			/* numbers ascend, so only what is larger takes the place */
-			here += 2 * LANES;
-			top = choose(better, sum, top);
-			numbers = (better & here) | (~better & numbers);
-			other_top = choose(other_better, other, other_top);
-			other_numbers = (other_better & (here + LANES)) |
-				(~other_better & other_numbers);
-		}
-		merge(&top, &numbers, other_top, other_numbers);
-		MERGE_LANES(8);
-		MERGE_LANES(4);
-		MERGE_LANES(2);
-		MERGE_LANES(1);
-		if (top[0] > *best)
-		{
-			*best = top[0];
-			*number = first + (uint32_t) numbers[0];
-		}
+		look(&top, &numbers, LOAD(sums + i), here);
+		here += LANES;
 	}
+	take(top, numbers, first, best, number);
 	for (; i < n; i++)
 		if (sums[i] > *best)
 		{
 			*best = sums[i];
 			*number = first + (uint32_t) i;
 		}
+}
+
+/* The largest products of some rows with n rows in panels */
+INLINE void
+nearest_of_some(const float *a, size_t a_stride, int rows,
+				const float *panels, size_t n, size_t depth, uint32_t first,
+				float *best, uint32_t *number)
+{
+	Vec			tops[TILE_ROWS];
+	Ints		numbers[TILE_ROWS];
+	Ints		here = lane_numbers();
+
+	UNROLLED
+	for (int r = 0; r < rows; r++)
+	{
+		tops[r] = (Vec) {0} + LINEAR_NOWHERE;
+		numbers[r] = (Ints) {0};
+	}
+	for (size_t j = 0; j < n; j += COLUMNS)
+	{
+		Vec			sums[TILE_ROWS][2];
+
+		multiply(a, a_stride, rows, panels + j * depth, depth, sums);
+		UNROLLED
+		for (int v = 0; v < 2; v++)
+		{
+			/* what fills up the last panel is not looked at */
+			if (n - j < COLUMNS)
+			{
+				Ints		there = here < (Ints) {0} + (int32_t) n;
+
+				UNROLLED
+				for (int r = 0; r < rows; r++)
+					sums[r][v] = choose(there, sums[r][v],
+										(Vec) {0} + LINEAR_NOWHERE);
+			}
+			UNROLLED
+			for (int r = 0; r < rows; r++)
+				look(&tops[r], &numbers[r], sums[r][v], here);
+			here += LANES;
+		}
+	}
+	for (int r = 0; r < rows; r++)
+		take(tops[r], numbers[r], first, &best[r], &number[r]);
+}
+
+static TARGET void
+nearest(const float *a, size_t a_stride, size_t m, const float *panels,
+		size_t n, size_t depth, uint32_t first, float *best, uint32_t *number)
+{
+	size_t		rows;
+
+	for (size_t i = 0; i < m; i += rows)
+	{
+		rows = next_rows(m, &i);
+		if (rows == 1)
+			nearest_of_some(a + i * a_stride, a_stride, 1, panels, n, depth,
+							first, best + i, number + i);
+		else
+			nearest_of_some(a + i * a_stride, a_stride, TILE_ROWS, panels, n,
+							depth, first, best + i, number + i);
+	}
 }
 
 INLINE Vec
@@ -301,7 +379,9 @@ accumulate(double *sum, const float *row, double scale, size_t dims)
 
 const LinearKernels table_name = {
 	.name = TABLE_NAME,
+	.columns = COLUMNS,
 	.products = products,
+	.nearest = nearest,
 	.largest = largest,
 	.shift = shift,
 	.accumulate = accumulate

@@ -109,11 +109,14 @@ covariance(Training *t, const float *rows, size_t n, size_t count,
 	float	   *columns = host_alloc(&t->host, dims, BLOCK_STRIDE * sizeof(*columns));
 	float	   *products = host_alloc(&t->host, size_times(dims, dims),
 									  sizeof(*products));
+	float	   *memory = host_alloc(&t->host, size_times(dims + LINEAR_COLUMNS, BLOCK),
+									sizeof(*memory));
 
 	memset(out, 0, dims * dims * sizeof(*out));
 	for (size_t from = 0; from < count; from += BLOCK)
 	{
 		size_t		block = count - from < BLOCK ? count - from : BLOCK;
+		LinearRows	right;
 
 		for (size_t i = 0; i < block; i++)
 		{
@@ -124,20 +127,26 @@ covariance(Training *t, const float *rows, size_t n, size_t count,
 			host_work(&t->host, &t->work, 4 * dims);
 		}
 
+		linear_rows_init(&right, dims, block, memory);
+		for (size_t d = 0; d < dims; d++)
+			for (size_t i = 0; i < block; i++)
+				linear_row(&right, d)[i * right.step] =
+					columns[d * BLOCK_STRIDE + i];
+
 		/* some rows at a time, so that ticks are not kept waiting */
 		for (size_t d = 0; d < dims; d += BLOCK)
 		{
 			size_t		some = dims - d < BLOCK ? dims - d : BLOCK;
 
 			linear_products(columns + d * BLOCK_STRIDE, BLOCK_STRIDE, some,
-							columns, BLOCK_STRIDE, dims, block,
-							products + d * dims, dims);
+							&right, 0, dims, products + d * dims, dims);
 			host_work(&t->host, &t->work, some * dims * block);
 		}
 		for (size_t i = 0; i < dims * dims; i++)
 			out[i] += products[i];
 		host_work(&t->host, &t->work, dims * dims);
 	}
+	host_release(&t->host, memory);
 	host_release(&t->host, products);
 	host_release(&t->host, columns);
 }
