@@ -309,7 +309,7 @@ def test_search_answers(db):
             search(db.dsn, bad, "articles")
     with pytest.raises(VectorizerError, match="syntax error"):
         search(db.dsn, "x", "articles", where="lang = ")
-    assert "no BM25" in run(db, "search", "x", "-t", "articles", "--bm25", ok=False)
+    assert "bm25_setup()" in run(db, "search", "x", "-t", "articles", "--bm25", ok=False)
     assert "read-only" in run(db, "search", "x", "-t", "articles", "--where",
                               "id IN (SELECT nextval('articles_id_seq'))", ok=False)
 

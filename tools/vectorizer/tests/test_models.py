@@ -90,7 +90,8 @@ def toy(folder, outputs, build):
     return folder
 
 
-def test_sparse(db, tmp_path):
+@pytest.mark.parametrize("index", ["hnsw", "sparse_inverted"])
+def test_sparse(db, tmp_path, index):
     """A graph whose logits say: this token, with weight 2; special ones, nothing."""
     table = np.diag([0, 0, 0, 0, 2, 2, 2, 2, 2]).astype(np.float32)
     folder = toy(tmp_path / "splade", "logits", lambda h, nh: (
@@ -101,7 +102,7 @@ def test_sparse(db, tmp_path):
     assert to_text(m.embed(["cat"])[0], 9, "sparse").startswith("{5:1.09861")
     db("CREATE TABLE articles (id int PRIMARY KEY, title text)")
     db("INSERT INTO articles VALUES (1, 'cat eats bread'), (2, 'dog eats'), (3, 'ship')")
-    db.create(text="title", model=spec, index="hnsw")
+    db.create(text="title", model=spec, index=index)
     assert db.one("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'articles'::regclass AND attname = 'embedding'") == "sparsevec(9)"
     db.drain()
     hits = search(db.dsn, "bread cat", "articles", limit=2)

@@ -11,7 +11,7 @@ from .errors import VectorizerError
 from .names import columns, ident, literal, raw
 from .source import check_expression, parse_name, read_extension, read_source, split_names, text_function
 
-INDEXES = ("hnsw", "ivfrabitq", "ivfpq", "ivfflat")
+INDEXES = ("hnsw", "ivfrabitq", "ivfpq", "ivfflat", "sparse_inverted")
 CHUNK_COLUMNS = ("chunk_no", "chunk")
 SQL = sql.SQL
 
@@ -54,8 +54,8 @@ def plan(conn, wish):
     type = wish.type or ("vector" if wish.kind == "dense" else "sparsevec")
     if (type == "sparsevec") != (wish.kind == "sparse"):
         raise VectorizerError(f"{wish.model} gives {wish.kind} vectors, which the type {type} does not hold")
-    if wish.kind == "sparse" and wish.index not in (None, "hnsw"):
-        raise VectorizerError("sparse vectors have indexes of the method hnsw only")
+    if wish.index and wish.index != "hnsw" and (wish.index == "sparse_inverted") != (wish.kind == "sparse"):
+        raise VectorizerError(f"{wish.index} does not index {wish.kind} vectors")
     if wish.fulltext is not None:
         try:
             with conn.transaction():
@@ -78,7 +78,7 @@ def plan(conn, wish):
         target=target, added=True, chunker=wish.chunker if chunks else None, filters=filters, model=wish.model,
         kind=wish.kind, type=type, dimensions=wish.dimensions, index=wish.index, fulltext=wish.fulltext,
         # an inverted file learns its centroids when there is data
-        trained=wish.index in (None, "hnsw"), notify=wish.notify, partner=wish.partner,
+        trained=wish.index in (None, "hnsw", "sparse_inverted"), notify=wish.notify, partner=wish.partner,
         chunks=chunks, chunks_name=chunks, chunks_schema=source.schema, view_name=f"{chunks}_view" if chunks else None)
     if registry.read_all(conn, "WHERE v.name = %s", [v.name]):
         raise VectorizerError(f'a vectorizer is called "{v.name}" already; drop it, or give this one another --name')
