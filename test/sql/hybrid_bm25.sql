@@ -104,7 +104,7 @@ SELECT * FROM differences('twice');
 SELECT sparsevec_indices(bm25_query('"Docs"', 'twice'));
 
 -- By an index, the same rows
-CREATE INDEX ON "Docs" USING hnsw (bm25 sparsevec_ip_ops);
+CREATE INDEX ON "Docs" USING sparse_inverted (bm25 sparsevec_ip_ops);
 SET enable_seqscan = off;
 CREATE FUNCTION plan_has(statement text, pattern text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

@@ -24,8 +24,7 @@ INSERT INTO docs (id, tag, body, embedding) SELECT i, i % 3, (ARRAY['cat', 'dog'
 	ARRAY[sin(i), cos(i * 1.7), sin(i * 0.3)]::vector FROM generate_series(1, 2000) i;
 SELECT bm25_setup('docs', ARRAY['body'], 'english') IS NOT NULL AS done;
 CREATE INDEX docs_dense ON docs USING hnsw (embedding vector_cosine_ops);
--- another index for sparse vectors is one word here
-CREATE INDEX docs_sparse ON docs USING hnsw (bm25 sparsevec_ip_ops);
+CREATE INDEX docs_sparse ON docs USING sparse_inverted (bm25 sparsevec_ip_ops);
 CREATE INDEX docs_words ON docs USING gin (words);
 ANALYZE docs;
 

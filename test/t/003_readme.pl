@@ -71,6 +71,7 @@ foreach my $file (@files)
 	(my $prose = $text{$file}) =~ s/^```.*?^```//gms;
 	foreach my $link ($prose =~ /\]\(([^)\s]+)\)/g)
 	{
+		next if $link =~ m{^https?://};
 		my ($path, $anchor) = split /#/, $link, 2;
 		my $dir = $file =~ m{^(.*/)} ? $1 : '';
 		my $target = $path eq '' ? $file : "$dir$path";
