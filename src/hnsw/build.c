@@ -310,7 +310,7 @@ run(BuildProcess *process)
 static void
 leave(BuildProcess *process)
 {
-	memory_graph_leave(((Builder *) process->state)->graph);
+	build_memory_leave(((Builder *) process->state)->graph->memory);
 }
 
 /* BuildMethods.finish */

@@ -313,13 +313,13 @@ struct GraphStore
 	void		(*prefetch) (GraphStore *store, int level, GraphId id);
 
 	/*
-	 * Call visit with a node that does not change meanwhile.
+	 * A node that does not change until release.  One is held at a time, and not
+	 * for long: its page is locked.
 	 */
-	void		(*visit) (GraphStore *store, int level, GraphId id,
-						  void (*visit) (const GraphNode *node, void *arg),
-						  void *arg);
+	const GraphNode *(*hold) (GraphStore *store, int level, GraphId id);
+	void		(*release) (GraphStore *store);
 
-	/* Payloads may only be read by visit: they are not hints */
+	/* Payloads may only be read of nodes held: they are not hints */
 	bool		careful;
 
 	/* Addresses from nodes stay good for ever: payloads need no copies */

@@ -1,29 +1,148 @@
 /*
  * handler.c
- *	  What PostgreSQL is told about the access method.
+ *	  What PostgreSQL is told about the access method; its options and settings.
  */
 #include "hnsw/hnsw.h"
 
+#include <limits.h>
+
+#include "access/reloptions.h"
+#include "utils/guc.h"
+
+#include "hnsw/page.h"
+#include "index/option_watch.h"
 #include "index/scan.h"
+
+int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
+int			hnsw_iterative_scan = ITERATIVE_STRICT;
+int			hnsw_max_scan_tuples = 20000;
+double		hnsw_scan_mem_multiplier = 1;
+int			hnsw_seed = 0;
+
+static relopt_kind option_kind;
+
+static relopt_enum_elt_def quantizers[] = {
+	{"auto", HNSW_QUANTIZER_AUTO},
+	{"none", HNSW_QUANTIZER_NONE},
+	{"rabitq1", HNSW_QUANTIZER_RABITQ1},
+	{"rabitq2", HNSW_QUANTIZER_RABITQ2},
+	{"rabitq4", HNSW_QUANTIZER_RABITQ4},
+	{"rabitq8", HNSW_QUANTIZER_RABITQ8},
+	{(const char *) NULL}
+};
+
+/* What the next REINDEX would refuse is refused at once. */
+static void
+options_changed(Oid index, Relation relation, const bytea *options,
+				bool changed)
+{
+	if (changed && options != NULL)
+		pfree(hnsw_describe(relation, (const HnswOptions *) options, NULL, 0));
+}
+
+void
+hnsw_init(void)
+{
+	option_kind = add_reloption_kind();
+	add_int_reloption(option_kind, "m",
+					  "Most neighbors of an element at an upper level; twice as many at level 0",
+					  HNSW_DEFAULT_M, HNSW_MIN_M, HNSW_MAX_M,
+					  AccessExclusiveLock);
+	add_int_reloption(option_kind, "ef_construction",
+					  "Candidates considered for the neighbors of a new element",
+					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION,
+					  HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_int_reloption(option_kind, "ef_search",
+					  "hnsw.ef_search for this index, unless the session sets it; 0: none",
+					  0, 0, HNSW_MAX_EF_SEARCH, ShareUpdateExclusiveLock);
+	add_enum_reloption(option_kind, "quantizer",
+					   "Code that stands for a value in the graph", quantizers,
+					   HNSW_QUANTIZER_AUTO,
+					   "Valid values are \"auto\", \"none\", \"rabitq1\", \"rabitq2\", \"rabitq4\" and \"rabitq8\".",
+					   AccessExclusiveLock);
+	add_rerank_option(option_kind, RERANK_INDEX);
+
+	DefineCustomIntVariable("hnsw.ef_search",
+							"Sets the size of the dynamic candidate list for search.",
+							NULL, &hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH,
+							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	define_iterative_scan("hnsw.iterative_scan",
+						  "Sets how a scan goes on when the first ef_search rows were not enough.",
+						  &hnsw_iterative_scan);
+	DefineCustomIntVariable("hnsw.max_scan_tuples",
+							"Sets the number of tuples after which an iterative scan ends.",
+							NULL, &hnsw_max_scan_tuples, 20000, 1, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("hnsw.scan_mem_multiplier",
+							 "Sets the multiple of work_mem that an iterative scan may use.",
+							 NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("hnsw.seed",
+							"Sets the seed of the random choices in indexes built from now on.",
+							"Builds by one process with the same seed, of the same rows in the same order, give the same graph.",
+							&hnsw_seed, 0, 0, INT_MAX, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("hnsw");
+	option_watch(hnsw_build, options_changed);
+}
+
+bytea *
+hnsw_reloptions(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt table[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
+		{"ef_search", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_search)},
+		{"quantizer", RELOPT_TYPE_ENUM, offsetof(HnswOptions, quantizer)},
+		{"rerank", RELOPT_TYPE_ENUM, offsetof(HnswOptions, rerank)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, option_kind,
+									  sizeof(HnswOptions), table,
+									  lengthof(table));
+}
+
+const HnswOptions *
+hnsw_options(Relation index)
+{
+	static const HnswOptions defaults = {
+		.m = HNSW_DEFAULT_M,
+		.ef_construction = HNSW_DEFAULT_EF_CONSTRUCTION,
+		.quantizer = HNSW_QUANTIZER_AUTO,
+		.rerank = RERANK_INDEX
+	};
+
+	return index->rd_options != NULL
+		? (const HnswOptions *) index->rd_options : &defaults;
+}
+
+/* A setting that still has its default gives way to the index's own. */
+int
+hnsw_scan_ef(Relation index)
+{
+	int			own = hnsw_options(index)->ef_search;
+
+	return own > 0 && hnsw_ef_search == HNSW_DEFAULT_EF_SEARCH
+		? own : hnsw_ef_search;
+}
+
+/* ------------------------------------------------------------------------
+ * The access method
+ */
 
 static char *
 hnsw_build_phase_name(int64 phase)
 {
-	switch (phase)
-	{
-		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
-			return "initializing";
-		case HNSW_PHASE_SAMPLE:
-			return "sampling table";
-		case HNSW_PHASE_LOAD:
-			return "loading tuples";
-		case HNSW_PHASE_WRITE:
-			return "writing graph";
-		case HNSW_PHASE_WAL:
-			return "writing WAL";
-		default:
-			return NULL;
-	}
+	static char *const names[] = {
+		[PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE] = "initializing",
+		[HNSW_PHASE_SAMPLE] = "sampling table",
+		[HNSW_PHASE_LOAD] = "loading tuples",
+		[HNSW_PHASE_WRITE] = "writing graph",
+		[HNSW_PHASE_WAL] = "writing WAL"
+	};
+
+	return phase > 0 && phase < lengthof(names) ? names[phase] : NULL;
 }
 
 static bool

@@ -27,8 +27,6 @@
 
 #include "hnsw/insert.h"
 #include "math/random.h"
-#include "storage/page_check.h"
-#include "types/detoast.h"
 
 int
 hnsw_level(const HnswIndex *index, uint64 hash)

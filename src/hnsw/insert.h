@@ -7,7 +7,7 @@
 
 #include "compat/pg.h"
 
-#include "hnsw/keys.h"
+#include "hnsw/filter.h"
 
 /* What an insertion needs; made once for many */
 typedef struct HnswInserter

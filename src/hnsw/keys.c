@@ -18,10 +18,9 @@
  *
  * Locks: the metapage, then a directory page, then a key page.
  */
-#include "hnsw/keys.h"
+#include "hnsw/filter.h"
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "storage/page_check.h"
 

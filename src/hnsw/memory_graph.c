@@ -21,8 +21,6 @@
 #include <limits.h>
 
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
-#include "utils/rel.h"
 
 #include "hnsw/page.h"
 #include "storage/recent_buffer.h"
@@ -68,7 +66,7 @@ memory_graph_plan(MemoryGraphShared *shared, const HnswIndex *index, double rows
 	Size		upper_size = MAXALIGN(shape->upper.slot_size +
 									  graph_capacity(shape, 1) * sizeof(BuildEdge));
 
-	build_memory_init(&shared->memory, limit);
+	shared->memory.limit = limit;
 	(void) build_memory_plan(&shared->memory, base_size, most);
 	(void) build_memory_plan(&shared->memory, upper_size, most * upper_share);
 	(void) build_memory_plan(&shared->memory, sizeof(BuildTid), most);
@@ -128,11 +126,15 @@ memory_check(GraphStore *store, int i)
 	return true;
 }
 
-static void
-memory_visit(GraphStore *store, int level, GraphId id,
-			 void (*visit) (const GraphNode *node, void *arg), void *arg)
+static const GraphNode *
+memory_hold(GraphStore *store, int level, GraphId id)
 {
-	visit(memory_node((const MemoryGraph *) store, level, id), arg);
+	return memory_node((const MemoryGraph *) store, level, id);
+}
+
+static void
+memory_release(GraphStore *store)
+{
 }
 
 static inline void
@@ -613,7 +615,8 @@ memory_graph_join(MemoryGraphShared *shared, dsm_segment *segment,
 	graph->store.nodes = memory_nodes;
 	graph->store.prefetch = memory_prefetch;
 	graph->store.check = memory_check;
-	graph->store.visit = memory_visit;
+	graph->store.hold = memory_hold;
+	graph->store.release = memory_release;
 	graph->store.careful = false;
 	graph->store.stable = true;
 	graph->shared = shared;
@@ -631,10 +634,4 @@ memory_graph_join(MemoryGraphShared *shared, dsm_segment *segment,
 											&index->codec, &inserter->store.values,
 											index->meta.ef_construction);
 	return graph;
-}
-
-void
-memory_graph_leave(MemoryGraph *graph)
-{
-	build_memory_leave(graph->memory);
 }

@@ -73,7 +73,7 @@ memory_tid(MemoryGraph *graph, uint32 number)
 extern uint8 *memory_keys(MemoryGraph *graph, GraphId id);
 
 /*
- * Plan the graph's memory.  rows is an estimate; most: there cannot be more.
+ * Plan the graph's memory; shared is zeroed.  rows is an estimate; most: there cannot be more.
  * Returns how many bytes the estimate asks for.
  */
 extern Size memory_graph_plan(MemoryGraphShared *shared, const HnswIndex *index,
@@ -90,7 +90,6 @@ extern void memory_graph_init(MemoryGraphShared *shared, int participants,
 extern MemoryGraph *memory_graph_join(MemoryGraphShared *shared,
 									  dsm_segment *segment, HnswIndex *index,
 									  HnswInserter *inserter);
-extern void memory_graph_leave(MemoryGraph *graph);
 
 /*
  * Have room for one more element of level, or for one more TID of an element,

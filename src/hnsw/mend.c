@@ -10,7 +10,6 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/rel.h"
 
 #include "storage/page_check.h"
 

@@ -5,7 +5,6 @@
 #include "hnsw/neighbors.h"
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 /*
  * If none of so many nodes nearest to a new one has a node one level up, the new
@@ -39,22 +38,6 @@ graph_selector_create(const GraphShape *shape, GraphStore *store,
 	return selector;
 }
 
-typedef struct CopyArg
-{
-	const GraphShape *shape;
-	char	   *payload;
-	bool		alive;
-} CopyArg;
-
-static void
-visit_copy(const GraphNode *node, void *arg)
-{
-	CopyArg    *copy = (CopyArg *) arg;
-
-	copy->alive = node->header.state == SLOT_USED;
-	memcpy(copy->payload, node_payload(node), copy->shape->payload_size);
-}
-
 /*
  * A node's payload: where it is, if it stays there, or a copy.  NULL if the
  * node is not in use.
@@ -62,21 +45,26 @@ visit_copy(const GraphNode *node, void *arg)
 static const void *
 get_payload(GraphSelector *selector, int level, GraphId id, char *copy)
 {
-	CopyArg		arg = {selector->shape, copy, false};
 	GraphStore *store = selector->store;
+	Size		size = selector->shape->payload_size;
 	const GraphNode *node;
+	bool		used;
 
 	if (!store->careful)
 	{
 		store->nodes(store, level, &id, 1, &node);
 		if (store->stable)
 			return node_payload(node);
-		visit_copy(node, &arg);
+		used = node->header.state == SLOT_USED;
+		memcpy(copy, node_payload(node), size);
 		if (store->check(store, 0))
-			return arg.alive ? copy : NULL;
+			return used ? copy : NULL;
 	}
-	store->visit(store, level, id, visit_copy, &arg);
-	return arg.alive ? copy : NULL;
+	node = store->hold(store, level, id);
+	used = node->header.state == SLOT_USED;
+	memcpy(copy, node_payload(node), size);
+	store->release(store);
+	return used ? copy : NULL;
 }
 
 /* The query that stands for the i-th chosen neighbour */
@@ -151,26 +139,6 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 	return kept;
 }
 
-typedef struct RankArg
-{
-	CodecQuery *query;
-	float		distance;
-	bool		alive;
-	bool		rises;
-} RankArg;
-
-static void
-visit_rank(const GraphNode *node, void *arg)
-{
-	RankArg    *rank = (RankArg *) arg;
-	const void *payload = node_payload(node);
-
-	rank->alive = node->header.state == SLOT_USED;
-	rank->rises = (node->header.flags & NODE_RISES) != 0;
-	if (rank->alive)
-		codec_distances(rank->query, &payload, 1, &rank->distance);
-}
-
 static int
 compare_near(const void *a, const void *b)
 {
@@ -216,12 +184,14 @@ graph_rank(GraphSelector *selector, int level, CodecQuery *query,
 		{
 			if (store->careful || !store->check(store, i))
 			{
-				RankArg		arg = {query, 0, false, false};
+				const GraphNode *node = store->hold(store, level, ids[i]);
 
-				store->visit(store, level, ids[i], visit_rank, &arg);
-				used[i] = arg.alive;
-				rises[i] = arg.rises;
-				distances[i] = arg.distance;
+				used[i] = node->header.state == SLOT_USED;
+				rises[i] = (node->header.flags & NODE_RISES) != 0;
+				payloads[i] = node_payload(node);
+				if (used[i])
+					codec_distances(query, &payloads[i], 1, &distances[i]);
+				store->release(store);
 			}
 			if (!used[i])
 				continue;

@@ -662,17 +662,20 @@ page_store_elements(PageStore *store, BlockNumber block, uint8 without,
 	return count;
 }
 
-static void
-page_visit(GraphStore *graph_store, int level, GraphId id,
-		   void (*visit) (const GraphNode *node, void *arg), void *arg)
+static const GraphNode *
+page_hold(GraphStore *graph_store, int level, GraphId id)
 {
 	PageStore  *store = (PageStore *) graph_store;
 	GraphNode  *node;
-	Buffer		buffer = page_store_lock(store, level, id, BUFFER_LOCK_SHARE,
-										 &node);
 
-	visit(node, arg);
-	UnlockReleaseBuffer(buffer);
+	store->held = page_store_lock(store, level, id, BUFFER_LOCK_SHARE, &node);
+	return node;
+}
+
+static void
+page_release(GraphStore *graph_store)
+{
+	UnlockReleaseBuffer(((PageStore *) graph_store)->held);
 }
 
 void
@@ -681,7 +684,8 @@ page_store_init(PageStore *store, Relation relation, HnswIndex *index, bool log)
 	store->store.nodes = page_nodes;
 	store->store.prefetch = page_prefetch;
 	store->store.check = page_check;
-	store->store.visit = page_visit;
+	store->store.hold = page_hold;
+	store->store.release = page_release;
 	store->store.careful = index->codec.bits == 0;
 	store->index = index;
 	store->relation = relation;

@@ -188,6 +188,7 @@ typedef struct PageStore
 	bool		log;			/* changes go to WAL */
 	BlockNumber blocks[GRAPH_BATCH];
 	Buffer		buffers[GRAPH_BATCH];
+	Buffer		held;			/* see GraphStore.hold */
 } PageStore;
 
 extern void page_store_init(PageStore *store, Relation relation,

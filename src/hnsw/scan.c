@@ -19,8 +19,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "hnsw/hnsw.h"
 
@@ -54,6 +52,9 @@ extra_candidates(int ef, int bits)
 
 /* An index of so many blocks is looked through for any scan that finds little */
 #define SWEEP_CHEAP_BLOCKS	64
+
+/* Blocks asked for ahead of the one that is read, where all are */
+#define BLOCKS_AHEAD	16
 
 /*
  * Inner products of rows whose lengths vary have their greatest values at the
@@ -139,6 +140,45 @@ scan_memory(void)
 }
 
 /*
+ * All elements, page after page: what a walk has not led to.  Adds those in use to
+ * a search's results, met or not, unless it has found most, or holds as much
+ * memory as it may, before.  lead_on: they are starting points, too.  Locks pages,
+ * one at a time.  Returns whether all are added.
+ *
+ * A scan to the end rests on this, and on nothing that the graph promises: an
+ * element whose row a snapshot sees is in use on its page since before that
+ * row was committed, and stays there until its row is dead to everybody.
+ */
+static bool
+sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on, uint32 most)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(store->relation);
+	uint32		per_page = store->index->shape.base.per_page;
+	uint64		step = 1;
+	uint64		at = 0;
+	GraphId    *ids = (GraphId *) palloc(per_page * sizeof(GraphId));
+	BlockNumber done;
+
+	if ((uint64) blocks * per_page > most)
+		step = scattered_stride(blocks);
+	for (done = 0; done < blocks; done++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (search->found_count >= most || graph_search_memory(search) > scan_memory())
+			break;
+		if (step == 1 && done + BLOCKS_AHEAD < blocks)
+			map_prefetch(store->map, done + BLOCKS_AHEAD);
+		if (at != META_BLOCK)
+			graph_search_add(search, ids,
+							 page_store_elements(store, (BlockNumber) at, 0, ids),
+							 lead_on, ef);
+		at = (at + step) % blocks;
+	}
+	pfree(ids);
+	return done == blocks;
+}
+
+/*
  * What the walk has not led to: all elements that fulfil the conditions, if
  * there are any.
  */
@@ -151,8 +191,7 @@ add_all(HnswScan *scan, int ef)
 		scan->common.stats.mode = SCAN_ALL_PASSING;
 	}
 	else
-		(void) hnsw_sweep(&scan->store, scan->search, ef, false,
-						  scan_limit(scan), scan_memory());
+		(void) sweep(&scan->store, scan->search, ef, false, scan_limit(scan));
 	scan->added_all = true;
 }
 
@@ -194,9 +233,8 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 		if (scan->search->filter != NULL)
 			add_all(scan, scan->ef);
 		else
-			scan->added_all = hnsw_sweep(&scan->store, scan->search, scan->ef,
-										 true, hnsw_max_scan_tuples,
-										 scan_memory());
+			scan->added_all = sweep(&scan->store, scan->search, scan->ef, true,
+									hnsw_max_scan_tuples);
 		graph_search_run(scan->search, scan->width);
 	}
 	if (scan->search->best.count < scan->ef && !scan->added_all &&

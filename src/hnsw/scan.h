@@ -89,13 +89,4 @@ extern void hnsw_load_tids(HnswScan *scan, IndexScanDesc desc,
 /* Leave a hint on an element that its only TID is dead to everybody. */
 extern void hnsw_mark_dead(HnswScan *scan, const Candidate *result);
 
-/*
- * Add all elements in use to a search's results, met or not, unless it has
- * found most or holds more bytes than memory before.  lead_on: they are
- * starting points, too.  Locks pages, one at a time.  Returns whether all are
- * added.
- */
-extern bool hnsw_sweep(PageStore *store, GraphSearch *search, int ef,
-					   bool lead_on, uint32 most, Size memory);
-
 #endif							/* VECTOR_HNSW_SCAN_H */

@@ -10,7 +10,6 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/rel.h"
 
 #include "storage/page_check.h"
 #include "storage/recent_buffer.h"

@@ -14,9 +14,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
-
-#include "storage/buffer_map.h"
 
 #define FIRST_FOUND			1024
 #define FIRST_VISITED		2048	/* powers of two */
@@ -138,26 +135,6 @@ note_node(GraphSearch *search, GraphFound *found, const GraphNode *node)
 		found->state = GRAPH_SKIP | GRAPH_EXPANDED;
 }
 
-typedef struct VisitArg
-{
-	GraphSearch *search;
-	GraphFound *found;
-} VisitArg;
-
-static void
-visit_distance(const GraphNode *node, void *arg)
-{
-	VisitArg   *visit = (VisitArg *) arg;
-	const void *payload = node_payload(node);
-
-	note_node(visit->search, visit->found, node);
-	if (node->header.state == SLOT_FREE)
-		visit->found->distance = FLT_MAX;
-	else
-		codec_distances(visit->search->query, &payload, 1,
-						&visit->found->distance);
-}
-
 static inline bool
 filter_passes_node(GraphFilter *filter, GraphId id)
 {
@@ -203,14 +180,19 @@ evaluate(GraphSearch *search, const GraphId *ids, int count, bool passing)
 	}
 	for (int i = 0; i < count; i++)
 	{
-		VisitArg	arg = {search, &found[i]};
-
 		found[i].id = ids[i];
 		if (store->careful || !store->check(store, i))
-			store->visit(store, search->level, ids[i], visit_distance, &arg);
-		else
-			found[i].distance = distances[i];
-		found[i].distance = comparable(found[i].distance);
+		{
+			const GraphNode *node = store->hold(store, search->level, ids[i]);
+			const void *payload = node_payload(node);
+
+			note_node(search, &found[i], node);
+			distances[i] = FLT_MAX;
+			if (node->header.state != SLOT_FREE)
+				codec_distances(search->query, &payload, 1, &distances[i]);
+			store->release(store);
+		}
+		found[i].distance = comparable(distances[i]);
 		if (search->filter != NULL && search->level == 0 && !passing &&
 			!filter_passes_node(search->filter, ids[i]))
 			found[i].state |= GRAPH_SKIP;
@@ -291,28 +273,12 @@ graph_search_add(GraphSearch *search, const GraphId *ids, int count,
 	}
 }
 
-typedef struct EdgesArg
-{
-	const GraphShape *shape;
-	int			level;
-	GraphEdges *edges;
-} EdgesArg;
-
-static void
-visit_edges(const GraphNode *node, void *arg)
-{
-	EdgesArg   *read = (EdgesArg *) arg;
-
-	node_get_edges(read->shape, read->level, node, read->edges);
-}
-
 void
 graph_read_edges(GraphStore *store, const GraphShape *shape, int level,
 				 GraphId id, GraphEdges *edges)
 {
-	EdgesArg	arg = {shape, level, edges};
-
-	store->visit(store, level, id, visit_edges, &arg);
+	node_get_edges(shape, level, store->hold(store, level, id), edges);
+	store->release(store);
 }
 
 /* The edges of a node, in any state; returns where those to neighbours begin. */
@@ -639,33 +605,16 @@ graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 	return taken;
 }
 
-typedef struct BelowArg
-{
-	int			level;
-	uint16		version;
-	GraphId		below;
-} BelowArg;
-
-static void
-visit_below(const GraphNode *node, void *arg)
-{
-	BelowArg   *below = (BelowArg *) arg;
-
-	if (node->header.state != SLOT_FREE &&
-		node->header.version == below->version &&
-		(int) node->level == below->level)
-		below->below = node->below;
-}
-
 int
 graph_go_down(GraphSearch *search, GraphId *ids, int count)
 {
+	GraphStore *store = search->store;
 	int			result = 0;
 
 	while (result < count)
 	{
 		GraphFound *nearest = NULL;
-		BelowArg	arg = {search->level, 0, NO_SLOT};
+		const GraphNode *node;
 
 		for (uint32 i = 0; i < search->found_count; i++)
 		{
@@ -678,11 +627,12 @@ graph_go_down(GraphSearch *search, GraphId *ids, int count)
 		if (nearest == NULL)
 			break;
 		nearest->state |= GRAPH_RETURNED;
-		arg.version = nearest->version;
-		search->store->visit(search->store, search->level, nearest->id,
-							 visit_below, &arg);
-		if (arg.below != NO_SLOT)
-			ids[result++] = arg.below;
+		node = store->hold(store, search->level, nearest->id);
+		if (node->header.state != SLOT_FREE &&
+			node->header.version == nearest->version &&
+			(int) node->level == search->level && node->below != NO_SLOT)
+			ids[result++] = node->below;
+		store->release(store);
 	}
 	return result;
 }

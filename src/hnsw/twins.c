@@ -16,23 +16,13 @@
  * The same value again
  */
 
-typedef struct SameArg
+/* Is a node that of an element with the query's value, to which TIDs may be added? */
+static bool
+is_same(HnswInserter *inserter, const GraphNode *node, uint64 hash)
 {
-	HnswInserter *inserter;
-	uint64		hash;
-	bool		same;
-} SameArg;
-
-static void
-visit_same(const GraphNode *node, void *arg)
-{
-	SameArg    *same = (SameArg *) arg;
-
-	same->same = node->hash == same->hash &&
-		node->header.state == SLOT_USED &&
+	return node->hash == hash && node->header.state == SLOT_USED &&
 		!(node->header.flags & NODE_DEAD) &&
-		codec_same(same->inserter->query, same->inserter->payload,
-				   node_payload(node));
+		codec_same(inserter->query, inserter->payload, node_payload(node));
 }
 
 /* Put a TID into the first slot of an element's TIDs; false if it is full. */
@@ -78,21 +68,20 @@ add_tid(HnswInserter *inserter, GraphId id, uint64 hash, ItemPointer tid)
 		BlockNumber block = slot_page_find(inserter->relation, PAGE_TIDS,
 										   &inserter->targets[PAGE_TIDS], full,
 										   store->log);
-		SameArg		same = {inserter, hash, false};
 		GraphNode  *node;
 		Buffer		buffer = page_store_lock(store, 0, id,
 											 BUFFER_LOCK_EXCLUSIVE, &node);
 		Buffer		tids_buffer;
 		PageEdit	edit;
 		int			slot;
+		bool		same = is_same(inserter, node, hash);
 
-		visit_same(node, &same);
-		if (!same.same ||
+		if (!same ||
 			(node->more_tids != NO_SLOT &&
 			 append_tid(inserter, node->more_tids, tid)))
 		{
 			UnlockReleaseBuffer(buffer);
-			return same.same;
+			return same;
 		}
 
 		tids_buffer = map_read(store->map, block);
@@ -128,12 +117,12 @@ static bool
 add_tid_if_same(HnswInserter *inserter, GraphId id, uint64 hash,
 				ItemPointer tid)
 {
-	SameArg		same = {inserter, hash, false};
+	GraphStore *store = &inserter->store.store;
+	bool		same = is_same(inserter, store->hold(store, 0, id), hash);
 
-	inserter->store.store.visit(&inserter->store.store, 0, id, visit_same,
-								&same);
+	store->release(store);
 	/* the hash, which is compared again, says that the keys stay these */
-	return same.same &&
+	return same &&
 		(inserter->keys == NULL ||
 		 hnsw_keys_equal(inserter->keys, id, inserter->entry_keys)) &&
 		add_tid(inserter, id, hash, tid);
@@ -155,34 +144,22 @@ hnsw_insert_duplicate(HnswInserter *inserter, int results, uint64 hash,
  * Twins
  */
 
-typedef struct HeadArg
-{
-	HnswInserter *inserter;
-	bool		found;
-} HeadArg;
-
-static void
-visit_head(const GraphNode *node, void *arg)
-{
-	HeadArg    *head = (HeadArg *) arg;
-
-	head->found = node->header.state == SLOT_USED &&
-		!(node->header.flags & NODE_TWIN) &&
-		codec_same(head->inserter->query, head->inserter->payload,
-				   node_payload(node));
-}
-
 GraphId
 hnsw_find_head(HnswInserter *inserter, int results)
 {
+	GraphStore *store = &inserter->store.store;
+
 	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
 	{
-		HeadArg		head = {inserter, false};
+		GraphId		id = inserter->results[i]->id;
+		const GraphNode *node = store->hold(store, 0, id);
+		bool		found = node->header.state == SLOT_USED &&
+			!(node->header.flags & NODE_TWIN) &&
+			codec_same(inserter->query, inserter->payload, node_payload(node));
 
-		inserter->store.store.visit(&inserter->store.store, 0,
-									inserter->results[i]->id, visit_head, &head);
-		if (head.found)
-			return inserter->results[i]->id;
+		store->release(store);
+		if (found)
+			return id;
 	}
 	return NO_SLOT;
 }

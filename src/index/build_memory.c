@@ -8,7 +8,6 @@
 #include <sys/statvfs.h>
 
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "storage/dsm_impl.h"
 #include "utils/memutils.h"
 
@@ -20,16 +19,6 @@
  * segments of one piece first, 64 segments hold 5,800 pieces.
  */
 #define GROWTH_PARTS	8
-
-void
-build_memory_init(BuildMemoryShared *shared, Size limit)
-{
-	shared->limit = limit;
-	shared->used = 0;
-	shared->refused = false;
-	shared->processes = 0;
-	shared->arrays = 0;
-}
 
 int
 build_memory_plan(BuildMemoryShared *shared, Size member_size, double members)

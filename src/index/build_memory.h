@@ -49,6 +49,7 @@ typedef struct BuildArrayShared
 	dsm_handle	handles[BUILD_MAX_SEGMENTS];
 } BuildArrayShared;
 
+/* Zeroed at first but for the limit; the lock is the caller's to initialise. */
 typedef struct BuildMemoryShared
 {
 	LWLock		lock;			/* of all but rooms; not used by one process */
@@ -80,9 +81,6 @@ struct BuildMemory
 	ResourceOwner owner;		/* of this process's mappings */
 	BuildArray	array[BUILD_MAX_ARRAYS];
 };
-
-/* Plan memory of at most limit bytes.  The lock is the caller's to initialise. */
-extern void build_memory_init(BuildMemoryShared *shared, Size limit);
 
 /*
  * Plan one more array; its number.  members: at most so many are expected, by

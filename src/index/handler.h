@@ -41,7 +41,7 @@ extern void define_iterative_scan(const char *name, const char *description,
 								  int *setting);
 
 /* ------------------------------------------------------------------------
- * Operator classes (validate.c)
+ * Operator classes
  */
 
 /*

@@ -9,7 +9,6 @@
 #include "compat/pg.h"
 
 #include "access/genam.h"
-#include "access/relscan.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "utils/builtins.h"

@@ -10,7 +10,6 @@
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "executor/instrument.h"
-#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
@@ -215,7 +214,8 @@ init_segment(BuildProcess *process, ParallelContext *context,
 
 /* The leader's own part; all others have ended when it has. */
 static void
-lead(BuildProcess *process, ParallelContext *context, void *arg)
+lead(BuildProcess *process, ParallelContext *context, void *arg,
+	 IndexBuildResult *result)
 {
 	process->leader = true;
 	process->methods->run(process);
@@ -234,14 +234,8 @@ lead(BuildProcess *process, ParallelContext *context, void *arg)
 	leave(process);
 	if (process->totals->broken_hot_chain)
 		process->info->ii_BrokenHotChain = true;
-}
-
-static void
-set_result(const BuildProcess *process, IndexBuildResult *result)
-{
 	result->heap_tuples = process->totals->heap_tuples;
-	result->index_tuples =
-		(double) pg_atomic_read_u64(&process->totals->tuples);
+	result->index_tuples = (double) pg_atomic_read_u64(&process->totals->tuples);
 }
 
 /* Build with workers; false if there are none to be had. */
@@ -273,8 +267,7 @@ build_together(BuildProcess process, int workers, void *arg,
 			table_beginscan_parallel(process.heap,
 									 (ParallelTableScanDesc)
 									 shm_toc_lookup(context->toc, KEY_SCAN, false));
-		lead(&process, context, arg);
-		set_result(&process, result);
+		lead(&process, context, arg, result);
 	}
 	if (IsMVCCSnapshot(snapshot))
 		UnregisterSnapshot(snapshot);
@@ -311,8 +304,7 @@ build_by_processes(Relation heap, Relation index, IndexInfo *info,
 		process.totals = &totals;
 		init_totals(&process, 1);
 		methods->init(&process, arg);
-		lead(&process, NULL, arg);
-		set_result(&process, result);
+		lead(&process, NULL, arg, result);
 	}
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 								 (int64) result->index_tuples);

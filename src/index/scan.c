@@ -30,7 +30,7 @@ vector_scan_begin(Relation index, int nkeys, int norderbys, Size size,
 	scan->context = context;
 	scan->query_context = AllocSetContextCreate(context, "index scan query",
 												ALLOCSET_SMALL_SIZES);
-	scan_stats_begin(&scan->stats, index);
+	scan->stats.index = RelationGetRelid(index);
 	desc->opaque = scan;
 	return desc;
 }

@@ -37,13 +37,6 @@ typedef struct ScanStats
 	uint64		returned;		/* rows */
 } ScanStats;
 
-static inline void
-scan_stats_begin(ScanStats *stats, Relation index)
-{
-	memset(stats, 0, sizeof(ScanStats));
-	stats->index = RelationGetRelid(index);
-}
-
 /* The scan ends: what vector_last_scan() shows */
 extern void scan_stats_end(const ScanStats *stats);
 

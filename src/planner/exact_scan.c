@@ -58,7 +58,6 @@
 
 #include "math/heap/topk.h"
 #include "planner/distance_call.h"
-#include "storage/page_tuple.h"
 #include "storage/recent_buffer.h"
 #include "storage/toast_reader.h"
 #include "types/distance_function.h"

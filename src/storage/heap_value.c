@@ -12,7 +12,6 @@
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "storage/toast_reader.h"

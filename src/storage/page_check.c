@@ -13,7 +13,9 @@ index_damaged(Relation index, BlockNumber block, uint32 slot, const char *what)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 slot != NO_PLACE
+			 block == InvalidBlockNumber
+			 ? errmsg("index \"%s\" is damaged", name)
+			 : slot != NO_PLACE
 			 ? errmsg("index \"%s\" is damaged in slot %u of block %u", name,
 					  slot, block)
 			 : errmsg("index \"%s\" is damaged in block %u", name, block),
@@ -116,12 +118,5 @@ heap_tid_damaged(BufferMap *map, Relation heap, const ItemPointerData *tid,
 		return;
 	what = psprintf("It names row (%u,%u), which table \"%s\" of %u blocks cannot have.",
 					at, offset, RelationGetRelationName(heap), map->heap_end);
-	if (block != InvalidBlockNumber)
-		index_damaged(map->index, block, NO_PLACE, what);
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" is damaged",
-					RelationGetRelationName(map->index)),
-			 errdetail_internal("%s", what),
-			 errhint("Use REINDEX to rebuild the index.")));
+	index_damaged(map->index, block, NO_PLACE, what);
 }

@@ -36,7 +36,7 @@
 
 /*
  * Error: an index is damaged in a slot (or another number that names a place) of
- * a block.  what says how.
+ * a block, which may be InvalidBlockNumber.  what says how.
  */
 pg_noreturn extern void index_damaged(Relation index, BlockNumber block,
 									  uint32 slot, const char *what);

@@ -1,6 +1,7 @@
 /*
  * recent_buffer.h
- *	  Blocks read without a look-up in the buffer mapping table, and prefetched.
+ *	  Blocks of a table read without a look-up in the buffer mapping table, and
+ *	  prefetched; the tuples on them.
  *
  * The look-up waits for memory in a large buffer pool.  But the blocks of a table
  * that was read or written in order lie in buffers near each other, in order.
@@ -14,6 +15,7 @@
 
 #include "compat/pg.h"
 
+#include "access/htup_details.h"
 #include "compat/buffers.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -57,6 +59,25 @@ read_recent_buffer(Relation relation, BlockNumber block, Buffer guess,
 	}
 	return ReadBufferExtended(relation, MAIN_FORKNUM, block, RBM_NORMAL,
 							  strategy);
+}
+
+/*
+ * The tuple at offset, whose line pointer must be normal, of the page in a
+ * pinned buffer of relation.  It points into the page.
+ */
+static inline HeapTupleData
+tuple_on_page(Relation relation, Buffer buffer, OffsetNumber offset)
+{
+	Page		page = BufferGetPage(buffer);
+	ItemId		item = PageGetItemId(page, offset);
+	HeapTupleData tuple;
+
+	Assert(ItemIdIsNormal(item));
+	tuple.t_tableOid = RelationGetRelid(relation);
+	tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	tuple.t_len = ItemIdGetLength(item);
+	ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
+	return tuple;
 }
 
 #define CACHE_LINE		64

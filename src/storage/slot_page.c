@@ -3,7 +3,7 @@
  *	  Pages of slots, and where free ones are.
  *
  * Locks: the metapage before any other page; so no backend asks for a free page
- * while he holds a page locked.
+ * while it has a page locked.
  */
 #include "storage/slot_page.h"
 

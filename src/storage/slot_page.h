@@ -20,7 +20,8 @@
  * pages with free slots, linked through their opaque areas, and the page that
  * is being filled.  A backend fills a page of its own until it is full, then
  * takes the page that the metapage says is being filled, perhaps by another
- * backend, then the first one of the list, then a new one.  Vacuum puts pages on the list.  Nothing here walks the index.
+ * backend, then the first one of the list, then a new one.  Vacuum puts pages
+ * on the list.  Nothing here walks the index.
  */
 #ifndef VECTOR_STORAGE_SLOT_PAGE_H
 #define VECTOR_STORAGE_SLOT_PAGE_H
@@ -184,7 +185,7 @@ extern void slot_page_release(SlotHeader *slot);
 
 /*
  * A block of a kind that is likely to have a free slot.  *target is the
- * caller's last one, kept by him between calls (InvalidBlockNumber at first);
+ * caller's last one, kept between calls (InvalidBlockNumber at first);
  * full says that it turned out to be full.  Extends the index where nothing is
  * free.  Locks the metapage and then one other page, and returns with none
  * locked.  log: whether changes go to WAL.
@@ -200,8 +201,9 @@ extern void slot_page_offer(Relation index, PageKind kind, BlockNumber block);
 
 /*
  * An empty page of a kind for the caller alone: off the free list of that kind,
- * or new.  Pinned, not locked.  Locks the metapage, then the page.  Who fails
- * before he has linked it to something leaks it, until the index is rebuilt.
+ * or new.  Pinned, not locked.  Locks the metapage, then the page.  A caller
+ * that fails before it has linked the page to something leaks it, until the index
+ * is rebuilt.
  */
 extern Buffer slot_page_claim(Relation index, PageKind kind, bool log);
 

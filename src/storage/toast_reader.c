@@ -40,11 +40,9 @@
 #include "access/toast_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "storage/page_tuple.h"
 #include "storage/recent_buffer.h"
 
 /* Line pointers that are looked at for the next chunk before the index is */

@@ -5,7 +5,6 @@
 #include "types/array_input.h"
 
 #include "catalog/pg_type.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 ArrayType *

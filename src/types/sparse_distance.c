@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-#include "utils/float.h"
-
 #include "types/distance_function.h"
 
 static float
