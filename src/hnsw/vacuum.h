@@ -12,7 +12,7 @@
 #include "hnsw/insert.h"
 
 /* ------------------------------------------------------------------------
- * node_set.c: those that a round of vacuum removes
+ * Sets of nodes: those that a round of vacuum removes
  */
 
 /* A set of nodes of one level, or of all upper ones; added in order */
@@ -25,26 +25,8 @@ typedef struct NodeSet
 	GraphId		end;			/* numbers from here on are not in bits */
 } NodeSet;
 
-/* An empty set, with room for so many nodes, in the current context */
-extern void node_set_init(NodeSet *set, Size room);
-
-extern void node_set_clear(NodeSet *set);
-
-/* Add a node whose number is greater than all before. */
-extern void node_set_add(NodeSet *set, GraphId id);
-
-/* After the last addition, and before any question */
-extern void node_set_finish(NodeSet *set);
-
 /* Is a number below set->end in the set? */
 extern bool node_set_search(const NodeSet *set, GraphId id);
-
-/* Is there no room for so many more? */
-static inline bool
-node_set_full(const NodeSet *set, Size more)
-{
-	return set->count + more > set->room;
-}
 
 static inline bool
 node_set_has(const NodeSet *set, GraphId id)

@@ -272,7 +272,7 @@ filter_has_bits(const FilterTest *test, const void *signature)
 }
 
 /* ------------------------------------------------------------------------
- * Summaries of many entries' keys (filter_bounds.c): what keys there may be
+ * Summaries of many entries' keys: what keys there may be
  *
  * For each column the least and the greatest key that is not null, and a bit for
  * each key (a Bloom filter with one hash); of arrays all their bits.  One

@@ -22,11 +22,10 @@
 
 /* Keys in the table of contents */
 #define KEY_QUERY		UINT64CONST(0xA700000000000001)
-#define KEY_QUERY_ID	UINT64CONST(0xA700000000000002)
-#define KEY_WAL			UINT64CONST(0xA700000000000003)
-#define KEY_BUFFERS		UINT64CONST(0xA700000000000004)
-#define KEY_TOTALS		UINT64CONST(0xA700000000000005)
-#define KEY_SCAN		UINT64CONST(0xA700000000000006)
+#define KEY_WAL			UINT64CONST(0xA700000000000002)
+#define KEY_BUFFERS		UINT64CONST(0xA700000000000003)
+#define KEY_TOTALS		UINT64CONST(0xA700000000000004)
+#define KEY_SCAN		UINT64CONST(0xA700000000000005)
 #define KEY_CHUNK		UINT64CONST(0xA700000000000100)	/* and those after it */
 
 /* What PostgreSQL puts into the segment: about so much, and for each worker */
@@ -84,6 +83,7 @@ init_totals(BuildProcess *process, int participants)
 	totals->index = RelationGetRelid(process->index);
 	totals->concurrent = process->info->ii_Concurrent;
 	totals->participants = participants;
+	totals->query_id = pgstat_get_my_query_id();
 	pg_atomic_init_u64(&totals->tuples, 0);
 	SpinLockInit(&totals->mutex);
 
@@ -118,8 +118,7 @@ build_worker(dsm_segment *segment, shm_toc *toc, const BuildMethods *methods)
 
 	debug_query_string = (const char *) shm_toc_lookup(toc, KEY_QUERY, true);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	pgstat_report_query_id(*(int64 *) shm_toc_lookup(toc, KEY_QUERY_ID, false),
-						   false);
+	pgstat_report_query_id(totals->query_id, false);
 	LWLockRegisterTranche(totals->tranche, methods->tranche);
 
 	process.methods = methods;
@@ -183,7 +182,6 @@ init_segment(BuildProcess *process, ParallelContext *context,
 	plan_chunk(context, scan_size);
 	for (int i = 0; process->sizes[i] > 0; i++)
 		plan_chunk(context, process->sizes[i]);
-	plan_chunk(context, sizeof(int64));
 	plan_chunk(context, wal_size);
 	plan_chunk(context, buffer_size);
 	if (query_size > 0)
@@ -201,8 +199,6 @@ init_segment(BuildProcess *process, ParallelContext *context,
 	table_parallelscan_initialize(process->heap, scan, snapshot);
 	for (int i = 0; process->sizes[i] > 0; i++)
 		process->chunks[i] = take_chunk(context, KEY_CHUNK + i, process->sizes[i]);
-	*(int64 *) take_chunk(context, KEY_QUERY_ID, sizeof(int64)) =
-		(int64) pgstat_get_my_query_id();
 	(void) take_chunk(context, KEY_WAL, wal_size);
 	(void) take_chunk(context, KEY_BUFFERS, buffer_size);
 	if (query_size > 0)

@@ -41,6 +41,7 @@ typedef struct BuildTotals
 	Oid			heap;
 	Oid			index;
 	bool		concurrent;
+	int64		query_id;		/* of the statement */
 	int			participants;	/* planned: the leader and its workers */
 	int			tranche;		/* of the locks; not set for a process alone */
 	pg_atomic_uint64 tuples;	/* indexed so far */

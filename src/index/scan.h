@@ -26,9 +26,52 @@
 #include "access/sdir.h"
 
 #include "index/handler.h"
-#include "index/scan_stats.h"
 #include "index/scan_target.h"
 #include "storage/heap_value.h"
+
+/* ------------------------------------------------------------------------
+ * What a scan has done, in numbers
+ */
+
+/* How the last search went about it */
+typedef enum ScanMode
+{
+	SCAN_NONE,					/* there was none */
+	SCAN_GRAPH,					/* through the graph, everything guides it */
+	SCAN_GRAPH_PASSING,			/* through what passes the conditions only */
+	SCAN_ALL_PASSING,			/* the distance of all that passes */
+	SCAN_LISTS					/* through inverted lists */
+} ScanMode;
+
+/*
+ * The opaque part of an IndexScanDesc of ours begins with one, so that EXPLAIN
+ * finds it without knowing the access method.  Numbers add up over all rescans.
+ */
+typedef struct ScanStats
+{
+	Oid			index;
+	ScanMode	mode;
+	uint64		searches;		/* begun: once, and with each rescan */
+	uint64		batches;		/* of results; more than searches: it went on */
+	uint64		visited;		/* nodes, or entries of lists, looked at */
+	uint64		filtered;		/* did not pass an index condition */
+	uint64		distances;		/* computed from what the index has */
+	uint64		reread;			/* rows read for their true distance */
+	uint64		returned;		/* rows */
+} ScanStats;
+
+/* Of a scan that an access method of ours has begun */
+static inline const ScanStats *
+scan_stats_of(IndexScanDesc scan)
+{
+	return (const ScanStats *) scan->opaque;
+}
+
+extern const char *scan_mode_name(ScanMode mode);
+
+/* ------------------------------------------------------------------------
+ * The scan
+ */
 
 typedef struct ScanMethods
 {

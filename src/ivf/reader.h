@@ -12,7 +12,7 @@
 #define VECTOR_IVF_READER_H
 
 #include "index/filter.h"
-#include "index/scan_stats.h"
+#include "index/scan.h"
 #include "ivf/found.h"
 #include "ivf/query.h"
 

@@ -14,7 +14,7 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
-#include "index/scan_stats.h"
+#include "index/scan.h"
 #include "planner/derive.h"
 
 static explain_per_node_hook_type previous_hook = NULL;
