@@ -14,11 +14,7 @@
 #include "math/keys/keys.h"
 #include "math/linear/linear.h"
 #include "math/quantize/quantize.h"
-#include "planner/approximation.h"
-#include "planner/exact.h"
-#include "planner/explain.h"
-#include "planner/index_match.h"
-#include "planner/junk_distance.h"
+#include "planner/planner.h"
 #include "sparse/inverted.h"
 
 PG_MODULE_MAGIC;

@@ -145,12 +145,6 @@ hnsw_build_phase_name(int64 phase)
 	return phase > 0 && phase < lengthof(names) ? names[phase] : NULL;
 }
 
-static bool
-hnsw_validate(Oid opclass)
-{
-	return index_validate(opclass, "hnsw", INDEX_PROCS);
-}
-
 SQL_FUNCTION(hnswhandler)
 {
 	IndexAmRoutine *routine = makeNode(IndexAmRoutine);
@@ -174,7 +168,7 @@ SQL_FUNCTION(hnswhandler)
 	routine->amcostestimate = hnsw_cost_estimate;
 	routine->amoptions = hnsw_reloptions;
 	routine->ambuildphasename = hnsw_build_phase_name;
-	routine->amvalidate = hnsw_validate;
+	routine->amvalidate = index_validate;
 	routine->amadjustmembers = index_adjust_members;
 	routine->ambeginscan = hnsw_begin_scan;
 	routine->amrescan = vector_scan_rescan;

@@ -11,6 +11,7 @@
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "storage/bufmgr.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
@@ -221,10 +222,11 @@ validate_vector(Form_pg_opclass class, const char *am, CatCList *operators,
 }
 
 bool
-index_validate(Oid opclass_oid, const char *am, int procs_wanted)
+index_validate(Oid opclass_oid)
 {
 	HeapTuple	class_tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass_oid));
 	Form_pg_opclass class;
+	const char *am;
 	CatCList   *operators;
 	CatCList   *procs;
 	bool		valid;
@@ -232,12 +234,14 @@ index_validate(Oid opclass_oid, const char *am, int procs_wanted)
 	if (!HeapTupleIsValid(class_tuple))
 		elog(ERROR, "cache lookup failed for operator class %u", opclass_oid);
 	class = (Form_pg_opclass) GETSTRUCT(class_tuple);
+	am = get_am_name(class->opcmethod);
 	operators = SearchSysCacheList1(AMOPSTRATEGY,
 									ObjectIdGetDatum(class->opcfamily));
 	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(class->opcfamily));
 	valid = is_filter_class(operators, procs)
 		? validate_filter(class, am, operators)
-		: validate_vector(class, am, operators, procs, procs_wanted);
+		: validate_vector(class, am, operators, procs,
+						  GetIndexAmRoutineByAmId(class->opcmethod, false)->amsupport);
 	ReleaseCatCacheList(procs);
 	ReleaseCatCacheList(operators);
 	ReleaseSysCache(class_tuple);

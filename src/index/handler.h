@@ -45,11 +45,11 @@ extern void define_iterative_scan(const char *name, const char *description,
  */
 
 /*
- * amvalidate for an access method of that name, with so many support functions
- * (column.h): an operator class has one operator, which orders by a float8
- * distance.  Says what is wrong as INFO, and returns whether nothing is.
+ * amvalidate: an operator class has one operator, which orders by a float8
+ * distance, and support functions (column.h), the last of which tells the type.
+ * Says what is wrong as INFO, and returns whether nothing is.
  */
-extern bool index_validate(Oid opclass, const char *am, int procs);
+extern bool index_validate(Oid opclass);
 
 /*
  * amadjustmembers: an operator between two types is an optional member of its

@@ -7,17 +7,14 @@
  * found faster than those of one.  On the way, the exact neighbours of some
  * sampled rows (queries) are found among all rows: more centroids, as it were.
  */
-#include "ivf/assign.h"
+#include "ivf/build.h"
 
-#include "access/genam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "index/sample.h"
 #include "ivf/index.h"
-#include "ivf/train.h"
 #include "math/cluster/cluster.h"
 #include "types/detoast.h"
 

@@ -11,20 +11,16 @@
  * 4. Where the neighbours found in 2 lie tells how many lists a search must
  *	  probe for a certain recall (calibrate.c).
  */
-#include "ivf/ivf.h"
+#include "ivf/build.h"
 
 #include "access/genam.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "index/metapage.h"
-#include "ivf/assign.h"
 #include "ivf/page.h"
-#include "ivf/train.h"
-#include "ivf/write.h"
 
 /* What the leader knows of an index that is being built */
 typedef struct Build

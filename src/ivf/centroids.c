@@ -1,22 +1,12 @@
 /*
  * centroids.c
- *	  Centroids from a table, and what an index has to do with that table.
- *
- * The storage parameter "centroids" names a table, which is read whenever the
- * index is built: by CREATE INDEX, REINDEX, TRUNCATE, VACUUM FULL, ALTER TABLE,
- * pg_restore.  pg_depend has the index depend on the table's column, so that
- * neither is dropped alone, and pg_restore builds the index after the table has
- * its rows.  That entry is made when the index is created or altered, and
- * renewed when it is built: another table may have got the name meanwhile.  The
- * name comes first; where no table has it, the one that is recorded serves.
+ *	  Centroids from a table, and what an index has to do with that table:
+ *	  README.md tells what happens to both.
  *
  * The table is read with its rows as they are: no view, no rule, no policy, no
  * function of its owner's has a say.  (An index's owner trusts the rows of the
  * table, not the code of the table's owner; and SQL cannot run while a
  * transaction commits, when ON COMMIT DELETE ROWS has an index built.)
- *
- * There is no entry for a temporary table: none of it is ever dumped, and at
- * the end of its session an index would go with it.
  */
 #include "ivf/centroids.h"
 
@@ -29,7 +19,6 @@
 #include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
-#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"

@@ -2,17 +2,11 @@
  * coarse.c
  *	  Which lists are near: by codes of their centroids, then by floats.
  *
- * Few centroids are compared one by one.  Of many, 1-bit codes are scanned 32
- * at a time; the best of these are compared by their floats, which are read
- * from pages.
- *
- * Inner products.  A list's best entry for a query may lie anywhere around its
- * centroid, the farther out the larger the list's radius r (root mean square
- * of the residuals).  The residual of an entry in the direction of the query
- * has a standard deviation of about r / sqrt(dims), and the largest of a few
- * hundred is some three deviations out; so lists are ordered by the product
- * that their best entry can be expected to have, <q, c> + 3 |q| r / sqrt(dims).
- * No value is scaled or given another dimension.
+ * By inner product, a list's best entry may lie anywhere around its centroid, the
+ * farther out the larger the list's radius r (root mean square of the residuals).
+ * An entry's residual in the direction of the query has a standard deviation of
+ * about r / sqrt(dims), and the largest of a few hundred is some three deviations
+ * out: product_margin.
  */
 #include "ivf/coarse.h"
 

@@ -16,7 +16,6 @@
 #include "access/genam.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
-#include "utils/rel.h"
 
 #include "index/index_cost.h"
 #include "ivf/calibrate.h"

@@ -2,7 +2,7 @@
  * entry_sort.c
  *	  The entries of a build, sorted by list and TID.
  */
-#include "ivf/entry_sort.h"
+#include "ivf/build.h"
 
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"

@@ -39,26 +39,9 @@ ivf_build_phase_name(int64 phase)
 	}
 }
 
-static bool
-ivfflat_validate(Oid opclass)
-{
-	return index_validate(opclass, "ivfflat", IVF_PROCS);
-}
-
-static bool
-ivfpq_validate(Oid opclass)
-{
-	return index_validate(opclass, "ivfpq", IVF_PROCS);
-}
-
-static bool
-ivfrabitq_validate(Oid opclass)
-{
-	return index_validate(opclass, "ivfrabitq", IVF_PROCS);
-}
-
+/* One of the access methods, which has options of its own */
 static IndexAmRoutine *
-make_routine(void)
+make_routine(amoptions_function options)
 {
 	IndexAmRoutine *routine = makeNode(IndexAmRoutine);
 
@@ -79,7 +62,9 @@ make_routine(void)
 	routine->ambulkdelete = ivf_bulk_delete;
 	routine->amvacuumcleanup = vacuum_cleanup;
 	routine->amcostestimate = ivf_cost_estimate;
+	routine->amoptions = options;
 	routine->ambuildphasename = ivf_build_phase_name;
+	routine->amvalidate = index_validate;
 	routine->amadjustmembers = index_adjust_members;
 	routine->ambeginscan = ivf_begin_scan;
 	routine->amrescan = ivf_rescan;
@@ -90,29 +75,17 @@ make_routine(void)
 
 SQL_FUNCTION(ivfflathandler)
 {
-	IndexAmRoutine *routine = make_routine();
-
-	routine->amoptions = ivfflat_reloptions;
-	routine->amvalidate = ivfflat_validate;
-	RETURN_AM_ROUTINE(routine);
+	RETURN_AM_ROUTINE(make_routine(ivfflat_reloptions));
 }
 
 SQL_FUNCTION(ivfpqhandler)
 {
-	IndexAmRoutine *routine = make_routine();
-
-	routine->amoptions = ivfpq_reloptions;
-	routine->amvalidate = ivfpq_validate;
-	RETURN_AM_ROUTINE(routine);
+	RETURN_AM_ROUTINE(make_routine(ivfpq_reloptions));
 }
 
 SQL_FUNCTION(ivfrabitqhandler)
 {
-	IndexAmRoutine *routine = make_routine();
-
-	routine->amoptions = ivfrabitq_reloptions;
-	routine->amvalidate = ivfrabitq_validate;
-	RETURN_AM_ROUTINE(routine);
+	RETURN_AM_ROUTINE(make_routine(ivfrabitq_reloptions));
 }
 
 /* Each access method has its own parser of options. */

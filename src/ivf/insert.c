@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "storage/page_check.h"
 #include "types/detoast.h"
 
 /* What an insertion needs; kept for the statement */

@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "index/sample.h"
 #include "math/distance/distance.h"

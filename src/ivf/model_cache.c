@@ -11,7 +11,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "storage/recent_buffer.h"
 
 typedef struct CachedModel
 {

@@ -8,7 +8,6 @@
 #include <float.h>
 #include <math.h>
 
-#include "utils/memutils.h"
 
 #include "math/distance/distance.h"
 

@@ -9,7 +9,6 @@
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "ivf/calibrate.h"

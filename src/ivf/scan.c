@@ -3,27 +3,15 @@
  *	  Ordered scans: rows in the order of their true distances.
  *
  * Lists are read (reader.h), and give the estimated distances of their entries.
- * From each estimate follows a bound below which the true distance is not likely
- * to be.  Those with the least bounds are kept (found.h); the least of these are
- * a batch.
- *
- * Rows are returned in the order of their true distances.  The row with the
- * least bound is read from the table and gets its true distance instead, until
- * the least one is true.  So no more rows are read than the query's LIMIT and
- * the codes' accuracy need.  When the least one is beyond the bounds of the
- * batch, those found with the next bounds join it.  For ivfflat, estimates are
- * the true distances, and nothing is read.  For ivfpq, and where rerank is set, a
- * batch has that many rows, and all are read.
+ * Those with the least bounds are kept (found.h); the least of these are a batch.
+ * The row with the least bound is read from the table and gets its true distance
+ * instead, until the least one is true.  README.md ("Search") tells why, and
+ * what batches are where there are no bounds.
  *
  * In strict order, a row that should have been returned before is dropped: a scan
- * may miss a row, but never misplaces one.  So that it misses few, part of what
- * has been found is held back while there may be nearer ones elsewhere: see
- * hold_back.  In relaxed order, such a row waits until the lists have been
- * returned.
- *
- * When all has been returned, further lists are searched (iterative_scan).
- * Nothing is read or returned twice.  A scan of a range leaves what is beyond
- * it, and ends with lists that had nothing inside.
+ * may miss a row, but never misplaces one (hold_back).  In relaxed order, such a
+ * row waits until the lists have been returned.  Nothing is read or returned
+ * twice.
  */
 #include "ivf/ivf.h"
 

@@ -7,7 +7,7 @@
  * holds.  The rows are moved by their mean and rotated in place, clustered, and
  * their residuals train product quantization.
  */
-#include "ivf/train.h"
+#include "ivf/build.h"
 
 #include <float.h>
 #include <math.h>
@@ -17,7 +17,6 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "index/sample.h"

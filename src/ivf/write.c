@@ -5,11 +5,10 @@
  * Nothing is logged here (but for an init fork): a build logs all pages when
  * they are complete.
  */
-#include "ivf/write.h"
+#include "ivf/build.h"
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/rel.h"
 
 #include "index/metapage.h"
 #include "ivf/index.h"

@@ -3,31 +3,22 @@
  *	  Approximation is asked for, never slipped in.
  *
  * PostgreSQL believes that an index scan finds every row, and that an ordered
- * one returns them all in order.  An approximate index may miss some.  That is
- * what a query asks for by
+ * one returns them all in order.  An approximate index may miss some.  README.md
+ * tells which queries ask for that.  Of all others, PostgreSQL must not see such
+ * paths even for a moment: add_path frees what looks worse, and the exact plan
+ * would be gone.  So our indexes are closed as soon as the planner has read about
+ * them (relation_info_hook), and index_match.c opens them for the paths that are
+ * allowed.
  *
- * - ORDER BY distance LIMIT, in the query itself or around a subquery that only
- *	 orders;
- * - a cursor over such an order;
- * - the operator value <<->> sphere(center, radius).
- *
- * A query that counts, groups, joins or numbers rows by a distance, or asks for
- * all of a range, needs every row.  PostgreSQL would use an ordered index
- * path for GROUP BY, DISTINCT, window functions and merge joins, and a range's
- * path for everything.  It must not see these paths even for a moment: add_path
- * frees what looks worse, and the exact plan would be gone.  So our indexes are
- * closed as soon as the planner has read about them (relation_info_hook),
- * and index_match.c opens them for the paths that are allowed.
- *
- * An exact index (is_exact_index) may answer all of that, where the values are
+ * An exact index (is_exact_index) may answer everything, where the values are
  * known not to be null: an index has no nulls.
  */
 #include "planner/approximation.h"
 
 #include "optimizer/optimizer.h"
-#include "parser/parsetree.h"
 
 #include "planner/derive.h"
+#include "planner/planner.h"
 
 bool		approximate_without_limit = false;
 

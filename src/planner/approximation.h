@@ -41,7 +41,4 @@ extern bool approximate_all_allowed(const PlannerInfo *root);
 extern void open_index(IndexOptInfo *index);
 extern void close_index(IndexOptInfo *index);
 
-/* Install the planner hook and define the setting; called at load. */
-extern void approximation_init(void);
-
 #endif							/* VECTOR_PLANNER_APPROXIMATION_H */

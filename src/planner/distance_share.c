@@ -1,26 +1,11 @@
 /*
  * distance_share.c
- *	  How many of a table's rows a condition on a distance passes.
+ *	  How many of a table's rows a condition on a distance passes: the distances
+ *	  of a sample of an index's values, which the backend keeps.
  *
- * No statistics of PostgreSQL's tell.  So for each index of ours that a query
- * asks about, a backend keeps a sample of the values that the index is on, and
- * computes their distances when a query with a radius is planned: a few hundred
- * distances, or as many as fit SAMPLE_BYTES, some ten microseconds.
- *
- * The sample is read from the table, not from the index.  There, values are the
- * same for all access methods and metrics (codes are estimates, and lie with
- * their neighbours); and a damaged index does not stop plans that do without it.
- * It takes a few rows of each of SAMPLE_BLOCKS random blocks: a table may have
- * been loaded cluster by cluster, so rows of one block are like each other.
- * The blocks are random but the same for all backends, and so are the plans.
- *
- * A sample is taken anew when the table has grown or shrunk by a quarter, the
- * index or the table has new files, or PostgreSQL says that the index's entry in
- * the catalogs has changed, as it does after VACUUM and ANALYZE.
- *
- * An estimate tells about rows, in EXPLAIN and by the plan chosen.  As for
- * PostgreSQL's statistics (examine_variable), a user who may not read the values,
- * or not of all rows, gets none.
+ * Rows of the sample come from blocks that are random, but the same for all
+ * backends, and so are the plans.  README.md tells what is sampled, how shares are
+ * estimated, when a sample is taken anew, and whom an estimate may tell anything.
  */
 #include "planner/distance_share.h"
 
@@ -43,7 +28,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sampling.h"
-#include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 
 #include "index/as_owner.h"
@@ -51,6 +35,7 @@
 #include "index/index_cost.h"
 #include "index/scan_target.h"
 #include "planner/derive.h"
+#include "storage/page_tuple.h"
 #include "types/sphere.h"
 
 #define SAMPLE_ROWS				512
@@ -273,14 +258,9 @@ read_block(Relation heap, Snapshot snapshot, BlockNumber block, int most,
 		/* the rows in equal parts; of each part one, another one on each page */
 		int			start = i * normal / most;
 		int			rest = (i + 1) * normal / most - start;
-		OffsetNumber offset = offsets[start + block % rest];
-		ItemId		item = PageGetItemId(page, offset);
-		HeapTupleData tuple;
+		HeapTupleData tuple = tuple_on_page(heap, buffer,
+											offsets[start + block % rest]);
 
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		tuple.t_tableOid = RelationGetRelid(heap);
-		ItemPointerSet(&tuple.t_self, block, offset);
 		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
 			tuples[count++] = heap_copytuple(&tuple);
 	}

@@ -13,8 +13,6 @@
 #include "compat/pg.h"
 
 #include "nodes/extensible.h"
-#include "nodes/pg_list.h"
-#include "nodes/primnodes.h"
 
 /* Members of CustomScan.custom_private, a list of integers */
 typedef enum ExactPrivate
@@ -26,9 +24,6 @@ typedef enum ExactPrivate
 
 /* vector.enable_exact_scan */
 extern bool enable_exact_scan;
-
-/* Install the planner hook and make the node known; called at load. */
-extern void exact_scan_init(void);
 
 extern const CustomScanMethods exact_scan_methods;
 

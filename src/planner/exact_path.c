@@ -29,7 +29,6 @@
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -46,6 +45,7 @@
 #include "math/heap/topk.h"
 #include "planner/distance_call.h"
 #include "planner/distance_cost.h"
+#include "planner/planner.h"
 #include "types/distance_function.h"
 
 bool		enable_exact_scan = true;

@@ -11,33 +11,9 @@
  * more are wanted (WITH TIES, or an incremental sort above, read to the end of a
  * group of equal distances), another pass keeps the next ones, four times as
  * many: those that are larger than the last one returned, in the order of
- * (distance, TID).
+ * (distance, TID).  A process of a parallel scan makes no second pass.
  *
- * Where the time goes, and what is done about it (60,000 rows of 784 float32,
- * two a page): a sequential scan under a sort waits for memory at every page
- * three times, at the buffer mapping table, at the page's header and at its
- * first tuple; then it forms a minimal tuple per row.  Here
- * - the buffer of a block is looked for in those behind that of the block before,
- *   where it is wherever a table was read in order; ReadRecentBuffer verifies
- *   the guess and saves the look-up;
- * - each block is pinned and its rows are prefetched while the one before is
- *   computed; a page's rows are taken in the order of their addresses, that is
- *   from the last to the first.  (300,000 x 384 on an AMD EPYC: 66 ms with
- *   prefetches of tuples' beginnings and guesses of one buffer, 42 so; a
- *   sequential read of as much memory takes 17, but any gap in it, like the one
- *   that every page has, makes it 40.)
- * - nothing is formed for a row that is not kept;
- * - values stored out of line are read in their order, mostly without the TOAST
- *	 table's index (storage/toast_reader.c).
- *
- * In a parallel scan each process takes chunks of blocks as it gets to them, and
- * returns the k nearest of what it has seen; it makes no second pass, and its
- * path is offered only where k rows are enough.
- *
- * Locks: pages are read as heapgetpage does, under a share lock while line
- * pointers and visibility are looked at, then under a pin only.  The snapshot
- * is the query's.  Under SERIALIZABLE the whole relation is locked, as by a
- * sequential scan.
+ * README.md tells of locks, and where the time of such a scan goes.
  */
 #include "planner/exact.h"
 

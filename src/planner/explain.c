@@ -5,7 +5,7 @@
  * Before 18 it does not; vector_last_scan() tells the same of the scan that ended
  * last.
  */
-#include "planner/explain.h"
+#include "planner/planner.h"
 
 #ifdef HAVE_EXPLAIN_PER_NODE_HOOK
 

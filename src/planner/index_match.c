@@ -3,26 +3,17 @@
  *	  Conditions and orders that our indexes can answer, where PostgreSQL does
  *	  not see it.
  *
- * PostgreSQL matches an index with a condition only where its operator is a
- * member of the index's operator class and the indexed value one of its
- * arguments.  In embedding <=> $1 < 0.3 the operator is float8's.  So, after
- * PostgreSQL has made its paths, further conditions are derived that an index
- * does know (derive.c), and PostgreSQL makes paths once more, with them.  Those
- * for x IN (...) it makes itself, but does not order by them.
- *
- * A derived condition never fails where the query's own one holds for a row that
- * an index has.  That one stays, as a filter, and alone determines the number of
- * rows.
+ * After PostgreSQL has made its paths, conditions are derived that an index
+ * knows (derive.c), and PostgreSQL makes paths once more, with them.  The query's
+ * own conditions stay, as filters, and alone determine the number of rows.
+ * Orders are seen through, too: ORDER BY 1 - (a <=> b) DESC is the order of the
+ * distance.
  *
  * Which of these paths a query may have is approximation.c's to say: an index
  * is closed to PostgreSQL but for the calls here.
- *
- * Orders are seen through, too: ORDER BY 1 - (a <=> b) DESC is the order of the
- * distance.
  */
-#include "planner/index_match.h"
+#include "planner/planner.h"
 
-#include "access/stratnum.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"

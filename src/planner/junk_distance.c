@@ -2,18 +2,12 @@
  * junk_distance.c
  *	  No distances computed only to be thrown away.
  *
- * SELECT id FROM items ORDER BY embedding <-> $1 LIMIT 10 has the distance in
- * its plan's target list, as a column that is removed at the end: a sort would
- * need it.  An ordered index scan does not, but PostgreSQL computes it for
- * every row all the same, which for a vector stored out of line takes longer
- * than finding the row (5 of 7 microseconds a row at 784 dimensions).
- *
- * So, where a Limit without ties stands on an index scan, and neither shows the
- * distance to anyone, its place in the target list is taken by a null.
+ * Where a Limit without ties stands on an index scan, and neither shows the
+ * distance to anyone, its place in the target list is taken by a null (README.md).
  * Whatever stands above the Limit cannot refer to the column: it is the top of
  * a query, and the column is junk.
  */
-#include "planner/junk_distance.h"
+#include "planner/planner.h"
 
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"

@@ -9,7 +9,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_statistic.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/paths.h"
 #include "parser/parsetree.h"
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"

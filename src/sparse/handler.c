@@ -95,12 +95,6 @@ inverted_build_phase_name(int64 phase)
 	}
 }
 
-static bool
-inverted_validate(Oid opclass)
-{
-	return index_validate(opclass, INVERTED_NAME, INVERTED_PROCS);
-}
-
 SQL_FUNCTION(sparse_inverted_handler)
 {
 	IndexAmRoutine *routine = makeNode(IndexAmRoutine);
@@ -124,7 +118,7 @@ SQL_FUNCTION(sparse_inverted_handler)
 	routine->amcostestimate = inverted_cost_estimate;
 	routine->amoptions = inverted_reloptions;
 	routine->ambuildphasename = inverted_build_phase_name;
-	routine->amvalidate = inverted_validate;
+	routine->amvalidate = index_validate;
 	routine->amadjustmembers = index_adjust_members;
 	routine->ambeginscan = inverted_begin_scan;
 	routine->amrescan = vector_scan_rescan;

@@ -1,0 +1,135 @@
+/*
+ * build.h
+ *	  The steps of a build (build.c), in their order.
+ */
+#ifndef VECTOR_IVF_BUILD_H
+#define VECTOR_IVF_BUILD_H
+
+#include "compat/pg.h"
+
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "storage/lwlock.h"
+#include "utils/tuplesort.h"
+
+#include "index/filter.h"
+#include "index/parallel_build.h"
+#include "ivf/calibrate.h"
+
+/* ------------------------------------------------------------------------
+ * Centroids and codebooks from a sample (train.c)
+ */
+
+typedef struct Training
+{
+	IvfMeta		meta;			/* blocks, rows and recall not filled in */
+	float	   *floats;			/* the constants, by ivf_constants */
+	double		rows;			/* of the table: an estimate */
+	float	   *queries;		/* some of the sample, transformed as queries */
+	int			query_count;
+} Training;
+
+/*
+ * Train on a sample of the table, in the current context, within
+ * maintenance_work_mem.  Errors where options do not fit the column, or memory
+ * does not suffice.
+ */
+extern Training *train(Relation heap, Relation index, IndexInfo *index_info);
+
+/* What an index has that nothing is known of: one list around 0 */
+extern Training *train_nothing(Relation index);
+
+/* A model whose arrays lie in floats, the constants; in the current context */
+extern void train_point_model(IvfModel *model, const IvfMeta *meta,
+							  IndexColumn column, float *floats);
+
+/* ------------------------------------------------------------------------
+ * The entries, sorted by list and TID (entry_sort.c)
+ */
+
+typedef struct IvfEntrySort
+{
+	Tuplesortstate *state;
+	TupleTableSlot *put_slot;
+	TupleTableSlot *get_slot;
+	Size		code_bytes;
+	Size		key_bytes;		/* of filter columns */
+} IvfEntrySort;
+
+/*
+ * Begin a sort with so many kB of memory; coordinate says which part of a
+ * parallel sort it is (NULL: it is the whole).  filter is NULL without filter
+ * columns.
+ */
+extern IvfEntrySort *ivf_sort_begin(const IvfModel *model,
+									const FilterShape *filter, int memory,
+									SortCoordinate coordinate);
+
+/* Add an entry of a list.  May leak memory into the current context. */
+extern void ivf_sort_put(IvfEntrySort *sort, uint32 list, const IvfEntry *entry);
+
+/*
+ * After tuplesort_performsort: the next entry, whose code and keys are valid
+ * until the one after that.  False if there is none.
+ */
+extern bool ivf_sort_get(IvfEntrySort *sort, uint32 *list, IvfEntry *entry);
+
+extern void ivf_sort_end(IvfEntrySort *sort);
+
+/* ------------------------------------------------------------------------
+ * Rows to the lists of their nearest centroids, by each process (assign.c)
+ */
+
+/* Chunks of memory that the processes of a build share */
+enum IvfBuildChunk
+{
+	IVF_CHUNK_SHARED,			/* IvfBuildShared */
+	IVF_CHUNK_FLOATS,			/* the constants, as they will lie in the index */
+	IVF_CHUNK_QUERIES,			/* y's, transformed as queries */
+	IVF_CHUNK_NEIGHBORS,		/* IvfNeighbor, of the queries */
+	IVF_CHUNK_SUMS,				/* IvfListSum, of all lists */
+	IVF_CHUNK_SORT				/* Sharedsort */
+};
+
+typedef struct IvfBuildShared
+{
+	IvfMeta		meta;
+	int			queries;		/* whose neighbours are looked for */
+	LWLock		lock;			/* of what follows, of sums and neighbours; not
+								 * initialised where one process builds alone */
+	double		error;			/* sum of squared distances */
+	double		code_error;		/* the same of codes */
+} IvfBuildShared;
+
+/*
+ * Assign, encode and sort the rows of this process's part of the table, and add
+ * up in the chunks what has been found out.  Returns the sort, done, as part
+ * coordinate of a parallel one (NULL: it is the whole).
+ */
+extern IvfEntrySort *ivf_assign_rows(BuildProcess *process,
+									 SortCoordinate coordinate);
+
+/* ------------------------------------------------------------------------
+ * The pages of a new index (write.c)
+ */
+
+/*
+ * Metapage, directory, constants and summaries; fills in where they begin.  The
+ * records of lists are written with these.
+ */
+extern void ivf_create_pages(Relation index, ForkNumber fork, IvfMeta *meta,
+							 const float *floats, const FilterShape *filter);
+
+/*
+ * Write all lists, from a sort that is done (NULL: there are no rows), with the
+ * sums of their rows.
+ */
+extern void ivf_write_lists(Relation index, ForkNumber fork,
+							const IvfModel *model, const IvfMeta *meta,
+							const FilterShape *filter, IvfEntrySort *sort,
+							const IvfListSum *sums);
+
+/* Keep in the metapage what only the whole table has told. */
+extern void ivf_update_meta(Relation index, const IvfMeta *meta);
+
+#endif							/* VECTOR_IVF_BUILD_H */
