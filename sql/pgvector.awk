@@ -175,7 +175,7 @@ function on_cast(	name, context)
 		change(statement)
 }
 
-function on_operator(	op, left, right, name, types, theirs, ours, of, set)
+function on_operator(	op, left, right, name, types, theirs, ours, i, of, set)
 {
 	op = statement
 	sub(/^CREATE OPERATOR /, "", op)
@@ -197,8 +197,9 @@ function on_operator(	op, left, right, name, types, theirs, ours, of, set)
 
 	# estimates
 	set = ""
-	for (of in estimators)
+	for (i = 1; i <= 2; i++)
 	{
+		of = estimators[i]
 		ours = value(statement, toupper(of))
 		if (ours == "")
 			ours = "-"
@@ -348,7 +349,8 @@ function newer(a, b,	i, x, y)
 
 BEGIN {
 	release = back ? to : from
-	estimators["restrict"] = estimators["join"] = 1
+	estimators[1] = "restrict"
+	estimators[2] = "join"
 }
 
 # The catalog
