@@ -35,7 +35,7 @@
 #include "index/index_cost.h"
 #include "index/scan_target.h"
 #include "planner/derive.h"
-#include "storage/page_tuple.h"
+#include "storage/recent_buffer.h"
 #include "types/sphere.h"
 
 #define SAMPLE_ROWS				512
