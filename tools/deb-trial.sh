@@ -14,6 +14,15 @@ step()
 }
 steps=0
 
+# quietly COMMAND...: what it says, only if it fails
+quietly()
+{
+	"$@" >/tmp/said 2>&1 || {
+		cat /tmp/said
+		return 1
+	}
+}
+
 # What Debian's pgvector has in common with ours: its name and two files
 other=$(mktemp -d)
 mkdir -p "$other/DEBIAN"
@@ -23,24 +32,25 @@ done
 printf '%s\n' "Package: postgresql-$major-pgvector" 'Version: 0.8.0-1' 'Architecture: all' \
 	'Maintainer: nobody <nobody@vector.invalid>' 'Description: stands in for pgvector' >"$other/DEBIAN/control"
 dpkg-deb --root-owner-group --build "$other" /pgvector.deb >/dev/null
-apt-get install -y -q /pgvector.deb >/dev/null
-if dpkg --install "$deb" >/dev/null 2>&1; then
-	echo "dpkg installs both"
-	exit 1
-fi
-step 'dpkg refuses to have both'
-
-apt-get install -y -q --no-install-recommends "$deb" >/dev/null
+quietly apt-get install -y -q /pgvector.deb
+quietly apt-get install -y -q --no-install-recommends "$deb"
 [ "$(dpkg-query -W -f '${db:Status-Status}' "postgresql-$major-vector")" = installed ]
 [ "$(dpkg-query -W -f '${db:Status-Status}' "postgresql-$major-pgvector" 2>/dev/null || true)" != installed ]
 dpkg --verify "postgresql-$major-vector"
-step 'apt replaces the other'
+step 'the package takes the place of the other'
+
+if dpkg --install /pgvector.deb >/dev/null 2>&1; then
+	echo 'dpkg installs both'
+	exit 1
+fi
+dpkg --verify "postgresql-$major-vector"
+step 'the other cannot be installed beside it'
 
 dpkg-query -W -f '${Recommends}\n' "postgresql-$major-vector" | grep -q openblas
 [ "$(ldd "/usr/lib/postgresql/$major/lib/vector.so" | grep -c openblas)" = 0 ]
 step 'OpenBLAS is recommended, and not linked with'
 
-pg_createcluster "$major" trial --start
+quietly pg_createcluster "$major" trial --start
 sql()
 {
 	su postgres -c "psql -X -q -A -t -v ON_ERROR_STOP=1 ${2:-postgres}" <<<"$1"
@@ -68,7 +78,7 @@ done
 step 'there are no others'
 
 pg_dropcluster "$major" trial --stop
-apt-get purge -y -q "postgresql-$major-vector" >/dev/null
+quietly apt-get purge -y -q "postgresql-$major-vector"
 for f in $files; do
 	[ ! -e "$f" ]
 done
