@@ -36,6 +36,7 @@ def rpc(conn, role, claims, function, types, body):
             call=", ".join(f'"{n}" := pgrst_body."{n}"' for n in names)), {"body": json.dumps(body)}).fetchone()[0])
 
 
+@pytest.mark.timeout(900)
 def test_docs(db, server):
     server.execute("DROP ROLE IF EXISTS web")
     env = {**os.environ, "PGDATABASE": db.name, "PATH": os.path.dirname(sys.executable) + ":" + os.environ["PATH"],
@@ -48,7 +49,7 @@ def test_docs(db, server):
             continue
         command = {"sql": ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1"], "sh": ["bash", "-e"],
                    "python": [sys.executable, "-"]}[kind]
-        done = subprocess.run(command, input=block, env=env, text=True, capture_output=True, timeout=120)
+        done = subprocess.run(command, input=block, env=env, text=True, capture_output=True, timeout=300)
         assert done.returncode == 0, block + done.stdout + done.stderr
         printed += done.stdout
     # what was asked about was found

@@ -12,7 +12,9 @@ class SentenceTransformersModel(Model):
             self.model = sentence_transformers.SentenceTransformer(name, trust_remote_code=False)
         except (OSError, ValueError) as e:
             raise VectorizerError(f"sentence-transformers:{name}: {e}") from e
-        self.dimensions = self.model.get_sentence_embedding_dimension()
+        # its name up to version 5
+        ask = getattr(self.model, "get_embedding_dimension", None) or self.model.get_sentence_embedding_dimension
+        self.dimensions = ask()
         # its own truncates, and texts are measured with it
         backend = getattr(self.model.tokenizer, "backend_tokenizer", None)
         if backend is not None:
