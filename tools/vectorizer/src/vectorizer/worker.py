@@ -52,6 +52,7 @@ class Worker:
         self.tasks = {}
         self.stopping = False
         self.idle = False
+        self.told = False
         self.failures = 0
 
     def handle_signals(self):
@@ -117,6 +118,9 @@ class Worker:
                 raise VectorizerError(f'no vectorizer is called "{name}"')
         wanted = {v.id: v for v in found if v.exists and (not self.names or v.name in self.names)}
         self.tasks = {id: self.tasks.get(id) or Task(Embedder(conn, id), v.name) for id, v in wanted.items()}
+        if not wanted and not self.told:
+            log.warning("there is nothing to keep up to date in this database yet: vectorizer create")
+            self.told = True
         any_progress = False
         for id, task in self.tasks.items():
             task.name = wanted[id].name
