@@ -12,6 +12,7 @@ recall@100, averaged over the queries that have judgements.
 
 import argparse
 import math
+import os
 import pathlib
 import re
 import sys
@@ -101,7 +102,7 @@ def dense(conn, name, docs, queries):
         saved = np.load(kept)
         vectors, asked = saved["docs"], saved["queries"]
     else:
-        encoder = Encoder(1)
+        encoder = Encoder(os.cpu_count())
         vectors = encoder.encode([f"{title} {body}".strip() or "-" for _, title, body in docs])
         asked = encoder.encode([q for _, q in queries])
         np.savez(kept, docs=vectors, queries=asked)
@@ -116,9 +117,11 @@ def main():
     arg = argparse.ArgumentParser()
     arg.add_argument("--data", type=pathlib.Path, default=common.ROOT / "shared" / "data")
     arg.add_argument("--no-dense", action="store_true")
+    arg.add_argument("--collections", nargs="+", default=["cranfield", "vaswani"], choices=["cranfield", "vaswani"])
     arg = arg.parse_args()
     conn = common.connect()
-    for name, load in (("cranfield", cranfield), ("vaswani", vaswani)):
+    for name in arg.collections:
+        load = {"cranfield": cranfield, "vaswani": vaswani}[name]
         docs, queries, qrels = load(arg.data / name)
         relevant = judgements(qrels)
         conn.execute(f"DROP TABLE IF EXISTS {name}, {name}_bm25, {name}_bm25_terms, {name}_bm25_changes")
