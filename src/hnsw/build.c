@@ -336,6 +336,8 @@ init_shared(BuildProcess *process, void *arg)
 	*shared = *(const BuildShared *) arg;
 	memory_graph_init(&shared->graph, process->totals->participants,
 					  process->totals->tranche);
+	if (process->segment != NULL)
+		build_memory_hold(&shared->graph.memory, process->segment);
 	SpinLockInit(&shared->mutex);
 	shared->state = BUILD_MEMORY;
 	ConditionVariableInit(&shared->changed);

@@ -59,6 +59,16 @@ detach_memory(dsm_segment *host, Datum arg)
 	LWLockRelease(&shared->lock);
 }
 
+void
+build_memory_hold(BuildMemoryShared *shared, dsm_segment *host)
+{
+	/* registered first: it may fail, and then there is nothing to be undone */
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	on_dsm_detach(host, detach_memory, PointerGetDatum(shared));
+	shared->processes++;
+	LWLockRelease(&shared->lock);
+}
+
 BuildMemory *
 build_memory_join(BuildMemoryShared *shared, dsm_segment *host)
 {
@@ -85,11 +95,7 @@ build_memory_join(BuildMemoryShared *shared, dsm_segment *host)
 	memory->owner = ResourceOwnerCreate(CurrentResourceOwner,
 										"index build memory");
 
-	/* registered first: it may fail, and then there is nothing to be undone */
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	on_dsm_detach(host, detach_memory, PointerGetDatum(shared));
-	shared->processes++;
-	LWLockRelease(&shared->lock);
+	build_memory_hold(shared, host);
 	return memory;
 }
 

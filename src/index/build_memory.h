@@ -90,6 +90,13 @@ extern int	build_memory_plan(BuildMemoryShared *shared, Size member_size,
 							  double members);
 
 /*
+ * Keep the memory of several processes until this one detaches from host, in
+ * which shared lies.  The last one to do so frees it, so the leader does this
+ * before there are workers: they may have come, built and gone before it joins.
+ */
+extern void build_memory_hold(BuildMemoryShared *shared, dsm_segment *host);
+
+/*
  * This process's part.  host: the parallel context's segment, in which shared
  * lies; NULL: this process alone, with memory from the current context.
  */

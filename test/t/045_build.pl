@@ -252,6 +252,23 @@ foreach my $kind (@kinds)
 }
 refuse();
 
+note 'workers that have come, built and gone before the leader begins';
+foreach my $kind (@kinds)
+{
+	my ($rc, $out, $err) = $node->psql('postgres', qq{
+		SET client_min_messages = warning;
+		SET max_parallel_maintenance_workers = 2;
+		DO \$\$
+		BEGIN
+			FOR i IN 1..30 LOOP
+				CREATE INDEX many_v ON many USING $using{$kind} WHERE id % 500 = 1;
+				DROP INDEX many_v;
+			END LOOP;
+		END \$\$});
+
+	is($err, '', "$kind: 30 builds of few rows");
+}
+
 note 'no shared memory';
 my $hint = qr/HINT:  .*--shm-size.*max_parallel_maintenance_workers.*maintenance_work_mem/;
 my %many = (hnsw => 'hnsw (v vector_l2_ops) WITH (ef_construction = 32)', ivfflat => 'ivfflat (v vector_l2_ops) WITH (lists = 3000)',
