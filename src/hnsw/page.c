@@ -140,6 +140,19 @@ meta_fits(const HnswMeta *meta, const IndexColumn *column)
 		fits_page(meta->m, meta->payload_size);
 }
 
+/* The same of how codes were made: nothing is centred that has no mean. */
+static bool
+centre_fits(const HnswCentre *centre, const HnswMeta *meta,
+			const IndexColumn *column)
+{
+	if (centre->centred > 1 || centre->unknown > 1)
+		return false;
+	if (centre->centred &&
+		!(column->traits->product && codec_has_mean(column, meta->bits)))
+		return false;
+	return !centre->unknown || meta->raw_blocks != 0;
+}
+
 /* Everything else, from a metapage's content */
 static HnswIndex *
 describe_meta(const HnswMeta *meta, const HnswCentre *centre,
@@ -301,7 +314,8 @@ fill_cache(Relation index)
 		memset(&page.centre, 0, sizeof(HnswCentre));
 	metapage_check_column(index, &column, meta->column_kind, meta->metric,
 						  meta->dims);
-	metapage_check_numbers(index, meta_fits(meta, &column));
+	metapage_check_numbers(index, meta_fits(meta, &column) &&
+						   centre_fits(&page.centre, meta, &column));
 
 	if (meta->raw_blocks > 0)
 		mean = hnsw_read_mean(index, meta);
