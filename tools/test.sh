@@ -405,7 +405,7 @@ if [ "$1" = --one ]; then
 		elif [ -f "$TOP/test/unit/test_${name#test_}.c" ]; then
 			unit+=("test_${name#test_}")
 		else
-			die "no test is called $name"
+			die "no test is called $name: see test/sql, test/specs, test/t and test/unit"
 		fi
 	done
 	if [ $((${#regress[@]} + ${#isolation[@]} + ${#tap[@]})) -gt 0 ]; then
