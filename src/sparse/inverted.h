@@ -106,6 +106,14 @@ inverted_page(Page page)
 	return (InvertedPage *) PageGetContents(page);
 }
 
+/* Does the content of a page, which is sound, reach beyond the header? */
+static inline bool
+inverted_has_header(Page page)
+{
+	return ((PageHeader) page)->pd_lower >=
+		MAXALIGN(SizeOfPageHeaderData) + sizeof(InvertedPage);
+}
+
 static inline char *
 inverted_data(Page page)
 {

@@ -118,6 +118,14 @@ add_segment(InvertedMeta *meta, const InvertedSegment *segment)
  * Giving pages back
  */
 
+/* Is a page still one of an owner's? */
+static bool
+is_page_of(Page page, uint32 owner)
+{
+	return page_is_sound(page, PAGE_RECORD) && !page_opaque(page)->in_free_list &&
+		inverted_has_header(page) && inverted_page(page)->owner == owner;
+}
+
 /* Give a page back, if it is still what it was. */
 static void
 offer_page(InvertedIndex *index, BlockNumber block, uint32 owner)
@@ -128,9 +136,7 @@ offer_page(InvertedIndex *index, BlockNumber block, uint32 owner)
 
 	CHECK_FOR_INTERRUPTS();
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	mine = page_is_sound(page, PAGE_RECORD) && !page_opaque(page)->in_free_list &&
-		((PageHeader) page)->pd_lower >= MAXALIGN(SizeOfPageHeaderData) + sizeof(InvertedPage) &&
-		inverted_page(page)->owner == owner;
+	mine = is_page_of(page, owner);
 	UnlockReleaseBuffer(buffer);
 	if (mine)
 		slot_page_offer(index->relation, PAGE_RECORD, block);
@@ -147,9 +153,7 @@ still_there(InvertedIndex *index, BlockNumber block, uint32 owner,
 
 	CHECK_FOR_INTERRUPTS();
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	there = page_is_sound(page, PAGE_RECORD) && !page_opaque(page)->in_free_list &&
-		((PageHeader) page)->pd_lower >= MAXALIGN(SizeOfPageHeaderData) + sizeof(InvertedPage) &&
-		inverted_page(page)->owner == owner && inverted_page(page)->part == part;
+	there = is_page_of(page, owner) && inverted_page(page)->part == part;
 	if (there)
 		memcpy(copy->data, page, BLCKSZ);
 	UnlockReleaseBuffer(buffer);
@@ -292,8 +296,7 @@ free_unfinished(InvertedIndex *index)
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!PageIsNew(page) && page_is_sound(page, PAGE_RECORD) &&
-			((PageHeader) page)->pd_lower >= MAXALIGN(SizeOfPageHeaderData) + sizeof(InvertedPage) &&
-			inverted_page(page)->part <= PART_MAP)
+			inverted_has_header(page) && inverted_page(page)->part <= PART_MAP)
 			owner = inverted_page(page)->owner;
 		UnlockReleaseBuffer(buffer);
 		if (owner < known->unfinished)

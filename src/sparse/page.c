@@ -172,8 +172,7 @@ inverted_lock_page(InvertedIndex *index, BlockNumber block, uint32 owner,
 	page_lock_below(index->relation, buffer, PAGE_RECORD, mode);
 	page_check_kind(index->relation, buffer, PAGE_RECORD);
 	header = inverted_page(BufferGetPage(buffer));
-	if (((PageHeader) BufferGetPage(buffer))->pd_lower <
-		MAXALIGN(SizeOfPageHeaderData) + sizeof(InvertedPage) ||
+	if (!inverted_has_header(BufferGetPage(buffer)) ||
 		header->owner != owner || header->part != part)
 	{
 		UnlockReleaseBuffer(buffer);

@@ -9,6 +9,7 @@
 
 #include "miscadmin.h"
 
+#include "math/heap/heap.h"
 #include "storage/page_check.h"
 
 /* Half a unit in the last place of 1, in float32 */
@@ -304,23 +305,16 @@ seek_range(const QueryList *list, uint32 first, uint16 range)
 	uint32		low = first;
 	uint32		high = list->term.groups;
 	uint32		step = 1;
+	uint32		place;
 
 	while (low + step < high && groups[low + step].range < range)
 	{
 		low += step;
 		step *= 2;
 	}
-	high = Min(high, low + step + 1);
-	while (low < high)
-	{
-		uint32		middle = low + (high - low) / 2;
-
-		if (groups[middle].range < range)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	LOWER_BOUND(place, Min(high, low + step + 1) - low, i,
+				groups[low + i].range < range);
+	return low + place;
 }
 
 /* Documents of a list before a group in memory */

@@ -12,6 +12,7 @@
 
 #include "miscadmin.h"
 
+#include "math/heap/heap.h"
 #include "storage/page_check.h"
 
 static uint64
@@ -142,21 +143,14 @@ const InvertedTerm *
 segment_find_term(InvertedIndex *index, const Segment *segment, int32 dim,
 				  InvertedTerm *page, int64 *number, uint32 *count)
 {
-	uint32		low = 0;
-	uint32		high = segment->root.pages[PART_TERMS];
+	uint32		pages = segment->root.pages[PART_TERMS];
+	uint32		low;
+
+	if (pages == 0)
+		return NULL;
 
 	/* the last page that does not begin beyond */
-	while (high - low > 1)
-	{
-		uint32		middle = low + (high - low) / 2;
-
-		if (segment->tops[middle] <= dim)
-			low = middle;
-		else
-			high = middle;
-	}
-	if (segment->root.pages[PART_TERMS] == 0)
-		return NULL;
+	LOWER_BOUND(low, pages - 1, i, segment->tops[i + 1] <= dim);
 	if (*number != low)
 	{
 		Buffer		buffer = segment_lock(index, segment, PART_TERMS, low,
@@ -170,17 +164,7 @@ segment_find_term(InvertedIndex *index, const Segment *segment, int32 dim,
 		UnlockReleaseBuffer(buffer);
 		*number = low;
 	}
-	low = 0;
-	high = *count;
-	while (low < high)
-	{
-		uint32		middle = low + (high - low) / 2;
-
-		if (page[middle].dim < dim)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	LOWER_BOUND(low, *count, i, page[i].dim < dim);
 	if (low == *count || page[low].dim != dim)
 		return NULL;
 	if (term_fits(segment, &page[low]))
