@@ -263,6 +263,14 @@ extern void inverted_layout(InvertedIndex *index);
 extern Buffer inverted_lock_meta(InvertedIndex *index, int mode);
 
 /*
+ * Make a page that is being edited one of an owner's, with bytes of data; the
+ * header, whose count, link and flags are the caller's to set.
+ */
+extern InvertedPage *inverted_init_page(Page page, uint32 owner,
+										InvertedPart part, const void *data,
+										Size bytes);
+
+/*
  * A page of an owner, pinned and locked; no other page is locked by the caller,
  * but for the metapage.  Error if it is not what it should be: on a standby, where
  * pages are used again under a scan, one that says that the statement is to be

@@ -152,6 +152,23 @@ wrong_page(InvertedIndex *index, BlockNumber block)
 				  "It belongs to another part of the index.");
 }
 
+InvertedPage *
+inverted_init_page(Page page, uint32 owner, InvertedPart part,
+				   const void *data, Size bytes)
+{
+	InvertedPage *header;
+
+	slot_page_init(page, PAGE_RECORD);
+	header = inverted_page(page);
+	memset(header, 0, sizeof(InvertedPage));
+	header->owner = owner;
+	header->part = part;
+	header->next = InvalidBlockNumber;
+	memcpy(inverted_data(page), data, bytes);
+	((PageHeader) page)->pd_lower += MAXALIGN(sizeof(InvertedPage) + bytes);
+	return header;
+}
+
 Buffer
 inverted_lock_page(InvertedIndex *index, BlockNumber block, uint32 owner,
 				   InvertedPart part, int mode)

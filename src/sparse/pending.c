@@ -155,16 +155,10 @@ fill_page(InvertedIndex *index, Buffer buffer, uint32 owner,
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, index->relation, RelationNeedsWAL(index->relation));
 	page = page_edit_page(&edit, buffer, true);
-	slot_page_init(page, PAGE_RECORD);
-	header = inverted_page(page);
-	memset(header, 0, sizeof(InvertedPage));
-	header->owner = owner;
-	header->part = part;
+	header = inverted_init_page(page, owner, part, data, bytes);
 	header->count = bytes;
 	header->is_long = is_long;
 	header->next = next;
-	memcpy(inverted_data(page), data, bytes);
-	((PageHeader) page)->pd_lower += MAXALIGN(sizeof(InvertedPage) + bytes);
 	page_edit_end(&edit);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 }

@@ -58,15 +58,8 @@ write_page(SegmentWriter *writer, InvertedPart part, uint32 count,
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, relation, writer->log);
 	page = page_edit_page(&edit, buffer, true);
-	slot_page_init(page, PAGE_RECORD);
-	header = inverted_page(page);
-	memset(header, 0, sizeof(InvertedPage));
-	header->owner = writer->id;
-	header->part = part;
+	header = inverted_init_page(page, writer->id, part, data, bytes);
 	header->count = count;
-	header->next = InvalidBlockNumber;
-	memcpy(inverted_data(page), data, bytes);
-	((PageHeader) page)->pd_lower += MAXALIGN(sizeof(InvertedPage) + bytes);
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
 	writer->written++;
