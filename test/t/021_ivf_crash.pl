@@ -100,18 +100,7 @@ my $insert = qq{
 	END \$\$};
 foreach my $how ('server', 'backend')
 {
-	my $before = sql('SELECT count(*) FROM pq');
-	my @sessions = map { start_psql($node, $insert) } 1 .. 2;
-	$node->poll_query_until('postgres', "SELECT count(*) > $before + 60 FROM pq") or die;
-	if ($how eq 'server')
-	{
-		crash();
-		finish_psql($_) foreach @sessions;
-	}
-	else
-	{
-		kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1}, @sessions);
-	}
+	kill_inserting($node, $how, $insert, 'pq', 60);
 	all_ok($node, "inserts, $how killed");
 }
 

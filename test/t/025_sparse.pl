@@ -126,19 +126,7 @@ sql("CREATE INDEX i_$_ ON $_ USING $index{$_}") foreach @tables;
 note 'inserts and merges';
 foreach my $how ('server', 'backend', 'server', 'backend')
 {
-	my $before = sql('SELECT count(*) FROM codes');
-	my @sessions = map { start_psql($node, $insert) } 1 .. 2;
-
-	$node->poll_query_until('postgres', "SELECT count(*) > $before + 1000 FROM codes") or die;
-	if ($how eq 'server')
-	{
-		crash();
-		finish_psql($_) foreach @sessions;
-	}
-	else
-	{
-		kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1}, @sessions);
-	}
+	kill_inserting($node, $how, $insert, 'codes', 1000);
 	all_ok($node, "inserts, $how killed");
 }
 

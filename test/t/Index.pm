@@ -13,7 +13,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend workers_begin workers_end);
+our @EXPORT = qw(index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend kill_inserting workers_begin workers_end);
 
 # Functions in SQL; hnsw_ok and index_recall need them.
 sub index_prepare
@@ -269,6 +269,28 @@ sub kill_backend
 	{
 		die "the server is not back: $err" if ++$tries > 6000;
 		select(undef, undef, undef, 0.1);
+	}
+}
+
+# Kill the server, or a backend, while two sessions insert into table t, each by
+# a block that ends by itself only with its server; more rows than before have
+# come by then.
+sub kill_inserting
+{
+	my ($node, $how, $insert, $t, $more) = @_;
+	my $before = $node->safe_psql('postgres', "SELECT count(*) FROM $t");
+	my @sessions = map { start_psql($node, $insert) } 1 .. 2;
+
+	$node->poll_query_until('postgres', "SELECT count(*) > $before + $more FROM $t") or die;
+	if ($how eq 'server')
+	{
+		$node->stop('immediate');
+		$node->start;
+		finish_psql($_) foreach @sessions;
+	}
+	else
+	{
+		kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1}, @sessions);
 	}
 }
 
