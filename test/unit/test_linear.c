@@ -111,45 +111,78 @@ right_side(const float *b, size_t n, size_t depth, size_t gap)
 	return rows;
 }
 
+/* Small integers: sums of their products are exact, whatever the order. */
+static float *
+random_integers(size_t n)
+{
+	float	   *floats = random_floats(n);
+
+	for (size_t i = 0; i < n; i++)
+		floats[i] = rintf(floats[i] * 4);
+	return floats;
+}
+
 /*
- * The largest of the products out, n a row, from column LINEAR_COLUMNS on if
- * there are so many
+ * The largest of the products of m rows with n others, those from number
+ * LINEAR_COLUMNS on if there are so many.  The last element of the m rows is 1.
  */
 static void
-check_nearest(const float *a, size_t stride, size_t m, const LinearRows *b,
-			  const float *out, size_t out_stride)
+check_nearest(size_t m, size_t n, size_t depth, size_t gap)
 {
-	size_t		from = b->n > LINEAR_COLUMNS ? LINEAR_COLUMNS : 0;
-	size_t		n = b->n - from;
+	size_t		stride = depth + gap;
+	size_t		from = n > LINEAR_COLUMNS ? LINEAR_COLUMNS : 0;
+	float	   *a = random_integers(m * stride);
+	float	   *b = random_integers(n * stride);
 	float	   *sums = malloc((m * n + 1) * sizeof(float));
 	float	   *best = malloc((m + 1) * sizeof(float));
 	uint32_t   *number = malloc((m + 1) * sizeof(uint32_t));
+	LinearRows	right;
 
 	for (size_t i = 0; i < m; i++)
 	{
 		/* one row in five has found a larger one before */
 		best[i] = i % 5 == 4 ? FLT_MAX : LINEAR_NOWHERE;
 		number[i] = 7777;
+		/* all products of a single row are negative */
+		for (size_t d = 0; d < depth && m == 1; d++)
+			a[d] = -1;
+		a[i * stride + depth - 1] = 1;
 	}
-	linear_nearest(a, stride, m, b, from, n, sums, best, number);
+	for (size_t i = 0; i < n * stride && m == 1; i++)
+		b[i] = i % stride == depth - 1 ? -1 : fabsf(b[i]);
+	right = right_side(b, n, depth, gap);
+	linear_nearest(a, stride, m, &right, from, n - from, sums, best, number);
 	for (size_t i = 0; i < m; i++)
 	{
-		size_t		expected = from;
+		double		expected = -INFINITY;
+		size_t		first = 0;
 
-		for (size_t j = from; j < b->n; j++)
-			if (out[i * out_stride + j] > out[i * out_stride + expected])
-				expected = j;
+		for (size_t j = from; j < n; j++)
+		{
+			double		sum = 0;
+
+			for (size_t d = 0; d < depth; d++)
+				sum += (double) a[i * stride + d] * b[j * stride + d];
+			if (sum > expected)
+			{
+				expected = sum;
+				first = j;
+			}
+		}
 		if (i % 5 == 4 || n == 0)
 		{
 			assert_int_equal(number[i], 7777);
 			continue;
 		}
-		assert_int_equal(number[i], expected);
-		assert_true(best[i] == out[i * out_stride + expected]);
+		assert_int_equal(number[i], first);
+		assert_true(best[i] == expected);
 	}
+	free(right.data);
 	free(number);
 	free(best);
 	free(sums);
+	free(b);
+	free(a);
 }
 
 static void
@@ -158,7 +191,7 @@ test_products(void **state)
 	static const size_t shapes[][3] = {
 		{1, 1, 1}, {1, 1, 64000}, {3, 2, 5}, {5, 7, 31}, {6, 8, 32}, {7, 9, 33},
 		{14, 32, 384}, {15, 33, 385}, {13, 31, 383}, {29, 65, 769}, {2, 100, 8},
-		{100, 3, 17}, {40, 64, 100}, {1, 70, 40}, {513, 17, 9}, {0, 4, 4}, {4, 0, 4},
+		{100, 3, 17}, {30, 16, 8}, {9, 40, 9}, {40, 64, 100}, {1, 70, 40}, {513, 17, 9}, {0, 4, 4}, {4, 0, 4},
 		{20, 37, 512}
 	};
 
@@ -174,18 +207,11 @@ test_products(void **state)
 			float	   *out = random_floats(m * (n + gap) + 1);
 			float	   *before = malloc((m * (n + gap) + 1) * sizeof(float));
 
-			LinearRows	right;
+			LinearRows	right = right_side(b, n, depth, gap);
 
-			/* all products of a single row are negative */
-			for (size_t i = 0; i < depth && m == 1; i++)
-				a[i] = -1;
-			for (size_t i = 0; i < n * (depth + gap) && m == 1; i++)
-				b[i] = fabsf(b[i]);
-			right = right_side(b, n, depth, gap);
 			memcpy(before, out, (m * (n + gap) + 1) * sizeof(float));
 			linear_products(a, depth + gap, m, &right, 0, n, out, n + gap);
-			if (right.kernels != NULL)
-				check_nearest(a, depth + gap, m, &right, out, n + gap);
+			check_nearest(m, n, depth, gap);
 			for (size_t i = 0; i < m; i++)
 			{
 				for (size_t j = 0; j < n; j++)

@@ -128,9 +128,10 @@ extern void linear_products(const float *a, size_t a_stride, size_t m,
 							float *out, size_t out_stride);
 
 /*
- * The largest of these products of each row of a, where it is larger than the
- * row's best: into best, and the number in b, the lowest one of equal products,
- * into number.  sums is room for m * n floats; our own loops do not use it.
+ * The largest of these products of each row of a, whose last element is 1, where
+ * it is larger than the row's best: into best, and the number in b, the lowest
+ * one of equal products, into number.  sums is room for m * n floats; our own
+ * loops do not use it.
  */
 extern void linear_nearest(const float *a, size_t a_stride, size_t m,
 						   const LinearRows *b, size_t from, size_t n,

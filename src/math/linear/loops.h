@@ -24,6 +24,11 @@ typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 /* The same at any address of a float */
 typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
+/* For what is left of a row's end */
+typedef float FourFloats __attribute__((vector_size(16)));
+typedef int32_t FourInts __attribute__((vector_size(16)));
+typedef float FourUnaligned __attribute__((vector_size(16), aligned(4), may_alias));
+
 #define LOAD(p)		(*(const Unaligned *) (p))
 #define STORE(p, v)	(*(Unaligned *) (p) = (v))
 
@@ -44,37 +49,51 @@ typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 #define DEPTH		384
 
 /*
- * The products of rows rows of a with a panel.  The sums stay in registers while
- * the panel streams by (Goto, van de Geijn, "Anatomy of high-performance matrix
- * multiplication", 2008).
+ * Into sums: start (a column of panels; NULL: zeros) and the products of rows rows
+ * of a with one vector of a panel's columns, or with both.  The sums stay in
+ * registers while the panel streams by (Goto, van de Geijn, "Anatomy of
+ * high-performance matrix multiplication", 2008).  Only deep products may have
+ * more than DEPTH elements: the compiler finds no registers for sums that others
+ * may have to be added to.
  */
 INLINE void
 multiply(const float *a, size_t a_stride, int rows, const float *panel,
-		 size_t depth, Vec sums[TILE_ROWS][2])
+		 size_t depth, bool deep, const float *start, int vectors,
+		 Vec sums[TILE_ROWS][2])
 {
 	Vec			before[TILE_ROWS][2];
+	Vec			left = {0};
+	Vec			right = {0};
 	size_t		i = 0;
 
+	if (start != NULL)
+	{
+		left = LOAD(start);
+		right = LOAD(start + LANES);
+	}
 	for (;;)
 	{
-		size_t		end = depth - i <= DEPTH ? depth : i + DEPTH;
+		size_t		end = !deep || depth - i <= DEPTH ? depth : i + DEPTH;
 		bool		first = i == 0;
 
 		UNROLLED
 		for (int r = 0; r < rows; r++)
-			sums[r][0] = sums[r][1] = (Vec) {0};
+		{
+			sums[r][0] = left;
+			sums[r][1] = right;
+		}
 		for (; i < end; i++)
 		{
-			Vec			left = LOAD(panel + i * COLUMNS);
-			Vec			right = LOAD(panel + i * COLUMNS + LANES);
-
+			left = LOAD(panel + i * COLUMNS);
+			right = LOAD(panel + i * COLUMNS + LANES);
 			UNROLLED
 			for (int r = 0; r < rows; r++)
 			{
 				float		x = a[(size_t) r * a_stride + i];
 
 				sums[r][0] += x * left;
-				sums[r][1] += x * right;
+				if (vectors == 2)
+					sums[r][1] += x * right;
 			}
 		}
 		if (!first)
@@ -88,6 +107,7 @@ multiply(const float *a, size_t a_stride, int rows, const float *panel,
 		}
 		if (i == depth)
 			return;
+		left = right = (Vec) {0};
 		UNROLLED
 		for (int r = 0; r < rows; r++)
 		{
@@ -105,7 +125,7 @@ products_of_some(const float *a, size_t a_stride, int rows,
 {
 	Vec			sums[TILE_ROWS][2];
 
-	multiply(a, a_stride, rows, panel, depth, sums);
+	multiply(a, a_stride, rows, panel, depth, true, NULL, 2, sums);
 	UNROLLED
 	for (int r = 0; r < rows; r++)
 	{
@@ -161,13 +181,15 @@ products(const float *a, size_t a_stride, size_t m, const float *panels,
 	}
 }
 
+#define CHOOSE(mask, a, b) (((mask) & (a)) | (~(mask) & (b)))
+
 INLINE Vec
 choose(Ints mask, Vec a, Vec b)
 {
-	return (Vec) ((mask & (Ints) a) | (~mask & (Ints) b));
+	return (Vec) CHOOSE(mask, (Ints) a, (Ints) b);
 }
 
-/* Every lane's partner is the one step lanes away: half as many remain. */
+/* Every lane's partner is the one step lanes away. */
 #define FOUR(v, step, i) \
 	(v)[(i) ^ (step)], (v)[((i) + 1) ^ (step)], (v)[((i) + 2) ^ (step)], \
 	(v)[((i) + 3) ^ (step)]
@@ -179,19 +201,6 @@ choose(Ints mask, Vec a, Vec b)
 #else
 #define PARTNERS(v, step) {FOUR(v, step, 0)}
 #endif
-
-/* Put into every lane the largest of its own and its partner's: then of all. */
-#define LARGEST_LANES(v, step) \
-	if (LANES > (step)) \
-		(v) = choose((Vec) PARTNERS(v, (step) % LANES) > (v), \
-					 (Vec) PARTNERS(v, (step) % LANES), v)
-#define LOWEST_LANES(v, step) \
-	if (LANES > (step)) \
-	{ \
-		Ints		partners = PARTNERS(v, (step) % LANES); \
-		Ints		lower = partners < (v); \
-		(v) = (lower & partners) | (~lower & (v)); \
-	}
 
 /* 0, 1, ... */
 INLINE Ints
@@ -218,46 +227,97 @@ look(Vec *top, Ints *numbers, Vec sums, Ints its)
 }
 
 /*
- * The largest of all lanes into *best if it is larger, and first + its number, of
- * equal ones the lowest, into *number
+ * Of two rows' tops make one vector: lanes whose number has the bit step are the
+ * second row's, the others the first one's.  Each has the larger of two lanes
+ * that are step apart, of equal ones the one of the lower number.
+ */
+#define MERGE_TWO(r, step) \
+	{ \
+		Ints		second = (here & (step)) != 0; \
+		Vec			top = choose(second, tops[(r) + (step)], tops[r]); \
+		Vec			crossed = choose(second, tops[r], tops[(r) + (step)]); \
+		Vec			other = PARTNERS(crossed, step); \
+		Ints		its = CHOOSE(second, numbers[(r) + (step)], numbers[r]); \
+		Ints		its_crossed = CHOOSE(second, numbers[r], \
+										 numbers[(r) + (step)]); \
+		Ints		others = PARTNERS(its_crossed, step); \
+		Ints		better = (other > top) | \
+			((other == top) & (others < its)); \
+\
+		tops[r] = choose(better, other, top); \
+		numbers[r] = CHOOSE(better, others, its); \
+	}
+#define MERGE(step) \
+	UNROLLED \
+	for (int r = 0; r < LANES; r += 2 * (step)) \
+		MERGE_TWO(r, step)
+
+/*
+ * The largest of all lanes of each of LANES rows, of equal ones that of the lowest
+ * number: into the lanes of the first one's
  */
 INLINE void
-take(Vec top, Ints numbers, uint32_t first, float *best, uint32_t *number)
+merge_rows(Vec *tops, Ints *numbers)
 {
-	Vec			largest = top;
-	Ints		others;
+	Ints		here = lane_numbers();
 
-	LARGEST_LANES(largest, 8);
-	LARGEST_LANES(largest, 4);
-	LARGEST_LANES(largest, 2);
-	LARGEST_LANES(largest, 1);
-	if (!(largest[0] > *best))
-		return;
-	others = top < largest;
-	numbers = (others & INT32_MAX) | (~others & numbers);
-	LOWEST_LANES(numbers, 8);
-	LOWEST_LANES(numbers, 4);
-	LOWEST_LANES(numbers, 2);
-	LOWEST_LANES(numbers, 1);
-	*best = largest[0];
-	*number = first + (uint32_t) numbers[0];
+	MERGE(1);
+	MERGE(2);
+#if LANES >= 8
+	MERGE(4);
+#endif
+#if LANES >= 16
+	MERGE(8);
+#endif
+}
+
+/* Rows of a tile, made as many as there are in whole vectors */
+#define TILE_LANES	((TILE_ROWS + LANES - 1) / LANES * LANES)
+
+/*
+ * The largest of each row's lanes into best where it is larger, and first + its
+ * number, of equal ones the lowest, into number
+ */
+INLINE void
+take(Vec tops[TILE_LANES], Ints numbers[TILE_LANES], int rows, uint32_t first,
+	 float *best, uint32_t *number)
+{
+	UNROLLED
+	for (int r = rows; r < TILE_LANES; r++)
+	{
+		tops[r] = tops[0];
+		numbers[r] = numbers[0];
+	}
+	UNROLLED
+	for (int from = 0; from < rows; from += LANES)
+	{
+		merge_rows(tops + from, numbers + from);
+		for (int r = from; r < rows && r < from + LANES; r++)
+			if (tops[from][r - from] > best[r])
+			{
+				best[r] = tops[from][r - from];
+				number[r] = first + (uint32_t) numbers[from][r - from];
+			}
+	}
 }
 
 static TARGET void
 largest(const float *sums, size_t n, uint32_t first, float *best,
 		uint32_t *number)
 {
-	Vec			top = (Vec) {0} + LINEAR_NOWHERE;
-	Ints		numbers = {0};
+	Vec			tops[TILE_LANES];
+	Ints		numbers[TILE_LANES];
 	Ints		here = lane_numbers();
 	size_t		i = 0;
 
+	tops[0] = (Vec) {0} + LINEAR_NOWHERE;
+	numbers[0] = (Ints) {0};
 	for (; i + LANES <= n; i += LANES)
 	{
-		look(&top, &numbers, LOAD(sums + i), here);
+		look(&tops[0], &numbers[0], LOAD(sums + i), here);
 		here += LANES;
 	}
-	take(top, numbers, first, best, number);
+	take(tops, numbers, 1, first, best, number);
 	for (; i < n; i++)
 		if (sums[i] > *best)
 		{
@@ -266,15 +326,48 @@ largest(const float *sums, size_t n, uint32_t first, float *best,
 		}
 }
 
+/*
+ * Look at the products of some rows with columns columns of a panel, the first of
+ * which has a number; columns of a vector that are not wanted fill it up.
+ */
+INLINE void
+look_at_panel(const float *a, size_t a_stride, int rows, const float *panel,
+			  size_t columns, size_t depth, bool deep, int vectors,
+			  int32_t number, Vec *tops, Ints *numbers)
+{
+	Vec			sums[TILE_ROWS][2];
+	Ints		here = lane_numbers();
+
+	multiply(a, a_stride, rows, panel, depth - 1, deep,
+			 panel + (depth - 1) * COLUMNS, vectors, sums);
+	UNROLLED
+	for (int v = 0; v < vectors; v++)
+	{
+		if (columns < (size_t) vectors * LANES)
+		{
+			Ints		wanted = here < (Ints) {0} + (int32_t) columns;
+
+			UNROLLED
+			for (int r = 0; r < rows; r++)
+				sums[r][v] = choose(wanted, sums[r][v],
+									(Vec) {0} + LINEAR_NOWHERE);
+		}
+		UNROLLED
+		for (int r = 0; r < rows; r++)
+			look(&tops[r], &numbers[r], sums[r][v], here + number);
+		here += LANES;
+	}
+}
+
 /* The largest products of some rows with n rows in panels */
 INLINE void
 nearest_of_some(const float *a, size_t a_stride, int rows,
-				const float *panels, size_t n, size_t depth, uint32_t first,
-				float *best, uint32_t *number)
+				const float *panels, size_t n, size_t depth, bool deep,
+				uint32_t first, float *best, uint32_t *number)
 {
-	Vec			tops[TILE_ROWS];
-	Ints		numbers[TILE_ROWS];
-	Ints		here = lane_numbers();
+	Vec			tops[TILE_LANES];
+	Ints		numbers[TILE_LANES];
+	size_t		j = 0;
 
 	UNROLLED
 	for (int r = 0; r < rows; r++)
@@ -282,32 +375,13 @@ nearest_of_some(const float *a, size_t a_stride, int rows,
 		tops[r] = (Vec) {0} + LINEAR_NOWHERE;
 		numbers[r] = (Ints) {0};
 	}
-	for (size_t j = 0; j < n; j += COLUMNS)
-	{
-		Vec			sums[TILE_ROWS][2];
-
-		multiply(a, a_stride, rows, panels + j * depth, depth, sums);
-		UNROLLED
-		for (int v = 0; v < 2; v++)
-		{
-			/* what fills up the last panel is not looked at */
-			if (n - j < COLUMNS)
-			{
-				Ints		there = here < (Ints) {0} + (int32_t) n;
-
-				UNROLLED
-				for (int r = 0; r < rows; r++)
-					sums[r][v] = choose(there, sums[r][v],
-										(Vec) {0} + LINEAR_NOWHERE);
-			}
-			UNROLLED
-			for (int r = 0; r < rows; r++)
-				look(&tops[r], &numbers[r], sums[r][v], here);
-			here += LANES;
-		}
-	}
-	for (int r = 0; r < rows; r++)
-		take(tops[r], numbers[r], first, &best[r], &number[r]);
+	for (; n - j > LANES; j += n - j < COLUMNS ? n - j : COLUMNS)
+		look_at_panel(a, a_stride, rows, panels + j * depth, n - j, depth,
+					  deep, 2, (int32_t) j, tops, numbers);
+	if (j < n)
+		look_at_panel(a, a_stride, rows, panels + j * depth, n - j, depth,
+					  deep, 1, (int32_t) j, tops, numbers);
+	take(tops, numbers, rows, first, best, number);
 }
 
 static TARGET void
@@ -321,43 +395,63 @@ nearest(const float *a, size_t a_stride, size_t m, const float *panels,
 		rows = next_rows(m, &i);
 		if (rows == 1)
 			nearest_of_some(a + i * a_stride, a_stride, 1, panels, n, depth,
-							first, best + i, number + i);
+							true, first, best + i, number + i);
+		else if (depth > DEPTH)
+			nearest_of_some(a + i * a_stride, a_stride, TILE_ROWS, panels, n,
+							depth, true, first, best + i, number + i);
 		else
 			nearest_of_some(a + i * a_stride, a_stride, TILE_ROWS, panels, n,
-							depth, first, best + i, number + i);
+							depth, false, first, best + i, number + i);
 	}
 }
 
-INLINE Vec
-within(Vec x, float limit)
+/* The sum of lanes, half of them added to the other half while there are many */
+INLINE float
+sum_lanes(Vec v)
 {
-	Vec			high = (Vec) {0} + limit;
+	FourFloats	parts[LANES / 4];
 
-	/* of a NaN, both comparisons are false */
-	x = choose(x > -high, x, -high);
-	return choose(x < high, x, high);
+	memcpy(parts, &v, sizeof(parts));
+	UNROLLED
+	for (int part = 1; part < LANES / 4; part++)
+		parts[0] += parts[part];
+	return (parts[0][0] + parts[0][1]) + (parts[0][2] + parts[0][3]);
 }
+
+/*
+ * Shift the elements of a row from number i on that are whole vectors of a type,
+ * and add their squares to squares.
+ */
+#define SHIFT_VECTORS(Floats, Integers, Anywhere, squares) \
+	for (; i + sizeof(Floats) / sizeof(float) <= dims; \
+		 i += sizeof(Floats) / sizeof(float)) \
+	{ \
+		Floats		x = *(const Anywhere *) (row + i) * scale; \
+		Floats		high = (Floats) {0} + limit; \
+		Integers	inside; \
+\
+		if (minus != NULL) \
+			x -= *(const Anywhere *) (minus + i); \
+		/* of a NaN, both comparisons are false */ \
+		inside = x > -high; \
+		x = (Floats) CHOOSE(inside, (Integers) x, (Integers) -high); \
+		inside = x < high; \
+		x = (Floats) CHOOSE(inside, (Integers) x, (Integers) high); \
+		squares += x * x; \
+		*(Anywhere *) (out + i) = x; \
+	}
 
 static TARGET float
 shift(const float *row, float scale, const float *minus, float limit,
 	  size_t dims, float *out)
 {
 	Vec			squares = {0};
+	FourFloats	last_squares = {0};
 	float		sum = 0;
 	size_t		i = 0;
 
-	for (; i + LANES <= dims; i += LANES)
-	{
-		Vec			x = LOAD(row + i) * scale;
-
-		if (minus != NULL)
-			x -= LOAD(minus + i);
-		x = within(x, limit);
-		squares += x * x;
-		STORE(out + i, x);
-	}
-	for (int lane = 0; lane < LANES; lane++)
-		sum += squares[lane];
+	SHIFT_VECTORS(Vec, Ints, Unaligned, squares);
+	SHIFT_VECTORS(FourFloats, FourInts, FourUnaligned, last_squares);
 	for (; i < dims; i++)
 	{
 		float		x = row[i] * scale - (minus != NULL ? minus[i] : 0);
@@ -367,7 +461,8 @@ shift(const float *row, float scale, const float *minus, float limit,
 		sum += x * x;
 		out[i] = x;
 	}
-	return sum;
+	return sum + sum_lanes(squares) +
+		((last_squares[0] + last_squares[1]) + (last_squares[2] + last_squares[3]));
 }
 
 static TARGET void
