@@ -91,9 +91,10 @@ case $set_name in
 	test | versions)
 		# clang for the fuzzers; IPC::Run and prove for the TAP tests;
 		# bzip2 and bison, flex for the server built from source; an
-		# ARM compiler and emulator for the other kernels.
+		# ARM compiler and emulator for the other kernels; psycopg2 for
+		# random cases.
 		packages+=(libcmocka-dev clang libclang-rt-dev perl libipc-run-perl
-			bzip2 unzip gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv)
+			bzip2 unzip gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv python3-psycopg2)
 		# Source tarballs up to 16 carry the generated parsers.
 		[ "$major" -lt 17 ] || packages+=(bison flex pkg-config)
 		[ "$set_name" = test ] || packages+=(debootstrap python3-pip)

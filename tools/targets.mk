@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer unit-san fuzz test-vpath
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer generate unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -25,6 +25,8 @@ help:
 	@echo "make unit-san        the same with Address- and UndefinedBehaviorSanitizer"
 	@echo "make unit-arm        the same for 64-bit ARM, emulated"
 	@echo "make fuzz            fuzz tests, for a short while"
+	@echo "make generate        random schemas, histories and queries, compared with sorts;"
+	@echo "                     SECONDS=3600 SEED=7 SERVER=assert"
 	@echo "make check-one       TEST='hnsw_scan 040_damage': single tests by name, of any kind;"
 	@echo "                     SERVER=assert or asan for a server with more checks"
 	@echo "make test-vpath      a build in another folder (VPATH)"
@@ -56,6 +58,9 @@ demo:
 test:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $(STEPS)
 
+generate: export GENERATE_SECONDS := $(SECONDS)
+generate: export GENERATE_SEED := $(SEED)
+generate: export SERVER := $(SERVER)
 $(STEPS):
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 

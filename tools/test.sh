@@ -141,6 +141,16 @@ step_fuzz()
 	tally fuzz test/fuzz/run.sh bash "$TOP/test/fuzz/run.sh"
 }
 
+# Random cases; `make generate` says how long, with which seed and server.
+step_generate()
+{
+	local options=(--seconds "${GENERATE_SECONDS:-60}")
+
+	have test/generate/run || return 0
+	[ -z "${GENERATE_SEED:-}" ] || options+=(--seed "$GENERATE_SEED")
+	TAG=$tag tally fuzz 'random cases' "$TOP/test/generate/run" --server "${SERVER:-default}" "${options[@]}"
+}
+
 # has_regress, has_tap: is there anything to build a server for?
 has_regress()
 {

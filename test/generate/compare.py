@@ -1,0 +1,169 @@
+"""Compares what a query gave with the truth, as far as its plan and settings promise."""
+
+import collections
+import math
+
+APPROXIMATE = ("hnsw", "ivfflat", "ivfpq", "ivfrabitq")
+MEGABYTE = {"kB": 1 / 1024, "MB": 1}
+
+
+class Failure(Exception):
+    """kind: what has to stay the same while a case shrinks."""
+
+    def __init__(self, kind, text):
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+
+
+class Plan:
+    """What a plan's nodes say."""
+
+    def __init__(self, tree, methods):
+        self.kinds = set()
+        self.methods = set()
+        self._walk(tree, methods)
+
+    def _walk(self, node, methods):
+        kind, index = node["Node Type"], node.get("Index Name")
+        if kind == "Custom Scan":
+            self.kinds.add("exact scan")
+        elif "Index" in kind:
+            am = methods.get(index, "?")
+            self.methods.add(am)
+            part = " by filter" if "Index Cond" in node and "<<" not in node["Index Cond"] else ""
+            how = "order" if "Order By" in node else "sphere" if "<<" in node.get("Index Cond", "") else "condition"
+            self.kinds.add(f"{kind.lower()} {am} {how}{part if how == 'order' else ''}")
+        elif kind in ("Seq Scan", "Sort", "Incremental Sort", "Gather", "Gather Merge", "Merge Append", "Append", "Memoize",
+                      "Materialize", "LockRows", "WindowAgg", "Nested Loop"):
+            self.kinds.add(kind.lower())
+        for child in node.get("Plans", ()):
+            self._walk(child, methods)
+
+    @property
+    def approximate(self):
+        return self.methods & set(APPROXIMATE)
+
+
+def same(a, b):
+    return a == b or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
+
+
+def key(d):
+    """Sorts as PostgreSQL does: NaN after all numbers, null last."""
+    if d is None:
+        return (2, 0.0)
+    return (1, 0.0) if math.isnan(d) else (0, d)
+
+
+def setting(query, name, default):
+    return query.settings.get(name, default)
+
+
+class Promise:
+    """What a scan by approximate indexes with these settings has to give."""
+
+    def __init__(self, query, plan, count):
+        self.ordered = True
+        self.every = True           # all rows, when asked for that many
+        self.exact = True           # the nearest ones
+        self.mode = "exact method"
+        for am in plan.approximate:
+            mode = setting(query, f"{am}.iterative_scan", "strict_order")
+            self.mode = mode
+            if mode == "relaxed_order":
+                self.ordered = False
+            if am == "hnsw":
+                work_mem = setting(query, "work_mem", "4MB")
+                memory = int(work_mem[:-2]) * MEGABYTE[work_mem[-2:]] * int(setting(query, "hnsw.scan_mem_multiplier", "1"))
+                enough = memory >= 4 and int(setting(query, "hnsw.max_scan_tuples", "20000")) >= count
+                whole = enough and int(setting(query, "hnsw.ef_search", "40")) >= count
+                self.exact &= whole and mode != "off"
+                self.every &= enough and (mode == "relaxed_order" or whole and mode != "off")
+            else:
+                lists = int(setting(query, f"{am}.max_probes", "32768")) >= 32768
+                all_lists = lists and setting(query, f"{am}.probes", "0") == "32768" \
+                    and float(setting(query, "ivf.target_recall", "0")) in (0, 1)
+                all_lists &= "ivf.target_recall" not in query.settings
+                rerank = am == "ivfflat" or int(setting(query, f"{am}.rerank", "0")) >= count
+                self.exact &= all_lists and rerank
+                self.every &= lists and mode == "relaxed_order" or all_lists and rerank
+        # What is beyond a bound ends a scan, and a row inside may lie behind it.
+        self.every &= self.exact or not query.bounded
+
+
+def compare(query, plan, truth, result, statistics):
+    """Raises Failure where a promise is broken."""
+    if query.promise in ("rows", "exact") and plan.approximate:
+        raise Failure("approximate plan", f"{plan.kinds}")
+    if query.promise == "rows":
+        return compare_rows(truth, result)
+    expected = collections.defaultdict(dict)
+    for k, number, d in truth:
+        expected[k][number] = d
+    found = collections.defaultdict(list)
+    for row in result:
+        found[row[0]].append(row[1:])
+    for k in found.keys() - expected.keys():
+        raise Failure("row too many", f"key {k}: {found[k][:5]}")
+    approximate = plan.approximate
+    if "sparse_inverted" in plan.methods and "sparse_inverted.drop_ratio" in query.settings:
+        approximate = approximate | {"sparse_inverted"}
+    for k, rows in expected.items():
+        if approximate:
+            promise = Promise(query, plan, max(len(truth), statistics.rows))
+            if "sparse_inverted" in approximate:
+                promise.exact = promise.every = False
+        else:
+            promise = None
+        compare_nearest(query, promise, plan, rows, found.get(k, []), statistics)
+
+
+def compare_rows(truth, result):
+    def countable(rows):
+        return collections.Counter(tuple("NaN" if isinstance(x, float) and math.isnan(x) else x for x in row) for row in rows)
+    a, b = countable(truth), countable(result)
+    if a != b:
+        missing, extra = list((a - b).elements()), list((b - a).elements())
+        raise Failure("rows differ", f"{len(missing)} missing {missing[:5]}, {len(extra)} too many {extra[:5]}")
+
+
+def compare_nearest(query, promise, plan, expected, rows, statistics):
+    ids = [row[0] for row in rows]
+    twice = [n for n, c in collections.Counter(ids).items() if c > 1]
+    if twice:
+        raise Failure("row twice", f"{twice[:10]}")
+    for n in ids:
+        if n not in expected:
+            raise Failure("row too many", f"id {n} does not pass the conditions")
+    for row in rows:
+        if len(row) > 1 and not same(row[1], expected[row[0]]):
+            raise Failure("distance", f"id {row[0]}: {row[1]!r} instead of {expected[row[0]]!r}")
+    found = [expected[n] for n in ids]
+    members, unordered = query.promise == "members", query.promise == "nearest unordered"
+    if query.limit is not None and len(rows) > query.limit:
+        raise Failure("limit", f"{len(rows)} rows")
+    if not members and not unordered and (promise is None or promise.ordered):
+        for i in range(1, len(found)):
+            if key(found[i]) < key(found[i - 1]):
+                raise Failure("order", f"place {i}: id {ids[i]} with {found[i]!r} after {found[i - 1]!r}")
+    best = sorted(expected.values(), key=key)
+    # An index by distance has no rows without one; the exact ways have them at the end.
+    indexed = best
+    if plan.methods - {"btree"} and query.promise != "exact":
+        indexed = [d for d in best if d is not None and not math.isnan(d)]
+    if members:
+        first = last = len(indexed)
+        wanted, least = indexed, indexed
+    else:
+        end = None if query.limit is None else query.offset + query.limit
+        wanted, least = best[query.offset:end], indexed[query.offset:end]
+    got = sorted(found, key=key)
+    statistics.found(plan, promise, query, len(rows), len(least))
+    if promise is None or promise.exact:
+        if not all(same(a, b) for a, b in zip(got, wanted)) or not len(least) <= len(got) <= len(wanted):
+            place = next((i for i, (a, b) in enumerate(zip(got, wanted)) if not same(a, b)), min(len(got), len(wanted)))
+            raise Failure("not the nearest", f"{len(got)} rows, {len(least)} expected; place {place}: "
+                                             f"{got[place:place + 3]} instead of {wanted[place:place + 3]}")
+    elif promise.every and len(got) < len(least):
+        lost = [n for n in expected if n not in set(ids) and key(expected[n])[0] == 0]
+        raise Failure("rows not reached", f"{len(got)} of {len(least)}; not found: {lost[:10]}")

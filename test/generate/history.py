@@ -1,0 +1,155 @@
+"""Random histories: what happens to a table between and before its queries."""
+
+from case import Crash, Step
+
+# Deleting and updating by chance, the same rows for the same case.
+PICK = ("id % 2 = 0", "id % 3 = 1", "id % 10 <> 3", "id % 17 = 0", "grp = 1", "true")
+
+# Whatever builds indexes anew may have too little maintenance_work_mem.
+MEMORY = ("54000",)
+
+
+class History:
+    def __init__(self, rng, schema):
+        self.rng = rng
+        self.schema = schema
+        self.snapshot = False       # does session b hold one?
+        self.operations = {name[3:]: getattr(self, name) for name in dir(self) if name.startswith("do_")}
+
+    def step(self):
+        """The next operation; None where the one drawn does not fit."""
+        name = self.rng.choice(list(self.operations))
+        return self.operations[name]()
+
+    def _alone(self):
+        """May a lock be taken that session b's old snapshot is in the way of?"""
+        return not self.snapshot
+
+    def _whole(self):
+        return not self.schema.partitions
+
+    def do_insert(self):
+        return Step("insert", [self.schema.rows(self.rng.choice((1, 3, 30)), copy=False)])
+
+    def do_copy(self):
+        return Step("copy", [self.schema.rows(self._bulk(), copy=True)])
+
+    def _bulk(self):
+        return max(1, min(self.rng.choice((20, 100, 400)), 30000 // min(self.schema.case.dims, 30000)))
+
+    def do_copied_rows(self):
+        rng, schema = self.rng, self.schema
+        first, count = schema.next_id, rng.choice((10, 200))
+        columns = ", ".join(["grp", "note", "n", *schema.filters, "emb"])
+        schema.next_id += count
+        return Step("copies of rows", [f"INSERT INTO t (id, {columns}) SELECT {first} + row_number() OVER (ORDER BY id), "
+                                       f"{columns} FROM t ORDER BY id LIMIT {count - 1}"])
+
+    def do_update_vector(self):
+        pick = self.rng.choice(PICK)
+        value = "emb"
+        if self.schema.type in ("vector", "halfvec"):
+            value = self.rng.choice(("emb", "l2_normalize(emb)"))
+        elif self.schema.type == "bit":
+            value = "~emb"
+        return Step("update", [f"UPDATE t SET emb = {value} WHERE {pick}"])
+
+    def do_update_from_other(self):
+        return Step("update", ["UPDATE t SET emb = coalesce((SELECT o.emb FROM t o WHERE o.emb IS NOT NULL AND o.id <> t.id "
+                               "ORDER BY o.id LIMIT 1), emb) WHERE id % 7 = 1"])
+
+    def do_hot_update(self):
+        return Step("hot update", [f"UPDATE t SET note = 'y', n = n / 2 WHERE {self.rng.choice(PICK)}"])
+
+    def do_update_key(self):
+        return Step("update of keys", [f"UPDATE t SET grp = (grp + 1) % 5 WHERE {self.rng.choice(PICK)}"])
+
+    def do_delete(self):
+        return Step("delete", [f"DELETE FROM t WHERE {self.rng.choice(PICK[:-1] if self.rng.random() < .8 else PICK)}"])
+
+    def do_vacuum(self):
+        return Step("vacuum", [f"VACUUM ({self.rng.choice(('INDEX_CLEANUP on', 'ANALYZE', 'FREEZE', 'PARALLEL 0'))}) t"])
+
+    do_vacuum_again = do_vacuum
+
+    def do_vacuum_full(self):
+        return Step("vacuum full", ["VACUUM FULL t"], allowed=MEMORY) if self._alone() else None
+
+    def do_analyze(self):
+        return Step("analyze", ["ANALYZE t"])
+
+    def do_reindex(self):
+        if not self._alone():
+            return None
+        how = self.rng.choice(("TABLE t", "TABLE CONCURRENTLY t"))
+        return Step("reindex" + (" concurrently" if "CONC" in how else ""), [f"REINDEX {how}"], allowed=MEMORY)
+
+    def do_cluster(self):
+        if not self._alone() or not self._whole():
+            return None
+        return Step("cluster", ["CREATE INDEX t_order ON t (n)", "CLUSTER t USING t_order", "DROP INDEX t_order"], allowed=MEMORY)
+
+    def do_truncate(self):
+        if not self._alone() or self.rng.random() < 0.7:
+            return None
+        return Step("truncate", ["TRUNCATE t"], allowed=MEMORY)
+
+    def do_alter(self):
+        schema, rng = self.schema, self.rng
+        if not self._alone():
+            return None
+        if schema.domain or schema.generated or rng.random() < 0.5:
+            return Step("alter storage", schema.storage() or ["ALTER TABLE t ADD COLUMN extra int4 DEFAULT 7",
+                                                              "ALTER TABLE t DROP COLUMN extra"])
+        return Step("alter type", [f"ALTER TABLE t ALTER emb TYPE {schema.type}(@D@) USING (emb::text)::{schema.type}(@D@)"], allowed=MEMORY)
+
+    def do_abort(self):
+        rows = self.schema.rows(self.rng.choice((1, 20)))
+        return Step("abort", ["BEGIN", rows, f"DELETE FROM t WHERE {self.rng.choice(PICK)}", "ROLLBACK"])
+
+    def do_savepoint(self):
+        return Step("savepoint", ["BEGIN", self.schema.rows(5), "SAVEPOINT s", self.schema.rows(5),
+                                  f"UPDATE t SET emb = emb WHERE {self.rng.choice(PICK)}", "ROLLBACK TO s",
+                                  self.schema.rows(2), "COMMIT"])
+
+    def do_prepared(self):
+        rng = self.rng
+        if self.schema.persistence == "TEMP ":
+            return None
+        between = rng.choice(([], ["CHECKPOINT"], ["VACUUM t"]))
+        return Step("prepared transaction", ["BEGIN", self.schema.rows(5), f"DELETE FROM t WHERE {rng.choice(PICK)}",
+                                             "PREPARE TRANSACTION 'g'", *between,
+                                             f"{rng.choice(('COMMIT', 'ROLLBACK'))} PREPARED 'g'"])
+
+    def do_crash(self):
+        if self.schema.persistence == "TEMP " or self.rng.random() < 0.6 or self.snapshot:
+            return None
+        return Crash()
+
+    def do_snapshot(self):
+        """An old snapshot in another session, until do_release."""
+        if self.schema.persistence == "TEMP " or self.snapshot:
+            return None
+        self.snapshot = True
+        return Step("old snapshot", ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM t"], session="b")
+
+    def do_release(self):
+        if not self.snapshot:
+            return None
+        self.snapshot = False
+        return Step("release snapshot", ["COMMIT"], session="b")
+
+    def do_index(self):
+        rng, schema = self.rng, self.schema
+        if not self._alone():
+            return None
+        if schema.indexes and rng.random() < 0.5:
+            name = rng.choice(list(schema.indexes))
+            if rng.random() < 0.5 and self._whole():
+                return Step("reindex index", [f"REINDEX INDEX {name}"], allowed=(*MEMORY, "42P01"))
+            target = schema.indexes.pop(name)
+            step = schema.create_index(target)
+            return Step("drop index", [f"DROP INDEX IF EXISTS {name}", *step.statements], allowed=step.allowed)
+        if len(schema.indexes) >= 4:
+            return None
+        return schema.create_index(rng.choice(schema.targets), self._whole() and rng.random() < 0.4)
