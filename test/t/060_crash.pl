@@ -90,6 +90,8 @@ for my $cycle (1 .. $cycles)
 	fault(\@kinds);
 	count_cycle(\@kinds);
 
+	# who has come after the server was back is still there
+	workers_end($node);
 	@wrong = load_end($node, $ledger, expected => $expected);
 	my ($scans, @read) = readers_end($expected, @readers);
 	push @wrong, @read, compare_all($node, \@kinds), index_checks($node, \@kinds);

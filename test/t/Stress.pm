@@ -158,13 +158,13 @@ sub stress_prepare
 	END \$\$ $settings;});
 }
 
-# A table and its index.  A third of all rows share few values; a few have none.
+# A table and its index.  A third of all rows share few values, the others are in many clusters; a few have none.
 sub create_kind
 {
 	my ($node, $kind, %o) = @_;
 	my $t = $o{table} // $kind->{name};
 	my $rows = $o{rows} // 0;
-	my $function = $kind->{value} =~ s/\bn\b/CASE WHEN \$1 % 3 = 0 THEN \$1 % 7 + \$2 % 2 ELSE \$1::bigint * 1000 + \$2 END/r;
+	my $function = $kind->{value} =~ s/\bn\b/CASE WHEN \$1 % 3 = 0 THEN \$1 % 7 + \$2 % 2 ELSE \$1::bigint * 1009 + \$2 END/r;
 	my $type = $kind->{type} =~ s/\(.*//r;
 	my $unlogged = $o{unlogged} ? 'UNLOGGED' : '';
 
@@ -228,9 +228,9 @@ sub own_values
 		my ($lost, $found) = $measure->($kind->{name}, $kind->{op});
 
 		next if $lost <= 2 + $found / 100;
-		$node->safe_psql($db, "CREATE TABLE fresh AS SELECT * FROM $kind->{name}; CREATE INDEX ON fresh USING $kind->{index}");
-		my ($fresh) = $measure->('fresh', $kind->{op});
-		$node->safe_psql($db, 'DROP TABLE fresh');
+		$node->safe_psql($db, "CREATE TABLE own_fresh AS SELECT * FROM $kind->{name}; CREATE INDEX ON own_fresh USING $kind->{index}");
+		my ($fresh) = $measure->('own_fresh', $kind->{op});
+		$node->safe_psql($db, 'DROP TABLE own_fresh');
 		push @wrong, "$kind->{name}: $lost of " . ($lost + $found) . " rows are not found by their own value, $fresh of a new index" if $lost > $fresh + 2 + $found / 25;
 	}
 	return @wrong;
