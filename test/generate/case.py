@@ -18,6 +18,7 @@ class Rows:
         self.columns = columns
         self.rows = rows            # lists of text (None: null), a vector as its mark
         self.copy = copy
+        self.tail = ""              # behind an INSERT
 
 
 @dataclasses.dataclass
@@ -53,6 +54,9 @@ class Query:
     limit: int = None
     offset: int = 0
     bounded: bool = False           # does a range or a sphere end the scan?
+    nan_first: bool = False         # a descending order of similarity
+    ties: bool = False              # WITH TIES
+    allowed: tuple = ()             # SQLSTATEs that are right, too
     session: str = "a"
     target: object = None
 
@@ -85,7 +89,7 @@ class Case:
         head = f"{statement.table} ({', '.join(statement.columns)})"
         if statement.copy:
             return f"COPY {head} FROM stdin;\n{self.copy_text(statement)}\\."
-        return f"INSERT INTO {head} VALUES\n{self.values_text(statement)};"
+        return f"INSERT INTO {head} VALUES\n{self.values_text(statement)}{statement.tail};"
 
     def copy_text(self, rows):
         return "".join("\t".join("\\N" if cell is None else self.render(cell).replace("\\", "\\\\")
@@ -127,5 +131,7 @@ SETUP = (
     "GRANT USAGE ON SCHEMA g TO g_reader;",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA g GRANT ALL ON TABLES TO g_reader;",
     "CREATE TYPE g.mood AS ENUM ('sad', 'ok', 'happy');",
+    "CREATE TABLE g.dim (grp int4, name text);",
+    "INSERT INTO g.dim VALUES (0, 'a'), (1, 'b'), (2, 'c'), (3, 'd');",
     "CREATE DOMAIN g.small AS int4 CHECK (VALUE BETWEEN 0 AND 9);",
 )

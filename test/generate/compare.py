@@ -55,6 +55,11 @@ def key(d):
     return (1, 0.0) if math.isnan(d) else (0, d)
 
 
+def similarity_key(d):
+    """The same for a descending order of what falls as the distance rises."""
+    return (-1, 0.0) if d is not None and math.isnan(d) else key(d)
+
+
 def setting(query, name, default):
     return query.settings.get(name, default)
 
@@ -140,24 +145,31 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
             raise Failure("distance", f"id {row[0]}: {row[1]!r} instead of {expected[row[0]]!r}")
     found = [expected[n] for n in ids]
     members, unordered = query.promise == "members", query.promise == "nearest unordered"
-    if query.limit is not None and len(rows) > query.limit:
+    by = similarity_key if query.nan_first else key
+    if query.limit is not None and len(rows) > query.limit and not query.ties:
         raise Failure("limit", f"{len(rows)} rows")
     if not members and not unordered and (promise is None or promise.ordered):
         for i in range(1, len(found)):
-            if key(found[i]) < key(found[i - 1]):
+            if by(found[i]) < by(found[i - 1]):
                 raise Failure("order", f"place {i}: id {ids[i]} with {found[i]!r} after {found[i - 1]!r}")
-    best = sorted(expected.values(), key=key)
+    best = sorted(expected.values(), key=by)
     # An index by distance has no rows without one; the exact ways have them at the end.
     indexed = best
     if plan.methods - {"btree"} and query.promise != "exact":
         indexed = [d for d in best if d is not None and not math.isnan(d)]
     if members:
-        first = last = len(indexed)
-        wanted, least = indexed, indexed
+        wanted, least = best, indexed
     else:
         end = None if query.limit is None else query.offset + query.limit
         wanted, least = best[query.offset:end], indexed[query.offset:end]
-    got = sorted(found, key=key)
+        if query.ties:
+            wanted += [d for d in best[end:] if same(d, wanted[-1])]
+            least += [d for d in indexed[end:] if same(d, least[-1])]
+    if plan.methods - {"btree"} and query.nan_first:
+        # Zero vectors would be first in a sort.
+        found = [d for d in found if d is None or not math.isnan(d)]
+        wanted = least
+    got = sorted(found, key=by)
     statistics.found(plan, promise, query, len(rows), len(least))
     if promise is None or promise.exact:
         if not all(same(a, b) for a, b in zip(got, wanted)) or not len(least) <= len(got) <= len(wanted):

@@ -4,12 +4,15 @@ import io
 import json
 
 import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE as IDLE
 
 from case import SETUP, Crash, Query, Rows
 from compare import Failure, Plan, compare
 
 # What must never come of a legal statement: internal errors, damage, lost connections.
 WRONG = ("XX", "57P", "58")
+SESSION = ("SET search_path = g, public", "SET client_min_messages = error", "SET statement_timeout = '120s'",
+           "SET lock_timeout = '20s'")
 TRUTH = {"enable_indexscan": "off", "enable_bitmapscan": "off", "enable_indexonlyscan": "off",
          "vector.enable_exact_scan": "off", "max_parallel_workers_per_gather": "0", "jit": "off"}
 
@@ -29,10 +32,8 @@ class Run:
         if session not in self.sessions:
             conn = self.server.connect("generate")
             cur = conn.cursor()
-            cur.execute("SET search_path = g, public")
-            cur.execute("SET client_min_messages = error")
-            cur.execute("SET statement_timeout = '120s'")
-            cur.execute("SET lock_timeout = '20s'")
+            for statement in SESSION:
+                cur.execute(statement)
             self.sessions[session] = cur
         return self.sessions[session]
 
@@ -83,6 +84,13 @@ class Run:
         self.statistics.history[kind] += 1
 
     def statements(self, step):
+        try:
+            self._statements(step)
+        finally:
+            if step.kind == "timeout":
+                self.lift_timeout(self.cursor(step.session))
+
+    def _statements(self, step):
         cur = self.cursor(step.session)
         for statement in step.statements:
             try:
@@ -94,6 +102,15 @@ class Run:
                 return
         self.count(step.kind)
 
+    def lift_timeout(self, cur):
+        """After a step that has set one of its own, which may end this statement, too."""
+        while not cur.connection.closed:
+            try:
+                cur.execute("SET statement_timeout = '120s'")
+                break
+            except psycopg2.errors.QueryCanceled:
+                pass
+
     def execute(self, cur, statement):
         if not isinstance(statement, Rows):
             cur.execute(self.case.render(statement))
@@ -102,7 +119,7 @@ class Run:
             if statement.copy:
                 cur.copy_expert(f"COPY {head} FROM stdin", io.StringIO(self.case.copy_text(statement)))
             else:
-                cur.execute(f"INSERT INTO {head} VALUES {self.case.values_text(statement)}")
+                cur.execute(f"INSERT INTO {head} VALUES {self.case.values_text(statement)}{statement.tail}")
 
     def error(self, error, statement, allowed=()):
         state = error.pgcode
@@ -131,9 +148,10 @@ class Run:
             plan, result = self.answer(cur, query)
         except psycopg2.Error as error:
             if not cur.connection.closed:
-                cur.execute("ROLLBACK" if query.session == "a" else "ROLLBACK TO query")
+                lost = cur.connection.info.transaction_status == IDLE
+                cur.execute("ROLLBACK" if query.session == "a" or lost else "ROLLBACK TO query")
             # An old snapshot cannot change what has been changed since.
-            self.error(error, query.statements[-1], ("40001",) if query.session == "b" else ())
+            self.error(error, query.statements[-1], (*query.allowed, *(("40001",) if query.session == "b" else ())))
             return
         cur.execute("ROLLBACK" if query.session == "a" else "ROLLBACK TO query")
         cur.execute("DEALLOCATE ALL")

@@ -22,8 +22,8 @@ from shrink import Shrinker
 from counts import Statistics
 
 
-def build(seed, simd):
-    """The case of a seed."""
+def build(seed, simd, compressions):
+    """The case of a seed, with the instruction sets and compressions that there are."""
     rng = random.Random(seed)
     pairs = [(am, type_name) for am in schema.OPERATORS for type_name in schema.OPERATORS[am]]
     am, type_name = rng.choice(pairs)
@@ -32,7 +32,7 @@ def build(seed, simd):
         dims = rng.choice((2, 5, 8, 16, 24, 64))
     case = Case(seed, dims)
     kind = rng.choice(values.KINDS)
-    table = schema.Schema(rng, case, am, type_name, kind)
+    table = schema.Schema(rng, case, am, type_name, kind, compressions)
     past = history.History(rng, table)
     ask = queries.Queries(rng, table, simd)
     case.schema = table
@@ -51,7 +51,7 @@ def build(seed, simd):
             case.steps.append(schema.Step("analyze", [rng.choice(("ANALYZE t", "VACUUM t"))]))
         for _ in range(rng.choice((3, 6))):
             case.steps.append(ask.query("b" if past.snapshot and rng.random() < 0.4 else "a"))
-        for _ in range(rng.choice((0, 1, 2, 4))):
+        for _ in range(rng.choice((0, 1, 2, 4, 10))):
             step = past.step()
             if step:
                 case.steps.append(step)
@@ -88,12 +88,14 @@ class Generator:
                 self.simd.append(name)
             except Exception:
                 pass
+        cur.execute("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+        self.compressions = cur.fetchone()[0]
         conn.close()
 
     def one(self, number):
         """Run a case; false where it failed."""
         seed = f"{self.args.seed}/{number}"
-        case = build(seed, self.simd)
+        case = build(seed, self.simd, self.compressions)
         table = case.schema
         self.statistics.case(table)
         for target in table.indexes.values():

@@ -1,6 +1,7 @@
 """Random histories: what happens to a table between and before its queries."""
 
 from case import Crash, Step
+from schema import index_options
 
 # Deleting and updating by chance, the same rows for the same case.
 PICK = ("id % 2 = 0", "id % 3 = 1", "id % 10 <> 3", "id % 17 = 0", "grp = 1", "true")
@@ -36,6 +37,57 @@ class History:
 
     def _bulk(self):
         return max(1, min(self.rng.choice((20, 100, 400)), 30000 // min(self.schema.case.dims, 30000)))
+
+    def do_single_inserts(self):
+        return Step("single inserts", [self.schema.rows(1, copy=False) for _ in range(20)])
+
+    def do_upsert(self):
+        rng, schema = self.rng, self.schema
+        if not schema.key:
+            return None
+        rows = schema.rows(10, copy=False)
+        for row in rows.rows[:8]:
+            row[0] = str(rng.randint(1, schema.next_id - 1))
+        ids = set()
+        rows.rows = [row for row in rows.rows if not (row[0] in ids or ids.add(row[0]))]
+        rows.tail = " ON CONFLICT (id) DO UPDATE SET emb = excluded.emb, note = excluded.note"
+        return Step("upsert", [rows])
+
+    def do_churn(self):
+        """Rows come and go, with vacuums in between, so that places are used again."""
+        statements = []
+        for i in range(4):
+            statements += [self.schema.rows(15), f"DELETE FROM t WHERE id % 4 = {i}", "VACUUM (INDEX_CLEANUP on) t"]
+        return Step("churn", statements)
+
+    def do_flush(self):
+        names = [name for name, target in self.schema.indexes.items() if target.am == "sparse_inverted"]
+        if not names or self.schema.partitions:
+            return None
+        return Step("flush", [f"SELECT sparse_inverted_flush('{self.rng.choice(names)}', {self.rng.choice(('true', 'false'))})"],
+                    allowed=("42P01",))
+
+    def do_alter_index(self):
+        rng, schema = self.rng, self.schema
+        if not schema.indexes or not self._whole() or not self._alone():
+            return None
+        name = rng.choice(list(schema.indexes))
+        options = index_options(rng, schema.indexes[name], schema.case.dims)
+        if not options:
+            return None
+        text = ", ".join(f"{k} = {v}" for k, v in options.items())
+        return Step("alter index", [f"ALTER INDEX {name} SET ({text})", f"REINDEX INDEX {name}"],
+                    allowed=(*MEMORY, "42P01"))
+
+    def do_timeout(self):
+        """Something that is cut short, anywhere."""
+        rng = self.rng
+        statements = [f"DELETE FROM t WHERE {rng.choice(PICK)}", "VACUUM t", "UPDATE t SET emb = emb",
+                      self.schema.rows(200)]
+        if self._alone():
+            statements += ["REINDEX TABLE t", "REINDEX TABLE CONCURRENTLY t", "VACUUM FULL t"]
+        return Step("timeout", [f"SET statement_timeout = '{rng.choice((1, 3, 10, 30))}ms'", rng.choice(statements)],
+                    allowed=(*MEMORY, "57014"))
 
     def do_copied_rows(self):
         rng, schema = self.rng, self.schema

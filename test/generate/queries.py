@@ -6,6 +6,8 @@ import values
 from case import Query
 
 SPHERES = {"<->": "<<->>", "<#>": "<<#>>", "<=>": "<<=>>", "<+>": "<<+>>", "<~>": "<<~>>", "<%>": "<<%>>"}
+FUNCTIONS = {"<->": "l2_distance", "<=>": "cosine_distance", "<+>": "l1_distance", "<~>": "hamming_distance",
+             "<%>": "jaccard_distance"}
 ALL_LISTS = "32768"
 
 
@@ -45,15 +47,32 @@ class Queries:
             target = rng.choice(list(schema.indexes.values()))
         self.target = target
         self.constant = schema.vector_constant(target)
+        if target.expression == "emb" and rng.random() < 0.05:
+            self.constant = rng.choice((f"(SELECT emb FROM t WHERE id = {rng.randint(1, 20)})", f"NULL::{target.type}"))
         self.dist = f"({target.distance(self.constant)})"
         self.where = self._conditions()
         query = rng.choice(self.shapes)()
         query.settings = dict(self._settings(), **query.settings)
+        if rng.random() < 0.2:
+            self._spell(query)
         query.session = session
         query.target = target
         return query
 
     # -- parts ----------------------------------------------------------------
+
+    def _spell(self, query):
+        """The distance in other words, wherever the query has it."""
+        target, constant = self.target, self.constant
+        ways = [f"({constant} {target.operator} {target.expression})", f"({target.distance(constant)})"]
+        if target.operator == "<#>":
+            ways.append(f"{target.type}_negative_inner_product({target.expression}, {constant})"
+                        if target.type != "bit" else self.dist)
+        else:
+            ways.append(f"{FUNCTIONS[target.operator]}({target.expression}, {constant})")
+        way = self.rng.choice(ways)
+        query.statements = [s.replace(self.dist, way) for s in query.statements]
+        query.explain = query.explain.replace(self.dist, way)
 
     def _conditions(self):
         rng, schema, found = self.rng, self.schema, []
@@ -79,7 +98,7 @@ class Queries:
 
     def _radius(self):
         rng, case = self.rng, self.schema.case
-        if "emb" != self.target.expression and self.target.type != "halfvec" or not case.vectors:
+        if "emb" != self.target.expression and self.target.type != "halfvec" or "@V" not in self.constant:
             return f"{rng.choice((-1, 0, 0.3, 1, 3, 10))}"
         last = case.vectors[int(self.constant.split("@V")[1].split("@")[0])]
         other = rng.choice(case.vectors)
@@ -194,8 +213,92 @@ class Queries:
 
     shape_cursor_again = shape_cursor
 
+    def shape_rewound_cursor(self):
+        where = self._where()
+        declare = f"DECLARE c SCROLL CURSOR FOR SELECT 0, id, {self.dist} FROM t{where} ORDER BY {self.dist}"
+        return self._nearest("cursor rewound", [declare, "FETCH 20 FROM c", "MOVE ABSOLUTE 0 FROM c", "FETCH 3 FROM c",
+                                                "FETCH 40 FROM c"], where, limit=43, collect=2, explain=declare)
+
+    def shape_current_of(self):
+        where = self._where()
+        declare = f"DECLARE c CURSOR FOR SELECT 0, id, {self.dist} FROM t{where} ORDER BY {self.dist} FOR UPDATE"
+        delete = f"DELETE FROM t WHERE CURRENT OF c RETURNING 0, id, {self.dist}"
+        query = self._nearest("current of", [declare, "FETCH 1 FROM c", delete], where, limit=1, explain=declare)
+        query.allowed = ("24000",)      # the cursor has no row
+        return query
+
+    def shape_similarity(self):
+        """Descending order of what falls as the distance rises; NaN is first in it."""
+        limit, target = self._limit(), self.target
+        where = self._where(f"{target.expression} IS NOT NULL")
+        ways = {"<#>": (f"{self.dist} * -1", f"- {self.dist}")}.get(target.operator, (f"1 - {self.dist}", f"2.5 - {self.dist}"))
+        way = self.rng.choice(ways)
+        sql = f"SELECT 0, id, {self.dist} FROM t{where} ORDER BY {way} DESC{self.rng.choice(('', ' NULLS LAST'))} LIMIT {limit}"
+        return self._nearest("similarity", [sql], where, limit=limit, nan_first=True)
+
+    def shape_similarity_range(self):
+        limit, radius = self._limit(), self._radius()
+        where = self._where(f"1 - {self.dist} > 1 - {radius}")
+        sql = f"SELECT 0, id, {self.dist} FROM t{where} ORDER BY {self.dist} LIMIT {limit}"
+        return self._nearest("similarity range", [sql], where, limit=limit, bounded=True)
+
+    def shape_ties(self):
+        limit, where = self.rng.choice((1, 5, 50)), self._where()
+        sql = f"SELECT 0, id, {self.dist} FROM t{where} ORDER BY {self.dist} FETCH FIRST {limit} ROWS WITH TIES"
+        return self._nearest("with ties", [sql], where, limit=limit, ties=True)
+
+    def shape_join_dim(self):
+        limit, where = self._limit(), self._where()
+        sql = f"SELECT 0, id, {self.dist} FROM t JOIN dim USING (grp){where} ORDER BY {self.dist} LIMIT {limit}"
+        return self._nearest("join order limit", [sql], limit=limit,
+                             truth=f"SELECT 0, id, {self.dist} FROM t JOIN dim USING (grp){where}")
+
+    def shape_semi_join(self):
+        limit = self._limit()
+        where = self._where(f"grp {self.rng.choice(('IN', 'NOT IN'))} (SELECT d.grp FROM dim d WHERE d.name <> 'b')")
+        sql = f"SELECT 0, id, {self.dist} FROM t{where} ORDER BY {self.dist} LIMIT {limit}"
+        return self._nearest("semi join order limit", [sql], where, limit=limit)
+
+    def shape_outer_join(self):
+        limit, where = self._limit(), self._where()
+        sql = f"SELECT 0, id, {self.dist} FROM t LEFT JOIN dim USING (grp){where} ORDER BY {self.dist} LIMIT {limit}"
+        return self._nearest("outer join order limit", [sql], where, limit=limit)
+
+    def shape_prepared_often(self):
+        """The sixth execution may take the generic plan."""
+        limit, where = self._limit(), self._where()
+        if "@V" not in self.constant:
+            return self.shape_nearest()
+        param = f"({self.target.distance('$1')})"
+        radius = self._radius()
+        within = self._where(f"{param} < $2")
+        prepare = f"PREPARE q ({self.target.type}, float8) AS SELECT 0, id, {param} FROM t{within} ORDER BY {param} LIMIT {limit}"
+        if self.target.type == "bit":
+            return self.shape_nearest()
+        execute = f"EXECUTE q ({self.constant.rsplit('::', 1)[0]}, {radius})"
+        return self._nearest("prepared, executed often", [prepare] + [execute] * 7,
+                             self._where(f"{self.dist} < {radius}"), limit=limit, bounded=True)
+
+    def shape_scalar_subquery(self):
+        target = self.target
+        far = f"({target.of('b')} {target.operator} a.e)"
+        outer = f"(SELECT id, {target.expression} AS e FROM t WHERE id % 37 = 1 AND emb IS NOT NULL) a"
+        where = f" WHERE {target.predicate}" if target.predicate else ""
+        sql = f"SELECT * FROM (SELECT a.id, (SELECT b.id FROM t b{where} ORDER BY {far} LIMIT 1) AS n FROM {outer}) x WHERE n IS NOT NULL"
+        return self._nearest("scalar subquery", [sql], limit=1,
+                             truth=f"SELECT a.id, b.id, {far} FROM {outer}, (SELECT * FROM t{where}) b")
+
+    def shape_function(self):
+        where = self._where()
+        body = f"FOR k, id, d IN SELECT 0, x.id, x.dd FROM (SELECT id, {self.dist} AS dd FROM t{where}) x ORDER BY x.dd LOOP RETURN NEXT; END LOOP;"
+        create = f"CREATE FUNCTION pg_temp.f() RETURNS TABLE (k int, id int8, d float8) LANGUAGE plpgsql AS " \
+                 f"$f$#variable_conflict use_column\nBEGIN {body} END$f$"
+        return self._nearest("loop in a function", [create, "SELECT * FROM pg_temp.f()"], where, promise="exact")
+
     def shape_prepared(self):
         rng, limit, where = self.rng, self._limit(), self._where()
+        if "@V" not in self.constant:
+            return self.shape_nearest()
         kind = self.constant.rsplit("::", 1)[1]
         param = f"({self.target.distance('$1::' + kind)})"
         prepare = f"PREPARE q (text, int8) AS SELECT 0, id, {param.replace('$1::', '$1::text::')} FROM t{where} " \
@@ -255,7 +358,7 @@ class Queries:
     # -- members --------------------------------------------------------------
 
     def shape_sphere(self):
-        radius = self.rng.choice((self._radius(), self._radius(), "'NaN'"))
+        radius = self.rng.choice((self._radius(), self._radius(), "'NaN'" if "@V" in self.constant else "0"))
         inside = f"{self.target.expression} {SPHERES[self.target.operator]} sphere({self.constant}, {radius})"
         sql = f"SELECT 0, id, {self.dist} FROM t{self._where(inside)}"
         return self._nearest("sphere", [sql], self._where(self._inside(self.dist, radius)), promise="members", bounded=True)
@@ -339,6 +442,24 @@ class Queries:
         far = f"({target.of('b')} {target.operator} {target.of('a')})"
         return self._rows("exists", f"SELECT a.id FROM t a WHERE a.id % 13 = 1 AND {self.rng.choice(('', 'NOT '))}EXISTS "
                                     f"(SELECT 1 FROM t b WHERE b.id <> a.id AND {far} < {self._radius()})")
+
+    def shape_merge(self):
+        where = self._range()
+        merge = f"MERGE INTO t USING (SELECT 1) one ON {where} WHEN MATCHED THEN DELETE"
+        query = self._rows("merge", "SELECT id FROM t", f"SELECT id FROM t WHERE ({where}) IS NOT TRUE")
+        query.statements.insert(0, merge)
+        query.explain = merge
+        return query
+
+    def shape_update_from(self):
+        where = self._where("dim.grp = t.grp", self._range()).replace("grp ", "t.grp ").replace("dim.t.", "dim.").replace("t.t.", "t.")
+        return self._rows("update from", f"UPDATE t SET n = 0 FROM dim{where} RETURNING t.id",
+                          f"SELECT t.id FROM t, dim{where}")
+
+    def shape_full_join(self):
+        target = self.target
+        far = f"({target.of('b')} {target.operator} {target.of('a')})"
+        return self._rows("left join by range", f"SELECT a.id, b.id FROM (SELECT * FROM t WHERE id % 37 = 1) a LEFT JOIN t b ON {far} < {self._radius()}")
 
     def shape_change(self):
         where = self._where(self._range())

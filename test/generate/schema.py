@@ -49,7 +49,7 @@ class Target:
 class Schema:
     """The table of a case, what may be in it and what is known of it."""
 
-    def __init__(self, rng, case, am, type_name, kind):
+    def __init__(self, rng, case, am, type_name, kind, compressions):
         self.rng = rng
         self.case = case
         self.type = type_name
@@ -58,6 +58,7 @@ class Schema:
         self.next_id = 1
         self.indexes = {}           # name to Target
         self.named = 0
+        self.compressions = compressions
         self.filters = [f"f{i}" for i in range(rng.randint(0, 3))]
         self.filter_types = {f: rng.choice(list(values.FILTER_TYPES)) for f in self.filters}
         self.persistence = rng.choices(("", "UNLOGGED ", "TEMP "), (80, 10, 10))[0]
@@ -100,6 +101,9 @@ class Schema:
                            f"CREATE POLICY p ON t TO g_reader USING ({self.policy})"]
         if rng.random() < 0.3:
             statements.append("CREATE INDEX t_grp ON t (grp)")
+        self.key = rng.random() < 0.3
+        if self.key:
+            statements.append("ALTER TABLE t ADD PRIMARY KEY (id)")
         return Step("create table", statements)
 
     def storage(self):
@@ -110,7 +114,7 @@ class Schema:
                       if self.case.dims < 1000 or self.type == "sparsevec" else
                       f"ALTER TABLE t ALTER emb SET STORAGE {rng.choice(('EXTENDED', 'EXTERNAL', 'MAIN'))}"]
         if rng.random() < 0.5:
-            statements.append(f"ALTER TABLE t ALTER emb SET COMPRESSION {rng.choice(('pglz', 'lz4'))}")
+            statements.append(f"ALTER TABLE t ALTER emb SET COMPRESSION {rng.choice(self.compressions)}")
         return statements
 
     def rows(self, count, copy=None):

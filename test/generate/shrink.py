@@ -1,6 +1,7 @@
 """Makes a failing case small: Zeller and Hildebrandt's delta debugging over its
 steps, then over the rows that they insert, then over dimensions."""
 
+import copy
 import time
 
 from case import Query, Rows, Step
@@ -69,7 +70,8 @@ class Shrinker:
 
                 def with_rows(rows):
                     statements = list(case.steps[i].statements)
-                    statements[j] = Rows(statement.table, statement.columns, rows, statement.copy)
+                    statements[j] = copy.copy(statement)
+                    statements[j].rows = rows
                     steps = list(case.steps)
                     steps[i] = Step(step.kind, statements, step.session, step.allowed)
                     return case.copy_with(steps)
