@@ -37,11 +37,22 @@ extern uint32 hnsw_keys_refresh(HnswKeys *keys, uint32 *numbers);
 /* Is there a page of this number, as the directory was when it was read? */
 extern bool hnsw_keys_have_page(const HnswKeys *keys, uint32 number);
 
+/* The block of a page that there is, as the directory was */
+extern BlockNumber hnsw_keys_block(const HnswKeys *keys, uint32 number);
+
+/* Does the element in a slot of a page of keys exist, by these? */
+extern bool hnsw_keys_exists(Page page, uint32 slot);
+
 /*
  * Write an element's keys.  Locks the metapage and a page of the directory, if
  * there is no page yet; then the page of keys.
  */
 extern void hnsw_keys_put(HnswKeys *keys, GraphId id, const uint8 *entry);
+
+/*
+ * An element's keys, into entry; false if it has none (yet).  Locks their page.
+ */
+extern bool hnsw_keys_get(HnswKeys *keys, GraphId id, uint8 *entry);
 
 /* Are an element's keys these?  Locks their page. */
 extern bool hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry);

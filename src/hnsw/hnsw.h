@@ -91,4 +91,7 @@ extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path,
 							   Cost *total_cost, Selectivity *selectivity,
 							   double *correlation, double *pages);
 
+/* verify.c: is an index what it promises to be? */
+extern const struct VerifyMethods hnsw_verify_methods;
+
 #endif							/* VECTOR_HNSW_H */

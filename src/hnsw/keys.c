@@ -92,6 +92,18 @@ hnsw_keys_have_page(const HnswKeys *keys, uint32 number)
 	return keys->blocks[number] != InvalidBlockNumber;
 }
 
+BlockNumber
+hnsw_keys_block(const HnswKeys *keys, uint32 number)
+{
+	return keys->blocks[number];
+}
+
+bool
+hnsw_keys_exists(Page page, uint32 slot)
+{
+	return page_used(page)[slot] != 0;
+}
+
 /* ------------------------------------------------------------------------
  * Directory
  */
@@ -330,20 +342,31 @@ hnsw_keys_put(HnswKeys *keys, GraphId id, const uint8 *entry)
 }
 
 bool
-hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry)
+hnsw_keys_get(HnswKeys *keys, GraphId id, uint8 *entry)
 {
 	BlockNumber block = page_block(keys, id / keys->per_page, false);
-	uint8		own[FILTER_MAX_COLUMNS * FILTER_MAX_WIDTH];
 	uint8	   *columns[FILTER_MAX_COLUMNS];
 	Buffer		buffer;
+	bool		exists;
 
 	if (block == InvalidBlockNumber)
 		return false;
 	buffer = lock_page(keys, block, PAGE_KEYS, BUFFER_LOCK_SHARE);
 	page_columns(keys, BufferGetPage(buffer), columns);
-	filter_get(keys->shape, columns, id % keys->per_page, own);
+	filter_get(keys->shape, columns, id % keys->per_page, entry);
+	exists = page_used(BufferGetPage(buffer))[id % keys->per_page] != 0;
 	UnlockReleaseBuffer(buffer);
-	return memcmp(own, entry, keys->shape->entry_bytes) == 0;
+	return exists;
+}
+
+bool
+hnsw_keys_equal(HnswKeys *keys, GraphId id, const uint8 *entry)
+{
+	uint8		own[FILTER_MAX_COLUMNS * FILTER_MAX_WIDTH];
+
+	memset(own, 0, sizeof(own));
+	return hnsw_keys_get(keys, id, own) &&
+		memcmp(own, entry, keys->shape->entry_bytes) == 0;
 }
 
 void

@@ -1,0 +1,256 @@
+# vector_index_check() finds what is wrong with an index.  Each kind of violation is
+# made on purpose, by changing a few bytes of an index's file while the server is
+# down; every name in docs/reliability.md is among them.  That it finds nothing in an
+# index in order is in test/sql/index_check.sql, and at the end of other tests.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use File::Basename;
+use Test::More;
+
+my $page = 8192;
+my $node = PostgreSQL::Test::Cluster->new('check');
+my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
+$node->init($major >= 18 ? (extra => ['--no-data-checksums']) : ());
+$node->append_conf(
+	'postgresql.conf', q{
+autovacuum = off
+fsync = off
+jit = off
+max_parallel_maintenance_workers = 0
+});
+$node->start;
+
+# ---------------------------------------------------------------------------
+# A file, and what stands where
+
+my $file;	# content, being damaged
+
+sub align { return int(($_[0] + 7) / 8) * 8 }
+
+sub get32 { return unpack('V', substr($file, $_[0], 4)) }
+
+sub get16 { return unpack('v', substr($file, $_[0], 2)) }
+
+sub get8 { return unpack('C', substr($file, $_[0], 1)) }
+
+sub put32 { substr($file, $_[0], 4) = pack('V', $_[1]) }
+
+sub put16 { substr($file, $_[0], 2) = pack('v', $_[1]) }
+
+sub put8 { substr($file, $_[0], 1) = pack('C', $_[1]) }
+
+sub blocks { return length($file) / $page }
+
+sub kind { return get8($_[0] * $page + $page - 4) }
+
+# Blocks of a kind
+sub pages_of { my ($kind) = @_; return grep { kind($_) == $kind } 1 .. blocks() - 1 }
+
+# ---------------------------------------------------------------------------
+# hnsw.  A node: version 2, state 1, flags 1, edges 2, TID 6, more 4, value 4,
+# level 4, hash 8, payload, edges.
+
+my %size;
+
+sub hnsw_sizes
+{
+	my ($dims, $m, $ef, undef, $payload, $value) = unpack('VvvVVV', substr($file, 24 + 64, 20));
+
+	%size = (m => $m, payload => align($payload), value => $value, base => align(32 + align($payload) + 8 * $m), upper => align(32 + align($payload) + 4 * $m));
+}
+
+# Nodes of level 0 or above: number => offset
+sub nodes
+{
+	my ($upper) = @_;
+	my $size = $upper ? $size{upper} : $size{base};
+	my $per = int(8160 / $size);
+	my %nodes;
+
+	foreach my $block (pages_of($upper ? 2 : 1))
+	{
+		my $count = int((get16($block * $page + 12) - 24) / $size);
+		$nodes{ $block * $per + $_ } = $block * $page + 24 + $_ * $size foreach 0 .. $count - 1;
+	}
+	return %nodes;
+}
+
+sub used { return get8($_[0] + 2) == 1 }
+
+sub flags { return get8($_[0] + 3) }
+
+sub edge_at { my ($at, $i) = @_; return $at + 32 + $size{payload} + 4 * $i }
+
+sub edge_count { return get16($_[0] + 4) }
+
+sub edges { my ($at) = @_; return map { get32(edge_at($at, $_)) } 0 .. edge_count($at) - 1 }
+
+# The place of a node's edge in the ring
+sub ring_place { my ($at) = @_; return (grep { get32(edge_at($at, $_)) & 0x80000000 } (flags($at) & 4 ? 1 : 0) .. edge_count($at) - 1)[0] }
+
+# An element in use with a row, no head or twin, and whose number passes a test
+sub element
+{
+	my ($test) = @_;
+	my %nodes = nodes(0);
+
+	foreach my $id (sort { $a <=> $b } keys %nodes)
+	{
+		my $at = $nodes{$id};
+		return ($id, $at) if used($at) && get16($at + 10) > 0 && !(flags($at) & 12) && (!$test || $test->($at, $id));
+	}
+	die 'no such element';
+}
+
+sub some_node { my ($upper, $test) = @_; my %nodes = nodes($upper); foreach my $id (sort { $a <=> $b } keys %nodes) { return ($id, $nodes{$id}) if $test->($nodes{$id}); } die 'no such node' }
+
+# The place of an ordinary edge, whose end passes a test
+sub plain_edge
+{
+	my ($at) = @_;
+	return edge_at($at, (grep { !(get32(edge_at($at, $_)) & 0x80000000) } 0 .. edge_count($at) - 1)[0]);
+}
+
+# The page of keys: a byte for each element
+sub key_byte { my ($id) = @_; my ($block) = pages_of(7); return $block * $page + 24 + $id }
+
+my $has_plain = sub { my ($at) = @_; return edge_count($at) > 2 };
+
+# name => [violation, damage]
+my %hnsw = (
+	magic => [ 'page_damaged', sub { my ($b) = pages_of(1); put16($b * $page + $page - 2, 7) } ],
+	zeroed => [ 'element_damaged', sub { my ($b) = pages_of(3); substr($file, $b * $page, $page) = "\0" x $page } ],
+	unowned => [ 'page_unowned', sub { my ($b) = pages_of(4); put8($b * $page + $page - 4, 5) } ],
+	unknown_code_page => [ 'page_unowned', sub { my ($b) = pages_of(4); put8($b * $page + $page - 4, 6) } ],
+	listed => [ 'free_list', sub { my ($b) = grep { !get8($_ * $page + $page - 3) } pages_of(1); put8($b * $page + $page - 3, 1) } ],
+	not_listed => [ 'free_list', sub { my ($b) = grep { get8($_ * $page + $page - 3) } pages_of(1); put8($b * $page + $page - 3, 0) } ],
+	list_circle => [ 'free_list', sub { my ($b) = grep { get8($_ * $page + $page - 3) } pages_of(1); put32($b * $page + $page - 8, $b) } ],
+	filling => [ 'free_list', sub { put32(24 + 8 + 7 * 4 + 1 * 4, (pages_of(3))[0]) } ],
+	twice => [ 'row_twice', sub { my ($id, $at) = element(); my (undef, $other) = element(sub { $_[1] > $id }); substr($file, $other + 6, 6) = substr($file, $at + 6, 6) } ],
+	beyond => [ 'row_gone', sub { my (undef, $at) = element(); put16($at + 6, 1); put16($at + 8, 7) } ],
+	unused => [ 'row_gone', sub { my (undef, $at) = element(); put16($at + 10, 280) } ],
+	missing => [ 'row_missing', sub { my (undef, $at) = element(); put16($at + 10, 0) } ],
+	differs => [ 'row_differs', sub { my (undef, $at) = element(); put32($at + 24, 1) } ],
+	entry => [ 'entry_point', sub { my ($id) = some_node(0, sub { get8($_[0] + 2) == 0 }); put32(24 + 96, $id); put32(24 + 100, 0) } ],
+	entry_level => [ 'entry_point', sub { put32(24 + 100, get32(24 + 100) + 1) } ],
+	ring_open => [ 'ring', sub { my (undef, $at) = element(); my $place = edge_at($at, ring_place($at)); put32($place, get32($place) & 0x7FFFFFFF) } ],
+	ring_none => [ 'ring', sub { my (undef, $at) = element(); my ($free) = some_node(0, sub { get8($_[0] + 2) == 0 }); put32(edge_at($at, ring_place($at)), $free | 0x80000000) } ],
+	ring_short => [ 'unreachable', sub {
+		my %nodes = nodes(0);
+		my (undef, $at) = element(sub { my $next = $nodes{ get32(edge_at($_[0], ring_place($_[0]))) & 0x7FFFFFFF }; return used($next) && get16($next + 10) > 0 });
+		my $next = $nodes{ get32(edge_at($at, ring_place($at))) & 0x7FFFFFFF };
+		put32(edge_at($at, ring_place($at)), get32(edge_at($next, ring_place($next)))); } ],
+	twins => [ 'twins', sub { my (undef, $head) = some_node(0, sub { used($_[0]) && flags($_[0]) & 4 }); my ($id) = element(); put32(edge_at($head, 0), $id | 0x80000000) } ],
+	twins_lost => [ 'unreachable', sub { my ($id, $head) = some_node(0, sub { used($_[0]) && flags($_[0]) & 4 }); put32(edge_at($head, 0), $id | 0x80000000) } ],
+	dangling => [ 'edge_dangling', sub { my (undef, $at) = element($has_plain); my ($free) = some_node(0, sub { get8($_[0] + 2) == 0 }); put32(plain_edge($at), $free) } ],
+	far => [ 'edge_dangling', sub { my (undef, $at) = element($has_plain); put32(plain_edge($at), 0x7FFFFFF0) } ],
+	level => [ 'edge_level', sub { my (undef, $at) = some_node(1, sub { get32($_[0] + 20) == 1 && edge_count($_[0]) > 0 }); my ($other) = some_node(1, sub { used($_[0]) && get32($_[0] + 20) == 2 }); put32(edge_at($at, 0), $other) } ],
+	to_twin => [ 'edge_to_twin', sub { my (undef, $at) = element($has_plain); my ($twin) = some_node(0, sub { used($_[0]) && flags($_[0]) & 8 }); put32(plain_edge($at), $twin) } ],
+	self => [ 'edge_self', sub { my ($id, $at) = element($has_plain); put32(plain_edge($at), $id) } ],
+	duplicate => [ 'edge_duplicate', sub { my (undef, $at) = element($has_plain); my @e = map { $_ & 0x7FFFFFFF } edges($at); put32(plain_edge($at), (grep { $_ != (get32(plain_edge($at))) } @e)[0]) } ],
+	above => [ 'upper_node', sub { my ($id) = element(); my (undef, $at) = some_node(1, sub { used($_[0]) && get32($_[0] + 12) != $id }); put32($at + 12, $id) } ],
+	above_free => [ 'upper_node', sub { my ($id) = some_node(0, sub { get8($_[0] + 2) == 0 }); my (undef, $at) = some_node(1, sub { used($_[0]) }); put32($at + 12, $id) } ],
+	below => [ 'upper_node', sub { my (undef, $at) = some_node(1, sub { used($_[0]) && get32($_[0] + 20) == 2 }); my ($other) = some_node(1, sub { used($_[0]) && get32($_[0] + 20) == 2 }); put32($at + 16, $other) } ],
+	above_code => [ 'upper_node', sub { my (undef, $at) = some_node(1, sub { used($_[0]) }); put8($at + 50, get8($at + 50) ^ 0x55) } ],
+	counts => [ 'node_damaged', sub { my (undef, $at) = element(); put16($at + 4, 5000) } ],
+	state => [ 'node_damaged', sub { my (undef, $at) = element(); put8($at + 2, 9) } ],
+	tids => [ 'element_damaged', sub { my (undef, $at) = element(); put32($at + 12, 7) } ],
+	tids_circle => [ 'element_damaged', sub { my ($b) = pages_of(4); put32($b * $page + 24 + 8, $b * int(8160 / 136)) } ],
+	value => [ 'element_damaged', sub { my (undef, $at) = element(); put32($at + 16, 0) } ],
+	deleted => [ 'deleted_with_rows', sub { my (undef, $at) = element(); put8($at + 2, 2) } ],
+	code => [ 'code', sub { my (undef, $at) = element(); put8($at + 40 + $_, get8($at + 40 + $_) ^ 0x80) foreach 0 .. 15 } ],
+	code_factor => [ 'code', sub { my (undef, $at) = element(); substr($file, $at + 36, 4) = pack('f', 3 * unpack('f', substr($file, $at + 36, 4))) } ],
+	half => [ 'row_differs', sub { my (undef, $at) = element(); my $per = int(8160 / $size{value}); my $value = get32($at + 16); my $v = int($value / $per) * $page + 24 + ($value % $per) * $size{value}; put16($v + 16, 0x3C00 + get16($v + 16) % 1000) } ],
+	keys_missing => [ 'keys_missing', sub { my ($id) = element(); put8(key_byte($id), 0) } ],
+	keys_left => [ 'keys_left', sub { my ($id) = some_node(0, sub { get8($_[0] + 2) == 0 }); put8(key_byte($id), 1) } ],
+	keys_other => [ 'row_differs', sub { my ($id) = element(); my $per = 1632; put32(key_byte(0) + $per + 4 * $id, 77) } ],
+	keys_shared => [ 'keys_shared', sub { my ($b) = grep { get32($_ * $page + 24) == (pages_of(7))[0] && get32($_ * $page + 28) == 0xFFFFFFFF } pages_of(5); put32($b * $page + 28, (pages_of(7))[0]) } ],
+	directory => [ 'page_damaged', sub { my ($b) = grep { get32($_ * $page + 24) == (pages_of(7))[0] && get32($_ * $page + 28) == 0xFFFFFFFF } pages_of(5); put32($b * $page + 24, (pages_of(1))[0]) } ],
+	metapage => [ 'page_damaged', sub { put16(24 + 64 + 4, 0) } ],
+	truncated => [ 'unreachable', sub { $file = substr($file, 0, (pages_of(1))[-1] * $page) } ]);
+
+# Without a code, whose values tell their hash
+my %hnsw_plain = (
+	hash => [ 'hash', sub { my (undef, $at) = element(); put32($at + 24, 1) } ],
+	plain => [ 'row_differs', sub { my (undef, $at) = element(); put32($at + 32 + 8, 1) } ],
+	length => [ 'node_damaged', sub { my (undef, $at) = element(); put32($at + 32, 8) } ]);
+
+# ---------------------------------------------------------------------------
+# Tables: of each set of cases one, with an index in order, and one for each case
+
+my %sets = (
+	hnsw => { index => 'hnsw (v vector_l2_ops, k) WITH (m = 4, ef_construction = 16)', cases => \%hnsw, sizes => \&hnsw_sizes },
+	hnsw_plain => { index => 'hnsw (v vector_l1_ops) WITH (m = 4, ef_construction = 16)', cases => \%hnsw_plain, sizes => \&hnsw_sizes });
+
+my $setup = q{
+CREATE EXTENSION vector;
+CREATE FUNCTION item(n int) RETURNS vector IMMUTABLE LANGUAGE sql AS
+	'SELECT array_agg(sin(n * j * 0.7 + j)) FROM generate_series(1, 32) j';
+};
+foreach my $set (sort keys %sets)
+{
+	# copies with keys of their own, and with the same; places that are free again
+	$setup .= "CREATE TABLE $set (id int, k int, v vector(32));
+		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END) FROM generate_series(1, 900) i;
+		CREATE INDEX ${set}_good ON $set USING $sets{$set}{index};
+		DELETE FROM $set WHERE id BETWEEN 100 AND 250;
+		VACUUM $set;
+	";
+	$setup .= "CREATE INDEX ${set}_$_ ON ${set} USING $sets{$set}{index};\n" foreach sort keys %{ $sets{$set}{cases} };
+}
+$node->safe_psql('postgres', $setup);
+my %path = split /\n|\|/, $node->safe_psql('postgres', q{SELECT relname, pg_relation_filepath(oid) FROM pg_class WHERE relkind = 'i' AND relnamespace = 'public'::regnamespace});
+foreach my $set (sort keys %sets)
+{
+	is($node->safe_psql('postgres', "SELECT * FROM vector_index_check('${set}_good', true)"), '', "$set: nothing is wrong before");
+}
+$node->stop;
+
+foreach my $set (sort keys %sets)
+{
+	my $good = slurp_file($node->data_dir . '/' . $path{"${set}_good"});
+
+	foreach my $case (sort keys %{ $sets{$set}{cases} })
+	{
+		my $name = $node->data_dir . '/' . $path{"${set}_$case"};
+
+		$file = $good;
+		$sets{$set}{sizes}->();
+		eval { $sets{$set}{cases}{$case}[1]->() };
+		is($@, q(), "$set, $case: damaged");
+		ok($file ne $good, "$set, $case: is another file");
+		open my $fh, '>:raw', $name or die "$name: $!";
+		print $fh $file;
+		close $fh;
+	}
+}
+
+$node->start;
+my %found;
+foreach my $set (sort keys %sets)
+{
+	foreach my $case (sort keys %{ $sets{$set}{cases} })
+	{
+		my $violation = $sets{$set}{cases}{$case}[0];
+		my ($rc, $out, $err) = $node->psql('postgres', "SELECT violation, count(*), min(block), min(slot), min(heap_tid), min(detail) FROM vector_index_check('${set}_$case', true) GROUP BY 1 ORDER BY 1");
+		my ($brief) = $node->psql('postgres', "SELECT value FROM vector_index_check_summary('${set}_$case') WHERE item = 'violations'");
+
+		is($err, '', "$set, $case: no error");
+		like($out, qr/^$violation\|/m, "$set, $case: $violation is found");
+		note $out;
+		$found{ (split /\|/)[0] } = 1 foreach split /\n/, $out;
+	}
+}
+is($node->safe_psql('postgres', "SELECT * FROM vector_index_check('${_}_good', true)"), '', "$_: nothing is wrong after") foreach sort keys %sets;
+
+# The documentation has all names, and each has been found.
+my ($doc) = slurp_file(dirname(__FILE__) . '/../../docs/reliability.md') =~ /### What it finds(.*)/s;
+my %named = map { $_ => 1 } map { /`(\w+)`/g } $doc =~ /^\| (`\w+`(?:, `\w+`)*) \|/mg;
+delete @named{qw(violation block slot heap_tid detail)};
+is_deeply([ sort keys %found ], [ sort keys %named ], 'violations found are those in docs/reliability.md');
+
+$node->stop;
+done_testing();
