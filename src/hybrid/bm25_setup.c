@@ -61,7 +61,8 @@ void
 bm25_find(Bm25Setup *setup, Oid table, const char *column)
 {
 	Relation	rel = table_open(table, AccessShareLock);
-	TriggerDesc *triggers = rel->trigdesc;
+	/* A copy: looking functions up can have the relation's own read anew. */
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	bool		found = false;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers && !found; i++)

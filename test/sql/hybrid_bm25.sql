@@ -246,3 +246,18 @@ SELECT relpersistence, count(*) FROM pg_class WHERE relname LIKE 'unlogged%' AND
 
 DROP SCHEMA hybrid_bm25 CASCADE;
 DROP ROLE hybrid_writer;
+
+-- the triggers of the table are read anew while its set-up is looked for (which
+-- only a server with assertions can be told to do)
+CREATE TABLE bm25_triggers (id int PRIMARY KEY, body text);
+INSERT INTO bm25_triggers VALUES (1, 'cats and dogs'), (2, 'dogs');
+CREATE FUNCTION bm25_other() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER a_other BEFORE UPDATE ON bm25_triggers FOR EACH ROW EXECUTE FUNCTION bm25_other('a', 'b', 'c', 'd');
+SELECT bm25_setup('bm25_triggers', ARRAY['body'], 'simple') IS NOT NULL;
+SELECT least(max_val::int, 1) AS discard FROM pg_settings WHERE name = 'debug_discard_caches' \gset
+SET debug_discard_caches = :discard;
+SELECT bm25_query('bm25_triggers', 'cats') IS NOT NULL AS found;
+RESET debug_discard_caches;
+SELECT bm25_drop('bm25_triggers') IS NOT NULL;
+DROP TABLE bm25_triggers;
+DROP FUNCTION bm25_other;
