@@ -162,8 +162,12 @@ turn(const Method *m, size_t n, const char *buffer, size_t bytes)
 			break;
 		case ESTIMATE:
 			for (size_t i = 0; i < count; i++)
-				sum += rabitq_estimate(prepared[kind->bits],
-									   (const RabitqCode *) (buffer + scatter(from + i, stored) * m->bytes));
+			{
+				codes[0] = (const RabitqCode *)
+					(buffer + scatter(from + i, stored) * m->bytes);
+				rabitq_estimate_many(prepared[kind->bits], codes, 1, out);
+				sum += out[0];
+			}
 			break;
 		case ESTIMATE_MANY:
 			for (size_t i = 0; i < count; i += BATCH)

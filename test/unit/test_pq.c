@@ -11,6 +11,7 @@
  *
  * Arrays are malloc blocks of their size, for the AddressSanitizer.
  */
+#include "codes.h"
 #include "levels.h"
 #include "random.h"
 #include "math/linear/linear.h"
@@ -633,8 +634,8 @@ test_estimates(void **state)
 				for (size_t i = 0; i < n; i++)
 					pointers[i] = codes + i * stride;
 				fastscan_table_numbers(table, numbers, shape.m);
-				fastscan_pack(block, shape.m, pointers, n);
-				fastscan_sums(table, block, found);
+				pack_block(block, shape.m, pointers, n);
+				block_sums(table, block, found);
 				for (size_t i = 0; i < n; i++)
 				{
 					double		off = table->bias +

@@ -24,6 +24,7 @@
  * Arrays lie where reading past either end is caught: in malloc blocks of
  * their size, for the AddressSanitizer, and before pages that cannot be read.
  */
+#include "codes.h"
 #include "levels.h"
 #include "random.h"
 #include "math/quantize/fastscan.h"
@@ -543,6 +544,14 @@ level_at(const uint8_t *code, size_t n, int bits, size_t i)
 	return code[i % part] >> (i / part * (size_t) bits) & ((1 << bits) - 1);
 }
 
+/* u: what a code's levels stand for */
+static void
+decode(const uint8_t *code, size_t n, int bits, float *u)
+{
+	for (size_t i = 0; i < n; i++)
+		u[i] = level_at(code, n, bits, i) - ((1 << bits) - 1) / 2.0f;
+}
+
 /* A code says what encode found, and the factors what the formulas say */
 static void
 test_codes(void **state)
@@ -571,7 +580,7 @@ test_codes(void **state)
 				fill_kind(x, n, kind);
 				fit = rabitq_encode(x, n, bits, code);
 				quantize_kernels->encode(x, n, bits, levels, &sums);
-				rabitq_decode(code, n, bits, u);
+				decode(code, n, bits, u);
 				for (size_t k = 0; k < n; k++)
 				{
 					assert_int_equal(level_at(code, n, bits, k), levels[k]);
@@ -682,7 +691,7 @@ test_encode_loss(void **state)
 
 				fill_gauss(x, n);
 				rabitq_encode(x, n, bits, code);
-				rabitq_decode(code, n, bits, u);
+				decode(code, n, bits, u);
 				ux = inner(u, x, n);
 				got += 1 - ux * ux / inner(u, u, n) / inner(x, x, n);
 				want += best_error(x, n, bits);
@@ -864,7 +873,7 @@ test_estimates(void **state)
 			fill_gauss(c, n);
 			fill_gauss(q, n);
 			fit = rabitq_encode(r, n, coder.bits, coder.code->levels);
-			rabitq_decode(coder.code->levels, n, coder.bits, u);
+			decode(coder.code->levels, n, coder.bits, u);
 			for (RabitqMetric metric = 0; metric <= RABITQ_NEGATIVE_IP; metric++)
 			{
 				double		uc = inner(u, c, n);
@@ -893,7 +902,7 @@ test_estimates(void **state)
 					want = base - inner(r, c, n) - fit.scale * (uq - uc);
 				size = fabs(base) + fabs(coder.code->add) +
 					fabs(coder.code->k * uq);
-				got = rabitq_estimate(coder.query, coder.code);
+				got = estimate_one(coder.query, coder.code);
 				if (!(fabs(got - want) <= 8 * UNIT_ROUNDOFF *
 					  (size + fit.scale * sqrt(inner(u, u, n) * inner(q, q, n)))))
 					fail_msg("bits = %d, dims = %zu, metric %d: %.9g, should be %.9g",
@@ -945,7 +954,7 @@ test_estimate_many(void **state)
 							 COUNT, out);
 		for (size_t i = 0; i < COUNT; i++)
 		{
-			assert_true(out[i] == rabitq_estimate(coder.query, codes[i]));
+			assert_true(out[i] == estimate_one(coder.query, codes[i]));
 			free(codes[i]);
 		}
 		free_coder(&coder);
@@ -981,7 +990,7 @@ test_estimate_extremes(void **state)
 							   rabitq_encode(r, DIMS, c.bits, c.code->levels),
 							   0, 0);
 				assert_true(isfinite(c.code->add) && isfinite(c.code->k));
-				got = rabitq_estimate(c.query, c.code);
+				got = estimate_one(c.query, c.code);
 				assert_false(isnan(got));
 				if (kind >= TINY)
 					assert_true(got == base);
@@ -1009,7 +1018,7 @@ test_query_from_code(void **state)
 
 			fill_gauss(r, n);
 			rabitq_encode(r, n, c.bits, c.code->levels);
-			rabitq_decode(c.code->levels, n, c.bits, u);
+			decode(c.code->levels, n, c.bits, u);
 			rabitq_query_from_code(c.query, c.code->levels, n, c.bits, 3, 5);
 			for (size_t k = 0; k < n; k++)
 			{
@@ -1081,7 +1090,7 @@ estimate_once(Coder *c, Way way, const float *r, const float *q)
 		free(table);
 		return out[21];
 	}
-	return rabitq_estimate(c->query, c->code);
+	return estimate_one(c->query, c->code);
 }
 
 static Accuracy
@@ -1248,7 +1257,7 @@ recall(size_t n, int bits, size_t keep, bool flat)
 		rabitq_query_prepare(c.query, x, n, bits, (float) inner(x, x, n));
 		for (size_t i = 0; i < ROWS; i++)
 		{
-			all[i].estimate = rabitq_estimate(c.query,
+			all[i].estimate = estimate_one(c.query,
 											  (RabitqCode *) (codes + i * bytes));
 			all[i].d2 = distance2(x, rows + i * n, n);
 		}
@@ -1341,7 +1350,7 @@ test_blocks(void **state)
 		for (size_t count = 0; count <= FASTSCAN_VECTORS; count += 8)
 		{
 			fill_bytes(block, fastscan_block_bytes(nibbles));
-			fastscan_pack(block, nibbles, at, count);
+			pack_block(block, nibbles, at, count);
 			for (size_t v = 0; v < FASTSCAN_VECTORS; v++)
 			{
 				fastscan_get(block, nibbles, v, got);
@@ -1438,7 +1447,7 @@ check_table(const FastScanTable *table, const float *numbers, size_t nibbles)
 		fastscan_put(block, nibbles, 30, code);
 		for (size_t j = 0; j < nibbles; j++)
 			want += numbers[16 * j + (code[j / 2] >> (4 * (j % 2)) & 15)];
-		fastscan_sums(table, block, sums);
+		block_sums(table, block, sums);
 		got = table->bias + (double) table->scale * sums[30];
 		if (!(fabs(got - want) <= 0.5001 * table->scale * (double) nibbles +
 			  magnitude * UNIT_ROUNDOFF))

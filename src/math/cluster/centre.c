@@ -74,7 +74,6 @@ medians(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 	}
 }
 
-/* See cluster.h */
 double
 cluster_centre(const ClusterHost *host, const float *rows, size_t n,
 			   size_t dims, size_t stride, float *centre)

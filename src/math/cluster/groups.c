@@ -28,7 +28,6 @@ typedef struct Projected
 	uint32_t	id;
 } Projected;
 
-/* See panel.h */
 size_t
 group_count(size_t k, size_t dims, bool two_level)
 {
@@ -62,7 +61,6 @@ probe_count(size_t k)
 	return k < 10000 ? 12 : 16;
 }
 
-/* See panel.h */
 size_t
 panel_create_bytes(size_t k, size_t dims, bool two_level)
 {
@@ -91,7 +89,6 @@ panel_create_bytes(size_t k, size_t dims, bool two_level)
 									   sizeof(Matrix) + sizeof(size_t)));
 }
 
-/* See cluster.h */
 size_t
 centroid_panel_bytes(size_t k, size_t dims, bool two_level)
 {
@@ -248,7 +245,6 @@ measure_group(CentroidPanel *p, Work *work, const Rows *members, size_t g,
 	p->width[g] = width < FLT_MAX ? (float) width : FLT_MAX;
 }
 
-/* See panel.h */
 void
 make_groups(CentroidPanel *p, const ClusterHost *host, Work *work,
 			const Rows *centroids)

@@ -204,7 +204,6 @@ divide(Training *t, const Rows *rows, size_t k, int iterations,
 	return most;
 }
 
-/* See cluster.h */
 KmeansResult
 kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 	   const KmeansParams *params, float *centroids, uint64_t *sizes)
@@ -254,7 +253,6 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 	return result;
 }
 
-/* See cluster.h */
 size_t
 kmeans_bytes(size_t n, size_t dims, size_t k)
 {

@@ -32,7 +32,6 @@
 /* Rows that are sorted between two ticks' counts */
 #define SORT_ROWS		4096
 
-/* See lloyd.h */
 void
 random_sample(uint64_t *state, size_t n, size_t count, uint32_t *sample)
 {
@@ -50,7 +49,6 @@ random_sample(uint64_t *state, size_t n, size_t count, uint32_t *sample)
 	}
 }
 
-/* See lloyd.h */
 void
 clusters_init(Clusters *c, const ClusterHost *host, const Rows *rows, size_t k,
 			  float *centroids)
@@ -83,7 +81,6 @@ clusters_bytes(size_t n, size_t k)
 							   sizeof(size_t)));
 }
 
-/* See lloyd.h */
 double
 clusters_sort(Training *t, Clusters *c)
 {
@@ -306,7 +303,6 @@ report_progress(const Training *t, double part)
 						  (t->progress_to - t->progress_from) * part);
 }
 
-/* See lloyd.h */
 KmeansResult
 lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
 			  void *arg)
@@ -521,7 +517,6 @@ iterate_part(Training *t, Clusters *c, size_t n, int iterations, float *memory)
 	return result.iterations;
 }
 
-/* See lloyd.h */
 KmeansResult
 lloyd(Training *t, Clusters *c, int iterations)
 {
@@ -557,7 +552,6 @@ lloyd(Training *t, Clusters *c, int iterations)
 	return result;
 }
 
-/* See lloyd.h */
 size_t
 lloyd_bytes(size_t n, size_t dims, size_t k)
 {

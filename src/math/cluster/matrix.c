@@ -29,7 +29,6 @@
 /* Floats of centroids that stay in the second-level cache while rows go by */
 #define CACHE_FLOATS	((size_t) 1 << 17)
 
-/* See matrix.h */
 float
 space_scale(double largest)
 {
@@ -42,7 +41,6 @@ space_scale(double largest)
 	return ldexpf(1, exponent);
 }
 
-/* See matrix.h */
 float
 space_row_scale(const Space *space, const float *row, size_t dims)
 {
@@ -106,7 +104,6 @@ row_behind(const NumberedRow *a, const NumberedRow *b)
 #define SET_ROW(r, i, entry) ((r).numbers[i] = (entry).number)
 HEAP_OVER(numbered_rows, NumberedRows, NumberedRow, GET_ROW, SET_ROW, row_behind)
 
-/* See matrix.h */
 void
 matrix_lowest(const float *rows, size_t k, size_t dims, size_t stride,
 			  uint32_t *lowest, uint32_t *order)
@@ -127,7 +124,6 @@ matrix_lowest(const float *rows, size_t k, size_t dims, size_t stride,
 	}
 }
 
-/* See matrix.h */
 void
 matrix_init(Matrix *m, const Space *space, Work *w, const Rows *centroids,
 			float *memory)
@@ -187,7 +183,6 @@ room_row_floats(size_t dims)
 	return size_plus(dims, 1 + COLUMNS + 4);
 }
 
-/* See matrix.h */
 size_t
 work_bytes(size_t dims)
 {
@@ -195,7 +190,6 @@ work_bytes(size_t dims)
 								sizeof(float)), linear_bytes());
 }
 
-/* See matrix.h */
 void
 work_init(Work *w, const ClusterHost *host, size_t n, size_t dims)
 {
@@ -222,7 +216,6 @@ work_init(Work *w, const ClusterHost *host, size_t n, size_t dims)
 	w->number = (uint32_t *) at;
 }
 
-/* See matrix.h */
 void
 work_free(Work *w)
 {
@@ -305,7 +298,6 @@ nearest_rows(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 		w->number[i] = m->lowest[w->number[i]];
 }
 
-/* See matrix.h */
 void
 matrix_nearest(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 			   uint32_t *number, float *best)
@@ -321,7 +313,6 @@ matrix_nearest(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 	}
 }
 
-/* See matrix.h */
 void
 matrix_assign(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 			  uint32_t *number, float *distance)
@@ -344,7 +335,6 @@ matrix_assign(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 	}
 }
 
-/* See matrix.h */
 void
 matrix_multiply(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 				MatrixProduct what, MatrixUse use, void *arg)
@@ -367,7 +357,6 @@ matrix_multiply(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 	}
 }
 
-/* See matrix.h */
 double
 matrix_distance(const Matrix *m, const Space *space, const float *row,
 				float scale, float norm, size_t number, float best)

@@ -72,7 +72,6 @@ put_products(void *arg, const Matrix *m, const Work *work, size_t row,
 	}
 }
 
-/* See cluster.h */
 void
 centroid_panel_distances(const CentroidPanel *panel, const ClusterHost *host,
 						 const float *rows, size_t n, float *out)
@@ -93,7 +92,6 @@ centroid_panel_distances(const CentroidPanel *panel, const ClusterHost *host,
 	work_free(&work);
 }
 
-/* See cluster.h */
 void
 centroid_panel_products(const CentroidPanel *panel, const ClusterHost *host,
 						const float *rows, size_t n, float *out)

@@ -24,7 +24,6 @@
 #define REACH_FEW_DIMS	1.2f
 #define FEW_DIMS		32
 
-/* See panel.h */
 CentroidPanel *
 panel_create(const ClusterHost *host, const Space *space,
 			 const float *centroids, size_t k, size_t dims, bool two_level)
@@ -55,7 +54,6 @@ panel_create(const ClusterHost *host, const Space *space,
 	return p;
 }
 
-/* See panel.h */
 void
 panel_destroy(const ClusterHost *host, CentroidPanel *p)
 {
@@ -72,7 +70,6 @@ panel_destroy(const ClusterHost *host, CentroidPanel *p)
 	host_release(host, p);
 }
 
-/* See cluster.h */
 CentroidPanel *
 centroid_panel_create(const ClusterHost *host, const float *centroids,
 					  size_t k, size_t dims, bool two_level)
@@ -89,7 +86,6 @@ centroid_panel_create(const ClusterHost *host, const float *centroids,
 	return p;
 }
 
-/* See cluster.h */
 void
 centroid_panel_free(const ClusterHost *host, CentroidPanel *panel)
 {
@@ -292,7 +288,6 @@ assign_batch(const CentroidPanel *p, Work *w, Batch *b, uint32_t *number,
 	}
 }
 
-/* See panel.h */
 size_t
 panel_assign_bytes(size_t k, size_t dims)
 {
@@ -302,7 +297,6 @@ panel_assign_bytes(size_t k, size_t dims)
 		sizeof(uint32_t) + first;
 }
 
-/* See panel.h */
 void
 panel_assign(const CentroidPanel *p, Work *w, const Rows *rows,
 			 uint32_t *number, float *distance)
@@ -345,7 +339,6 @@ panel_assign(const CentroidPanel *p, Work *w, const Rows *rows,
 	host_release(host, b.first);
 }
 
-/* See cluster.h */
 void
 centroid_panel_nearest(const CentroidPanel *panel, const ClusterHost *host,
 					   const float *rows, size_t n, uint32_t *nearest,

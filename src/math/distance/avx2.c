@@ -21,22 +21,10 @@
 
 #include "math/simd/vec_avx2.h"
 
-typedef struct Wide
-{
-	__m256d		low;
-	__m256d		high;
-} Wide;
-
 #define BITS_BYTES	32
 
 typedef __m256i Bits;
 typedef __m256i Counts;
-
-INLINE Vec
-vec_fma(Vec a, Vec b, Vec c)
-{
-	return _mm256_fmadd_ps(a, b, c);
-}
 
 INLINE Vec
 vec_load_f16(const half *p)
@@ -92,22 +80,6 @@ vec_store_f16(half *p, Vec v)
 }
 
 INLINE Wide
-wide_zero(void)
-{
-	Wide		zero = {_mm256_setzero_pd(), _mm256_setzero_pd()};
-
-	return zero;
-}
-
-INLINE Wide
-wide_add(Wide a, Wide b)
-{
-	a.low = _mm256_add_pd(a.low, b.low);
-	a.high = _mm256_add_pd(a.high, b.high);
-	return a;
-}
-
-INLINE Wide
 wide_add_square(Wide sum, Vec v)
 {
 	__m256d		low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
@@ -118,50 +90,10 @@ wide_add_square(Wide sum, Vec v)
 	return sum;
 }
 
-INLINE double
-wide_sum(Wide sum)
-{
-	__m256d		four = _mm256_add_pd(sum.low, sum.high);
-	__m128d		two = _mm_add_pd(_mm256_castpd256_pd128(four),
-								 _mm256_extractf128_pd(four, 1));
-
-	return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-
 INLINE Bits
 bits_load(const uint8_t *p)
 {
 	return _mm256_loadu_si256((const __m256i *) p);
-}
-
-INLINE Bits
-bits_xor(Bits a, Bits b)
-{
-	return _mm256_xor_si256(a, b);
-}
-
-INLINE Bits
-bits_and(Bits a, Bits b)
-{
-	return _mm256_and_si256(a, b);
-}
-
-INLINE Bits
-bits_or(Bits a, Bits b)
-{
-	return _mm256_or_si256(a, b);
-}
-
-INLINE Counts
-counts_zero(void)
-{
-	return _mm256_setzero_si256();
-}
-
-INLINE Counts
-counts_add(Counts a, Counts b)
-{
-	return _mm256_add_epi64(a, b);
 }
 
 /* Each nibble's bits from a table of sixteen, then the bytes of each 64 bits */

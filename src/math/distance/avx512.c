@@ -24,22 +24,10 @@
 
 #include "math/simd/vec_avx512.h"
 
-typedef struct Wide
-{
-	__m512d		low;
-	__m512d		high;
-} Wide;
-
 #define BITS_BYTES	64
 
 typedef __m512i Bits;
 typedef __m512i Counts;
-
-INLINE Vec
-vec_fma(Vec a, Vec b, Vec c)
-{
-	return _mm512_fmadd_ps(a, b, c);
-}
 
 INLINE Vec
 vec_load_f16(const half *p)
@@ -61,22 +49,6 @@ vec_store_f16(half *p, Vec v)
 }
 
 INLINE Wide
-wide_zero(void)
-{
-	Wide		zero = {_mm512_setzero_pd(), _mm512_setzero_pd()};
-
-	return zero;
-}
-
-INLINE Wide
-wide_add(Wide a, Wide b)
-{
-	a.low = _mm512_add_pd(a.low, b.low);
-	a.high = _mm512_add_pd(a.high, b.high);
-	return a;
-}
-
-INLINE Wide
 wide_add_square(Wide sum, Vec v)
 {
 	__m512d		low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
@@ -85,12 +57,6 @@ wide_add_square(Wide sum, Vec v)
 	sum.low = _mm512_fmadd_pd(low, low, sum.low);
 	sum.high = _mm512_fmadd_pd(high, high, sum.high);
 	return sum;
-}
-
-INLINE double
-wide_sum(Wide sum)
-{
-	return _mm512_reduce_add_pd(_mm512_add_pd(sum.low, sum.high));
 }
 
 INLINE Bits
@@ -103,36 +69,6 @@ INLINE Bits
 bits_load_part(const uint8_t *p, size_t left)
 {
 	return _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
-}
-
-INLINE Bits
-bits_xor(Bits a, Bits b)
-{
-	return _mm512_xor_si512(a, b);
-}
-
-INLINE Bits
-bits_and(Bits a, Bits b)
-{
-	return _mm512_and_si512(a, b);
-}
-
-INLINE Bits
-bits_or(Bits a, Bits b)
-{
-	return _mm512_or_si512(a, b);
-}
-
-INLINE Counts
-counts_zero(void)
-{
-	return _mm512_setzero_si512();
-}
-
-INLINE Counts
-counts_add(Counts a, Counts b)
-{
-	return _mm512_add_epi64(a, b);
 }
 
 INLINE Counts

@@ -81,14 +81,7 @@ typedef struct DistanceKernels
 	void		(*f32_to_f16) (const float *src, half *dst, size_t n);
 } DistanceKernels;
 
-/* The table in use; points to the scalar one until distance_set_level. */
-extern const DistanceKernels *distance_kernels;
-
-/* The table of a level, or NULL; see simd_choose. */
-extern const DistanceKernels *distance_table(SimdLevel level);
-
-/* Put a level's table in use; returns 0, or -1 (and changes nothing). */
-extern int	distance_set_level(SimdLevel level);
+SIMD_TABLE_IN_USE(distance, DistanceKernels, distance_kernels);
 
 /* Single values, in software; the specification of f16_to_f32, f32_to_f16 */
 extern float half_to_float(half h);

@@ -10,18 +10,14 @@
  *	LANES			float32 values in a Vec
  *	PAIR_CHAINS		independent sums in a kernel over one pair
  *	ROW_CHAINS		the same per row in a kernel over ROWS rows at once
- *	Vec				LANES float32, with
- *		vec_zero, vec_add, vec_sub, vec_abs,
- *		vec_fma(a, b, c) = a * b + c, vec_sum (of the lanes)
- *		vec_load_f32, vec_load_f16 (widening), at any address
+ *	Vec				that of ../simd/vec.h, with
+ *		vec_sum (of the lanes), vec_load_f16 (widening), at any address,
+ *		wide_add_square(sum, v) = sum + v * v, the squares not rounded
  *		vec_load_part_f32, vec_load_part_f16: the first left < LANES
  *			elements, and zeros; nothing behind them is read
- *		vec_store_f32, vec_store_f16 (narrowing)
- *	Wide			LANES float64, with wide_zero, wide_add, wide_sum and
- *		wide_add_square(sum, v) = sum + v * v, the squares not rounded
- *	Bits, Counts	BITS_BYTES bytes, and 64-bit counters, with
- *		bits_load, bits_load_part (as above), bits_xor, bits_and, bits_or
- *		counts_zero, counts_add, counts_total,
+ *		vec_store_f16 (narrowing)
+ *	Bits, Counts	vectors of BITS_BYTES bytes, and of 64-bit counters, with
+ *		bits_load, bits_load_part (as above), counts_total,
  *		counts_add_bits(counts, x) = counts + the bits set in x
  *
  * Every kernel is one of five loops (sums over rows, norm, bits, two
@@ -32,15 +28,6 @@
  * before it (4 cycles) while the processor could start two in each cycle.  A
  * tail is padded with zeros, which add zero to every sum here.
  */
-#include <string.h>
-
-#define PRAGMA(text) _Pragma(#text)
-#ifdef __clang__
-#define UNROLLED PRAGMA(clang loop unroll(full))
-#else
-#define UNROLLED PRAGMA(GCC unroll 8)
-#endif
-
 /* Rows that a _many kernel reads side by side */
 #define ROWS			4
 
@@ -115,23 +102,23 @@ load_part(const void *array, Type type, size_t i, size_t left)
 INLINE void
 step(Chain *chain, Sum sum, Vec a, Vec b)
 {
-	Vec			diff = vec_sub(a, b);
+	Vec			diff = a - b;
 
 	switch (sum)
 	{
 		case L2SQ:
-			chain->ab = vec_fma(diff, diff, chain->ab);
+			chain->ab += diff * diff;
 			break;
 		case IP:
-			chain->ab = vec_fma(a, b, chain->ab);
+			chain->ab += a * b;
 			break;
 		case L1:
-			chain->ab = vec_add(chain->ab, vec_abs(diff));
+			chain->ab += vec_abs(diff);
 			break;
 		case COSINE:
-			chain->aa = vec_fma(a, a, chain->aa);
-			chain->ab = vec_fma(a, b, chain->ab);
-			chain->bb = vec_fma(b, b, chain->bb);
+			chain->aa += a * a;
+			chain->ab += a * b;
+			chain->bb += b * b;
 			break;
 	}
 }
@@ -182,7 +169,7 @@ sum_rows(const Work *w, Sum sum, int chains, CosineSums *out)
 
 	UNROLLED
 	for (int k = 0; k < w->count * chains; k++)
-		chain[k].ab = chain[k].aa = chain[k].bb = vec_zero();
+		chain[k].ab = chain[k].aa = chain[k].bb = (Vec) {0};
 
 	for (; i + block <= n; i += block)
 	{
@@ -223,9 +210,9 @@ sum_rows(const Work *w, Sum sum, int chains, CosineSums *out)
 		{
 			const Chain *other = &chain[c * w->count + r];
 
-			total.ab = vec_add(total.ab, other->ab);
-			total.aa = vec_add(total.aa, other->aa);
-			total.bb = vec_add(total.bb, other->bb);
+			total.ab += other->ab;
+			total.aa += other->aa;
+			total.bb += other->bb;
 		}
 		out[r].ab = vec_sum(total.ab);
 		out[r].aa = vec_sum(total.aa);
@@ -281,8 +268,8 @@ sum_many(const float *q, const void *rows, Type type, size_t n, size_t stride,
 INLINE double
 sum_squares(const void *a, Type type, size_t n)
 {
-	Wide		even = wide_zero();
-	Wide		odd = wide_zero();
+	Wide		even = {0};
+	Wide		odd = {0};
 	size_t		i = 0;
 
 	for (; i + 2 * LANES <= n; i += 2 * LANES)
@@ -308,8 +295,8 @@ INLINE void
 count_pair(const uint8_t *a, const uint8_t *b, size_t n, int hamming,
 		   uint64_t *first, uint64_t *second)
 {
-	Counts		firsts[2] = {counts_zero(), counts_zero()};
-	Counts		seconds[2] = {counts_zero(), counts_zero()};
+	Counts		firsts[2] = {0};
+	Counts		seconds[2] = {0};
 
 	for (size_t i = 0; i < n; i += 2 * BITS_BYTES)
 	{
@@ -332,15 +319,14 @@ count_pair(const uint8_t *a, const uint8_t *b, size_t n, int hamming,
 			}
 			else
 				break;
-			firsts[k] = counts_add_bits(firsts[k], hamming ? bits_xor(x, y) :
-										bits_and(x, y));
+			firsts[k] = counts_add_bits(firsts[k], hamming ? x ^ y : x & y);
 			if (!hamming)
-				seconds[k] = counts_add_bits(seconds[k], bits_or(x, y));
+				seconds[k] = counts_add_bits(seconds[k], x | y);
 		}
 	}
-	*first = counts_total(counts_add(firsts[0], firsts[1]));
+	*first = counts_total(firsts[0] + firsts[1]);
 	if (!hamming)
-		*second = counts_total(counts_add(seconds[0], seconds[1]));
+		*second = counts_total(seconds[0] + seconds[1]);
 }
 
 /*

@@ -21,22 +21,10 @@
 
 #include "math/simd/vec_neon.h"
 
-typedef struct Wide
-{
-	float64x2_t low;
-	float64x2_t high;
-} Wide;
-
 #define BITS_BYTES	16
 
 typedef uint8x16_t Bits;
 typedef uint64x2_t Counts;
-
-INLINE Vec
-vec_fma(Vec a, Vec b, Vec c)
-{
-	return vfmaq_f32(c, a, b);
-}
 
 INLINE Vec
 vec_load_f16(const half *p)
@@ -61,22 +49,6 @@ vec_store_f16(half *p, Vec v)
 }
 
 INLINE Wide
-wide_zero(void)
-{
-	Wide		zero = {vdupq_n_f64(0), vdupq_n_f64(0)};
-
-	return zero;
-}
-
-INLINE Wide
-wide_add(Wide a, Wide b)
-{
-	a.low = vaddq_f64(a.low, b.low);
-	a.high = vaddq_f64(a.high, b.high);
-	return a;
-}
-
-INLINE Wide
 wide_add_square(Wide sum, Vec v)
 {
 	float64x2_t low = vcvt_f64_f32(vget_low_f32(v));
@@ -85,12 +57,6 @@ wide_add_square(Wide sum, Vec v)
 	sum.low = vfmaq_f64(sum.low, low, low);
 	sum.high = vfmaq_f64(sum.high, high, high);
 	return sum;
-}
-
-INLINE double
-wide_sum(Wide sum)
-{
-	return vaddvq_f64(vaddq_f64(sum.low, sum.high));
 }
 
 INLINE Bits
@@ -107,36 +73,6 @@ bits_load_part(const uint8_t *p, size_t left)
 	for (size_t i = 0; i < left; i++)
 		part[i] = p[i];
 	return vld1q_u8(part);
-}
-
-INLINE Bits
-bits_xor(Bits a, Bits b)
-{
-	return veorq_u8(a, b);
-}
-
-INLINE Bits
-bits_and(Bits a, Bits b)
-{
-	return vandq_u8(a, b);
-}
-
-INLINE Bits
-bits_or(Bits a, Bits b)
-{
-	return vorrq_u8(a, b);
-}
-
-INLINE Counts
-counts_zero(void)
-{
-	return vdupq_n_u64(0);
-}
-
-INLINE Counts
-counts_add(Counts a, Counts b)
-{
-	return vaddq_u64(a, b);
 }
 
 INLINE Counts

@@ -43,13 +43,6 @@ typedef struct KeyKernels
 	uint32_t	(*pack) (const uint8_t *bytes, size_t count, uint8_t *bits);
 } KeyKernels;
 
-/* The table in use; points to the scalar one until keys_set_level. */
-extern const KeyKernels *key_kernels;
-
-/* The table of a level, or NULL; see simd_choose. */
-extern const KeyKernels *keys_table(SimdLevel level);
-
-/* Put a level's table in use; returns 0, or -1 (and changes nothing). */
-extern int	keys_set_level(SimdLevel level);
+SIMD_TABLE_IN_USE(keys, KeyKernels, key_kernels);
 
 #endif							/* VECTOR_MATH_KEYS_H */

@@ -129,7 +129,6 @@ jacobi(const ClusterHost *host, float *a, size_t n, float *values,
 	return rotated == 0;
 }
 
-/* See linear.h */
 bool
 linear_eigenvectors(const ClusterHost *host, float *a, size_t n, float *values,
 					float *vectors)

@@ -1,8 +1,6 @@
 /*
  * linear.c
  *	  Which loops this processor runs, and whether they or OpenBLAS multiply.
- *
- * The pointers here are plain process state, not for two threads at once.
  */
 #include "linear.h"
 
@@ -21,32 +19,9 @@ extern const LinearKernels linear_avx2;
 extern const LinearKernels linear_avx512;
 #endif
 
-const LinearKernels *linear_kernels = &linear_scalar;
-
-static const void *const tables[SIMD_LEVELS] = {
-	[SIMD_SCALAR] = &linear_scalar,
-	SIMD_ARM_TABLES(linear_scalar)
-	SIMD_X86_TABLES(linear_avx2, linear_avx512)
-};
-
-/* See linear.h */
-const LinearKernels *
-linear_table(SimdLevel level)
-{
-	return simd_choose(tables, level);
-}
-
-/* See linear.h */
-int
-linear_set_level(SimdLevel level)
-{
-	const LinearKernels *table = linear_table(level);
-
-	if (table == NULL)
-		return -1;
-	linear_kernels = table;
-	return 0;
-}
+SIMD_DISPATCH(linear, LinearKernels, linear_kernels, linear_scalar,
+			  SIMD_ARM_TABLES(linear_scalar)
+			  SIMD_X86_TABLES(linear_avx2, linear_avx512))
 
 /* Do our own loops multiply rows of such a depth? */
 static bool
@@ -55,7 +30,6 @@ by_own_loops(size_t depth)
 	return linear_library == NULL || depth < SHALLOW;
 }
 
-/* See linear.h */
 size_t
 linear_rows_floats(size_t n, size_t depth)
 {
@@ -64,7 +38,6 @@ linear_rows_floats(size_t n, size_t depth)
 	return size_times(n, depth);
 }
 
-/* See linear.h */
 void
 linear_rows_init(LinearRows *rows, size_t n, size_t depth, float *memory)
 {
@@ -78,7 +51,6 @@ linear_rows_init(LinearRows *rows, size_t n, size_t depth, float *memory)
 			   rows->step * depth * sizeof(float));
 }
 
-/* See linear.h */
 void
 linear_products(const float *a, size_t a_stride, size_t m,
 				const LinearRows *b, size_t from, size_t n, float *out,
@@ -101,7 +73,6 @@ linear_products(const float *a, size_t a_stride, size_t m,
 							  data, (int) b->depth, 0, out, (int) out_stride);
 }
 
-/* See linear.h */
 void
 linear_nearest(const float *a, size_t a_stride, size_t m, const LinearRows *b,
 			   size_t from, size_t n, float *sums, float *best,

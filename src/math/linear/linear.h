@@ -55,14 +55,7 @@ typedef struct LinearKernels
 							   size_t dims);
 } LinearKernels;
 
-/* The loops in use; points to the scalar ones until linear_set_level. */
-extern const LinearKernels *linear_kernels;
-
-/* The loops of a level, or NULL; see simd_choose. */
-extern const LinearKernels *linear_table(SimdLevel level);
-
-/* Put a level's loops in use; returns 0, or -1 (and changes nothing). */
-extern int	linear_set_level(SimdLevel level);
+SIMD_TABLE_IN_USE(linear, LinearKernels, linear_kernels);
 
 /* May OpenBLAS be used?  It may, until this says otherwise. */
 extern void linear_allow_openblas(bool allow);

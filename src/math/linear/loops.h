@@ -14,30 +14,13 @@
  */
 #include "linear.h"
 
-#include <string.h>
-
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-typedef float Vec __attribute__((vector_size(4 * LANES)));
-typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+#include "math/simd/vec.h"
 
-/* The same at any address of a float */
-typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-/* For what is left of a row's end */
+/* For the end of a row */
 typedef float FourFloats __attribute__((vector_size(16)));
 typedef int32_t FourInts __attribute__((vector_size(16)));
-typedef float FourUnaligned __attribute__((vector_size(16), aligned(4), may_alias));
-
-#define LOAD(p)		(*(const Unaligned *) (p))
-#define STORE(p, v)	(*(Unaligned *) (p) = (v))
-
-#define PRAGMA(text) _Pragma(#text)
-#ifdef __clang__
-#define UNROLLED PRAGMA(clang loop unroll(full))
-#else
-#define UNROLLED PRAGMA(GCC unroll 16)
-#endif
 
 /* Rows of a panel: columns of a tile */
 #define COLUMNS		(2 * LANES)
@@ -68,8 +51,8 @@ multiply(const float *a, size_t a_stride, int rows, const float *panel,
 
 	if (start != NULL)
 	{
-		left = LOAD(start);
-		right = LOAD(start + LANES);
+		left = vec_load_f32(start);
+		right = vec_load_f32(start + LANES);
 	}
 	for (;;)
 	{
@@ -84,8 +67,8 @@ multiply(const float *a, size_t a_stride, int rows, const float *panel,
 		}
 		for (; i < end; i++)
 		{
-			left = LOAD(panel + i * COLUMNS);
-			right = LOAD(panel + i * COLUMNS + LANES);
+			left = vec_load_f32(panel + i * COLUMNS);
+			right = vec_load_f32(panel + i * COLUMNS + LANES);
 			UNROLLED
 			for (int r = 0; r < rows; r++)
 			{
@@ -135,8 +118,8 @@ products_of_some(const float *a, size_t a_stride, int rows,
 			memcpy(to, sums[r], n * sizeof(float));
 		else
 		{
-			STORE(to, sums[r][0]);
-			STORE(to + LANES, sums[r][1]);
+			vec_store_f32(to, sums[r][0]);
+			vec_store_f32(to + LANES, sums[r][1]);
 		}
 	}
 }
@@ -310,11 +293,11 @@ largest(const float *sums, size_t n, uint32_t first, float *best,
 	Ints		here = lane_numbers();
 	size_t		i = 0;
 
-	tops[0] = (Vec) {0} + LINEAR_NOWHERE;
+	tops[0] = vec_set(LINEAR_NOWHERE);
 	numbers[0] = (Ints) {0};
 	for (; i + LANES <= n; i += LANES)
 	{
-		look(&tops[0], &numbers[0], LOAD(sums + i), here);
+		look(&tops[0], &numbers[0], vec_load_f32(sums + i), here);
 		here += LANES;
 	}
 	take(tops, numbers, 1, first, best, number);
@@ -350,7 +333,7 @@ look_at_panel(const float *a, size_t a_stride, int rows, const float *panel,
 			UNROLLED
 			for (int r = 0; r < rows; r++)
 				sums[r][v] = choose(wanted, sums[r][v],
-									(Vec) {0} + LINEAR_NOWHERE);
+									vec_set(LINEAR_NOWHERE));
 		}
 		UNROLLED
 		for (int r = 0; r < rows; r++)
@@ -372,7 +355,7 @@ nearest_of_some(const float *a, size_t a_stride, int rows,
 	UNROLLED
 	for (int r = 0; r < rows; r++)
 	{
-		tops[r] = (Vec) {0} + LINEAR_NOWHERE;
+		tops[r] = vec_set(LINEAR_NOWHERE);
 		numbers[r] = (Ints) {0};
 	}
 	for (; n - j > LANES; j += n - j < COLUMNS ? n - j : COLUMNS)
@@ -405,7 +388,7 @@ nearest(const float *a, size_t a_stride, size_t m, const float *panels,
 	}
 }
 
-/* The sum of lanes, half of them added to the other half while there are many */
+/* The sum of the lanes, four of them added to four others as long as there are */
 INLINE float
 sum_lanes(Vec v)
 {
@@ -422,23 +405,26 @@ sum_lanes(Vec v)
  * Shift the elements of a row from number i on that are whole vectors of a type,
  * and add their squares to squares.
  */
-#define SHIFT_VECTORS(Floats, Integers, Anywhere, squares) \
+#define SHIFT_VECTORS(Floats, Integers, squares) \
 	for (; i + sizeof(Floats) / sizeof(float) <= dims; \
 		 i += sizeof(Floats) / sizeof(float)) \
 	{ \
-		Floats		x = *(const Anywhere *) (row + i) * scale; \
 		Floats		high = (Floats) {0} + limit; \
+		Floats		x; \
+		Floats		less = {0}; \
 		Integers	inside; \
 \
+		memcpy(&x, row + i, sizeof(x)); \
 		if (minus != NULL) \
-			x -= *(const Anywhere *) (minus + i); \
+			memcpy(&less, minus + i, sizeof(less)); \
+		x = x * scale - less; \
 		/* of a NaN, both comparisons are false */ \
 		inside = x > -high; \
 		x = (Floats) CHOOSE(inside, (Integers) x, (Integers) -high); \
 		inside = x < high; \
 		x = (Floats) CHOOSE(inside, (Integers) x, (Integers) high); \
 		squares += x * x; \
-		*(Anywhere *) (out + i) = x; \
+		memcpy(out + i, &x, sizeof(x)); \
 	}
 
 static TARGET float
@@ -450,8 +436,8 @@ shift(const float *row, float scale, const float *minus, float limit,
 	float		sum = 0;
 	size_t		i = 0;
 
-	SHIFT_VECTORS(Vec, Ints, Unaligned, squares);
-	SHIFT_VECTORS(FourFloats, FourInts, FourUnaligned, last_squares);
+	SHIFT_VECTORS(Vec, Ints, squares);
+	SHIFT_VECTORS(FourFloats, FourInts, last_squares);
 	for (; i < dims; i++)
 	{
 		float		x = row[i] * scale - (minus != NULL ? minus[i] : 0);

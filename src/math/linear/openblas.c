@@ -17,7 +17,6 @@ const LinearLibrary *linear_library;
 
 static bool allowed = true;
 
-/* See linear.h */
 void
 linear_allow_openblas(bool allow)
 {
@@ -140,7 +139,6 @@ load(const ClusterHost *host)
 	}
 }
 
-/* See linear.h */
 bool
 linear_begin(const ClusterHost *host)
 {
@@ -153,7 +151,6 @@ linear_begin(const ClusterHost *host)
 	return linear_library != NULL;
 }
 
-/* See linear.h */
 size_t
 linear_bytes(void)
 {

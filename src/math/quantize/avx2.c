@@ -164,12 +164,6 @@ bytes_lookup(Bytes table, Bytes index)
 }
 
 INLINE Sums
-sums_zero(void)
-{
-	return _mm256_setzero_si256();
-}
-
-INLINE Sums
 sums_add(Sums a, Sums b)
 {
 	return _mm256_add_epi32(a, b);
@@ -215,12 +209,6 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 
 	return _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_cvtepu8_epi16(x),
 													q));
-}
-
-INLINE Words
-words_zero(void)
-{
-	return _mm256_setzero_si256();
 }
 
 INLINE Words

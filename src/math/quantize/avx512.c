@@ -154,12 +154,6 @@ bytes_lookup(Bytes table, Bytes index)
 }
 
 INLINE Sums
-sums_zero(void)
-{
-	return _mm512_setzero_si512();
-}
-
-INLINE Sums
 sums_add(Sums a, Sums b)
 {
 	return _mm512_add_epi32(a, b);
@@ -200,12 +194,6 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 
 	return _mm512_dpwssd_epi32(sums, _mm512_cvtepu8_epi16(x),
 							   _mm512_loadu_si512(query));
-}
-
-INLINE Words
-words_zero(void)
-{
-	return _mm512_setzero_si512();
 }
 
 INLINE Words

@@ -20,7 +20,6 @@ columns_of(size_t nibbles)
 	return (nibbles + COLUMN_STEP - 1) / COLUMN_STEP * COLUMN_STEP;
 }
 
-/* See fastscan.h */
 size_t
 fastscan_block_bytes(size_t nibbles)
 {
@@ -29,7 +28,6 @@ fastscan_block_bytes(size_t nibbles)
 	return columns_of(nibbles) * 16;
 }
 
-/* See fastscan.h */
 size_t
 fastscan_table_bytes(size_t nibbles)
 {
@@ -44,7 +42,6 @@ nibble(const uint8_t *code, size_t j)
 	return code[j / 2] >> (4 * (j % 2)) & 15;
 }
 
-/* See fastscan.h */
 void
 fastscan_put(uint8_t *block, size_t nibbles, size_t slot, const uint8_t *code)
 {
@@ -57,7 +54,6 @@ fastscan_put(uint8_t *block, size_t nibbles, size_t slot, const uint8_t *code)
 						   nibble(code, j) << shift);
 }
 
-/* See fastscan.h */
 void
 fastscan_get(const uint8_t *block, size_t nibbles, size_t slot, uint8_t *code)
 {
@@ -68,17 +64,6 @@ fastscan_get(const uint8_t *block, size_t nibbles, size_t slot, uint8_t *code)
 	memset(code, 0, (nibbles + 1) / 2);
 	for (size_t j = 0; j < nibbles; j++, byte += 16)
 		code[j / 2] |= (uint8_t) ((*byte >> shift & 15) << (4 * (j % 2)));
-}
-
-/* See fastscan.h */
-void
-fastscan_pack(uint8_t *block, size_t nibbles, const uint8_t *const *codes,
-			  size_t count)
-{
-	assert(count <= FASTSCAN_VECTORS);
-	memset(block, 0, fastscan_block_bytes(nibbles));
-	for (size_t slot = 0; slot < count; slot++)
-		fastscan_put(block, nibbles, slot, codes[slot]);
 }
 
 /*
@@ -147,7 +132,6 @@ highest_of(const float *numbers)
 	return highest;
 }
 
-/* See fastscan.h */
 void
 fastscan_table_numbers(FastScanTable *table, const float *numbers,
 					   size_t nibbles)
@@ -177,7 +161,6 @@ fastscan_table_numbers(FastScanTable *table, const float *numbers,
 	table->bias = (float) bias;
 }
 
-/* See fastscan.h */
 void
 fastscan_table_rabitq(FastScanTable *table, const float *q, size_t dims)
 {
@@ -216,21 +199,13 @@ fastscan_table_rabitq(FastScanTable *table, const float *q, size_t dims)
 	}
 }
 
-/* See fastscan.h */
-void
-fastscan_sums(const FastScanTable *table, const uint8_t *block, uint16_t *sums)
-{
-	quantize_kernels->scan(block, table->entries, table->columns, sums);
-}
-
-/* See fastscan.h */
 void
 fastscan_estimate(const FastScanTable *table, const uint8_t *block,
 				  const float *add, const float *k, float base, float *out)
 {
 	uint16_t	sums[FASTSCAN_VECTORS];
 
-	fastscan_sums(table, block, sums);
+	quantize_kernels->scan(block, table->entries, table->columns, sums);
 	for (int i = 0; i < FASTSCAN_VECTORS; i++)
 		out[i] = base + add[i] +
 			k[i] * (table->bias + table->scale * (float) sums[i]);

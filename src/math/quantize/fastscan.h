@@ -28,11 +28,10 @@
 /* Bytes of a block; 0 where nibbles is 0 or above FASTSCAN_MAX_NIBBLES */
 extern size_t fastscan_block_bytes(size_t nibbles);
 
-/* Make a block out of count <= 32 packed codes, of (nibbles + 1) / 2 bytes */
-extern void fastscan_pack(uint8_t *block, size_t nibbles,
-						  const uint8_t *const *codes, size_t count);
-
-/* Set and read the code of one slot of a block */
+/*
+ * Set and read the packed code of one slot of a block, (nibbles + 1) / 2 bytes.  A
+ * new block is all zeros.
+ */
 extern void fastscan_put(uint8_t *block, size_t nibbles, size_t slot,
 						 const uint8_t *code);
 extern void fastscan_get(const uint8_t *block, size_t nibbles, size_t slot,
@@ -68,10 +67,6 @@ extern void fastscan_table_numbers(FastScanTable *table, const float *numbers,
  */
 extern void fastscan_table_rabitq(FastScanTable *table, const float *q,
 								  size_t dims);
-
-/* The sums of a block's 32 slots; the numbers' sum is bias + scale * that */
-extern void fastscan_sums(const FastScanTable *table, const uint8_t *block,
-						  uint16_t *sums);
 
 /*
  * Estimated distances of a block's 32 slots, base + add + k * sum, as in

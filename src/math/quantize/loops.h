@@ -9,8 +9,7 @@
  *	TARGET			attribute that lets a function use the instruction set
  *	INLINE			static inline, always, with TARGET
  *	LANES			floats in a Vec: 4, 8 or 16
- *	Vec				with vec_zero, vec_set, vec_load_f32, vec_store_f32, vec_add,
- *		vec_sub, vec_max, vec_min, vec_abs, and
+ *	Vec				that of ../simd/vec.h, with vec_max, vec_min,
  *		vec_mul, which the compiler cannot fuse with an addition
  *		vec_trunc (to whole numbers, toward zero; below 2^31)
  *		vec_flip(v, signs, i): lane k negated if bit i + k is set (i is a
@@ -33,14 +32,14 @@
  *		bytes_lookup(table, index), the 16 bytes that belong to the index's
  *			own 16; index below 16
  *	Sums			int32 sums; how many lanes is its own affair, with
- *		sums_zero, sums_add, sums_total (int64)
+ *		sums_add, sums_total (int64)
  *		narrow_begin, narrow_dot, narrow_end: s = narrow_begin(sums), then
  *			s = narrow_dot(s, codes, query) at most 4 times with codes * query
  *			within 15 * 127, or 2 * 127 and the like; then
  *			sums = narrow_end(sums, s)
  *		wide_dot(sums, codes, query): BYTES / 2 codes, int16 queries
  *	Words			uint16, two for each 16 bits of a Bytes, modulo 2^16, with
- *		words_zero, words_add_bytes(words, b) (b as uint16),
+ *		words_add_bytes(words, b) (b as uint16),
  *		words_add_odd(words, b) (the upper byte of each),
  *		words_store(out, both, odd): 16 sums, in order, of the even and the odd
  *			bytes: (both - 256 * odd) and odd, 128-bit parts added together
@@ -49,13 +48,6 @@
  */
 #include <math.h>
 #include <string.h>
-
-#define PRAGMA(text) _Pragma(#text)
-#ifdef __clang__
-#define UNROLLED PRAGMA(clang loop unroll(full))
-#else
-#define UNROLLED PRAGMA(GCC unroll 16)
-#endif
 
 /* Vecs that hold the running sums of encode */
 #define SUM_VECS		(SUM_LANES / LANES)
@@ -90,8 +82,8 @@ butterflies(Vec *v, int count)
 				Vec			a = v[i];
 				Vec			b = v[i + h];
 
-				v[i] = vec_add(a, b);
-				v[i + h] = vec_sub(a, b);
+				v[i] = a + b;
+				v[i + h] = a - b;
 			}
 		}
 	}
@@ -165,8 +157,8 @@ turn_pairs(float *x, size_t n)
 		Vec			a = vec_load_f32(x + i);
 		Vec			b = vec_load_f32(x + i + n / 2);
 
-		vec_store_f32(x + i, vec_mul(vec_add(a, b), half_root));
-		vec_store_f32(x + i + n / 2, vec_mul(vec_sub(a, b), half_root));
+		vec_store_f32(x + i, vec_mul(a + b, half_root));
+		vec_store_f32(x + i + n / 2, vec_mul(a - b, half_root));
 	}
 }
 
@@ -219,7 +211,7 @@ fit(const float *residual, size_t dims, float scale, const float *t, int count,
 	{
 		UNROLLED
 		for (int k = 0; k < SUM_VECS; k++)
-			ur_sums[c][k] = uu_sums[c][k] = vec_zero();
+			ur_sums[c][k] = uu_sums[c][k] = (Vec) {0};
 	}
 	for (size_t i = 0; i < dims; i += SUM_LANES)
 	{
@@ -233,10 +225,10 @@ fit(const float *residual, size_t dims, float scale, const float *t, int count,
 			for (int c = 0; c < count; c++)
 			{
 				Vec			x = vec_mul(r, vec_set(t[c]));
-				Vec			u = vec_add(vec_trunc(vec_min(x, lasts)), half);
+				Vec			u = vec_trunc(vec_min(x, lasts)) + half;
 
-				ur_sums[c][k] = vec_add(ur_sums[c][k], vec_mul(u, r));
-				uu_sums[c][k] = vec_add(uu_sums[c][k], vec_mul(u, u));
+				ur_sums[c][k] += vec_mul(u, r);
+				uu_sums[c][k] += vec_mul(u, u);
 			}
 		}
 	}
@@ -251,7 +243,7 @@ fit(const float *residual, size_t dims, float scale, const float *t, int count,
 INLINE float
 largest_of(const float *residual, size_t dims)
 {
-	Vec			largest = vec_zero();
+	Vec			largest = {0};
 	float		lanes[LANES];
 
 	for (size_t i = 0; i < dims; i += LANES)
@@ -327,7 +319,7 @@ encode(const float *residual, size_t dims, int bits, uint8_t *levels,
 	scales = vec_set(sums->scale);
 	UNROLLED
 	for (int k = 0; k < SUM_VECS; k++)
-		rr[k] = vec_zero();
+		rr[k] = (Vec) {0};
 	for (size_t i = 0; i < dims; i += SUM_LANES)
 	{
 		UNROLLED
@@ -336,7 +328,7 @@ encode(const float *residual, size_t dims, int bits, uint8_t *levels,
 			Vec			r = vec_load_f32(residual + i + (size_t) k * LANES);
 
 			r = vec_mul(vec_abs(r), scales);
-			rr[k] = vec_add(rr[k], vec_mul(r, r));
+			rr[k] += vec_mul(r, r);
 		}
 	}
 	sums->rr = total_lanes(rr);
@@ -374,7 +366,7 @@ dot_parts(const int8_t *query, const uint8_t *code, size_t dims, int bits)
 {
 	const int	parts = 8 / bits;
 	size_t		part = dims / (size_t) parts;
-	Sums		sums[2] = {sums_zero(), sums_zero()};
+	Sums		sums[2] = {0};
 	size_t		i = 0;
 
 	for (; i + 2 * BYTES <= part; i += 2 * BYTES)
@@ -412,7 +404,7 @@ dot_parts(const int8_t *query, const uint8_t *code, size_t dims, int bits)
 INLINE int64_t
 dot_bits(const int8_t *query, const uint8_t *code, size_t dims)
 {
-	Sums		sums = sums_zero();
+	Sums		sums = {0};
 
 	for (size_t i = 0; i < dims; i += BYTES)
 		sums = narrow_end(sums, narrow_dot(narrow_begin(sums),
@@ -425,8 +417,8 @@ dot_bits(const int8_t *query, const uint8_t *code, size_t dims)
 INLINE int64_t
 dot_bytes(const int16_t *query, const uint8_t *code, size_t dims)
 {
-	Sums		even = sums_zero();
-	Sums		odd = sums_zero();
+	Sums		even = {0};
+	Sums		odd = {0};
 
 	for (size_t i = 0; i < dims; i += BYTES)
 	{
@@ -502,10 +494,10 @@ static TARGET void
 scan(const uint8_t *block, const uint8_t *table, size_t columns,
 	 uint16_t *sums)
 {
-	Words		low_both = words_zero();
-	Words		low_odd = words_zero();
-	Words		high_both = words_zero();
-	Words		high_odd = words_zero();
+	Words		low_both = {0};
+	Words		low_odd = {0};
+	Words		high_both = {0};
+	Words		high_odd = {0};
 
 	for (size_t i = 0; i < columns * 16; i += BYTES)
 	{
@@ -542,7 +534,7 @@ pq_columns(const float *rows, size_t stride, size_t dims, const float *mean,
 			UNROLLED
 			for (size_t k = 0; k < 4; k++)
 				vec_store_f32(columns + (i + k) * PQ_ROWS + r,
-							  vec_sub(v[k], vec_set(mean[i + k])));
+							  v[k] - vec_set(mean[i + k]));
 		}
 	for (; i < dims; i++)
 		for (size_t r = 0; r < PQ_ROWS; r++)
@@ -555,7 +547,7 @@ nearest_in_part(const float *columns, size_t width, const float *centroids,
 				const float *bias, size_t count, uint8_t *numbers)
 {
 	Vec			best = vec_set(-INFINITY);
-	Vec			which = vec_zero();
+	Vec			which = {0};
 
 	for (size_t c = 0; c < count; c += PQ_GROUP)
 	{
@@ -570,15 +562,14 @@ nearest_in_part(const float *columns, size_t width, const float *centroids,
 
 			UNROLLED
 			for (size_t g = 0; g < PQ_GROUP; g++)
-				scores[g] = vec_add(scores[g],
-									vec_mul(x, vec_set(centroids[g])));
+				scores[g] += vec_mul(x, vec_set(centroids[g]));
 		}
 		UNROLLED
 		for (size_t g = 0; g < PQ_GROUP; g++)
 			vec_keep_greater(&best, &which, scores[g],
 							 vec_set((float) (int) (c + g)));
 	}
-	levels_store(numbers, which, vec_zero(), 0);
+	levels_store(numbers, which, (Vec) {0}, 0);
 }
 
 static TARGET void
@@ -608,7 +599,7 @@ pq_products(const float *q, size_t parts, size_t used, const float *centroids,
 		for (size_t c = 0; c < count; c += LANES)
 		{
 			const float *last = centroids + (LANES - 1) * width;
-			Vec			sum = vec_zero();
+			Vec			sum = {0};
 
 			for (size_t i = 0; i < used; i += 4)
 			{
@@ -634,7 +625,7 @@ pq_products(const float *q, size_t parts, size_t used, const float *centroids,
 				UNROLLED
 				for (size_t k = 0; k < 4; k++)
 					if (i + k < used)
-						sum = vec_add(sum, vec_mul(vec_set(q[i + k]), v[k]));
+						sum += vec_mul(vec_set(q[i + k]), v[k]);
 			}
 			vec_store_f32(out, sum);
 			out += LANES;

@@ -171,14 +171,6 @@ bytes_lookup(Bytes table, Bytes index)
 }
 
 INLINE Sums
-sums_zero(void)
-{
-	Sums		sums = {vdupq_n_s32(0), vdupq_n_s32(0)};
-
-	return sums;
-}
-
-INLINE Sums
 sums_add(Sums a, Sums b)
 {
 	a.low = vaddq_s32(a.low, b.low);
@@ -226,12 +218,6 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 	sums.low = vmlal_s16(sums.low, vget_low_s16(x), vget_low_s16(q));
 	sums.high = vmlal_high_s16(sums.high, x, q);
 	return sums;
-}
-
-INLINE Words
-words_zero(void)
-{
-	return vdupq_n_u16(0);
 }
 
 INLINE Words

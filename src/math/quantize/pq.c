@@ -31,7 +31,6 @@ struct PqEncoder
 	uint8_t    *numbers;		/* PQ_ROWS numbers for each part */
 };
 
-/* See pq.h */
 int
 pq_shape_init(PqShape *shape, size_t dims, size_t m, int nbits)
 {
@@ -45,7 +44,6 @@ pq_shape_init(PqShape *shape, size_t dims, size_t m, int nbits)
 	return 0;
 }
 
-/* See pq.h */
 size_t
 pq_centroids(const PqShape *shape)
 {
@@ -59,14 +57,12 @@ padded_dims(const PqShape *shape)
 	return (size_t) shape->m * shape->part;
 }
 
-/* See pq.h */
 size_t
 pq_codebook_floats(const PqShape *shape)
 {
 	return padded_dims(shape) * pq_centroids(shape);
 }
 
-/* See pq.h */
 size_t
 pq_code_bytes(const PqShape *shape)
 {
@@ -77,7 +73,6 @@ pq_code_bytes(const PqShape *shape)
  * Training.
  */
 
-/* See training.h */
 size_t
 pq_training_rows(const PqShape *shape)
 {
@@ -86,7 +81,6 @@ pq_training_rows(const PqShape *shape)
 	return rows > ENOUGH_ROWS ? rows : ENOUGH_ROWS;
 }
 
-/* See training.h */
 size_t
 pq_sample(size_t i, size_t count, size_t n, uint64_t seed)
 {
@@ -98,7 +92,6 @@ pq_sample(size_t i, size_t count, size_t n, uint64_t seed)
 					 (behind - first));
 }
 
-/* See training.h */
 void
 pq_train_sample(const ClusterHost *host, const PqShape *shape,
 				const float *rows, size_t n, size_t count, int iterations,
@@ -164,14 +157,12 @@ pq_train(const ClusterHost *host, const PqShape *shape, const float *rows,
  * Rotation.
  */
 
-/* See pq.h */
 void
 pq_rotate(const float *rotation, size_t dims, const float *x, float *y)
 {
 	distance_kernels->f32_ip_many(x, rotation, dims, dims, dims, y);
 }
 
-/* See pq.h */
 void
 pq_rotate_back(const float *rotation, size_t dims, const float *y, float *x)
 {
@@ -224,7 +215,6 @@ prepare_part(PqEncoder *encoder, const float *codebook, size_t j)
 	}
 }
 
-/* See pq.h */
 PqEncoder *
 pq_encoder_create(const ClusterHost *host, const PqShape *shape,
 				  const float *codebooks)
@@ -253,7 +243,6 @@ pq_encoder_create(const ClusterHost *host, const PqShape *shape,
 	return encoder;
 }
 
-/* See pq.h */
 void
 pq_encoder_free(const ClusterHost *host, PqEncoder *encoder)
 {
@@ -303,7 +292,6 @@ encode_rows(PqEncoder *encoder, const float *rows, size_t count,
 		write_code(encoder, r, codes + r * bytes);
 }
 
-/* See pq.h */
 void
 pq_encode(PqEncoder *encoder, const float *rows, size_t n, uint8_t *codes)
 {
@@ -326,7 +314,6 @@ pq_encode(PqEncoder *encoder, const float *rows, size_t n, uint8_t *codes)
 	}
 }
 
-/* See pq.h */
 void
 pq_decode(const PqShape *shape, const float *codebooks, const uint8_t *code,
 		  float *row)
@@ -344,7 +331,6 @@ pq_decode(const PqShape *shape, const float *codebooks, const uint8_t *code,
  * Queries.
  */
 
-/* See pq.h */
 void
 pq_table(const PqShape *shape, const float *codebooks, const float *q,
 		 float *numbers)

@@ -10,7 +10,7 @@
  * Vectors have dims floats, cut into m parts of dims / m (the last of padded
  * vectors filled up with zeros): pq_part floats each.  A code has a number of
  * nbits for each part: 4 bits, two to a byte, the first one in the lower half
- * (what fastscan_pack takes), or a byte.
+ * (what fastscan_put takes), or a byte.
  *
  * Residual coding.  A code stands for r^, near to r = o - c.  Then
  *

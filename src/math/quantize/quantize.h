@@ -119,13 +119,6 @@ typedef struct QuantizeKernels
 								size_t count, float *out);
 } QuantizeKernels;
 
-/* The table in use; points to the scalar one until quantize_set_level. */
-extern const QuantizeKernels *quantize_kernels;
-
-/* The table of a level, or NULL; see simd_choose. */
-extern const QuantizeKernels *quantize_table(SimdLevel level);
-
-/* Put a level's table in use; returns 0, or -1 (and changes nothing). */
-extern int	quantize_set_level(SimdLevel level);
+SIMD_TABLE_IN_USE(quantize, QuantizeKernels, quantize_kernels);
 
 #endif							/* VECTOR_MATH_QUANTIZE_H */

@@ -32,7 +32,6 @@ width(int bits)
 	return __builtin_ctz((unsigned int) bits);
 }
 
-/* See rabitq.h */
 size_t
 rabitq_level_bytes(size_t dims, int bits)
 {
@@ -41,7 +40,6 @@ rabitq_level_bytes(size_t dims, int bits)
 	return dims * (size_t) bits / 8;
 }
 
-/* See rabitq.h */
 size_t
 rabitq_code_bytes(size_t dims, int bits)
 {
@@ -125,7 +123,6 @@ unpack(const uint8_t *packed, size_t dims, int bits, uint8_t *levels)
  * Encoding.
  */
 
-/* See rabitq.h */
 RabitqFit
 rabitq_encode(const float *residual, size_t dims, int bits, uint8_t *levels)
 {
@@ -152,7 +149,6 @@ finite_float(double x)
 	return (float) fmax(fmin(x, FLT_MAX), -FLT_MAX);
 }
 
-/* See rabitq.h */
 void
 rabitq_factors(RabitqCode *code, RabitqMetric metric, RabitqFit fit, double uc,
 			   double rc)
@@ -169,19 +165,6 @@ rabitq_factors(RabitqCode *code, RabitqMetric metric, RabitqFit fit, double uc,
 	}
 }
 
-/* See rabitq.h */
-void
-rabitq_decode(const uint8_t *levels, size_t dims, int bits, float *u)
-{
-	uint8_t		unpacked[QUANTIZE_MAX_DIMS];
-	float		middle = (float) ((1 << bits) - 1) / 2;
-
-	unpack(levels, dims, bits, unpacked);
-	for (size_t i = 0; i < dims; i++)
-		u[i] = (float) unpacked[i] - middle;
-}
-
-/* See rabitq.h */
 float
 rabitq_dot(const uint8_t *levels, size_t dims, int bits, const float *x)
 {
@@ -200,7 +183,6 @@ rabitq_dot(const uint8_t *levels, size_t dims, int bits, const float *x)
  * Queries.
  */
 
-/* See rabitq.h */
 size_t
 rabitq_query_bytes(size_t dims, int bits)
 {
@@ -226,7 +208,6 @@ query_begin(RabitqQuery *query, size_t dims, int bits, float step, float base)
 	memset((char *) query + bytes - QUANTIZE_READ_PAD, 0, QUANTIZE_READ_PAD);
 }
 
-/* See rabitq.h */
 void
 rabitq_query_prepare(RabitqQuery *query, const float *q, size_t dims, int bits,
 					 float base)
@@ -331,17 +312,6 @@ finish(const RabitqQuery *query, const RabitqCode *code, int64_t dot)
 					code->k * uq);
 }
 
-/* See rabitq.h */
-float
-rabitq_estimate(const RabitqQuery *query, const RabitqCode *code)
-{
-	int64_t		dot = quantize_kernels->dot[width(query->bits)]
-		(query->values, code->levels, query->dims);
-
-	return finish(query, code, dot);
-}
-
-/* See rabitq.h */
 void
 rabitq_estimate_many(const RabitqQuery *query, const RabitqCode *const *codes,
 					 size_t count, float *out)

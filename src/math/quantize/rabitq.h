@@ -97,10 +97,6 @@ extern RabitqFit rabitq_encode(const float *residual, size_t dims, int bits,
 extern float rabitq_dot(const uint8_t *levels, size_t dims, int bits,
 						const float *x);
 
-/* u, into dims floats */
-extern void rabitq_decode(const uint8_t *levels, size_t dims, int bits,
-						  float *u);
-
 /*
  * A query, prepared once for many codes: rounded to int8 for codes of up to 4
  * bits, to 13 bits in int16 for codes of 8, so that what is summed are
@@ -136,12 +132,9 @@ extern void rabitq_query_from_code(RabitqQuery *query, const uint8_t *levels,
 								   size_t dims, int bits, float scale,
 								   float base);
 
-/* The estimated distance from the query to a code of its dims and bits */
-extern float rabitq_estimate(const RabitqQuery *query, const RabitqCode *code);
-
 /*
- * The same for count codes, which are asked for from memory ahead of their
- * turn: the neighbours of a node.
+ * The estimated distances from the query to count codes of its dims and bits,
+ * which are asked for from memory ahead of their turn: the neighbours of a node.
  */
 extern void rabitq_estimate_many(const RabitqQuery *query,
 								 const RabitqCode *const *codes, size_t count,

@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-/* See rotation.h */
 size_t
 rotation_padded(size_t dims)
 {
@@ -20,7 +19,6 @@ rotation_padded(size_t dims)
 		QUANTIZE_DIMS_STEP;
 }
 
-/* See rotation.h */
 int
 rotation_init(Rotation *rotation, size_t dims, uint64_t seed)
 {
@@ -34,7 +32,6 @@ rotation_init(Rotation *rotation, size_t dims, uint64_t seed)
 	return 0;
 }
 
-/* See rotation.h */
 size_t
 rotation_sign_bytes(const Rotation *rotation)
 {
@@ -57,7 +54,6 @@ rotation_signs(const Rotation *rotation, uint8_t *signs)
 	}
 }
 
-/* See rotation.h */
 void
 rotation_apply(const Rotation *rotation, const uint8_t *signs, float *x)
 {

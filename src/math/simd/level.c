@@ -95,7 +95,6 @@ best_level(void)
 	return best;
 }
 
-/* See level.h */
 bool
 simd_runs(SimdLevel level)
 {
@@ -113,7 +112,6 @@ simd_runs(SimdLevel level)
 	return false;
 }
 
-/* See level.h */
 const void *
 simd_choose(const void *const tables[SIMD_LEVELS], SimdLevel level)
 {

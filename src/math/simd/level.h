@@ -60,4 +60,40 @@ extern bool simd_runs(SimdLevel level);
 extern const void *simd_choose(const void *const tables[SIMD_LEVELS],
 							   SimdLevel level);
 
+/*
+ * Declare and define what a room's header says of its tables: a pointer to the
+ * one in use, the scalar one at first; room_table, the table of a level or NULL,
+ * as simd_choose; and room_set_level, which puts a level's table in use and
+ * returns 0, or returns -1 (and changes nothing).  The pointer is plain process
+ * state, not for two threads at once.
+ */
+#define SIMD_TABLE_IN_USE(room, Kernels, in_use) \
+extern const Kernels *in_use; \
+extern const Kernels *room##_table(SimdLevel level); \
+extern int	room##_set_level(SimdLevel level)
+
+#define SIMD_DISPATCH(room, Kernels, in_use, scalar, ...) \
+const Kernels *in_use = &(scalar); \
+\
+const Kernels * \
+room##_table(SimdLevel level) \
+{ \
+	static const void *const tables[SIMD_LEVELS] = { \
+		[SIMD_SCALAR] = &(scalar), __VA_ARGS__ \
+	}; \
+\
+	return (const Kernels *) simd_choose(tables, level); \
+} \
+\
+int \
+room##_set_level(SimdLevel level) \
+{ \
+	const Kernels *table = room##_table(level); \
+\
+	if (table == NULL) \
+		return -1; \
+	in_use = table; \
+	return 0; \
+}
+
 #endif							/* VECTOR_MATH_SIMD_LEVEL_H */
