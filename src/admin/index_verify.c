@@ -25,6 +25,7 @@
 #include "hnsw/hnsw.h"
 #include "index/scan.h"
 #include "index/verify.h"
+#include "ivf/ivf.h"
 
 /* How an index is checked; NULL: its access method is none of ours */
 static const VerifyMethods *
@@ -34,6 +35,8 @@ methods_of(Relation index)
 
 	if (routine->ambuild == hnsw_build)
 		return &hnsw_verify_methods;
+	if (routine->ambuild == ivf_build)
+		return &ivf_verify_methods;
 	return NULL;
 }
 

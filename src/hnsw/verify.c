@@ -672,20 +672,24 @@ hnsw_walk(Verify *verify)
 	return true;
 }
 
-static bool
-hnsw_has_row(Verify *verify, uint64 place, ItemPointer tid)
+static int
+hnsw_count_row(Verify *verify, uint64 place, ItemPointer tid)
 {
 	HnswVerify *hnsw = (HnswVerify *) verify->state;
+	int			count = 0;
 
 	if (!read_element(hnsw, (GraphId) place, hnsw->node) ||
 		hnsw->node->header.state != SLOT_USED)
-		return false;
+		return 0;
 	for (int i = 0; i < hnsw->tid_count; i++)
-	{
-		if (ItemPointerEquals(&hnsw->element_tids[i], tid))
-			return true;
-	}
-	return false;
+		count += ItemPointerEquals(&hnsw->element_tids[i], tid);
+	return count;
+}
+
+static uint64
+hnsw_group(uint64 place)
+{
+	return place;
 }
 
 static void
@@ -723,7 +727,7 @@ row_problem(HnswVerify *hnsw, const struct varlena *value, const uint8 *keys)
 	if (hnsw->codes_final &&
 		!verify_code(hnsw->query, hnsw->encoded, node_payload(node), 0))
 		return "Its code is not that of its row.";
-	if (hnsw_keeps_bounded(index) && !verify_bounded(hnsw->query, hnsw->value))
+	if (hnsw_keeps_bounded(index) && !verify_bounded(&hnsw->query->exact, hnsw->value))
 		return "Its half precision value is not that of its row.";
 	return NULL;
 }
@@ -756,7 +760,8 @@ hnsw_check_row(Verify *verify, uint64 place, ItemPointer tid, Datum *values,
 
 const VerifyMethods hnsw_verify_methods = {
 	.walk = hnsw_walk,
-	.has_row = hnsw_has_row,
+	.count_row = hnsw_count_row,
+	.group = hnsw_group,
 	.where = hnsw_where,
 	.indexes = hnsw_indexes,
 	.check_row = hnsw_check_row

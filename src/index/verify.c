@@ -389,12 +389,8 @@ verify_free_lists(Verify *verify)
  * Codes and values
  */
 
-/* A part by which a code may be off because another processor has made it */
-#define CODE_SLACK	1e-3
-
-/* <a, b> in double precision */
-static double
-product(const float *a, const float *b, int dims)
+double
+verify_product(const float *a, const float *b, int dims)
 {
 	double		sum = 0;
 
@@ -403,9 +399,8 @@ product(const float *a, const float *b, int dims)
 	return sum;
 }
 
-/* Is x within a part of size of y? */
-static inline bool
-near(double x, double y, double part, double size)
+bool
+verify_near(double x, double y, double part, double size)
 {
 	return fabs(x - y) <= part * size + 1e-30;
 }
@@ -419,8 +414,8 @@ verify_code(CodecQuery *query, const void *encoded, const void *payload,
 	const RabitqCode *fresh = (const RabitqCode *) encoded;
 	const RabitqCode *code = (const RabitqCode *) payload;
 	bool		square = !codec->column.traits->product || codec->centred;
-	double		part = CODE_SLACK + slack;
-	double		norm = sqrt(product(query->residual, query->residual, dims));
+	double		part = VERIFY_CODE_SLACK + slack;
+	double		norm = sqrt(verify_product(query->residual, query->residual, dims));
 	float	   *u;
 	double		angle[2];
 	double		along;
@@ -438,22 +433,22 @@ verify_code(CodecQuery *query, const void *encoded, const void *payload,
 	for (int i = 0; i < 2; i++)
 	{
 		rabitq_decode(i == 0 ? fresh->levels : code->levels, dims, codec->bits, u);
-		along = product(u, query->residual, dims);
-		angle[i] = along / (sqrt(product(u, u, dims)) * norm);
+		along = verify_product(u, query->residual, dims);
+		angle[i] = along / (sqrt(verify_product(u, u, dims)) * norm);
 	}
 	pfree(u);
 	size = square ? norm * norm
 		: fabs(fresh->add) + norm * sqrt(codec->mean_norm2);
 	/* k makes the direction, however long it is, the value (rabitq.h) */
 	return angle[1] >= angle[0] - part &&
-		near(code->k * along, (square ? -2 : -1) * norm * norm, 2 * part, norm * norm) &&
-		near(code->add, fresh->add, 2 * part, size);
+		verify_near(code->k * along, (square ? -2 : -1) * norm * norm, 2 * part, norm * norm) &&
+		verify_near(code->add, fresh->add, 2 * part, size);
 }
 
 bool
-verify_bounded(CodecQuery *query, const void *bounded)
+verify_bounded(const BoundedQuery *query, const void *bounded)
 {
-	const IndexColumn *column = &query->codec->column;
+	const IndexColumn *column = query->column;
 	const BoundedValue *value = (const BoundedValue *) bounded;
 	double		error2 = 0;
 	double		norm2 = 0;

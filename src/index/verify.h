@@ -47,8 +47,20 @@ typedef struct VerifyMethods
 	 */
 	bool		(*walk) (Verify *verify);
 
-	/* Has the entry at a place this row? */
-	bool		(*has_row) (Verify *verify, uint64 place, ItemPointer tid);
+	/*
+	 * How often has the entry at a place this row?  Where entries move, all of its
+	 * group are looked through.
+	 */
+	int			(*count_row) (Verify *verify, uint64 place, ItemPointer tid);
+
+	/* What entries are in together: places of a group have the same number */
+	uint64		(*group) (uint64 place);
+
+	/*
+	 * Is a row anywhere in the index?  Asked only where the walk may have missed
+	 * it; NULL: it misses none.
+	 */
+	bool		(*find_row) (Verify *verify, ItemPointer tid);
 
 	/* Where a place is */
 	void		(*where) (Verify *verify, uint64 place, BlockNumber *block,
@@ -204,7 +216,14 @@ extern bool verify_code(CodecQuery *query, const void *encoded,
 						const void *payload, double slack);
 
 /* Does a half precision value that is kept fit the value that query is set to? */
-extern bool verify_bounded(CodecQuery *query, const void *bounded);
+extern bool verify_bounded(const BoundedQuery *query, const void *bounded);
+
+/* Where a code that is off by a part of this may have been made elsewhere */
+#define VERIFY_CODE_SLACK	1e-3
+
+/* Is x within a part of size of y?  And <a, b>, in double precision */
+extern bool verify_near(double x, double y, double part, double size);
+extern double verify_product(const float *a, const float *b, int dims);
 
 /* A new phase, of so many blocks; and how many of them are done */
 #define VERIFY_PHASE_PAGES	101

@@ -127,10 +127,10 @@ read_next(Verify *verify)
 	rows->next_place = DatumGetInt64(slot_getattr(verify->get_slot, 2, &isnull));
 }
 
-static inline bool
-has_row(Verify *verify, const VerifyEntry *entry, ItemPointer tid)
+static inline int
+count_row(Verify *verify, const VerifyEntry *entry, ItemPointer tid)
 {
-	return verify->methods->has_row(verify, entry->place, tid);
+	return verify->methods->count_row(verify, entry->place, tid);
 }
 
 /* Report something about an entry and its row. */
@@ -154,14 +154,13 @@ static void
 check_twice(Verify *verify, const VerifyEntry *a, const VerifyEntry *b,
 			ItemPointer tid)
 {
-	if (a->place == b->place)
+	if (verify->methods->group(a->place) == verify->methods->group(b->place))
 	{
-		if (has_row(verify, a, tid))
-			report_entry(verify, "row_twice", a, tid,
-						 "It has the same row twice.");
+		if (count_row(verify, a, tid) > 1)
+			report_entry(verify, "row_twice", b, tid, "It is there twice.");
 	}
-	else if (has_row(verify, a, tid) && has_row(verify, b, tid) &&
-			 has_row(verify, a, tid) && has_row(verify, b, tid))
+	else if (count_row(verify, a, tid) > 0 && count_row(verify, b, tid) > 0 &&
+			 count_row(verify, a, tid) > 0 && count_row(verify, b, tid) > 0)
 		report_entry(verify, "row_twice", b, tid,
 					 "Another entry has the same row.");
 }
@@ -232,9 +231,9 @@ check_lines(Verify *verify)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		ItemPointerSet(&tid, rows->block, entry->offset);
-		if (has_row(verify, entry, &tid) &&
+		if (count_row(verify, entry, &tid) > 0 &&
 			(problem = look_at_line(verify, rows->block, entry->offset)) != NULL &&
-			has_row(verify, entry, &tid))
+			count_row(verify, entry, &tid) > 0)
 			report_entry(verify, "row_gone", entry, &tid, problem);
 	}
 }
@@ -327,6 +326,9 @@ check_table_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	else if (rows->block != InvalidBlockNumber && rows->block > block)
 		elog(ERROR, "table \"%s\" is not read in the order of its blocks",
 			 RelationGetRelationName(verify->heap));
+	if (entry == NULL && verify->methods->find_row != NULL &&
+		verify->methods->find_row(verify, tid))
+		return;
 	if (entry == NULL)
 		verify_report(verify, "row_missing", InvalidBlockNumber, NO_PLACE_SLOT,
 					  tid, "A row of the table is not in the index.");

@@ -82,4 +82,7 @@ extern void ivf_cost_estimate(PlannerInfo *root, IndexPath *path,
 							  Cost *total_cost, Selectivity *selectivity,
 							  double *correlation, double *pages);
 
+/* verify.c: is an index what it promises to be? */
+extern const struct VerifyMethods ivf_verify_methods;
+
 #endif							/* VECTOR_IVF_H */

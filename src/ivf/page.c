@@ -101,6 +101,15 @@ ivf_list_page_set_count(const IvfLayout *layout, Page page, uint32 count)
 	((PageHeader) page)->pd_lower = content_end(layout, count);
 }
 
+bool
+ivf_page_fits(const IvfLayout *layout, Page page)
+{
+	uint32		count = ivf_list_page(page)->count;
+
+	return count <= layout->slots &&
+		((PageHeader) page)->pd_lower == content_end(layout, count);
+}
+
 void
 ivf_check_page(IvfIndex *index, Buffer buffer)
 {

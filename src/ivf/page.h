@@ -58,6 +58,9 @@ extern void ivf_lock_page(IvfIndex *index, Buffer buffer, int mode);
 /* Error unless a locked page is one for entries of lists, and has as many as fit. */
 extern void ivf_check_page(IvfIndex *index, Buffer buffer);
 
+/* Has a page for entries of lists as many as fit, and their length? */
+extern bool ivf_page_fits(const IvfLayout *layout, Page page);
+
 /*
  * Is a page that ivf_lock_page has locked one of a list, and has not left it?
  * (One that was claimed, and not set up yet, is of none.)

@@ -53,6 +53,17 @@ CREATE INDEX hnsw_s_l2 ON checked USING hnsw (s sparsevec_l2_ops, k) WITH (m = 4
 CREATE INDEX hnsw_s_cosine ON checked USING hnsw (s sparsevec_cosine_ops) WITH (m = 4, ef_construction = 16);
 CREATE INDEX hnsw_b_hamming ON checked USING hnsw (b bit_hamming_ops, k) WITH (m = 4, ef_construction = 16);
 CREATE INDEX hnsw_b_jaccard ON checked USING hnsw (b bit_jaccard_ops) WITH (m = 4, ef_construction = 16);
+CREATE INDEX flat_v_l2 ON checked USING ivfflat (v vector_l2_ops, k) WITH (lists = 5);
+CREATE INDEX flat_v_cosine ON checked USING ivfflat (v vector_cosine_ops) WITH (lists = 2);
+CREATE INDEX flat_h_ip ON checked USING ivfflat (h halfvec_ip_ops, name) WITH (lists = 3);
+CREATE INDEX flat_b_hamming ON checked USING ivfflat (b bit_hamming_ops) WITH (lists = 3);
+CREATE INDEX pq_v_l2 ON checked USING ivfpq (v vector_l2_ops, k) WITH (lists = 3, m = 3, nbits = 8, opq = on, rerank = index);
+CREATE INDEX pq_v_ip ON checked USING ivfpq (v vector_ip_ops) WITH (lists = 2, m = 2, nbits = 4);
+CREATE INDEX pq_h_cosine ON checked USING ivfpq (h halfvec_cosine_ops) WITH (lists = 2, m = 3, nbits = 4);
+CREATE INDEX rabitq_v_l2 ON checked USING ivfrabitq (v vector_l2_ops, name) WITH (lists = 3, bits = 1, rerank = index);
+CREATE INDEX rabitq_v_ip ON checked USING ivfrabitq (v vector_ip_ops) WITH (lists = 4, bits = 4);
+CREATE INDEX rabitq_v_cosine ON checked USING ivfrabitq (v vector_cosine_ops) WITH (lists = 2, bits = 1);
+CREATE INDEX rabitq_h_ip ON checked USING ivfrabitq (h halfvec_ip_ops, k) WITH (lists = 3, bits = 8, rerank = index);
 CREATE INDEX hnsw_some ON checked USING hnsw (((v + v)::vector(6)) vector_l2_ops) WITH (m = 4, ef_construction = 16) WHERE k > 2;
 CALL history('built');
 
@@ -94,6 +105,8 @@ CALL history('written anew');
 SELECT item FROM vector_index_check_summary('hnsw_v_ip', true) WHERE item !~ 'level';
 SELECT value > 0 AS pages FROM vector_index_check_summary('hnsw_v_ip') WHERE item = 'pages';
 SELECT value FROM vector_index_check_summary('hnsw_v_ip', true) WHERE item IN ('rows', 'rows_of_table', 'violations');
+SELECT item FROM vector_index_check_summary('rabitq_v_l2', true);
+SELECT value FROM vector_index_check_summary('rabitq_v_l2', true) WHERE item IN ('entries', 'lists', 'rows', 'rows_of_table', 'violations');
 SELECT count(*) FROM vector_index_check_progress();
 
 -- unlogged and temporary tables, partitions

@@ -179,22 +179,109 @@ my %hnsw_plain = (
 	length => [ 'node_damaged', sub { my (undef, $at) = element(); put32($at + 32, 8) } ]);
 
 # ---------------------------------------------------------------------------
+# Inverted files.  A page of a list: list, count, next, unused, then arrays; those of
+# factors and values, with 4 bytes for each slot, come before the TIDs.
+
+# Blocks of a list's pages: with this list, and so many entries or more
+sub list_pages { my ($list, $count) = @_; return grep { get32($_ * $page + 24) == $list && get32($_ * $page + 28) >= $count && !get8($_ * $page + $page - 3) } pages_of(1) }
+
+# Where a page has its TIDs: as many as it has entries, of small blocks and offsets
+sub tids_of
+{
+	my ($block) = @_;
+	my $count = get32($block * $page + 28);
+
+	for (my $at = $block * $page + 40; $at < $block * $page + 6000; $at += 2)
+	{
+		my $i = 0;
+		$i++ while $i < $count && get16($at + 6 * $i) == 0 && get16($at + 6 * $i + 2) < 200 && get16($at + 6 * $i + 4) > 0 && get16($at + 6 * $i + 4) < 300;
+		return $at if $i == $count;
+	}
+	die 'no TIDs';
+}
+
+# Slots of a page, of an index with so many arrays of 4 bytes
+sub slots_of { my ($block, $arrays) = @_; return (tids_of($block) - $block * $page - 40) / (4 * $arrays) }
+
+sub keys_of { my ($block, $arrays) = @_; return align(tids_of($block) - $block * $page + 6 * slots_of($block, $arrays)) + $block * $page }
+
+sub first_page { return (list_pages(1, 5), list_pages(1, 1))[0] }
+
+# One that another page of its list follows
+sub followed { return (grep { get32($_ * $page + 32) != 0xFFFFFFFF } map { list_pages($_, 1) } 0 .. 3)[0] }
+
+my %ivf = (
+	leads_to_none => [ 'list_page', sub { put32(first_page() * $page + 32, (pages_of(3))[0]) } ],
+	leads_to_other => [ 'list_page', sub { put32(first_page() * $page + 32, (list_pages(0, 1))[0]) } ],
+	circle => [ 'list_page', sub { put32(first_page() * $page + 32, first_page()) } ],
+	count => [ 'list_page', sub { put32(first_page() * $page + 28, 7777) } ],
+	length => [ 'list_page', sub { put32(first_page() * $page + 28, 2) } ],
+	head => [ 'list_page', sub { put32($page + 24 + 24, (pages_of(3))[0]) } ],
+	fill => [ 'list_record', sub { put32($page + 24 + 24 + 4, 99999) } ],
+	cut => [ 'page_unowned', sub { put32(followed() * $page + 32, 0xFFFFFFFF) } ],
+	cut_rows => [ 'row_missing', sub { put32(followed() * $page + 32, 0xFFFFFFFF) } ],
+	directory => [ 'page_damaged', sub { put16($page + 12, 24) } ],
+	kind => [ 'page_unowned', sub { put8((pages_of(3))[0] * $page + $page - 4, 4) } ],
+	constants => [ 'page_unowned', sub { put8(2 * $page + $page - 4, 3) } ],
+	listed => [ 'free_list', sub { my ($b) = pages_of(3); put8($b * $page + $page - 3, 1 - get8($b * $page + $page - 3)) } ],
+	no_tid => [ 'entry_damaged', sub { put16(tids_of(first_page()) + 4, 0) } ],
+	no_value => [ 'entry_damaged', sub { my $b = first_page(); put32(tids_of($b) - 4 * slots_of($b, 3), 0) } ],
+	other_value => [ 'entry_damaged', sub { my $b = first_page(); my $at = tids_of($b) - 4 * slots_of($b, 3); put32($at, get32($at + 4)) } ],
+	twice => [ 'row_twice', sub { my $at = tids_of(first_page()); substr($file, $at, 6) = substr($file, $at + 6, 6) } ],
+	twice_elsewhere => [ 'row_twice', sub { my $at = tids_of(first_page()); substr($file, $at, 6) = substr($file, tids_of((list_pages(2, 1))[0]), 6) } ],
+	gone => [ 'row_gone', sub { put16(tids_of(first_page()) + 4, 280) } ],
+	beyond => [ 'row_gone', sub { put16(tids_of(first_page()), 3) } ],
+	missing => [ 'row_missing', sub { put16(tids_of(first_page()) + 4, 280) } ],
+	key => [ 'summary', sub { put32(keys_of(first_page(), 3), 0x7FFFFF00) } ],
+	key_of_row => [ 'row_differs', sub { my $at = keys_of(first_page(), 3); put32($at, get32($at + (grep { get32($at + $_) != get32($at) } map { 4 * $_ } 1 .. get32(first_page() * $page + 28) - 1)[0])) } ],
+	summary => [ 'summary', sub { my $b = get32(24 + 64); substr($file, ($page * (grep { get16($_ * $page + 12) > 24 && kind($_) == 5 } 1 .. blocks() - 1)[-1]) + 24 + 64, 64) = "\0" x 64 } ],
+	code => [ 'row_differs', sub { my $b = first_page(); my $at = align(keys_of($b, 3) - $b * $page + 4 * slots_of($b, 3)) + $b * $page; put8($at + $_, get8($at + $_) ^ 0xFF) foreach 0 .. 255 } ],
+	add => [ 'row_differs', sub { substr($file, first_page() * $page + 40, 4) = pack('f', -1234) } ],
+	half => [ 'row_differs', sub { my ($b) = pages_of(3); put16($b * $page + 24 + 8 + 16 + 2 * $_, 0x4000 + $_) foreach 0 .. 15 } ],
+	version => [ 'page_damaged', sub { put32(24 + 4, 9) } ]);
+
+my %ivf_flat = (
+	length => [ 'entry_damaged', sub { my $b = first_page(); my $at = $b * $page + align(tids_of($b) - $b * $page + 6 * $size{slots}); put32($at, 8) } ],
+	value => [ 'row_differs', sub { my $b = first_page(); my $at = $b * $page + align(tids_of($b) - $b * $page + 6 * $size{slots}); put32($at + 8, 7) } ]);
+
+my %ivf_pieces = (
+	piece => [ 'list_page', sub { put32(first_page() * $page + 40, first_page()) } ],
+	piece_value => [ 'row_differs', sub { put32(get32(first_page() * $page + 40) * $page + 24 + 64, 7) } ]);
+
+my %ivf_pq = (
+	code => [ 'row_differs', sub { my $b = first_page(); my $at = tids_of($b) + 6 * (tids_of($b) - $b * $page - 40) / 4; $at = align($at - $b * $page) + $b * $page; put8($at + $_, get8($at + $_) ^ 0xFF) foreach 0 .. 15 } ],
+	add => [ 'row_differs', sub { substr($file, first_page() * $page + 40, 4) = pack('f', -1234) } ]);
+
+my %ivf_four = (
+	code => [ 'row_differs', sub { my $b = first_page(); my $at = tids_of($b) + 6 * $size{slots}; $at = align($at - $b * $page) + $b * $page; put8($at + 8 + $_, get8($at + 8 + $_) ^ 0xFF) foreach 0 .. 15 } ]);
+
+# Slots of a page without arrays before the TIDs: as many entries as one has
+sub ivf_slots { %size = (slots => (sort { $b <=> $a } map { get32($_ * $page + 28) } grep { get32($_ * $page + 24) < 1000 } pages_of(1))[0]) }
+
+# ---------------------------------------------------------------------------
 # Tables: of each set of cases one, with an index in order, and one for each case
 
 my %sets = (
 	hnsw => { index => 'hnsw (v vector_l2_ops, k) WITH (m = 4, ef_construction = 16)', cases => \%hnsw, sizes => \&hnsw_sizes },
+	ivf => { index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 4, bits = 1, rerank = index)', cases => \%ivf, sizes => sub { }, rows => 1800 },
+	ivf_flat => { index => 'ivfflat (v vector_l2_ops) WITH (lists = 3)', cases => \%ivf_flat, sizes => \&ivf_slots },
+	ivf_pieces => { index => 'ivfflat (v vector_l2_ops) WITH (lists = 2)', cases => \%ivf_pieces, sizes => sub { }, dims => 2200, rows => 60 },
+	ivf_pq => { index => 'ivfpq (v vector_l2_ops) WITH (lists = 3, m = 16, nbits = 8)', cases => \%ivf_pq, sizes => sub { } },
+	ivf_four => { index => 'ivfrabitq (v vector_ip_ops) WITH (lists = 3, bits = 4)', cases => \%ivf_four, sizes => \&ivf_slots },
 	hnsw_plain => { index => 'hnsw (v vector_l1_ops) WITH (m = 4, ef_construction = 16)', cases => \%hnsw_plain, sizes => \&hnsw_sizes });
 
 my $setup = q{
 CREATE EXTENSION vector;
-CREATE FUNCTION item(n int) RETURNS vector IMMUTABLE LANGUAGE sql AS
-	'SELECT array_agg(sin(n * j * 0.7 + j)) FROM generate_series(1, 32) j';
+CREATE FUNCTION item(n int, dims int) RETURNS vector IMMUTABLE LANGUAGE sql AS
+	'SELECT array_agg(sin(n * j * 0.7 + j)) FROM generate_series(1, dims) j';
 };
 foreach my $set (sort keys %sets)
 {
 	# copies with keys of their own, and with the same; places that are free again
-	$setup .= "CREATE TABLE $set (id int, k int, v vector(32));
-		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END) FROM generate_series(1, 900) i;
+	my $dims = $sets{$set}{dims} // 32;
+	my $rows = $sets{$set}{rows} // 900;
+	$setup .= "CREATE TABLE $set (id int, k int, v vector($dims));
+		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END, $dims) FROM generate_series(1, $rows) i;
 		CREATE INDEX ${set}_good ON $set USING $sets{$set}{index};
 		DELETE FROM $set WHERE id BETWEEN 100 AND 250;
 		VACUUM $set;
