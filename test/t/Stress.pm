@@ -73,9 +73,14 @@ foreach (@kinds)
 	$_->{rows} //= 300;
 }
 
-# Those of the access methods that are wanted
+# Those of the access methods that are wanted.  If nothing is said: all, or where
+# each kind takes its time, one of each access method.
 sub kinds
 {
+	my (%o) = @_;
+	my %few = map { $_ => 1 } qw(hnsw_filter ivfflat_pieces ivfpq_filter ivfrabitq sparse);
+
+	return grep { $few{ $_->{name} } } @kinds if $o{few} && !$ENV{VECTOR_METHOD} && !$ENV{VECTOR_CYCLES};
 	my $method = $ENV{VECTOR_METHOD} // '.';
 	my @wanted = grep { $_->{method} =~ /^(?:$method)/ } @kinds;
 
@@ -533,9 +538,12 @@ sub kill_all
 {
 	my ($node) = @_;
 	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my @children = split ' ', `ps -o pid= --ppid $postmaster`;
+	my @children;
 
-	kill('KILL', $postmaster, @children);
+	# stopped, it begets no others meanwhile
+	kill('STOP', $postmaster);
+	@children = split ' ', `ps -o pid= --ppid $postmaster`;
+	kill('KILL', @children, $postmaster);
 	foreach my $pid ($postmaster, @children)
 	{
 		# one that nobody has waited for yet still counts for pg_ctl
@@ -544,17 +552,11 @@ sub kill_all
 	$node->{_pid} = undef;
 }
 
-# A child of the killed postmaster that nobody listed may take a moment.
 sub restart
 {
 	my ($node) = @_;
 
-	for (1 .. 20)
-	{
-		return if $node->start(fail_ok => 1);
-		select(undef, undef, undef, 0.2);
-	}
-	BAIL_OUT('the server does not start: ' . $node->logfile);
+	$node->start(fail_ok => 1) or BAIL_OUT('the server does not start: ' . $node->logfile);
 }
 
 # After one process was killed. New sessions are tried without anything on their
