@@ -35,7 +35,7 @@ foreach my $kind (@kinds)
 sub kill_one
 {
 	my $witness = start_psql($node, 'SELECT pg_sleep(600) /* witness */');
-	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+	my $postmaster = postmaster($node);
 
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()}) or die 'no witness';
 	my $workers = rand() < 0.4 ? q{WHERE backend_type = 'parallel worker'} : '';
@@ -51,8 +51,8 @@ sub kill_one
 # Begins to recover, and is killed at that
 sub kill_recovery
 {
-	my ($before) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my $new = sub { my ($pid) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid'); return ($pid // '') ne '' && $pid ne $before };
+	my $before = postmaster($node);
+	my $new = sub { my $pid = postmaster($node); return $pid ne '' && $pid ne $before };
 
 	system_log('pg_ctl', '-W', '-D', $node->data_dir, '-l', $node->logfile, 'start');
 	for (1 .. 1000)
