@@ -24,10 +24,20 @@
 
 #include "access/relscan.h"
 #include "access/sdir.h"
+#include "catalog/pg_collation.h"
 
 #include "index/handler.h"
 #include "index/scan_target.h"
 #include "storage/heap_value.h"
+
+/*
+ * The planner's mark on the order of a scan whose query asks for the first rows, so
+ * that they may be approximate (planner/approximation.c).  It stands where a plan's
+ * operator has its collation, which distances do not have, and arrives as
+ * sk_collation.  So a scan knows what its plan is for, whatever the settings were
+ * when that was made.
+ */
+#define APPROXIMATE_ORDER	C_COLLATION_OID
 
 /* ------------------------------------------------------------------------
  * What a scan has done, in numbers

@@ -48,13 +48,13 @@
 typedef struct VectorAm
 {
 	amcostestimate_function cost_estimate;
-	bool		(*is_exact) (void); /* NULL: it is approximate */
+	bool		is_exact;
 } VectorAm;
 
 static const VectorAm vector_ams[] = {
-	{hnsw_cost_estimate, NULL},
-	{ivf_cost_estimate, NULL},
-	{inverted_cost_estimate, inverted_is_exact},
+	{hnsw_cost_estimate, false},
+	{ivf_cost_estimate, false},
+	{inverted_cost_estimate, true},
 };
 
 static const VectorAm *
@@ -79,7 +79,7 @@ is_exact_index(const IndexOptInfo *index)
 {
 	const VectorAm *am = find_vector_am((amcostestimate_function) index->amcostestimate);
 
-	return am != NULL && am->is_exact != NULL && am->is_exact();
+	return am != NULL && am->is_exact;
 }
 
 bool

@@ -25,8 +25,9 @@ typedef struct IndexDistance
 extern bool is_vector_index_am(amcostestimate_function amcostestimate);
 
 /*
- * Does an index of ours find all rows that are not null, in the true order, as it
- * is set now?  Then it may answer what asks for the whole truth.
+ * Does an index of ours find all rows that are not null, in the true order, unless
+ * its order has the mark APPROXIMATE_ORDER (index/scan.h)?  Then it may answer what
+ * asks for the whole truth.
  */
 extern bool is_exact_index(const IndexOptInfo *index);
 

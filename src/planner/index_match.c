@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 
 #include "index/index_cost.h"
+#include "index/scan.h"
 #include "planner/approximation.h"
 #include "planner/derive.h"
 #include "planner/row_estimate.h"
@@ -315,11 +316,28 @@ add_clauses(PlannerInfo *root, IndexPath *path, List *clauses)
 							 PATH_REQ_OUTER(&path->path), 1.0, false);
 }
 
+/* Copies of the distances that order a path, with the mark of APPROXIMATE_ORDER */
+static List *
+mark_approximate(List *orders)
+{
+	List	   *marked = (List *) copyObject(orders);
+	ListCell   *cell;
+
+	foreach(cell, marked)
+	{
+		if (IsA(lfirst(cell), OpExpr))
+			((OpExpr *) lfirst(cell))->inputcollid = APPROXIMATE_ORDER;
+	}
+	return marked;
+}
+
 /* Paths of an index in an order of its distances, which order says if it is not NULL */
 static void
 add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 				  PathKey *order)
 {
+	bool		approximate = is_exact_index(index) &&
+		approximate_order_allowed(root, index->rel);
 	List	   *arrays = array_clauses(root, index);
 	List	   *paths;
 	ListCell   *cell;
@@ -335,6 +353,8 @@ add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 			path->path.param_info != NULL)
 			continue;
 		path = add_clauses(root, path, arrays);
+		if (approximate)
+			path->indexorderbys = mark_approximate(path->indexorderbys);
 		if (order != NULL)
 			path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
 		add_path(index->rel, &path->path);

@@ -14,6 +14,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 
+#include "index/scan.h"
 #include "planner/distance_call.h"
 #include "types/distance_function.h"
 
@@ -35,6 +36,14 @@ strip_scan(IndexScan *scan)
 {
 	ListCell   *cell;
 
+	/* the mark is for the index; the distances computed here are without */
+	foreach(cell, scan->indexorderbyorig)
+	{
+		OpExpr	   *order = (OpExpr *) lfirst(cell);
+
+		if (IsA(order, OpExpr) && order->inputcollid == APPROXIMATE_ORDER)
+			order->inputcollid = InvalidOid;
+	}
 	foreach(cell, scan->scan.plan.targetlist)
 	{
 		TargetEntry *entry = (TargetEntry *) lfirst(cell);

@@ -78,7 +78,7 @@ count_lists(InvertedIndex *index, const SparseVector *value)
 	if (index == NULL)
 		return lists;
 	if (value != NULL && value->dim == index->column.dims)
-		query_prepare(index, value, &query);
+		query_prepare(index, value, inverted_drop_ratio, &query);
 	else
 		value = NULL;
 	for (uint32 i = 0; i < index->meta.segments; i++)

@@ -39,17 +39,11 @@ inverted_init(void)
 					  DEFAULT_PENDING_LIMIT, 64, 1024 * 1024,
 					  ShareUpdateExclusiveLock);
 	DefineCustomRealVariable("sparse_inverted.drop_ratio",
-							 "Sets the part of a query's elements, the smallest ones, that a scan does not look at.",
+							 "Sets the part of a query's elements, the smallest ones, that a scan for the first rows does not look at.",
 							 "0 looks at all: results are exact.",
 							 &inverted_drop_ratio, 0, 0, 1, PGC_USERSET,
 							 GUC_EXPLAIN, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("sparse_inverted");
-}
-
-bool
-inverted_is_exact(void)
-{
-	return inverted_drop_ratio == 0;
 }
 
 bytea *

@@ -20,6 +20,7 @@
 #include "index/column.h"
 #include "index/filter.h"
 #include "math/sparse/postings.h"
+#include "math/sparse/tiers.h"
 #include "storage/buffer_map.h"
 #include "storage/slot_page.h"
 #include "types/sparse.h"
@@ -33,7 +34,7 @@
 #define SEGMENT_MAX_DOCS	(65536u * RANGE_DOCS)
 
 /* What the metapage has room for */
-#define MAX_SEGMENTS		64
+#define MAX_SEGMENTS		TIERS_MOST
 #define MAX_RETIRED			120
 
 /* ------------------------------------------------------------------------
@@ -55,11 +56,8 @@ typedef struct InvertedOptions
 
 #define DEFAULT_PENDING_LIMIT	1024
 
-/* sparse_inverted.drop_ratio */
+/* sparse_inverted.drop_ratio, of scans whose order is APPROXIMATE_ORDER */
 extern double inverted_drop_ratio;
-
-/* Are results exact: is nothing dropped? */
-extern bool inverted_is_exact(void);
 
 extern const InvertedOptions *inverted_options(Relation index);
 extern bytea *inverted_reloptions(Datum reloptions, bool validate);
@@ -84,7 +82,8 @@ typedef enum InvertedPart
 	PART_ROOT = MAPPED_PARTS,
 	PART_MAP,
 	PART_PENDING,
-	PART_PIECE					/* of a pending row that is longer than a page */
+	PART_PIECE,					/* of a pending row that is longer than a page */
+	PART_RETIRED				/* RetiredPages that the metapage has no room for */
 } InvertedPart;
 
 /* What every page but the metapage begins with */
@@ -130,12 +129,17 @@ typedef struct InvertedRoot
 	uint32		longest;		/* most non-zero elements of a row */
 	uint32		special;		/* rows with flags */
 	uint32		pages[MAPPED_PARTS];
-	uint32		map_pages;
-	BlockNumber maps[FLEXIBLE_ARRAY_MEMBER];
+	uint32		map_pages;		/* their blocks follow */
 } InvertedRoot;
 
+static inline BlockNumber *
+root_maps(InvertedRoot *root)
+{
+	return (BlockNumber *) (root + 1);
+}
+
 #define MAP_BLOCKS		(INVERTED_ROOM / sizeof(BlockNumber))
-#define MAX_MAP_PAGES	((INVERTED_ROOM - offsetof(InvertedRoot, maps)) / sizeof(BlockNumber))
+#define MAX_MAP_PAGES	((INVERTED_ROOM - sizeof(InvertedRoot)) / sizeof(BlockNumber))
 
 typedef struct InvertedTerm
 {
@@ -178,13 +182,23 @@ typedef struct InvertedSegment
 	uint64		postings;
 } InvertedSegment;
 
-/* Pages that scans may be reading still */
+typedef enum RetiredKind
+{
+	RETIRED_LIST,				/* of pending rows: first is its head */
+	RETIRED_SEGMENT,			/* its root */
+	RETIRED_RECORD				/* a page of PART_RETIRED */
+} RetiredKind;
+
+/*
+ * Pages that scans may be reading still.  In the metapage, and in a record, those
+ * retired first are first; only the first one may be a record.
+ */
 typedef struct RetiredPages
 {
 	uint64		xid;			/* a transaction that was to come then */
 	uint32		id;
-	BlockNumber first;			/* root, or head of a pending list */
-	uint32		is_segment;
+	BlockNumber first;
+	uint32		kind;			/* RetiredKind */
 	uint32		unused;
 } RetiredPages;
 
@@ -454,8 +468,9 @@ doc_keys(const InvertedDoc *doc)
 /*
  * Make segments of all pending rows, merge segments where there are many of a
  * size, and give pages back that nobody reads any more.  wait: until nobody else
- * does; if false and somebody does, nothing.  everything: all segments become one.
- * Returns rows that were pending.
+ * does, and with a warning where there is no room for a further segment, so that
+ * rows stay pending; if false and somebody does, nothing.  everything: all segments
+ * become one.  Returns rows that were pending and are not any more.
  */
 extern uint64 inverted_merge(InvertedIndex *index, bool wait, bool everything);
 

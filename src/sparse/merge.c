@@ -8,9 +8,7 @@
  * a scan that began before may be reading them, so they are given back when every
  * snapshot of that time is gone.
  *
- * Segments are merged as in a log-structured merge tree with tiers (O'Neil et al.
- * 1996; Lucene's): where there are MERGE_SEGMENTS of a size, they become one of the
- * next size, so that a row is written again a logarithmic number of times.
+ * math/sparse/tiers.h says which segments are merged.
  */
 #include "sparse/inverted.h"
 
@@ -26,14 +24,6 @@
 #include "sparse/source.h"
 #include "storage/page_check.h"
 #include "storage/page_edit.h"
-
-#define MERGE_SEGMENTS	4
-
-/* Rows of a segment of the first tier, at most */
-#define FIRST_TIER_DOCS	4096
-
-/* A segment with more than one dead row in so many is written anew */
-#define DEAD_PART		4
 
 bool
 inverted_lock_merge(InvertedIndex *index, bool wait)
@@ -94,7 +84,7 @@ begin_segment(InvertedIndex *index)
 }
 
 static void
-retire(InvertedMeta *meta, uint32 id, BlockNumber first, bool is_segment)
+retire(InvertedMeta *meta, uint32 id, BlockNumber first, RetiredKind kind)
 {
 	RetiredPages *pages = &meta->retired_pages[meta->retired++];
 
@@ -102,7 +92,7 @@ retire(InvertedMeta *meta, uint32 id, BlockNumber first, bool is_segment)
 	pages->xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	pages->id = id;
 	pages->first = first;
-	pages->is_segment = is_segment;
+	pages->kind = kind;
 }
 
 static void
@@ -111,7 +101,7 @@ add_segment(InvertedMeta *meta, const InvertedSegment *segment)
 	if (segment->docs > 0)
 		meta->segment[meta->segments++] = *segment;
 	else
-		retire(meta, segment->id, segment->root, true);
+		retire(meta, segment->id, segment->root, RETIRED_SEGMENT);
 }
 
 /* ------------------------------------------------------------------------
@@ -178,11 +168,11 @@ free_segment(InvertedIndex *index, BlockNumber first, uint32 id)
 	{
 		const BlockNumber *blocks = (BlockNumber *) inverted_data((Page) map_page.data);
 
-		if (!still_there(index, root->maps[i], id, PART_MAP, &map_page))
+		if (!still_there(index, root_maps(root)[i], id, PART_MAP, &map_page))
 			continue;
 		for (uint32 k = 0; k < Min(inverted_page((Page) map_page.data)->count, MAP_BLOCKS); k++)
 			offer_page(index, blocks[k], id);
-		offer_page(index, root->maps[i], id);
+		offer_page(index, root_maps(root)[i], id);
 	}
 	offer_page(index, first, id);
 }
@@ -244,31 +234,114 @@ free_pending(InvertedIndex *index, BlockNumber first, uint32 id)
 	pfree(blocks);
 }
 
-/* Give back retired pages that nobody can be reading. */
+/* Give back what a record tells of; *earlier is the record before it, if true. */
+static bool
+free_record(InvertedIndex *index, BlockNumber first, uint32 id,
+			RetiredPages *earlier)
+{
+	PGAlignedBlock copy;
+	const RetiredPages *pages = (const RetiredPages *) inverted_data((Page) copy.data);
+	uint32		count;
+	bool		has_earlier = false;
+
+	if (!still_there(index, first, id, PART_RETIRED, &copy))
+		return false;
+	count = Min(inverted_page((Page) copy.data)->count,
+				INVERTED_ROOM / sizeof(RetiredPages));
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (pages[i].kind == RETIRED_SEGMENT)
+			free_segment(index, pages[i].first, pages[i].id);
+		else if (pages[i].kind == RETIRED_LIST)
+			free_pending(index, pages[i].first, pages[i].id);
+		else if (i == 0)
+		{
+			*earlier = pages[0];
+			has_earlier = true;
+		}
+	}
+	return has_earlier;
+}
+
+/*
+ * Give back retired pages that nobody can be reading.  A record is forgotten before
+ * its page is given back: a crash then leaks that page, and not what earlier records
+ * tell of.
+ */
 static void
 free_retired(InvertedIndex *index)
 {
 	for (uint32 i = 0; i < index->meta.retired;)
 	{
 		RetiredPages pages = index->meta.retired_pages[i];
+		RetiredPages earlier;
+		bool		has_earlier = false;
 		InvertedMeta *meta;
 		MetaEdit	edit;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(pages.xid)))
 		{
 			i++;
 			continue;
 		}
-		if (pages.is_segment)
+		if (pages.kind == RETIRED_SEGMENT)
 			free_segment(index, pages.first, pages.id);
-		else
+		else if (pages.kind == RETIRED_LIST)
 			free_pending(index, pages.first, pages.id);
+		else
+			has_earlier = free_record(index, pages.first, pages.id, &earlier);
 		meta = begin_meta(&edit, index);
-		meta->retired--;
-		memmove(&meta->retired_pages[i], &meta->retired_pages[i + 1],
-				(meta->retired - i) * sizeof(RetiredPages));
+		if (has_earlier)
+			meta->retired_pages[i] = earlier;
+		else
+		{
+			meta->retired--;
+			memmove(&meta->retired_pages[i], &meta->retired_pages[i + 1],
+					(meta->retired - i) * sizeof(RetiredPages));
+		}
 		end_meta(&edit);
+		if (pages.kind == RETIRED_RECORD)
+			offer_page(index, pages.first, pages.id);
 	}
+}
+
+/*
+ * Have room in the metapage to retire count more: where an old snapshot holds what
+ * has been retired, that is written to a record.
+ */
+static void
+make_room_to_retire(InvertedIndex *index, uint32 count)
+{
+	bool		log = RelationNeedsWAL(index->relation);
+	RetiredPages record = {0};
+	InvertedPage *header;
+	InvertedMeta *meta;
+	MetaEdit	edit;
+	PageEdit	page_edit;
+	Buffer		buffer;
+
+	if (index->meta.retired + count <= MAX_RETIRED)
+		return;
+	record.id = begin_segment(index);
+	record.xid = index->meta.retired_pages[index->meta.retired - 1].xid;
+	record.kind = RETIRED_RECORD;
+	buffer = slot_page_claim(index->relation, PAGE_RECORD, log);
+	record.first = BufferGetBlockNumber(buffer);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(&page_edit, index->relation, log);
+	header = inverted_init_page(page_edit_page(&page_edit, buffer, true), record.id,
+								PART_RETIRED, index->meta.retired_pages,
+								index->meta.retired * sizeof(RetiredPages));
+	header->count = index->meta.retired;
+	page_edit_end(&page_edit);
+	UnlockReleaseBuffer(buffer);
+
+	meta = begin_meta(&edit, index);
+	meta->retired_pages[0] = record;
+	meta->retired = 1;
+	meta->unfinished = 0;
+	end_meta(&edit);
 }
 
 /*
@@ -296,7 +369,9 @@ free_unfinished(InvertedIndex *index)
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!PageIsNew(page) && page_is_sound(page, PAGE_RECORD) &&
-			inverted_has_header(page) && inverted_page(page)->part <= PART_MAP)
+			inverted_has_header(page) &&
+			(inverted_page(page)->part <= PART_MAP ||
+			 inverted_page(page)->part == PART_RETIRED))
 			owner = inverted_page(page)->owner;
 		UnlockReleaseBuffer(buffer);
 		if (owner < known->unfinished)
@@ -356,17 +431,43 @@ typedef struct Flush
 	InvertedSegment segments[MAX_SEGMENTS];
 } Flush;
 
+/*
+ * Make one of the segments that have been written so far, since there is no room
+ * for more.  Nobody else has seen them, so their pages are free at once.
+ */
+static void
+merge_flushed(Flush *flush)
+{
+	PostingSource *sources[MAX_SEGMENTS];
+	InvertedSegment merged;
+	uint64		docs = 0;
+
+	for (uint32 i = 0; i < flush->count; i++)
+		docs += flush->segments[i].docs;
+	if (docs > SEGMENT_MAX_DOCS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" has too many segments",
+						RelationGetRelationName(flush->index->relation)),
+				 errhint("Use several partitions, each with an index of its own.")));
+	for (uint32 i = 0; i < flush->count; i++)
+		sources[i] = source_of_segment(flush->index, &flush->segments[i]);
+	merged = merge_sources(flush->index, sources, flush->count,
+						   begin_segment(flush->index),
+						   RelationNeedsWAL(flush->index->relation));
+	for (uint32 i = 0; i < flush->count; i++)
+		free_segment(flush->index, flush->segments[i].root, flush->segments[i].id);
+	flush->segments[0] = merged;
+	flush->count = 1;
+}
+
 static void
 write_run(Flush *flush)
 {
 	PostingSource *source = source_of_run(flush->run);
 
 	if (flush->count == flush->room)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" has too many segments",
-						RelationGetRelationName(flush->index->relation)),
-				 errhint("Increase maintenance_work_mem, or use REINDEX.")));
+		merge_flushed(flush);
 	flush->segments[flush->count++] =
 		merge_sources(flush->index, &source, 1, begin_segment(flush->index),
 					  RelationNeedsWAL(flush->index->relation));
@@ -401,13 +502,14 @@ flush_sealed(InvertedIndex *index)
 	MetaEdit	edit;
 
 	if (index->meta.sealed.head == InvalidBlockNumber ||
-		index->meta.retired + 1 > MAX_RETIRED ||
-		index->meta.segments + 1 > MAX_SEGMENTS)
+		index->meta.segments == MAX_SEGMENTS)
 		return 0;
 	flush.index = index;
 	flush.run = run_create(index, (Size) maintenance_work_mem * 1024);
-	flush.room = Min(MAX_SEGMENTS - index->meta.segments,
-					 MAX_RETIRED - index->meta.retired - 1);
+	flush.room = MAX_SEGMENTS - index->meta.segments;
+
+	/* the list, and segments without rows, should there be any */
+	make_room_to_retire(index, flush.room + 1);
 	pending_visit(index, &index->meta.sealed, flush_row, &flush);
 	if (flush.run->docs > 0)
 		write_run(&flush);
@@ -415,7 +517,7 @@ flush_sealed(InvertedIndex *index)
 	meta = begin_meta(&edit, index);
 	for (uint32 i = 0; i < flush.count; i++)
 		add_segment(meta, &flush.segments[i]);
-	retire(meta, meta->sealed.id, meta->sealed.head, false);
+	retire(meta, meta->sealed.id, meta->sealed.head, RETIRED_LIST);
 	meta->sealed.head = meta->sealed.tail = InvalidBlockNumber;
 	meta->sealed.pages = 0;
 	meta->unfinished = 0;
@@ -427,59 +529,20 @@ flush_sealed(InvertedIndex *index)
  * Segments
  */
 
-static int
-tier_of(const InvertedSegment *segment)
-{
-	double		docs = segment->docs - segment->dead;
-	int			tier = 0;
-
-	while (docs > FIRST_TIER_DOCS)
-	{
-		docs /= MERGE_SEGMENTS;
-		tier++;
-	}
-	return tier;
-}
-
 /* Segments to be merged: chosen[i] of those of the metapage.  How many. */
 static uint32
 choose(const InvertedMeta *meta, bool everything, bool *chosen)
 {
-	uint32		count = 0;
-	uint64		docs = 0;
-	int			counts[32] = {0};
-	int			tier = -1;
-	bool		dead = false;
+	TierSegment segments[MAX_SEGMENTS];
 
-	memset(chosen, 0, MAX_SEGMENTS);
 	for (uint32 i = 0; i < meta->segments; i++)
 	{
-		int			mine = tier_of(&meta->segment[i]);
-
-		if (++counts[mine] >= MERGE_SEGMENTS && tier < 0)
-			tier = mine;
-		dead |= meta->segment[i].dead > 0;
+		segments[i].docs = meta->segment[i].docs;
+		segments[i].dead = meta->segment[i].dead;
+		segments[i].pages = meta->segment[i].pages;
 	}
-	for (uint32 i = 0; i < meta->segments; i++)
-	{
-		const InvertedSegment *segment = &meta->segment[i];
-		uint64		living = segment->docs - segment->dead;
-		bool		wanted = everything || (tier >= 0 && tier_of(segment) == tier) ||
-			(tier < 0 && count == 0 && segment->dead > segment->docs / DEAD_PART);
-
-		if (wanted && docs + living <= SEGMENT_MAX_DOCS)
-		{
-			chosen[i] = true;
-			docs += living;
-			count++;
-		}
-	}
-	/* one alone is written anew only without its dead rows */
-	if (count == 1 && !dead)
-		return 0;
-	if (count == 1 && tier >= 0 && !everything)
-		return 0;
-	return count;
+	return tiers_choose(segments, meta->segments, MAX_SEGMENTS, SEGMENT_MAX_DOCS,
+						(uint64) MAX_MAP_PAGES * MAP_BLOCKS, everything, chosen);
 }
 
 /* Merge the chosen ones. */
@@ -503,7 +566,7 @@ merge_chosen(InvertedIndex *index, const bool *chosen, uint32 count)
 	for (uint32 i = 0; i < meta->segments; i++)
 	{
 		if (chosen[i])
-			retire(meta, meta->segment[i].id, meta->segment[i].root, true);
+			retire(meta, meta->segment[i].id, meta->segment[i].root, RETIRED_SEGMENT);
 		else
 			meta->segment[left++] = meta->segment[i];
 	}
@@ -522,8 +585,10 @@ merge_segments(InvertedIndex *index, bool everything)
 	{
 		uint32		count = choose(&index->meta, everything, chosen);
 
-		if (count == 0 || index->meta.retired + count + 1 > MAX_RETIRED)
+		CHECK_FOR_INTERRUPTS();
+		if (count == 0)
 			return;
+		make_room_to_retire(index, count + 1);
 		merge_chosen(index, chosen, count);
 		if (everything)
 			return;
@@ -555,6 +620,13 @@ inverted_merge(InvertedIndex *index, bool wait, bool everything)
 			seal(index);
 	}
 	merge_segments(index, everything);
+	if (wait && index->meta.sealed.head != InvalidBlockNumber)
+		ereport(WARNING,
+				(errmsg("index \"%s\" has no room for pending rows in its lists",
+						RelationGetRelationName(index->relation)),
+				 errdetail("It has %u segments, of which no two go into one. Every search compares the pending rows one by one.",
+						   index->meta.segments),
+				 errhint("Use several partitions, each with an index of its own.")));
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	inverted_unlock_merge(index);

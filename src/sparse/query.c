@@ -34,9 +34,9 @@ compare_sizes(const void *a, const void *b)
 
 /* Leave the smallest elements out. */
 static void
-drop_elements(QueryTerms *query)
+drop_elements(QueryTerms *query, double ratio)
 {
-	int			drop = (int) (query->count * inverted_drop_ratio);
+	int			drop = (int) (query->count * ratio);
 	QueryElement *elements;
 	int			left = 0;
 
@@ -66,7 +66,7 @@ drop_elements(QueryTerms *query)
 
 void
 query_prepare(const InvertedIndex *index, const SparseVector *value,
-			  QueryTerms *query)
+			  double drop_ratio, QueryTerms *query)
 {
 	uint8		flags;
 	double		scale = inverted_scale(index, value, &flags);
@@ -83,7 +83,7 @@ query_prepare(const InvertedIndex *index, const SparseVector *value,
 		query->weights[query->count] = (float) (weights[i] * scale);
 		query->count += query->weights[query->count] != 0;
 	}
-	drop_elements(query);
+	drop_elements(query, drop_ratio);
 }
 
 /*

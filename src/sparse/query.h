@@ -44,9 +44,13 @@ typedef struct QuerySegment
 	uint8	   *flags;			/* of rows, or NULL: none has any */
 } QuerySegment;
 
-/* Prepare for a value, in the current context. */
+/*
+ * Prepare for a value, in the current context; drop_ratio is the part of its elements, the
+ * smallest ones, that are left out, from 0 to 1.
+ */
 extern void query_prepare(const InvertedIndex *index,
-						  const SparseVector *value, QueryTerms *query);
+						  const SparseVector *value, double drop_ratio,
+						  QueryTerms *query);
 
 /* Find a query's terms in a segment: lists, error, zero_exact. */
 extern void query_find_terms(InvertedIndex *index, const QueryTerms *query,

@@ -472,14 +472,14 @@ begin_search(InvertedScan *scan)
 
 /* Prepare for the target's value. */
 static void
-begin_target(InvertedScan *scan)
+begin_target(InvertedScan *scan, double drop_ratio)
 {
 	scan->constant = scan->base.target.value == NULL;
 	scan->constant_key = topk_key(0);
 	if (!scan->constant)
 	{
 		query_prepare(scan->index, (const SparseVector *) scan->base.target.value,
-					  &scan->query);
+					  drop_ratio, &scan->query);
 		if (scan->query.undefined)
 		{
 			scan->constant = true;
@@ -508,6 +508,8 @@ search(IndexScanDesc desc)
 {
 	InvertedScan *scan = (InvertedScan *) desc->opaque;
 	MemoryContext caller = MemoryContextSwitchTo(scan->search_context);
+	bool		approximate = desc->numberOfOrderBys > 0 &&
+		desc->orderByData[0].sk_collation == APPROXIMATE_ORDER;
 
 	if (scan->filter != NULL)
 	{
@@ -515,7 +517,7 @@ search(IndexScanDesc desc)
 		scan->filtered = scan->filter->count > 0;
 		scan->base.recheck = scan->filtered && scan->filter->recheck;
 	}
-	begin_target(scan);
+	begin_target(scan, approximate ? inverted_drop_ratio : 0);
 	if (!scan->base.target.empty)
 		begin_search(scan);
 	MemoryContextSwitchTo(caller);

@@ -65,7 +65,7 @@ segment_open(InvertedIndex *index, const InvertedSegment *entry)
 		index_damaged(index->relation, entry->root, NO_PLACE,
 					  "Its numbers do not fit each other.");
 	maps = (BlockNumber *) palloc(mul_size(Max(segment->root.map_pages, 1), sizeof(BlockNumber)));
-	memcpy(maps, root->maps, segment->root.map_pages * sizeof(BlockNumber));
+	memcpy(maps, root + 1, segment->root.map_pages * sizeof(BlockNumber));
 	UnlockReleaseBuffer(buffer);
 
 	for (int part = 0; part < MAPPED_PARTS; part++)

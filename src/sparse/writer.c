@@ -270,17 +270,17 @@ write_root(SegmentWriter *writer)
 			map[count++] = stream->blocks[i];
 			if (count == MAP_BLOCKS)
 			{
-				root->maps[root->map_pages++] =
+				root_maps(root)[root->map_pages++] =
 					write_page(writer, PART_MAP, count, (char *) map, INVERTED_ROOM);
 				count = 0;
 			}
 		}
 	}
 	if (count > 0)
-		root->maps[root->map_pages++] =
+		root_maps(root)[root->map_pages++] =
 			write_page(writer, PART_MAP, count, (char *) map, INVERTED_ROOM);
 	return write_page(writer, PART_ROOT, 1, (char *) root,
-					  offsetof(InvertedRoot, maps) + root->map_pages * sizeof(BlockNumber));
+					  sizeof(InvertedRoot) + root->map_pages * sizeof(BlockNumber));
 }
 
 InvertedSegment

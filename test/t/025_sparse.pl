@@ -123,6 +123,18 @@ foreach my $workers (0, 2)
 }
 sql("CREATE INDEX i_$_ ON $_ USING $index{$_}") foreach @tables;
 
+note 'phases of a build, as pg_stat_progress_create_index shows them';
+{
+	my $build = start_psql($node, "SET maintenance_work_mem = '1MB'; " . join(' ', ('REINDEX INDEX i_codes;') x 2000));
+	foreach my $phase ('inverting tuples', 'merging runs', 'writing WAL')
+	{
+		wait_for_phase($node, 'create_index', "building index: $phase");
+		pass("phase $phase");
+	}
+	kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%REINDEX%' AND pid <> pg_backend_pid() LIMIT 1}, $build);
+	all_ok($node, 'reindexed, and killed');
+}
+
 note 'inserts and merges';
 foreach my $how ('server', 'backend', 'server', 'backend')
 {
@@ -157,6 +169,21 @@ foreach (1 .. 8)
 	sql('VACUUM codes');
 }
 cmp_ok(sql("SELECT pg_relation_size('i_codes')"), '<', 4 * $size, 'pages of segments that were merged are used again');
+
+# more is retired under one snapshot than the metapage tells of
+my $many = q{DO $$ BEGIN FOR i IN 1..100 LOOP
+	INSERT INTO codes SELECT n, item(n) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 10)) AS s;
+	IF sparse_inverted_flush('i_codes') <> 10 THEN RAISE 'rows stayed pending in round %', i; END IF;
+	END LOOP; END $$};
+sql($many);
+all_ok($node, 'flushed a hundred times under a snapshot');
+crash();
+sql('SELECT txid_current()');
+sql("SELECT sparse_inverted_flush('i_codes', true)");
+$size = sql("SELECT pg_relation_size('i_codes')");
+sql($many);
+cmp_ok(sql("SELECT pg_relation_size('i_codes')"), '<', 1.1 * $size, 'pages that a record tells of are used again');
+all_ok($node, 'flushed again');
 
 note 'unlogged';
 sql("CREATE UNLOGGED TABLE u_$_ (id int, v sparsevec(3000)); INSERT INTO u_$_ SELECT * FROM $_ LIMIT 500;
