@@ -54,7 +54,8 @@ read_settings(const Bm25Tables *tables, Oid *configuration)
 
 /*
  * For each number of each term: place of the term from 1, number, documents
- * that have the term under any of its numbers
+ * that have the term under any of its numbers.  OFFSET 0 has terms looked up one by
+ * one, whatever the planner knows of their table.
  */
 static void
 look_up(const Bm25Tables *tables, const Bm25Terms *terms)
@@ -64,7 +65,8 @@ look_up(const Bm25Tables *tables, const Bm25Terms *terms)
 
 	bm25_execute(bm25_plan(tables, "frequencies",
 						   psprintf("WITH found AS MATERIALIZED (SELECT w.place, t.id, t.documents "
-									"FROM unnest($1) WITH ORDINALITY AS w(term, place) JOIN %s t ON t.term = w.term), "
+									"FROM unnest($1) WITH ORDINALITY AS w(term, place) "
+								"CROSS JOIN LATERAL (SELECT t.id, t.documents FROM %s t WHERE t.term = w.term OFFSET 0) t), "
 									"changed AS MATERIALIZED (SELECT u.id, sum(u.n) AS n FROM %s c CROSS JOIN LATERAL unnest(c.terms, c.counts) AS u(id, n) "
 									"WHERE u.id IN (SELECT id FROM found) GROUP BY u.id) "
 									"SELECT f.place::integer, f.id, sum(f.documents + coalesce(d.n, 0)) OVER (PARTITION BY f.place)::double precision "

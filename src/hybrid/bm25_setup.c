@@ -269,7 +269,7 @@ trigger_statement(const NewSetup *setup, const char *suffix, const char *event,
 	return s.data;
 }
 
-/* All statements but the last, which writes the vectors */
+/* The statements before the one that writes the vectors */
 static List *
 setup_statements(const NewSetup *setup)
 {
@@ -298,7 +298,27 @@ setup_statements(const NewSetup *setup)
 								  quote_identifier(setup->vector_column),
 								  quote_identifier(get_namespace_name(setup->extension)), BM25_DIMS,
 								  quote_identifier(setup->length_column)));
-	list = lappend(list, trigger_statement(setup, "document", "BEFORE INSERT OR UPDATE", "", "bm25_document", true));
+	return lappend(list, trigger_statement(setup, "document", "BEFORE INSERT OR UPDATE", "", "bm25_document", true));
+}
+
+/*
+ * Those behind it: what there is is counted at once, which takes a part of the time
+ * and none of the space that the triggers of a statement on all rows would take.
+ */
+static List *
+statistics_statements(const NewSetup *setup)
+{
+	const Bm25Tables *t = &setup->tables;
+	const char *table = qualified_table(setup->table);
+	const char *vector = quote_identifier(setup->vector_column);
+	List	   *list = NIL;
+
+	list = lappend(list, psprintf("UPDATE %s t SET documents = c.n FROM (SELECT u.id, count(*) AS n FROM %s d "
+								  "CROSS JOIN LATERAL unnest(%s.sparsevec_indices(d.%s)) AS u(id) GROUP BY u.id) c WHERE t.id = c.id",
+								  t->terms, table, quote_identifier(get_namespace_name(setup->extension)), vector));
+	list = lappend(list, psprintf("UPDATE %s SET documents = d.n, total_length = d.l FROM (SELECT count(%s) AS n, "
+								  "coalesce(sum(%s), 0) AS l FROM %s) d",
+								  t->settings, vector, quote_identifier(setup->length_column), table));
 	list = lappend(list, trigger_statement(setup, "insert", "AFTER INSERT", " REFERENCING NEW TABLE AS bm25_new", "bm25_statistics", false));
 	list = lappend(list, trigger_statement(setup, "update", "AFTER UPDATE", " REFERENCING OLD TABLE AS bm25_old NEW TABLE AS bm25_new", "bm25_statistics", false));
 	list = lappend(list, trigger_statement(setup, "delete", "AFTER DELETE", " REFERENCING OLD TABLE AS bm25_old", "bm25_statistics", false));
@@ -345,6 +365,7 @@ SQL_FUNCTION(bm25_setup)
 	NewSetup	setup = {0};
 	bool		dry_run;
 	List	   *statements;
+	List	   *statistics;
 	text	   *script;
 
 	for (int i = 0; i < PG_NARGS(); i++)
@@ -368,7 +389,9 @@ SQL_FUNCTION(bm25_setup)
 	dry_run = PG_GETARG_BOOL(6);
 
 	statements = setup_statements(&setup);
-	script = script_of(lappend(list_copy(statements), rewrite_statement(setup.table, setup.vector_column)));
+	statistics = statistics_statements(&setup);
+	script = script_of(list_concat(lappend(list_copy(statements), rewrite_statement(setup.table, setup.vector_column)),
+								   statistics));
 	/* ALTER TABLE must find nobody else, this session included, at the table. */
 	table_close(setup.rel, NoLock);
 	if (!dry_run)
@@ -379,6 +402,7 @@ SQL_FUNCTION(bm25_setup)
 		statements = lcons(psprintf("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", qualified_table(setup.table)), statements);
 		run_restricted(statements);
 		bm25_run(rewrite_statement(setup.table, setup.vector_column), false);
+		run_restricted(statistics);
 		SPI_finish();
 	}
 	PG_RETURN_TEXT_P(script);

@@ -19,9 +19,14 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "types/sparse.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/hsearch.h"
+
+/* Terms whose numbers are kept; what comes first is frequent, as a rule */
+#define MOST_KEPT	(256 * 1024)
 
 typedef struct Weights
 {
@@ -36,6 +41,35 @@ typedef struct Element
 	int32		id;				/* from 1 */
 	float		weight;
 } Element;
+
+typedef struct TermKey
+{
+	const char *word;			/* not terminated */
+	int			length;
+} TermKey;
+
+typedef struct TermNumber
+{
+	TermKey		key;
+	int32		id;
+} TermNumber;
+
+/*
+ * What the rows of a statement have in common: kept with the trigger's function,
+ * which is there for as long as the statement runs.  So numbers that an aborted
+ * (sub)transaction has given are forgotten with it.
+ */
+typedef struct DocumentWriter
+{
+	Bm25Tables	tables;
+	int			columns[2];		/* attributes: vector and length */
+	int			nsources;
+	int		   *sources;		/* attributes */
+	bool		has_weights;
+	Weights		weights;
+	HTAB	   *numbers;		/* TermNumber, by term */
+	MemoryContext context;
+} DocumentWriter;
 
 static int
 attribute(TupleDesc desc, const char *name)
@@ -70,57 +104,144 @@ read_weights(Weights *weights, const Bm25Tables *tables)
 	weights->average = DatumGetFloat8(bm25_result(0, 4, &isnull));
 }
 
-/*
- * Look up the numbers of terms, 0 for those that have none; how many have none.
- */
-static int
-look_up(const Bm25Tables *tables, Datum words, int count, int32 *ids)
+static uint32
+term_hash(const void *key, Size size)
 {
+	const TermKey *term = (const TermKey *) key;
+
+	return hash_bytes((const unsigned char *) term->word, term->length);
+}
+
+static int
+term_match(const void *a, const void *b, Size size)
+{
+	const TermKey *x = (const TermKey *) a;
+	const TermKey *y = (const TermKey *) b;
+
+	return x->length != y->length || memcmp(x->word, y->word, x->length) != 0;
+}
+
+/* Look up the numbers of terms in the table, 0 for those that have none. */
+static void
+look_up(const Bm25Tables *tables, const Bm25Terms *terms, int32 *ids)
+{
+	Datum		words = bm25_terms_array(terms);
 	Oid			type = TEXTARRAYOID;
-	int			missing = 0;
 
 	bm25_execute(bm25_plan(tables, "numbers",
 						   psprintf("SELECT w.place::integer, (SELECT min(t.id) FROM %s t WHERE t.term = w.term) "
 									"FROM unnest($1) WITH ORDINALITY AS w(term, place)", tables->terms),
 						   1, &type),
 				 &words, false);
-	if (SPI_processed != count)
-		elog(ERROR, "%lld of %d terms looked up", (long long) SPI_processed, count);
-	for (int i = 0; i < count; i++)
+	if (SPI_processed != terms->count)
+		elog(ERROR, "%lld of %d terms looked up", (long long) SPI_processed, terms->count);
+	for (int i = 0; i < terms->count; i++)
 	{
 		bool		isnull;
 		int			place = DatumGetInt32(bm25_result(i, 1, &isnull));
 		Datum		id = bm25_result(i, 2, &isnull);
 
 		ids[place - 1] = isnull ? 0 : DatumGetInt32(id);
-		missing += isnull;
 	}
 	SPI_freetuptable(SPI_tuptable);
-	return missing;
+}
+
+/* Give terms new numbers. */
+static void
+add_numbers(const Bm25Tables *tables, const Bm25Terms *terms, int32 *ids)
+{
+	Datum		words = bm25_terms_array(terms);
+	Oid			type = TEXTARRAYOID;
+
+	bm25_execute(bm25_plan(tables, "new terms",
+						   psprintf("INSERT INTO %s (term) SELECT unnest($1) RETURNING id", tables->terms),
+						   1, &type),
+				 &words, false);
+	if (SPI_processed != terms->count)
+		elog(ERROR, "%lld of %d terms added", (long long) SPI_processed, terms->count);
+
+	/* rows are returned as they are inserted, and inserted as unnest gives them */
+	for (int i = 0; i < terms->count; i++)
+	{
+		bool		isnull;
+
+		ids[i] = DatumGetInt32(bm25_result(i, 1, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Take from terms those whose ids are 0; their places in terms.  The result is
+ * palloc'd.
+ */
+static Bm25Terms
+without_number(const Bm25Terms *terms, const int32 *ids, int *places)
+{
+	Bm25Terms	left = {0};
+
+	left.terms = (Bm25Term *) palloc(sizeof(Bm25Term) * Max(terms->count, 1));
+	for (int i = 0; i < terms->count; i++)
+	{
+		if (ids[i] != 0)
+			continue;
+		places[left.count] = i;
+		left.terms[left.count++] = terms->terms[i];
+	}
+	return left;
+}
+
+static void
+keep_number(DocumentWriter *writer, const Bm25Term *term, int32 id)
+{
+	TermKey		key = {term->word, term->length};
+	TermNumber *number;
+	char	   *word;
+
+	if (hash_get_num_entries(writer->numbers) >= MOST_KEPT)
+		return;
+	word = (char *) MemoryContextAlloc(writer->context, Max(term->length, 1));
+	memcpy(word, term->word, term->length);
+	number = (TermNumber *) hash_search(writer->numbers, &key, HASH_ENTER, NULL);
+	number->key.word = word;
+	number->id = id;
 }
 
 /* The numbers of terms, new ones for those that have none */
 static void
-number_terms(const Bm25Tables *tables, const Bm25Terms *terms, int32 *ids)
+number_terms(DocumentWriter *writer, const Bm25Terms *terms, int32 *ids)
 {
-	Datum		words = bm25_terms_array(terms);
-	Oid			type = TEXTARRAYOID;
-	Bm25Terms	missing;
+	int		   *places = (int *) palloc(sizeof(int) * Max(terms->count, 1));
+	int		   *new_places = (int *) palloc(sizeof(int) * Max(terms->count, 1));
+	int32	   *found;
+	int32	   *added;
+	Bm25Terms	unknown;
+	Bm25Terms	new_terms;
 
-	if (look_up(tables, words, terms->count, ids) == 0)
-		return;
-	bm25_terms_begin(&missing);
-	missing.terms = (Bm25Term *) palloc(sizeof(Bm25Term) * terms->count);
 	for (int i = 0; i < terms->count; i++)
-		if (ids[i] == 0)
-			missing.terms[missing.count++] = terms->terms[i];
-	words = bm25_terms_array(&missing);
-	bm25_execute(bm25_plan(tables, "new terms",
-						   psprintf("INSERT INTO %s (term) SELECT unnest($1)", tables->terms), 1, &type),
-				 &words, false);
-	words = bm25_terms_array(terms);
-	if (look_up(tables, words, terms->count, ids) != 0)
-		elog(ERROR, "terms of %s have no number", tables->terms);
+	{
+		TermKey		key = {terms->terms[i].word, terms->terms[i].length};
+		TermNumber *number = (TermNumber *) hash_search(writer->numbers, &key, HASH_FIND, NULL);
+
+		ids[i] = number != NULL ? number->id : 0;
+	}
+	unknown = without_number(terms, ids, places);
+	if (unknown.count == 0)
+		return;
+	found = (int32 *) palloc(sizeof(int32) * unknown.count);
+	look_up(&writer->tables, &unknown, found);
+	new_terms = without_number(&unknown, found, new_places);
+	if (new_terms.count > 0)
+	{
+		added = (int32 *) palloc(sizeof(int32) * new_terms.count);
+		add_numbers(&writer->tables, &new_terms, added);
+		for (int i = 0; i < new_terms.count; i++)
+			found[new_places[i]] = added[i];
+	}
+	for (int i = 0; i < unknown.count; i++)
+	{
+		ids[places[i]] = found[i];
+		keep_number(writer, &unknown.terms[i], found[i]);
+	}
 }
 
 static int
@@ -186,6 +307,74 @@ must_compute(TriggerData *trigger, HeapTuple row, int vector,
 	return false;
 }
 
+/* What the statement's rows have in common, made with the first of them */
+static DocumentWriter *
+document_writer(FunctionCallInfo fcinfo, const TriggerData *trigger)
+{
+	DocumentWriter *writer = (DocumentWriter *) fcinfo->flinfo->fn_extra;
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	char	  **args = trigger->tg_trigger->tgargs;
+	HASHCTL		control = {0};
+	MemoryContext caller;
+
+	if (writer != NULL)
+		return writer;
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	writer = (DocumentWriter *) palloc0(sizeof(DocumentWriter));
+	writer->context = CurrentMemoryContext;
+	bm25_name_tables(&writer->tables, RelationGetNamespace(trigger->tg_relation),
+					 args[BM25_ARG_NAME]);
+	writer->columns[0] = attribute(desc, args[BM25_ARG_VECTOR]);
+	writer->columns[1] = attribute(desc, args[BM25_ARG_LENGTH]);
+	writer->nsources = trigger->tg_trigger->tgnargs - BM25_ARG_SOURCES;
+	writer->sources = (int *) palloc(sizeof(int) * writer->nsources);
+	for (int i = 0; i < writer->nsources; i++)
+		writer->sources[i] = attribute(desc, args[BM25_ARG_SOURCES + i]);
+	control.keysize = sizeof(TermKey);
+	control.entrysize = sizeof(TermNumber);
+	control.hash = term_hash;
+	control.match = term_match;
+	control.hcxt = CurrentMemoryContext;
+	writer->numbers = hash_create("terms of bm25", 1024, &control,
+								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	MemoryContextSwitchTo(caller);
+	fcinfo->flinfo->fn_extra = writer;
+	return writer;
+}
+
+/* The vector and the length of a row, in the caller's context of SPI */
+static void
+compute_document(DocumentWriter *writer, TupleDesc desc, HeapTuple row,
+				 Datum *values, bool *nulls)
+{
+	Bm25Terms	terms;
+	int32	   *ids;
+	SparseVector *vector;
+
+	if (!writer->has_weights)
+		read_weights(&writer->weights, &writer->tables);
+	writer->has_weights = true;
+	bm25_terms_begin(&terms);
+	for (int i = 0; i < writer->nsources; i++)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(row, writer->sources[i], desc, &isnull);
+
+		if (!isnull)
+			bm25_terms_add_datum(&terms, writer->weights.configuration, value,
+								 TupleDescAttr(desc, writer->sources[i] - 1)->atttypid);
+	}
+	if (terms.texts == 0)
+		return;
+	bm25_terms_count(&terms);
+	ids = (int32 *) palloc0(sizeof(int32) * Max(terms.count, 1));
+	number_terms(writer, &terms, ids);
+	vector = document_vector(&writer->weights, &terms, ids);
+	values[0] = SPI_datumTransfer(PointerGetDatum(vector), false, -1);
+	values[1] = Int32GetDatum((int32) Min(terms.total, PG_INT32_MAX));
+	nulls[0] = nulls[1] = false;
+}
+
 /*
  * Trigger before a row is inserted or updated: sets the columns of the vector
  * and of the length, both NULL where all text is NULL.  What a statement gives
@@ -194,18 +383,11 @@ must_compute(TriggerData *trigger, HeapTuple row, int vector,
 SQL_FUNCTION(bm25_document)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	char	  **args;
+	DocumentWriter *writer;
 	TupleDesc	desc;
 	HeapTuple	row;
-	Bm25Tables	tables;
-	Weights		weights;
-	Bm25Terms	terms;
-	int			columns[2];
 	Datum		values[2] = {0};
 	bool		nulls[2] = {true, true};
-	int			nsources;
-	int		   *sources;
-	int32	   *ids;
 	int			level;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
@@ -215,53 +397,23 @@ SQL_FUNCTION(bm25_document)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("%s is a trigger that bm25_setup makes", "bm25_document")));
-	args = trigger->tg_trigger->tgargs;
+	writer = document_writer(fcinfo, trigger);
 	desc = RelationGetDescr(trigger->tg_relation);
 	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)
 		? trigger->tg_newtuple : trigger->tg_trigtuple;
-	bm25_name_tables(&tables, RelationGetNamespace(trigger->tg_relation), args[BM25_ARG_NAME]);
-	columns[0] = attribute(desc, args[BM25_ARG_VECTOR]);
-	columns[1] = attribute(desc, args[BM25_ARG_LENGTH]);
-	nsources = trigger->tg_trigger->tgnargs - BM25_ARG_SOURCES;
-	sources = (int *) palloc(sizeof(int) * nsources);
-	for (int i = 0; i < nsources; i++)
-		sources[i] = attribute(desc, args[BM25_ARG_SOURCES + i]);
 
-	if (!must_compute(trigger, row, columns[0], sources, nsources))
+	if (!must_compute(trigger, row, writer->columns[0], writer->sources, writer->nsources))
 	{
 		for (int i = 0; i < 2; i++)
-			values[i] = heap_getattr(trigger->tg_trigtuple, columns[i], desc, &nulls[i]);
-		return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 2, columns, values, nulls));
+			values[i] = heap_getattr(trigger->tg_trigtuple, writer->columns[i], desc, &nulls[i]);
+		return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 2, writer->columns, values, nulls));
 	}
 
 	level = bm25_restrict();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	read_weights(&weights, &tables);
-	bm25_terms_begin(&terms);
-	for (int i = 0; i < nsources; i++)
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(row, sources[i], desc, &isnull);
-
-		if (!isnull)
-			bm25_terms_add_datum(&terms, weights.configuration, value,
-								 TupleDescAttr(desc, sources[i] - 1)->atttypid);
-	}
-	if (terms.texts > 0)
-	{
-		SparseVector *vector;
-
-		bm25_terms_count(&terms);
-		ids = (int32 *) palloc0(sizeof(int32) * Max(terms.count, 1));
-		if (terms.count > 0)
-			number_terms(&tables, &terms, ids);
-		vector = document_vector(&weights, &terms, ids);
-		values[0] = SPI_datumTransfer(PointerGetDatum(vector), false, -1);
-		values[1] = Int32GetDatum((int32) Min(terms.total, PG_INT32_MAX));
-		nulls[0] = nulls[1] = false;
-	}
+	compute_document(writer, desc, row, values, nulls);
 	SPI_finish();
 	bm25_unrestrict(level);
-	return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 2, columns, values, nulls));
+	return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 2, writer->columns, values, nulls));
 }
