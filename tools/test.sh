@@ -381,6 +381,18 @@ step_test-vectorizer()
 	vectorizer_tests full
 }
 
+# The last line of tools/clients.sh: "20 passed, 0 failed, 1 skipped".
+count_plain()
+{
+	tail -n 1 "$1" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' | grep . || echo 0 0 0
+}
+
+# Those that are small and quick to install; make test-clients runs all.
+step_clients()
+{
+	tally plain clients "$TOP/tools/clients.sh" --tag "$tag" --quick
+}
+
 # One step, in a process of its own: the last line of its log is its counts.
 # TAG names the copy of the sources to build it in.
 if [ "${1:-}" = --step ]; then

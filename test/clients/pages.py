@@ -1,0 +1,2 @@
+def run(client, dir, report, top, fresh_database, psql):
+    pass
