@@ -74,6 +74,7 @@ test-vectorizer:
 
 test-long:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test-long.sh
+
 test-clients:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)clients.sh $(CLIENT)
 
@@ -101,8 +102,7 @@ deb:
 test-deb:
 	@$(TOOLS)deb-test.sh
 
-.PHONY: help demo test check-one test-vectorizer test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
-.PHONY: help demo test check-one test-vectorizer test-clients test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one test-vectorizer test-clients test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

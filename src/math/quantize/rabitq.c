@@ -165,6 +165,17 @@ rabitq_factors(RabitqCode *code, RabitqMetric metric, RabitqFit fit, double uc,
 	}
 }
 
+void
+rabitq_decode(const uint8_t *levels, size_t dims, int bits, float *u)
+{
+	uint8_t		unpacked[QUANTIZE_MAX_DIMS];
+	float		middle = (float) ((1 << bits) - 1) / 2;
+
+	unpack(levels, dims, bits, unpacked);
+	for (size_t i = 0; i < dims; i++)
+		u[i] = (float) unpacked[i] - middle;
+}
+
 float
 rabitq_dot(const uint8_t *levels, size_t dims, int bits, const float *x)
 {

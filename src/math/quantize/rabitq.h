@@ -97,6 +97,10 @@ extern RabitqFit rabitq_encode(const float *residual, size_t dims, int bits,
 extern float rabitq_dot(const uint8_t *levels, size_t dims, int bits,
 						const float *x);
 
+/* u, into dims floats */
+extern void rabitq_decode(const uint8_t *levels, size_t dims, int bits,
+						  float *u);
+
 /*
  * A query, prepared once for many codes: rounded to int8 for codes of up to 4
  * bits, to 13 bits in int16 for codes of 8, so that what is summed are
