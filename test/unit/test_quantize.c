@@ -558,6 +558,7 @@ test_codes(void **state)
 {
 	static float x[MAX_DIMS];
 	static float u[MAX_DIMS];
+	static float decoded[MAX_DIMS];
 	static uint8_t levels[MAX_DIMS];
 
 	(void) state;
@@ -581,6 +582,8 @@ test_codes(void **state)
 				fit = rabitq_encode(x, n, bits, code);
 				quantize_kernels->encode(x, n, bits, levels, &sums);
 				decode(code, n, bits, u);
+				rabitq_decode(code, n, bits, decoded);
+				assert_memory_equal(u, decoded, n * sizeof(float));
 				for (size_t k = 0; k < n; k++)
 				{
 					assert_int_equal(level_at(code, n, bits, k), levels[k]);
