@@ -2,8 +2,7 @@
  * avx2.c
  *	  The quantizer kernels for AVX2.
  *
- * The loops are in loops.h; here is what a vector is.  FMA is left out of the
- * target on purpose: nothing here may be fused.
+ * The loops are in loops.h; here is what a vector is.
  */
 #include "tables.h"
 
@@ -14,6 +13,7 @@
 #define TARGET __attribute__((target("avx2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
+#define VEC_REGISTER "+x"
 #define BYTES		32
 
 #include "math/simd/vec_avx2.h"
@@ -22,18 +22,6 @@ typedef __m256i Bytes;
 typedef __m256i Sums;			/* int32 */
 typedef __m256i Narrow;			/* int16 */
 typedef __m256i Words;
-
-INLINE Vec
-vec_mul(Vec a, Vec b)
-{
-	return _mm256_mul_ps(a, b);
-}
-
-INLINE float
-vec_product(float a, float b)
-{
-	return a * b;
-}
 
 INLINE Vec
 vec_trunc(Vec a)
@@ -108,15 +96,6 @@ vec_load_columns(Vec *v, const float *p, size_t stride)
 	v[1] = _mm256_shuffle_ps(low[0], low[1], 0xee);
 	v[2] = _mm256_shuffle_ps(high[0], high[1], 0x44);
 	v[3] = _mm256_shuffle_ps(high[0], high[1], 0xee);
-}
-
-INLINE void
-vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
-{
-	Vec			greater = _mm256_cmp_ps(score, *best, _CMP_GT_OQ);
-
-	*best = _mm256_blendv_ps(*best, score, greater);
-	*which = _mm256_blendv_ps(*which, number, greater);
 }
 
 INLINE Bytes

@@ -13,6 +13,7 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,bmi2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
+#define VEC_REGISTER "+v"
 #define BYTES		64
 
 #include "math/simd/vec_avx512.h"
@@ -21,25 +22,6 @@ typedef __m512i Bytes;
 typedef __m512i Sums;
 typedef __m512i Narrow;
 typedef __m512i Words;
-
-/* The empty instruction hides the product from a fusing compiler */
-INLINE Vec
-vec_mul(Vec a, Vec b)
-{
-	Vec			c = _mm512_mul_ps(a, b);
-
-	__asm__("" : "+v" (c));
-	return c;
-}
-
-INLINE float
-vec_product(float a, float b)
-{
-	float		c = a * b;
-
-	__asm__("" : "+v" (c));
-	return c;
-}
 
 INLINE Vec
 vec_trunc(Vec a)
@@ -108,15 +90,6 @@ vec_load_columns(Vec *v, const float *p, size_t stride)
 	v[1] = _mm512_shuffle_ps(low[0], low[1], 0xee);
 	v[2] = _mm512_shuffle_ps(high[0], high[1], 0x44);
 	v[3] = _mm512_shuffle_ps(high[0], high[1], 0xee);
-}
-
-INLINE void
-vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
-{
-	__mmask16	greater = _mm512_cmp_ps_mask(score, *best, _CMP_GT_OQ);
-
-	*best = _mm512_mask_mov_ps(*best, greater, score);
-	*which = _mm512_mask_mov_ps(*which, greater, number);
 }
 
 INLINE Bytes

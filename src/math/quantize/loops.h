@@ -9,8 +9,8 @@
  *	TARGET			attribute that lets a function use the instruction set
  *	INLINE			static inline, always, with TARGET
  *	LANES			floats in a Vec: 4, 8 or 16
- *	Vec				that of ../simd/vec.h, with vec_max, vec_min,
- *		vec_mul, which the compiler cannot fuse with an addition
+ *	VEC_REGISTER	how an asm statement names a register that holds a Vec
+ *	Vec				that of ../simd/vec.h, with vec_max, vec_min
  *		vec_trunc (to whole numbers, toward zero; below 2^31)
  *		vec_flip(v, signs, i): lane k negated if bit i + k is set (i is a
  *			multiple of LANES)
@@ -20,8 +20,6 @@
  *			half - 1 - steps where r < 0
  *		vec_load_columns(v, p, stride): lane k of v[i] is p[k * stride + i],
  *			i = 0 .. 3
- *		vec_keep_greater(best, which, score, number): in lanes where score is
- *			above best (and neither is a NaN), they become score and number
  *	BYTES			bytes in a Bytes: 4 * LANES
  *	Bytes			with bytes_load, bytes_load_part (the first left bytes, then
  *		zeros; nothing behind them is read; left is a multiple of 16),
@@ -59,6 +57,35 @@
  * How many codes ahead a _many kernel asks for memory (README.md, Measured).
  */
 #define PREFETCH_CODES	4
+
+/* Products: the empty instruction hides them from a compiler that would fuse them */
+INLINE Vec
+vec_mul(Vec a, Vec b)
+{
+	Vec			c = a * b;
+
+	__asm__("" : VEC_REGISTER (c));
+	return c;
+}
+
+INLINE float
+vec_product(float a, float b)
+{
+	float		c = a * b;
+
+	__asm__("" : VEC_REGISTER (c));
+	return c;
+}
+
+/* In lanes where score is above best, they become score and number. */
+INLINE void
+vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
+{
+	Ints		greater = score > *best;
+
+	*best = (Vec) ((greater & (Ints) score) | (~greater & (Ints) *best));
+	*which = (Vec) ((greater & (Ints) number) | (~greater & (Ints) *which));
+}
 
 /*
  * Rotation.

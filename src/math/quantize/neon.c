@@ -14,6 +14,7 @@
 #define TARGET
 #define INLINE static inline __attribute__((always_inline))
 
+#define VEC_REGISTER "+w"
 #define BYTES		16
 
 #include "math/simd/vec_neon.h"
@@ -28,25 +29,6 @@ typedef struct Sums
 	int32x4_t	low;
 	int32x4_t	high;
 } Sums;
-
-/* The empty instruction hides the product from a fusing compiler */
-INLINE Vec
-vec_mul(Vec a, Vec b)
-{
-	Vec			c = vmulq_f32(a, b);
-
-	__asm__("" : "+w" (c));
-	return c;
-}
-
-INLINE float
-vec_product(float a, float b)
-{
-	float		c = a * b;
-
-	__asm__("" : "+w" (c));
-	return c;
-}
 
 INLINE Vec
 vec_max(Vec a, Vec b)
@@ -122,15 +104,6 @@ vec_load_columns(Vec *v, const float *p, size_t stride)
 	v[1] = vzip2q_f32(ac_low, bd_low);
 	v[2] = vzip1q_f32(ac_high, bd_high);
 	v[3] = vzip2q_f32(ac_high, bd_high);
-}
-
-INLINE void
-vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
-{
-	uint32x4_t	greater = vcgtq_f32(score, *best);
-
-	*best = vbslq_f32(greater, score, *best);
-	*which = vbslq_f32(greater, number, *which);
 }
 
 INLINE Bytes
