@@ -26,6 +26,7 @@
 #include "index/scan.h"
 #include "index/verify.h"
 #include "ivf/ivf.h"
+#include "sparse/inverted.h"
 
 /* How an index is checked; NULL: its access method is none of ours */
 static const VerifyMethods *
@@ -37,6 +38,8 @@ methods_of(Relation index)
 		return &hnsw_verify_methods;
 	if (routine->ambuild == ivf_build)
 		return &ivf_verify_methods;
+	if (routine->ambuild == inverted_build)
+		return &inverted_verify_methods;
 	return NULL;
 }
 

@@ -29,6 +29,7 @@
 #include "executor/tuptable.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
+#include "utils/resowner.h"
 #include "utils/snapshot.h"
 #include "utils/tuplestore.h"
 #include "utils/tuplesort.h"
@@ -97,6 +98,7 @@ struct Verify
 	bool		all_rows;		/* heapallindexed */
 	void	   *state;			/* the access method's */
 	Snapshot	snapshot;		/* registered; see above */
+	ResourceOwner owner;		/* of the sort's files, also within a guard */
 	BlockNumber blocks;			/* as the index was when the walk began */
 	uint8	   *kinds;			/* of these */
 	Size		memory;			/* bytes that are left for maps */

@@ -81,13 +81,16 @@ void
 verify_row(Verify *verify, ItemPointer tid, uint64 place)
 {
 	TupleTableSlot *slot = verify->put_slot;
+	ResourceOwner caller = CurrentResourceOwner;
 
+	CurrentResourceOwner = verify->owner;
 	ExecClearTuple(slot);
 	slot->tts_values[0] = Int64GetDatum(pack_tid(tid));
 	slot->tts_values[1] = Int64GetDatum((int64) place);
 	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
 	ExecStoreVirtualTuple(slot);
 	tuplesort_puttupleslot(verify->sort, slot);
+	CurrentResourceOwner = caller;
 	verify_count(verify, "rows", 1);
 }
 
@@ -371,6 +374,7 @@ verify_index(Verify *verify)
 {
 	bool		opened;
 
+	verify->owner = CurrentResourceOwner;
 	verify->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	verify->blocks = RelationGetNumberOfBlocks(verify->index);
 	verify->memory = mul_size(maintenance_work_mem, 1024) / 2;

@@ -502,4 +502,7 @@ extern void inverted_cost_estimate(PlannerInfo *root, IndexPath *path,
 extern IndexScanDesc inverted_begin_scan(Relation index, int nkeys,
 										 int norderbys);
 
+/* verify.c: is an index what it promises to be? */
+extern const struct VerifyMethods inverted_verify_methods;
+
 #endif							/* VECTOR_SPARSE_INVERTED_H */

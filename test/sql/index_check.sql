@@ -64,6 +64,9 @@ CREATE INDEX rabitq_v_l2 ON checked USING ivfrabitq (v vector_l2_ops, name) WITH
 CREATE INDEX rabitq_v_ip ON checked USING ivfrabitq (v vector_ip_ops) WITH (lists = 4, bits = 4);
 CREATE INDEX rabitq_v_cosine ON checked USING ivfrabitq (v vector_cosine_ops) WITH (lists = 2, bits = 1);
 CREATE INDEX rabitq_h_ip ON checked USING ivfrabitq (h halfvec_ip_ops, k) WITH (lists = 3, bits = 8, rerank = index);
+CREATE INDEX sparse_ip ON checked USING sparse_inverted (s, k, name) WITH (pending_list_limit = 64);
+CREATE INDEX sparse_cosine ON checked USING sparse_inverted (s sparsevec_cosine_ops) WITH (weights = float4);
+CREATE INDEX sparse_codes ON checked USING sparse_inverted (s sparsevec_cosine_ops);
 CREATE INDEX hnsw_some ON checked USING hnsw (((v + v)::vector(6)) vector_l2_ops) WITH (m = 4, ef_construction = 16) WHERE k > 2;
 CALL history('built');
 
@@ -82,6 +85,8 @@ VACUUM checked;
 CALL history('vacuum');
 CALL fill(601, 800);
 CALL history('places used again');
+SELECT count(sparse_inverted_flush(i::regclass, true)) FROM unnest(ARRAY['sparse_ip', 'sparse_codes']) i;
+CALL history('parts put together');
 DELETE FROM checked WHERE id % 10 <> 0;
 VACUUM checked;
 CALL history('nearly all deleted');
@@ -106,6 +111,7 @@ SELECT item FROM vector_index_check_summary('hnsw_v_ip', true) WHERE item !~ 'le
 SELECT value > 0 AS pages FROM vector_index_check_summary('hnsw_v_ip') WHERE item = 'pages';
 SELECT value FROM vector_index_check_summary('hnsw_v_ip', true) WHERE item IN ('rows', 'rows_of_table', 'violations');
 SELECT item FROM vector_index_check_summary('rabitq_v_l2', true);
+SELECT item FROM vector_index_check_summary('sparse_ip', true);
 SELECT value FROM vector_index_check_summary('rabitq_v_l2', true) WHERE item IN ('entries', 'lists', 'rows', 'rows_of_table', 'violations');
 SELECT count(*) FROM vector_index_check_progress();
 

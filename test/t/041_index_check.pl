@@ -259,6 +259,60 @@ my %ivf_four = (
 sub ivf_slots { %size = (slots => (sort { $b <=> $a } map { get32($_ * $page + 28) } grep { get32($_ * $page + 24) < 1000 } pages_of(1))[0]) }
 
 # ---------------------------------------------------------------------------
+# sparse_inverted.  A page: owner 4, part 1, sealed 1, long 2, count 4, next 4, data.
+
+my $segment = 24 + 136;	# the first one in the metapage: id, root, docs, dead, pages
+
+# The data of the pages of a part of it
+sub part { my ($part) = @_; return map { $_ * $page + 40 } grep { get32($_ * $page + 24) == get32($segment) && get8($_ * $page + 28) == $part } pages_of(1) }
+
+sub root { return get32($segment + 4) * $page + 40 }
+
+sub pending { return get32(24 + 100) * $page + 40 }
+
+# Codes of a page of postings are behind the places of as many as it can have
+my $codes = 4072;
+
+my %sparse = (
+	missing => [ 'row_missing', sub { put16((part(0))[0] + 4, 0) } ],
+	gone => [ 'row_gone', sub { put16((part(0))[0] + 4, 280) } ],
+	twice => [ 'row_twice', sub { my ($at) = part(0); substr($file, $at + 6, 6) = substr($file, $at, 6) } ],
+	twice_pending => [ 'row_twice', sub { substr($file, pending() + 4, 6) = substr($file, (part(0))[0], 6) } ],
+	weight => [ 'row_differs', sub { my ($at) = part(4); put8($at + $codes + $_, 1) foreach 0 .. 5 } ],
+	place => [ 'posting', sub { put8((part(4))[0], 200) } ],
+	order => [ 'posting', sub { my ($at) = part(4); my $place = get8($at); put8($at, get8($at + 1)); put8($at + 1, $place) } ],
+	bound => [ 'posting', sub { my ($at) = part(3); put8($at + 3, 1) } ],
+	zero => [ 'posting', sub { my ($at) = part(4); put8($at + $codes + 3, 0) } ],
+	range => [ 'group', sub { my ($at) = part(3); put16($at + 4, get16($at)) } ],
+	many => [ 'group', sub { my ($at) = part(3); put8($at + 2, 63); put8($at + 6, 63); put8($at + 10, 63); put8($at + 14, 63); put8($at + 18, 63); put8($at + 22, 63); put8($at + 26, 63); put8($at + 30, 63); put8($at + 34, 63); put8($at + 38, 63); put8($at + 42, 63); put8($at + 46, 63); put8($at + 50, 63); put8($at + 54, 63) } ],
+	dims => [ 'term', sub { my ($at) = part(1); put32($at + 48, 0) } ],
+	step => [ 'term', sub { my ($at) = part(1); put32($at + 12, 0) } ],
+	documents => [ 'term', sub { my ($at) = part(1); put32($at + 4, get32($at + 4) + 1) } ],
+	top => [ 'term', sub { my ($at) = part(2); put32($at, get32($at) + 1) } ],
+	dead => [ 'segment_counts', sub { put32($segment + 12, 400) } ],
+	counted => [ 'segment_counts', sub { put32($segment + 24, 1) } ],
+	longest => [ 'segment_counts', sub { put32(root() + 32, 1) } ],
+	listed => [ 'segment_page', sub { my $b = int((part(4))[0] / $page); put8($b * $page + $page - 3, 1) } ],
+	map => [ 'page_damaged', sub { my ($at) = part(6); put32($at, (int((part(4))[0] / $page))) } ],
+	root => [ 'page_damaged', sub { put32($segment + 4, 1) } ],
+	root_docs => [ 'page_damaged', sub { put32(root(), 7) } ],
+	kind => [ 'page_unowned', sub { my $b = int((part(4))[0] / $page); put8($b * $page + $page - 4, 3) } ],
+	another => [ 'page_unowned', sub { my ($b) = grep { get32($_ * $page + 24) != get32($segment) && get8($_ * $page + 28) == 7 } pages_of(1); put32($b * $page + 24, get32($segment)); put8($b * $page + 28, 3) } ],
+	pending_key => [ 'row_differs', sub { put32(pending() + 12, 12345) } ],
+	pending_value => [ 'row_differs', sub { put32(pending() + 16 + 16 + 4 * get32(pending() + 24), 0x3E000000) } ],
+	pending_order => [ 'pending_row', sub { put32(pending() + 16 + 16, 1900) } ],
+	pending_size => [ 'page_damaged', sub { put32(pending(), 5) } ],
+	pending_tail => [ 'pending_page', sub { put32(24 + 104, int((part(4))[0] / $page)) } ],
+	pending_head => [ 'page_damaged', sub { put32(24 + 100, int((part(4))[0] / $page)) } ],
+	key => [ 'row_differs', sub { my ($at) = part(0); my $docs = int(8144 / 10); $docs-- while align($docs * 6) + align(4 * $docs) > 8144; put32($at + align($docs * 6), 12345) } ],
+	metapage => [ 'page_damaged', sub { put32(24 + 128, 999) } ]);
+
+my %sparse_floats = (
+	weight => [ 'row_differs', sub { my ($at) = part(4); my $postings = int(8144 / 5 / 8) * 8; put32($at + $postings, 0x3A000000) } ],
+	infinite => [ 'posting', sub { my ($at) = part(4); my $postings = int(8144 / 5 / 8) * 8; put32($at + $postings, 0x7F800000) } ],
+	flags => [ 'row_differs', sub { my ($at) = part(0); my $docs = int(8144 / 7); $docs-- while align($docs * 7) > 8144; put8($at + 6 * $docs, 1) } ]);
+
+# ---------------------------------------------------------------------------
 # Tables: of each set of cases one, with an index in order, and one for each case
 
 my %sets = (
@@ -268,23 +322,28 @@ my %sets = (
 	ivf_pieces => { index => 'ivfflat (v vector_l2_ops) WITH (lists = 2)', cases => \%ivf_pieces, sizes => sub { }, dims => 2200, rows => 60 },
 	ivf_pq => { index => 'ivfpq (v vector_l2_ops) WITH (lists = 3, m = 16, nbits = 8)', cases => \%ivf_pq, sizes => sub { } },
 	ivf_four => { index => 'ivfrabitq (v vector_ip_ops) WITH (lists = 3, bits = 4)', cases => \%ivf_four, sizes => \&ivf_slots },
+	sparse => { index => 'sparse_inverted (s, k)', cases => \%sparse, sizes => sub { } },
+	sparse_floats => { index => 'sparse_inverted (s sparsevec_cosine_ops) WITH (weights = float4)', cases => \%sparse_floats, sizes => sub { } },
 	hnsw_plain => { index => 'hnsw (v vector_l1_ops) WITH (m = 4, ef_construction = 16)', cases => \%hnsw_plain, sizes => \&hnsw_sizes });
 
 my $setup = q{
 CREATE EXTENSION vector;
 CREATE FUNCTION item(n int, dims int) RETURNS vector IMMUTABLE LANGUAGE sql AS
 	'SELECT array_agg(sin(n * j * 0.7 + j)) FROM generate_series(1, dims) j';
+CREATE FUNCTION sparse(n int) RETURNS sparsevec IMMUTABLE LANGUAGE sql AS
+	$$SELECT ('{' || string_agg(j * (1 + n % 20) || ':' || 2 + sin(n * j), ',') || '}/2000')::sparsevec FROM generate_series(1, 3 + n % 9) j$$;
 };
 foreach my $set (sort keys %sets)
 {
 	# copies with keys of their own, and with the same; places that are free again
 	my $dims = $sets{$set}{dims} // 32;
 	my $rows = $sets{$set}{rows} // 900;
-	$setup .= "CREATE TABLE $set (id int, k int, v vector($dims));
-		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END, $dims) FROM generate_series(1, $rows) i;
+	$setup .= "CREATE TABLE $set (id int, k int, v vector($dims), s sparsevec(2000));
+		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END, $dims), sparse(i) FROM generate_series(1, $rows) i;
 		CREATE INDEX ${set}_good ON $set USING $sets{$set}{index};
 		DELETE FROM $set WHERE id BETWEEN 100 AND 250;
 		VACUUM $set;
+		INSERT INTO $set SELECT i, i % 3, item(i, $dims), sparse(i) FROM generate_series(10001, 10020) i;
 	";
 	$setup .= "CREATE INDEX ${set}_$_ ON ${set} USING $sets{$set}{index};\n" foreach sort keys %{ $sets{$set}{cases} };
 }
