@@ -108,7 +108,7 @@ open_segment(Verify *verify, void *argument)
 	Buffer		buffer = inverted_lock_page(index, state->entry.root, state->entry.id,
 											PART_ROOT, BUFFER_LOCK_SHARE);
 
-	memcpy(maps, ((const InvertedRoot *) inverted_data(BufferGetPage(buffer)))->maps,
+	memcpy(maps, root_maps((InvertedRoot *) inverted_data(BufferGetPage(buffer))),
 		   segment->root.map_pages * sizeof(BlockNumber));
 	UnlockReleaseBuffer(buffer);
 	own_block(inverted, state->entry.root);
