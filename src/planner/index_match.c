@@ -121,10 +121,14 @@ make_distance_pathkey(const IndexDistance *distance, Node *value,
  * with one?  Then *derived is a path key for that distance where PostgreSQL does
  * not see it, else NULL.
  *
- * An index has no nulls: where they come first, there must be none.
+ * An index has no nulls: where they come first, there must be none.  NaN, the
+ * cosine distance of a zero vector, is last in an index and in the order of the
+ * distance, but first in a descending order of what falls as the distance rises.
+ * So the latter is matched only where the order may be approximate.
  */
 static bool
-match_order(PlannerInfo *root, const IndexDistance *distance, PathKey **derived)
+match_order(PlannerInfo *root, const IndexDistance *distance, bool approximate,
+			PathKey **derived)
 {
 	RelOptInfo *rel = distance->index->rel;
 	PathKey    *pathkey = (PathKey *) linitial(root->query_pathkeys);
@@ -148,7 +152,8 @@ match_order(PlannerInfo *root, const IndexDistance *distance, PathKey **derived)
 		if (is_plain_order(distance, member->em_expr, pathkey) &&
 			list_length(root->query_pathkeys) == 1)
 			return true;
-		if (falling != pathkey_is_descending(pathkey))
+		if (falling != pathkey_is_descending(pathkey) ||
+			(falling && !approximate))
 			continue;
 		if (pathkey->pk_nulls_first && !is_never_null(root, distance))
 			continue;
@@ -383,9 +388,10 @@ add_unordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
  * wherever it has all rows; else a query must ask for the first ones.
  */
 static bool
-order_allowed(PlannerInfo *root, const IndexDistance *distance, bool exact)
+order_allowed(PlannerInfo *root, const IndexDistance *distance, bool exact,
+			  bool approximate)
 {
-	if (approximate_order_allowed(root, distance->index->rel))
+	if (approximate)
 		return has_enough_rows(root, distance);
 	return exact && root->query_pathkeys != NIL && is_never_null(root, distance);
 }
@@ -396,6 +402,7 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 {
 	RelOptInfo *rel = index->rel;
 	bool		exact = is_exact_index(index);
+	bool		approximate = approximate_order_allowed(root, rel);
 	bool		ranges_allowed = exact || approximate_all_allowed(root);
 	IndexDistance distance;
 	List	   *filters;
@@ -410,13 +417,13 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 	if (!get_index_distance(index, &distance))
 	{
 		/* an operator class that is not ours: no more is known of it */
-		if (approximate_order_allowed(root, rel))
+		if (approximate)
 			add_ordered_paths(root, index, filters, NULL);
 		return;
 	}
 	ranges = derive_ranges(root, &distance, index->indrestrictinfo, known);
-	if (order_allowed(root, &distance, exact) &&
-		match_order(root, &distance, &order))
+	if (order_allowed(root, &distance, exact, approximate) &&
+		match_order(root, &distance, approximate, &order))
 		add_ordered_paths(root, index, list_concat_copy(filters, ranges), order);
 
 	if (ranges_allowed)

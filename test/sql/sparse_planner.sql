@@ -35,6 +35,21 @@ SELECT rank() OVER (ORDER BY v <#> '{3:1}/100') FROM docs LIMIT 9;
 SELECT uses_index($$SELECT id FROM docs ORDER BY maybe <#> '{3:1}/100'$$);
 SELECT uses_index($$SELECT id FROM docs WHERE maybe IS NOT NULL ORDER BY maybe <#> '{3:1}/100'$$);
 
+-- a descending order of what falls as the distance rises begins with NaN, the
+-- cosine distance of a zero vector, which an index has last
+CREATE TABLE zeros (id int, v sparsevec(100) NOT NULL);
+INSERT INTO zeros SELECT i, CASE i % 100 WHEN 0 THEN '{}/100' ELSE format('{%s:%s,3:1}/100', 4 + i % 50, 1 + i % 7) END::sparsevec
+FROM generate_series(1, 1000) AS i;
+CREATE INDEX zeros_v ON zeros USING sparse_inverted (v sparsevec_cosine_ops);
+ANALYZE zeros;
+SELECT uses_index($$SELECT id FROM zeros ORDER BY 1 - (v <=> '{3:1}/100') DESC$$);
+SELECT uses_index($$SELECT rank() OVER (ORDER BY 1 - (v <=> '{3:1}/100') DESC) FROM zeros$$);
+SELECT uses_index($$SELECT id FROM zeros ORDER BY v <=> '{3:1}/100'$$);
+SELECT uses_index($$SELECT id FROM zeros ORDER BY 1 - (v <=> '{3:1}/100') DESC LIMIT 3$$);
+SELECT count(*) FILTER (WHERE n <= 10 AND s = 'NaN') FROM
+	(SELECT row_number() OVER () AS n, s FROM (SELECT 1 - (v <=> '{3:1}/100') AS s FROM zeros ORDER BY s DESC) AS o) AS numbered;
+DROP TABLE zeros;
+
 -- ranges and spheres, in statements that change rows, too
 SELECT uses_index($$SELECT count(*) FROM docs WHERE v <#> '{3:1}/100' < -5$$);
 SELECT count(*) FROM docs WHERE v <#> '{3:1}/100' < -5;
