@@ -165,7 +165,7 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
         if query.ties:
             wanted += [d for d in best[end:] if same(d, wanted[-1])]
             least += [d for d in indexed[end:] if same(d, least[-1])]
-    if plan.methods - {"btree"} and query.nan_first:
+    if plan.methods - {"btree"} and query.nan_first and query.promise != "exact":
         # Zero vectors would be first in a sort.
         found = [d for d in found if d is None or not math.isnan(d)]
         wanted = least

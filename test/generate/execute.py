@@ -8,6 +8,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE as IDLE
 
 from case import SETUP, Crash, Query, Rows
 from compare import Failure, Plan, compare
+from server import NotStarted
 
 # What must never come of a legal statement: internal errors, damage, lost connections.
 WRONG = ("XX", "57P", "58")
@@ -61,8 +62,6 @@ class Run:
             raise Failure("crash", self.server.tail(5))
 
     def prepare(self):
-        if not self.server.alive():
-            self.server.crash()
         cur = self.cursor("a")
         cur.execute("SELECT gid FROM pg_prepared_xacts")
         for gid, in cur.fetchall():
@@ -73,7 +72,10 @@ class Run:
     def step(self, step):
         if isinstance(step, Crash):
             self.close()
-            self.server.crash()
+            try:
+                self.server.crash()
+            except NotStarted as error:
+                raise Failure("recovery", str(error)) from None
             self.count(step.kind)
         elif isinstance(step, Query):
             self.query(step)

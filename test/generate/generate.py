@@ -17,7 +17,8 @@ import values
 from case import Case
 from compare import Failure
 from execute import Run
-from server import Server
+from recall import Recall
+from server import NotStarted, Server
 from shrink import Shrinker
 from counts import Statistics
 
@@ -70,7 +71,22 @@ class Generator:
         self.statistics = Statistics()
         self.failures = []
         self.passed = 0
-        self.server = Server(args.bin, args.user, args.tmp, dict(s.split("=", 1) for s in args.set))
+        self.server = self.new_server()
+
+    def revive(self):
+        """After a crash: what has crashed may not come up again, and then a new one does."""
+        if not self.server.alive():
+            try:
+                self.server.crash()
+            except NotStarted:
+                self.server.remove()
+                self.server = self.new_server()
+                self.start()
+        self.server.complaints()
+
+    def new_server(self):
+        args = self.args
+        return Server(args.bin, args.user, args.tmp, dict(s.split("=", 1) for s in args.set))
 
     def start(self):
         self.server.create()
@@ -120,13 +136,11 @@ class Generator:
 
     def report(self, number, case, failure):
         print(f"case {number} of seed {self.args.seed} failed: {failure}", flush=True)
-        if not self.server.alive():
-            self.server.crash()
-        self.server.complaints()
+        self.revive()
         small = case.copy_with(case.steps[:failure.place + 1])
         text = str(failure)
         if self.args.shrink > 0 and failure.kind != "log":
-            shrinker = Shrinker(self.server, failure.kind, self.args.shrink)
+            shrinker = Shrinker(self, failure.kind, self.args.shrink)
             if shrinker.fails(small):
                 small = shrinker.shrink(small)
                 try:
@@ -138,9 +152,7 @@ class Generator:
                 print(f"  shrunk to {len(small.steps)} steps in {shrinker.tried} runs", flush=True)
             else:
                 print("  does not fail again by itself", flush=True)
-        if not self.server.alive():
-            self.server.crash()
-        self.server.complaints()
+        self.revive()
         os.makedirs(self.args.out, exist_ok=True)
         name = os.path.join(self.args.out, f"{self.args.seed}-{number}.sql")
         with open(name, "w") as file:
@@ -151,6 +163,12 @@ class Generator:
     def run(self):
         args = self.args
         print(f"seed {args.seed}", flush=True)
+        if args.recall:
+            args.simd = self.simd
+            recall = Recall(self.server, args.seed, args)
+            failed = recall.run(args.seconds)
+            print(f"fuzz: {0 if failed else 1} passed, {len(failed)} failed")
+            return 1 if failed else 0
         end = time.monotonic() + args.seconds
         number = args.case if args.case is not None else 1
         while True:
@@ -175,6 +193,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--case", type=int, help="one case of the seed, nothing else")
+    parser.add_argument("--recall", action="store_true", help="compare recall after histories with a fresh index's")
     parser.add_argument("--shrink", type=float, default=120, help="seconds to make a failing case small")
     parser.add_argument("--failures", type=int, default=10, help="stop after so many")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the server")

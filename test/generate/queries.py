@@ -395,6 +395,11 @@ class Queries:
         sql = f"SELECT 0, id, {self.dist} FROM t{where} ORDER BY {self.dist}" + (f" OFFSET {offset}" if offset else "")
         return self._nearest("order without limit", [sql], where, promise="exact", offset=offset)
 
+    def shape_similarity_only(self):
+        where, sign = self._where(), "DESC NULLS LAST"
+        sql = f"SELECT 0, id, {self.dist} FROM t{where} ORDER BY 2 - {self.dist} {sign}"
+        return self._nearest("similarity without limit", [sql], where, promise="exact", nan_first=True)
+
     def shape_count(self):
         return self._rows("count in range", f"SELECT count(*), min(id), max(id), sum(id) FROM t{self._where(self._range())}")
 

@@ -33,6 +33,10 @@ BAD_LINE = re.compile(r"TRAP: |runtime error: |ERROR: AddressSanitizer|PANIC: |t
 PR_SET_PDEATHSIG = 1
 
 
+class NotStarted(Exception):
+    pass
+
+
 class Server:
     def __init__(self, bin_dir, user, tmp, settings=(), port=5432):
         self.bin = bin_dir
@@ -66,6 +70,11 @@ class Server:
         self.command("initdb", "-D", self.dir + "/data", "-U", "postgres", "-A", "trust",
                      "-E", "UTF8", "--no-locale", "--no-sync")
 
+    def copy_of(self, primary):
+        """Make this a standby of another one."""
+        self.command("pg_basebackup", "-D", self.dir + "/data", "-h", primary.dir, "-p", str(primary.port),
+                     "-U", "postgres", "-R", "-c", "fast", "--no-sync")
+
     def start(self):
         args = [os.path.join(self.bin, "postgres"), "-D", self.dir + "/data"]
         for name, value in self.settings.items():
@@ -80,7 +89,7 @@ class Server:
                 return
             except psycopg2.OperationalError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("the server did not start:\n" + self.tail())
+                    raise NotStarted("the server did not start:\n" + self.tail())
                 time.sleep(0.02)
 
     def connect(self, database):

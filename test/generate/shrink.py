@@ -11,9 +11,11 @@ from counts import Statistics
 
 
 class Shrinker:
-    def __init__(self, server, kind, seconds, make_run=Run):
-        self.server = server
+    def __init__(self, generator, kind, seconds):
+        self.generator = generator
         self.kind = kind
+        # Where it is an ordinary error that is wrong, errors must stay failures.
+        self.strict = kind.startswith("error ") and not kind.startswith("error XX")
         self.deadline = time.monotonic() + seconds
         self.tried = 0
 
@@ -23,9 +25,9 @@ class Shrinker:
             return False
         self.tried += 1
         try:
-            Run(self.server, case, Statistics(), strict=self.kind.startswith("error") and not self.kind.startswith("error XX")).run()
+            Run(self.generator.server, case, Statistics(), strict=self.strict).run()
         except Failure as failure:
-            self.server.complaints()
+            self.generator.revive()
             return failure.kind == self.kind and failure.place == len(case.steps) - 1
         return False
 
