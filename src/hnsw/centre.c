@@ -16,6 +16,8 @@
  */
 #include "hnsw/insert.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -23,22 +25,25 @@
 #include "utils/snapmgr.h"
 
 #include "storage/heap_value.h"
-
-/* Elements that are encoded anew; there are never many more than HNSW_LEARN_ROWS */
-#define MAX_ELEMENTS	4096
+#include "storage/page_check.h"
+#include "types/dense.h"
 
 typedef struct Element
 {
 	GraphId		id;
-	ItemPointerData tid;
-	struct varlena *value;		/* NULL: its rows are dead */
+	ItemPointerData tid;		/* not valid: none, or only in more_tids */
+	SlotId		more_tids;
+	SlotId		kept;			/* its value in half precision */
+	struct varlena *value;		/* NULL: it is nowhere any more */
 	char	   *payload;
 } Element;
 
+/* Few more than HNSW_LEARN_ROWS, unless most insertions have been rolled back */
 typedef struct Elements
 {
-	int			count;
-	Element		all[MAX_ELEMENTS];
+	Size		count;
+	Size		room;
+	Element    *all;
 } Elements;
 
 static void
@@ -73,27 +78,26 @@ write_centre(HnswInserter *inserter, const HnswCentre *as)
 	return result;
 }
 
-/* The first heap TID of an element whose page is locked */
-static ItemPointerData
-first_tid(HnswInserter *inserter, const GraphNode *node)
+static void
+add_element(Elements *elements, GraphId id, const GraphNode *node)
 {
-	const SlotGeometry *geometry = &inserter->index->tids;
-	ItemPointerData tid = node->tid;
+	Element    *element;
 
-	if (!ItemPointerIsValid(&tid) && node->more_tids != NO_SLOT)
+	if (elements->count == elements->room)
 	{
-		Buffer		buffer = map_read(inserter->store.map,
-									  slot_block(geometry, node->more_tids));
-		const HnswTids *tids;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		tids = (const HnswTids *) slot_of(geometry, BufferGetPage(buffer),
-										  node->more_tids);
-		if (tids->count > 0)
-			tid = tids->tids[0];
-		UnlockReleaseBuffer(buffer);
+		elements->room = Max(2 * elements->room, HNSW_LEARN_ROWS);
+		elements->all = elements->all == NULL
+			? (Element *) palloc(mul_size(elements->room, sizeof(Element)))
+			: (Element *) repalloc_huge(elements->all,
+										mul_size(elements->room, sizeof(Element)));
 	}
-	return tid;
+	element = &elements->all[elements->count++];
+	element->id = id;
+	element->tid = node->tid;
+	element->more_tids = node->more_tids;
+	element->kept = node->value;
+	element->value = NULL;
+	element->payload = NULL;
 }
 
 static void
@@ -114,53 +118,146 @@ list_elements(HnswInserter *inserter, Elements *elements)
 		{
 			uint32		slots = slots_in_use(geometry, page);
 
-			for (uint32 slot = 0; slot < slots && elements->count < MAX_ELEMENTS; slot++)
+			for (uint32 slot = 0; slot < slots; slot++)
 			{
 				const GraphNode *node = (const GraphNode *) slot_at(geometry, page, slot);
-				Element    *element = &elements->all[elements->count];
 
-				if (node->header.state != SLOT_USED)
-					continue;
-				element->id = slot_id(geometry, block, slot);
-				element->tid = first_tid(inserter, node);
-				element->value = NULL;
-				element->payload = NULL;
-				if (ItemPointerIsValid(&element->tid))
-					elements->count++;
+				if (node->header.state == SLOT_USED)
+					add_element(elements, slot_id(geometry, block, slot), node);
 			}
 		}
 		UnlockReleaseBuffer(buffer);
 	}
 }
 
-/* The elements' values, from the table, into a sample, too */
+/*
+ * Where rows' values are read.  Rows that are dead to everybody may have lost
+ * their out-of-line values; one that this transaction has deleted, or that
+ * another deleted lately, is seen by somebody, or comes back when a transaction
+ * is rolled back.
+ */
+typedef struct RowReader
+{
+	HnswInserter *inserter;
+	HeapValues *values[2];
+	SnapshotData snapshots[2];	/* nearly all are found by the first */
+} RowReader;
+
+static void
+reader_begin(RowReader *reader, HnswInserter *inserter, Relation heap)
+{
+	reader->inserter = inserter;
+	InitDirtySnapshot(reader->snapshots[0]);
+	InitNonVacuumableSnapshot(reader->snapshots[1], GlobalVisTestFor(heap));
+	for (int i = 0; i < 2; i++)
+		reader->values[i] = heap_values_begin(heap, inserter->relation,
+											  &reader->snapshots[i]);
+}
+
+/* A row's value, if it is one that the index takes */
+static const struct varlena *
+row_value(RowReader *reader, ItemPointer tid)
+{
+	const Codec *codec = &reader->inserter->index->codec;
+	const struct varlena *value = NULL;
+	bool		all_dead;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!ItemPointerIsValid(tid))
+		return NULL;
+	for (int i = 0; i < 2 && value == NULL; i++)
+		value = heap_values_get(reader->values[i], tid, &all_dead);
+	if (value == NULL ||
+		column_value_dims(&codec->column, value) != codec->column.dims ||
+		!codec_indexes(codec, value))
+		return NULL;
+	return value;
+}
+
+/* An element's value by the first of its rows that has one; NULL: all are dead */
+static const struct varlena *
+table_value(RowReader *reader, Element *element)
+{
+	const HnswInserter *inserter = reader->inserter;
+	const SlotGeometry *geometry = &inserter->index->tids;
+	const struct varlena *value = row_value(reader, &element->tid);
+	ChainCheck	chain = {0};
+
+	for (SlotId id = element->more_tids; value == NULL && id != NO_SLOT;)
+	{
+		Buffer		buffer = map_read(inserter->store.map,
+									  slot_block(geometry, id));
+		HnswTids	tids;
+
+		page_lock_below(inserter->relation, buffer, PAGE_TIDS, BUFFER_LOCK_SHARE);
+		tids = *hnsw_check_tids(inserter->relation, inserter->index, buffer, id);
+		UnlockReleaseBuffer(buffer);
+		if (chain_cycles(&chain, id))
+			index_damaged(inserter->relation, slot_block(geometry, id),
+						  id % geometry->per_page,
+						  "Its row numbers lead in a circle.");
+		for (int i = 0; i < tids.count && value == NULL; i++)
+			value = row_value(reader, &tids.tids[i]);
+		id = tids.next;
+	}
+	return value;
+}
+
+/*
+ * What the index keeps of an element's value, for one whose rows are dead: its
+ * code is to fit what is kept.  NULL if it keeps none.
+ */
+static struct varlena *
+kept_value(HnswInserter *inserter, const Element *element)
+{
+	const IndexColumn *column = &inserter->index->codec.column;
+	BoundedValue *bounded;
+	DenseVector *dense;
+	Size		size = column_value_size(column);
+
+	if (!hnsw_keeps_bounded(inserter->index) || element->kept == NO_SLOT)
+		return NULL;
+	bounded = (BoundedValue *) palloc(bounded_size(column));
+	if (!value_store_read(&inserter->store.values, element->kept, bounded,
+						  bounded_size(column)))
+		return NULL;
+	if (column->type->kind == COLUMN_HALFVEC)
+		return column_value_valid(column, (const char *) bounded, size)
+			? (struct varlena *) bounded : NULL;
+	if (!isfinite(bounded->error))
+		return NULL;
+	dense = (DenseVector *) palloc0(size);
+	SET_VARSIZE(dense, size);
+	dense->dim = column->dims;
+	for (int i = 0; i < column->dims; i++)
+		((float *) dense->elements)[i] = half_to_float(bounded->halves[i]);
+	return (struct varlena *) dense;
+}
+
+/* The elements' values; those from the table into a sample, too */
 static void
 read_values(HnswInserter *inserter, Relation heap, Elements *elements,
 			ValueSample *sample)
 {
-	SnapshotData snapshot;
-	HeapValues *values;
+	RowReader	reader;
 
-	/* rows that are gone may have lost their out-of-line values */
-	InitDirtySnapshot(snapshot);
-	values = heap_values_begin(heap, inserter->relation, &snapshot);
-	for (int i = 0; i < elements->count; i++)
+	reader_begin(&reader, inserter, heap);
+	for (Size i = 0; i < elements->count; i++)
 	{
 		Element    *element = &elements->all[i];
-		const struct varlena *value;
-		bool		all_dead;
+		const struct varlena *value = table_value(&reader, element);
 
-		CHECK_FOR_INTERRUPTS();
-		value = heap_values_get(values, &element->tid, &all_dead);
-		if (value == NULL ||
-			column_value_dims(&sample->column, value) != sample->column.dims ||
-			!codec_indexes(&inserter->index->codec, value))
+		if (value == NULL)
+		{
+			element->value = kept_value(inserter, element);
 			continue;
+		}
 		element->value = (struct varlena *) palloc(VARSIZE(value));
 		memcpy(element->value, value, VARSIZE(value));
 		sample_add(sample, element->value);
 	}
-	heap_values_end(values);
+	for (int i = 0; i < 2; i++)
+		heap_values_end(reader.values[i]);
 }
 
 static void
@@ -231,7 +328,7 @@ learn(HnswInserter *inserter, Relation heap)
 {
 	HnswIndex  *index = inserter->index;
 	Codec		codec = index->codec;
-	Elements   *elements = (Elements *) palloc(sizeof(Elements));
+	Elements   *elements = (Elements *) palloc0(sizeof(Elements));
 	ValueSample *sample = sample_create(codec.column);
 	BlockNumber blocks = RelationGetNumberOfBlocks(inserter->relation);
 	HnswCentre	centre;
@@ -241,7 +338,6 @@ learn(HnswInserter *inserter, Relation heap)
 	read_centre(inserter->relation, &centre);
 	if (!centre.unknown)
 		return;
-	elements->count = 0;
 	list_elements(inserter, elements);
 	read_values(inserter, heap, elements, sample);
 	centre.rows = 0;
@@ -255,7 +351,7 @@ learn(HnswInserter *inserter, Relation heap)
 	hnsw_choose_metric(&centre, sample, mean);
 	codec_set_mean(&codec, mean, centre.centred, centre.weight, centre.most);
 	query = codec_query_create(&codec, NULL, true);
-	for (int i = 0; i < elements->count; i++)
+	for (Size i = 0; i < elements->count; i++)
 	{
 		Element    *element = &elements->all[i];
 

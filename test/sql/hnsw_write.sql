@@ -146,4 +146,37 @@ SELECT * FROM nearest('none', 'v', '<=>', 'SELECT ''[1,2,3]''::vector');
 UPDATE none SET v = '[1,2,3]';
 SELECT * FROM nearest('none', 'v', '<=>', 'SELECT ''[1,2,3]''::vector');
 
+-- An index that was made on an empty table encodes its elements anew when it knows
+-- the centre: those of equal rows of which the first is dead, those of rows that
+-- this transaction has deleted and will see again, those that no row has any more.
+CREATE TEMP TABLE far (id int, v vector(12));
+CREATE INDEX far_index ON far USING hnsw (v vector_l2_ops);
+CREATE INDEX far_heap_index ON far USING hnsw (v vector_l2_ops) WITH (rerank = heap);
+CREATE FUNCTION far_rows(first int, last int) RETURNS TABLE (id int, v vector) LANGUAGE sql AS
+	'SELECT i, array_agg(1000 + sin(i * j * 1.7))::vector FROM generate_series(first, last) i, generate_series(1, 12) j GROUP BY i ORDER BY i';
+CREATE FUNCTION far_wrong() RETURNS TABLE (wrong bigint, not_found bigint) LANGUAGE sql SET hnsw.ef_search = 10 AS $$
+	SELECT (SELECT count(*) FROM vector_index_check('far_index', true)) + (SELECT count(*) FROM vector_index_check('far_heap_index', true)),
+		(SELECT count(*) FROM far a WHERE a.v <> (SELECT b.v FROM far b ORDER BY b.v <-> a.v LIMIT 1)) $$;
+INSERT INTO far SELECT * FROM far_rows(1, 20);
+DELETE FROM far;
+INSERT INTO far SELECT id + 1000, v FROM far_rows(1, 20);
+BEGIN;
+INSERT INTO far SELECT * FROM far_rows(21, 30);
+ROLLBACK;
+INSERT INTO far SELECT * FROM far_rows(31, 60);
+BEGIN;
+SAVEPOINT s;
+DELETE FROM far WHERE id BETWEEN 31 AND 40;
+INSERT INTO far SELECT * FROM far_rows(61, 300);
+SELECT * FROM far_wrong();
+ROLLBACK TO s;
+SELECT * FROM far_wrong();
+INSERT INTO far SELECT * FROM far_rows(301, 400);
+SELECT * FROM far_wrong();
+COMMIT;
+VACUUM far;
+SELECT * FROM far_wrong();
+INSERT INTO far SELECT * FROM far_rows(401, 500);
+SELECT * FROM far_wrong();
+
 DROP SCHEMA hnsw_write CASCADE;
