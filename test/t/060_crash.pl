@@ -75,6 +75,11 @@ for my $cycle (1 .. $cycles)
 	my @wrong;
 
 	$node->safe_psql('postgres', $_) foreach "ALTER SYSTEM SET full_page_writes = $full", "ALTER SYSTEM SET wal_consistency_checking = '$consistency'", 'SELECT pg_reload_conf()';
+	# its change counts from a checkpoint on
+	until ($node->safe_psql('postgres', "CHECKPOINT; SELECT full_page_writes = ${full}::bool FROM pg_control_checkpoint()") eq 't')
+	{
+		select(undef, undef, undef, 0.02);
+	}
 	$node->safe_psql('postgres', join ' ', map { "INSERT INTO u_$_->{name} SELECT id, 0, 0, id % 10, v_$_->{name}(id, 0) FROM generate_series(1, 15) id;" } @kinds);
 	workers_begin($node);
 	load_begin($node, $ledger);
