@@ -88,19 +88,36 @@ class Encoder:
         self.session = onnxruntime.InferenceSession(made.SerializeToString(), options,
                                                     providers=["CPUExecutionProvider"])
 
-    def encode(self, texts, batch_tokens=2048):
-        """Unit vectors, float32 [len(texts), dims], in the order of texts.  Only
-        texts of equal token count share a batch: no padding, no mask."""
+    def batches(self, texts, batch_tokens):
+        """For each batch, which texts it has, and their tokens' last layer [texts,
+        tokens, dims].  Only texts of equal token count share a batch: no padding,
+        no mask."""
         ids = [e.ids for e in self.tokenizer.encode_batch(list(texts))]
         by_length = {}
         for i, t in enumerate(ids):
             by_length.setdefault(len(t), []).append(i)
-        out = np.empty((len(ids), self.dims), np.float32)
         for length, rows in by_length.items():
             step = max(1, batch_tokens // length)
             for at in range(0, len(rows), step):
                 part = rows[at:at + step]
                 batch = np.array([ids[i] for i in part], np.int32)
-                hidden = self.session.run(["hidden"], {"input_ids": batch, "segments": np.zeros_like(batch)})[0]
-                out[part] = hidden.mean(axis=1)
+                yield part, self.session.run(["hidden"], {"input_ids": batch, "segments": np.zeros_like(batch)})[0]
+
+    def encode(self, texts, batch_tokens=2048):
+        """Unit vectors, float32 [len(texts), dims], in the order of texts."""
+        texts = list(texts)
+        out = np.empty((len(texts), self.dims), np.float32)
+        for part, hidden in self.batches(texts, batch_tokens):
+            out[part] = hidden.mean(axis=1)
         return out / np.linalg.norm(out, axis=1, keepdims=True)
+
+    def encode_tokens(self, texts, batch_tokens=2048):
+        """A unit vector for each token, without the two that mark a text's beginning
+        and end: a list of float32 [tokens, dims], in the order of texts."""
+        texts = list(texts)
+        out = [None] * len(texts)
+        for part, hidden in self.batches(texts, batch_tokens):
+            hidden = hidden / np.linalg.norm(hidden, axis=2, keepdims=True)
+            for i, vectors in zip(part, hidden):
+                out[i] = vectors[1:-1] if len(vectors) > 2 else vectors
+        return out

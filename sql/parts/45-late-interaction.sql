@@ -5,10 +5,10 @@
 --@in vector
 --@in halfvec
 CREATE FUNCTION max_sim(document {T}[], query {T}[]) RETURNS double precision
-	AS 'MODULE_PATHNAME', '{T}_max_sim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+	AS 'MODULE_PATHNAME', '{T}_max_sim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000;
 
 CREATE FUNCTION max_sim_distance(document {T}[], query {T}[]) RETURNS double precision
-	AS 'MODULE_PATHNAME', '{T}_max_sim_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+	AS 'MODULE_PATHNAME', '{T}_max_sim_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4000;
 
 CREATE OPERATOR @# (
 	LEFTARG = {T}[], RIGHTARG = {T}[], FUNCTION = max_sim_distance

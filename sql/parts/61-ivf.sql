@@ -68,6 +68,28 @@ CREATE OPERATOR CLASS {T}_{METRIC}_ops
 --@end
 --@end
 --@end
+--@since 1.1.0
+-- inverted files of arrays: an entry for each vector, in the order of MaxSim
+
+--@for T
+--@in vector
+--@in halfvec
+CREATE FUNCTION ivf_{T}_array_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+
+--@for AM
+--@in ivfflat
+--@in ivfpq
+--@in ivfrabitq
+CREATE OPERATOR CLASS {T}_maxsim_ops
+	FOR TYPE {T}[] USING {AM} AS
+	OPERATOR 1 @# ({T}[], {T}[]) FOR ORDER BY float_ops,
+	FUNCTION 1 {T}_negative_inner_product({T}, {T}),
+	FUNCTION 5 ivf_{T}_array_support(internal);
+
+--@end
+--@end
+--@end
 -- inverted file functions
 
 CREATE FUNCTION vector_kmeans(source text, k integer, iterations integer DEFAULT 0, seed integer DEFAULT 0, spherical boolean DEFAULT false,

@@ -13,7 +13,15 @@
 
 #include "math/distance/distance.h"
 #include "types/dense.h"
+#include "types/own_type.h"
 #include "types/sparse.h"
+
+/* Places of types of arrays, behind those of ColumnKind */
+enum
+{
+	VECTOR_ARRAYS = COLUMN_KINDS,
+	HALFVEC_ARRAYS
+};
 
 /* By ColumnKind */
 const ColumnType column_types[] = {
@@ -21,6 +29,8 @@ const ColumnType column_types[] = {
 	{COLUMN_HALFVEC, "halfvec", DENSE_MAX_DIM},
 	{COLUMN_SPARSEVEC, "sparsevec", SPARSE_MAX_DIM},
 	{COLUMN_BIT, "bit", 64000},
+	[VECTOR_ARRAYS] = {COLUMN_VECTOR, "vector", DENSE_MAX_DIM, true},
+	[HALFVEC_ARRAYS] = {COLUMN_HALFVEC, "halfvec", DENSE_MAX_DIM, true},
 };
 
 /* The last support function of an operator class: what gives its type */
@@ -36,6 +46,8 @@ TYPE_SUPPORT(ivfflat_bit_support, COLUMN_BIT);
 TYPE_SUPPORT(hnsw_halfvec_support, COLUMN_HALFVEC);
 TYPE_SUPPORT(hnsw_sparsevec_support, COLUMN_SPARSEVEC);
 TYPE_SUPPORT(hnsw_bit_support, COLUMN_BIT);
+TYPE_SUPPORT(ivf_vector_array_support, VECTOR_ARRAYS);
+TYPE_SUPPORT(ivf_halfvec_array_support, HALFVEC_ARRAYS);
 
 /*
  * The type of an index's first column, and its modifier.  A column of a domain
@@ -69,11 +81,17 @@ index_column(Relation index, int procs)
 	bool		has_norm = OidIsValid(index_getprocid(index, 1, NORM_PROC));
 
 	if (!OidIsValid(proc))
+	{
+		Oid			element = get_base_element_type(TupleDescAttr(RelationGetDescr(index), 0)->atttypid);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("first column of index \"%s\" is no vector",
 						RelationGetRelationName(index)),
-				 errhint("Name the vector's column first, then those of conditions.")));
+				 own_type(element) == OWN_NONE
+				 ? errhint("Name the vector's column first, then those of conditions.")
+				 : errhint("Name an operator class for arrays of vectors, vector_maxsim_ops or halfvec_maxsim_ops.")));
+	}
 	column.type = &column_types[COLUMN_VECTOR];
 	if (OidIsValid(index_getprocid(index, 1, procs)))
 		column.type = (const ColumnType *)
@@ -107,8 +125,8 @@ index_column_checked(Relation index, int procs, const char *am)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column does not have dimensions"),
-				 errhint("Declare the column as %s(n), or index an expression with a cast to it.",
-						 column.type->name)));
+				 errhint("Declare the column as %s(n)%s, or index an expression with a cast to it.",
+						 column.type->name, column.type->array ? "[]" : "")));
 	if (column.dims > column.type->max_dims)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -146,6 +164,24 @@ column_check_dims(const IndexColumn *column, const struct varlena *value)
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("different %s dimensions %d and %d", column->type->name,
 					column->dims, dims)));
+}
+
+void
+column_values(const IndexColumn *column, const struct varlena *value,
+			  MultiVector *values)
+{
+	if (!column->type->array)
+	{
+		column_check_dims(column, value);
+		memset(values, 0, sizeof(*values));
+		values->count = 1;
+		values->first = (const char *) value;
+		return;
+	}
+	multi_vector_read(values, column->type->kind == COLUMN_VECTOR ? &vector_type : &halfvec_type,
+					  value);
+	if (values->count > 0)
+		column_check_dims(column, column_values_get(values, 0));
 }
 
 Size

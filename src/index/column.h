@@ -10,6 +10,7 @@
 #include "utils/rel.h"
 
 #include "index/metric.h"
+#include "types/multi_vector.h"
 
 /* A type as an index sees it; what an operator class's support function gives */
 typedef struct ColumnType
@@ -17,6 +18,8 @@ typedef struct ColumnType
 	ColumnKind	kind;
 	const char *name;
 	int			max_dims;		/* that can be indexed; INT_MAX: any */
+	bool		array;			/* the column has arrays of it, and the index an
+								 * entry for each element */
 } ColumnType;
 
 extern const ColumnType column_types[];
@@ -61,6 +64,29 @@ extern int	index_declared_dims(Relation index);
  */
 extern IndexColumn index_column_checked(Relation index, int procs,
 										const char *am);
+
+/* What metapages have as the column's kind: a ColumnKind, or one of arrays */
+#define COLUMN_OF_ARRAYS	0x10
+
+static inline int
+column_number(const IndexColumn *column)
+{
+	return column->type->kind | (column->type->array ? COLUMN_OF_ARRAYS : 0);
+}
+
+/*
+ * The values that a plain value of the column is in the index: itself, or the
+ * elements of an array.  Error unless they have the column's dimensions.
+ */
+extern void column_values(const IndexColumn *column, const struct varlena *value,
+						  MultiVector *values);
+
+/* One of these, from 0 */
+static inline const struct varlena *
+column_values_get(const MultiVector *values, int number)
+{
+	return (const struct varlena *) multi_vector_get(values, number);
+}
 
 /* Dimensions of a value of the column's type */
 extern int	column_value_dims(const IndexColumn *column,

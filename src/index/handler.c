@@ -180,7 +180,7 @@ has_signature(Form_pg_amproc proc, Oid type, int type_proc, bool *known)
 /*
  * An operator class has an operator that orders by a float8 distance, perhaps
  * one that tells what is in a sphere, and the support functions of
- * index/column.h.
+ * index/column.h, which are those of the elements where it is on arrays.
  */
 static bool
 validate_vector(Form_pg_opclass class, const char *am, CatCList *operators,
@@ -189,12 +189,14 @@ validate_vector(Form_pg_opclass class, const char *am, CatCList *operators,
 	const char *name = NameStr(class->opcname);
 	bool		valid = true;
 	bool		has_distance = false;
+	Oid			element = get_element_type(class->opcintype);
 
 	for (int i = 0; i < procs->n_members; i++)
 	{
 		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
 		bool		known;
-		bool		right = has_signature(proc, class->opcintype, procs_wanted, &known);
+		bool		right = has_signature(proc, OidIsValid(element) ? element : class->opcintype,
+										  procs_wanted, &known);
 
 		has_distance |= proc->amprocnum == DISTANCE_PROC;
 		if (!known)

@@ -74,7 +74,7 @@ metapage_check_column(Relation index, IndexColumn *column, int kind, int metric,
 	/* ALTER TABLE may take the number away without rebuilding the index */
 	if (column->dims < 0)
 		column->dims = dims;
-	if (kind != (int) column->type->kind || metric != (int) column->metric ||
+	if (kind != column_number(column) || metric != (int) column->metric ||
 		dims != (uint32) column->dims)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),

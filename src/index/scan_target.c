@@ -170,7 +170,7 @@ scan_target_set(ScanTarget *target, IndexScanDesc scan,
 			target->value = (const struct varlena *)
 				PG_DETOAST_DATUM(order->sk_argument);
 		if (target->value != NULL)
-			column_check_dims(column, target->value);
+			column_values(column, target->value, &target->values);
 	}
 
 	for (int i = 0; i < scan->numberOfKeys; i++)

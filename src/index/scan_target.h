@@ -28,6 +28,7 @@ typedef struct TargetSphere
 typedef struct ScanTarget
 {
 	const struct varlena *value;	/* NULL: null, nothing is nearer than another */
+	MultiVector values;			/* those of an array, of an order's value */
 	bool		ordered;		/* by the distance from it; else in any order */
 	bool		empty;			/* no row can meet the conditions */
 	bool		recheck;		/* there are spheres around other values */

@@ -34,6 +34,7 @@ typedef struct Assigner
 	IvfNeighbor *neighbors;		/* of each query */
 	IvfListSum *sums;
 	IvfEntrySort *sort;
+	MemoryContext row_context;
 	MemoryContext tuple_context;
 	MemoryContext block_context;
 	FilterShape *filter;		/* NULL: no filter columns */
@@ -119,22 +120,15 @@ flush_block(Assigner *assigner)
 	MemoryContextReset(assigner->block_context);
 }
 
-/* A row of the table: into the block */
+/* A value that the index is to have an entry for: into the block */
 static void
-collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
-			bool alive, void *state)
+collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value,
+			  Datum *values, bool *isnull)
 {
-	Assigner   *assigner = (Assigner *) state;
 	const IvfModel *model = &assigner->model;
 	int			at = assigner->rows;
-	MemoryContext caller;
-	const struct varlena *value;
+	MemoryContext caller = MemoryContextSwitchTo(assigner->tuple_context);
 
-	if (isnull[0])
-		return;
-	caller = MemoryContextSwitchTo(assigner->tuple_context);
-	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
-	column_check_dims(&model->column, value);
 	if (ivf_transform(model, value, false, assigner->ys + (Size) at * model->width))
 	{
 		assigner->tids[at] = *tid;
@@ -158,6 +152,26 @@ collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	MemoryContextReset(assigner->tuple_context);
 	if (assigner->rows == assigner->block_rows)
 		flush_block(assigner);
+}
+
+/* A row of the table: into the block */
+static void
+collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
+			bool alive, void *state)
+{
+	Assigner   *assigner = (Assigner *) state;
+	MultiVector elements;
+	MemoryContext caller;
+
+	if (isnull[0])
+		return;
+	caller = MemoryContextSwitchTo(assigner->row_context);
+	column_values(&assigner->model.column,
+				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
+	for (int i = 0; i < elements.count; i++)
+		collect_value(assigner, tid, column_values_get(&elements, i), values, isnull);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(assigner->row_context);
 }
 
 /* Room for the rows of a block */
@@ -221,6 +235,9 @@ assigner_create(BuildProcess *process, SortCoordinate coordinate)
 		assigner->bounder = ivf_bounder_create(model);
 		assigner->value_store = ivf_value_store(process->index, &shared->meta);
 	}
+	assigner->row_context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivf build row",
+												  ALLOCSET_DEFAULT_SIZES);
 	assigner->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
 													"ivf build tuple",
 													ALLOCSET_DEFAULT_SIZES);

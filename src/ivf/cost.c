@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
 
 #include "index/index_cost.h"
 #include "ivf/calibrate.h"
@@ -36,6 +37,15 @@
 #define FLAT_ROW_TIME		600
 #define RABITQ_READ_SHARE	0.5
 
+/*
+ * Of arrays: vectors of a query, which the planner does not count; rows that are
+ * compared at first; a row, and each float of it, to be read and compared
+ */
+#define QUERY_VECTORS		32
+#define COMPARED_ROWS		100
+#define ROW_TIME			2000
+#define ELEMENT_TIME		3.5
+
 /* Rows that are read for the first one, where codes are compared */
 #define READ_ROWS			40
 
@@ -48,6 +58,32 @@ entry_time(const IvfMeta *meta, int dims)
 	if (meta->kind == IVF_RABITQ && meta->bits > 1)
 		return 20 + 0.03 * dims;
 	return 2 + 0.006 * dims;
+}
+
+/*
+ * The times of a scan of arrays: a search for each vector of the query, then the
+ * first batch is read and compared.  An entry takes entry nanoseconds; selectivity
+ * is that of all conditions.
+ */
+static void
+estimate_max_sim(ScanTimes *times, const IvfMeta *meta, const IndexOptInfo *info,
+				 int dims, double share, double entry, double selectivity)
+{
+	double		rows = Max(info->rel->tuples, 1);
+	double		entries = Max(meta->rows, rows);
+	double		read = ROW_TIME + entries / rows * dims * ELEMENT_TIME;
+
+	times->rows = rows * selectivity;
+	times->start = BEGIN_TIME + QUERY_VECTORS *
+		(meta->lists * CENTER_TIME(dims) + entries * share * entry) +
+		Min(times->rows, COMPARED_ROWS) * read;
+	times->first_rows = Min(times->rows, COMPARED_ROWS / 2);
+	times->first_row = 0;
+	/* two are compared for each that is returned, and lists read again */
+	times->row = 3 * read;
+	times->reach = rows * ivf_settings[meta->kind].max_probes / meta->lists;
+	if (ivf_settings[meta->kind].iterative_scan == ITERATIVE_OFF)
+		times->rows = times->first_rows;
 }
 
 void
@@ -102,6 +138,14 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	entry = conditions * KEY_TIME + filters * entry_time(&meta, dims) +
 		PAGE_TIME * info->pages / rows;
 
+	if (OidIsValid(get_element_type(info->opcintype[0])))
+	{
+		estimate_max_sim(&times, &meta, info, dims, share, entry, *selectivity);
+		index_path_costs(root, path, &times, startup_cost, total_cost);
+		index_path_pages(path, info->pages * share, false, startup_cost, total_cost,
+						 correlation, pages);
+		return;
+	}
 	times.start = BEGIN_TIME + meta.lists * CENTER_TIME(dims) + rows * share * entry;
 	times.rows = rows * *selectivity;
 	times.first_rows = Max(times.rows * share / possible, 1);

@@ -213,6 +213,36 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 	}
 }
 
+/* Insert one value of a row, which has the others in values. */
+static void
+insert_value(IvfInserter *inserter, const struct varlena *value,
+			 ItemPointer heap_tid, Datum *values, bool *isnull)
+{
+	IvfIndex   *index = inserter->index;
+	IvfEntry	entry;
+	IvfNear    *nearest;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!ivf_transform(index->model, value, false, inserter->y))
+		return;
+	(void) ivf_nearest_lists(inserter->coarse, inserter->y, 1, false, &nearest);
+	ivf_read_centroid(index, nearest->list, inserter->centroid);
+	entry.tid = *heap_tid;
+	entry.code = inserter->code;
+	ivf_encode(inserter->encoder, value, inserter->y, inserter->centroid, &entry);
+	entry.value = NO_SLOT;
+	if (inserter->bounder != NULL)
+		entry.value = ivf_write_value(inserter->bounder, &index->values, value,
+									  heap_tid, RelationNeedsWAL(index->relation));
+	entry.keys = inserter->keys;
+	if (inserter->keys != NULL)
+	{
+		filter_make_keys(index->filter, values, isnull, inserter->keys);
+		ivf_widen_summary(index, nearest->list, inserter->keys);
+	}
+	insert_entry(inserter, nearest->list, &entry);
+}
+
 bool
 ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 		   Relation heap, IndexUniqueCheck check_unique, bool index_unchanged,
@@ -221,7 +251,7 @@ ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 	IvfInserter *inserter = (IvfInserter *) index_info->ii_AmCache;
 	MemoryContext context;
 	MemoryContext caller;
-	const struct varlena *value;
+	MultiVector elements;
 
 	if (isnull[0])
 		return false;
@@ -236,32 +266,10 @@ ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 	context = AllocSetContextCreate(CurrentMemoryContext, "ivf insert",
 									ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);
-	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
-	column_check_dims(&inserter->index->model->column, value);
-	if (ivf_transform(inserter->index->model, value, false, inserter->y))
-	{
-		IvfEntry	entry;
-		IvfNear    *nearest;
-
-		(void) ivf_nearest_lists(inserter->coarse, inserter->y, 1, false, &nearest);
-		ivf_read_centroid(inserter->index, nearest->list, inserter->centroid);
-		entry.tid = *heap_tid;
-		entry.code = inserter->code;
-		ivf_encode(inserter->encoder, value, inserter->y, inserter->centroid,
-				   &entry);
-		entry.value = NO_SLOT;
-		if (inserter->bounder != NULL)
-			entry.value = ivf_write_value(inserter->bounder,
-										  &inserter->index->values, value,
-										  heap_tid, RelationNeedsWAL(relation));
-		entry.keys = inserter->keys;
-		if (inserter->keys != NULL)
-		{
-			filter_make_keys(inserter->index->filter, values, isnull, inserter->keys);
-			ivf_widen_summary(inserter->index, nearest->list, inserter->keys);
-		}
-		insert_entry(inserter, nearest->list, &entry);
-	}
+	column_values(&inserter->index->model->column,
+				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
+	for (int i = 0; i < elements.count; i++)
+		insert_value(inserter, column_values_get(&elements, i), heap_tid, values, isnull);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return false;

@@ -72,10 +72,16 @@ ivf_describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("type %s is not supported for %s index",
 						column->type->name, ivf_names[kind])));
+	if (column->type->array && options->rerank == RERANK_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rerank = index is not supported for arrays of %s",
+						column->type->name),
+				 errhint("Use rerank = heap: similarities of arrays are computed from the table.")));
 	memset(meta, 0, sizeof(*meta));
 	metapage_init(&meta->common, IVF_MAGIC, IVF_VERSION);
 	meta->kind = kind;
-	meta->column_kind = column->type->kind;
+	meta->column_kind = column_number(column);
 	meta->metric = column->metric;
 	meta->dims = meta->width = dims;
 	meta->keeps_values = options->rerank == RERANK_INDEX;
@@ -118,7 +124,7 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 	if (meta->common.version != (filter != NULL ? IVF_FILTER_VERSION : IVF_VERSION) ||
 		meta->dims < 1 || column->dims > column->type->max_dims ||
 		meta->lists < 1 || meta->lists > IVF_MAX_LISTS ||
-		meta->keeps_values > 1 || *opq > 1 || *trained > 1 ||
+		meta->keeps_values > (column->type->array ? 0 : 1) || *opq > 1 || *trained > 1 ||
 		(quantizes && column->type->kind != COLUMN_VECTOR &&
 		 column->type->kind != COLUMN_HALFVEC) ||
 		(meta->opq && (meta->kind != IVF_PQ || meta->dims > IVF_MAX_OPQ_DIMS)) ||

@@ -31,7 +31,7 @@ typedef struct IvfMeta
 {
 	IndexMeta	common;
 	uint8		kind;			/* IvfKind */
-	uint8		column_kind;	/* ColumnKind */
+	uint8		column_kind;	/* column_number */
 	uint8		metric;			/* Metric */
 	uint8		bits;			/* of a rabitq dimension, or a pq number */
 	bool		opq;

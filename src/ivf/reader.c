@@ -642,7 +642,8 @@ ivf_reader_new_round(IvfReader *reader)
 }
 
 void
-ivf_reader_start(IvfReader *reader, double deviations, double radius)
+ivf_reader_start(IvfReader *reader, int probes, double deviations,
+				 double radius)
 {
 	const IvfMeta *meta = &reader->index->meta;
 
@@ -657,13 +658,30 @@ ivf_reader_start(IvfReader *reader, double deviations, double radius)
 	for (int i = 0; i < TARGET_ROWS; i++)
 		reader->nearest[i] = INFINITY;
 	reader->list_count = ivf_nearest_lists(reader->coarse, reader->query->y,
-										   ivf_scan_probes(meta), true,
+										   probes, true,
 										   &reader->lists);
 	reader->next_list = 0;
 	ivf_reader_new_round(reader);
 	read_lists(reader, reader->list_count);
 	if (reader->filtered)
 		read_on(reader);
+}
+
+double
+ivf_reader_edge(IvfReader *reader)
+{
+	const IvfIndex *index = reader->index;
+	IvfNear    *near;
+
+	if (reader->next_list == 0 || reader->no_order ||
+		reader->read_count >= (int) index->meta.lists)
+		return INFINITY;
+	near = &reader->lists[reader->next_list - 1];
+	if (near->spread < 0)
+		ivf_measure_list(reader->coarse, reader->query->y, reader->query->norm,
+						 index->model->column.traits, near);
+	return index->kind == IVF_FLAT ? ivf_query_restore(reader->query, near->base)
+		: near->base;
 }
 
 bool

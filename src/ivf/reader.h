@@ -37,14 +37,21 @@ extern IvfReader *ivf_reader_create(IvfQuery *query, const Filter *filter,
 									bool on_standby);
 
 /*
- * Read the first lists of a query that has been set, as many as settings and
- * conditions say.  deviations: estimates are lowered by so many of a code's
+ * Read the first lists of a query that has been set, so many (as the settings say:
+ * ivf_scan_probes), or more where conditions say so.  deviations: estimates are lowered by so many of a code's
  * standard deviations, to give bounds (0: they are not).  radius: on the scale
  * of estimates, what is within is wanted whatever else is found; -INFINITY:
  * there is no such range.
  */
-extern void ivf_reader_start(IvfReader *reader, double deviations,
+extern void ivf_reader_start(IvfReader *reader, int probes, double deviations,
 							 double radius);
+
+/*
+ * What the estimate would be of an entry at the centroid of the last list that has
+ * been read: most of what lies in lists that have not been is farther.  INFINITY
+ * where all have been read.
+ */
+extern double ivf_reader_edge(IvfReader *reader);
 
 /* Do settings allow to read further lists, and are there any? */
 extern bool ivf_reader_has_more(const IvfReader *reader);

@@ -25,8 +25,8 @@
 #include "utils/rel.h"
 
 #include "index/result_heap.h"
-#include "index/scan.h"
-#include "ivf/reader.h"
+#include "ivf/calibrate.h"
+#include "ivf/scan.h"
 #include "math/heap/topk.h"
 #include "storage/page_check.h"
 
@@ -107,16 +107,10 @@ RESULT_HEAP(Results, results, IvfResult, result_less)
 
 typedef struct IvfScan
 {
-	VectorScan	common;			/* first */
-	IvfIndex   *index;
-	IvfQuery   *query;
-	IvfReader  *reader;
-	Filter	   *filter;			/* NULL: the index has no filter columns */
+	IVF_SCAN_MEMBERS;
 	bool		bounded;		/* codes are good for bounds */
 	bool		in_order;		/* bounds are: one batch after the other */
 	bool		strict;			/* nothing may come too late */
-
-	FoundSet	found;			/* in lists that were read, and in no batch yet */
 
 	Results		results;		/* batches, the row with the least key on top */
 	uint64		last;			/* key of the row returned last */
@@ -533,19 +527,13 @@ first_batch(IndexScanDesc desc)
 	const IvfSettings *settings = &ivf_settings[index->kind];
 	bool		constant;
 
-	scan->common.stats.mode = SCAN_LISTS;
 	ivf_query_set(scan->query, scan->common.target.value);
 	constant = scan->query->constant;
 
 	/* a value without a direction: its distances are no numbers */
 	if (constant)
 		scan_target_undefined(&scan->common.target);
-	if (scan->filter != NULL)
-	{
-		scan->common.target.empty |= scan->filter->impossible;
-		scan->common.recheck = scan->filter->count > 0 && scan->filter->recheck;
-	}
-	if (scan->common.target.empty)
+	if (!ivf_scan_start((IvfScanBase *) scan))
 		return;
 
 	/* where rerank says how many rows to compare, bounds must not save any */
@@ -563,8 +551,8 @@ first_batch(IndexScanDesc desc)
 	}
 	scan->batch_rows = batch_size(scan);
 	start_round(scan);
-	ivf_reader_start(scan->reader, scan->bounded ? BOUND_DEVIATIONS : 0,
-					 scan->radius);
+	ivf_reader_start(scan->reader, ivf_scan_probes(&index->meta),
+					 scan->bounded ? BOUND_DEVIATIONS : 0, scan->radius);
 	hold_back(scan);
 	finish_batch(scan, desc);
 }
@@ -652,17 +640,12 @@ begin_anew(IndexScanDesc desc)
 }
 
 IndexScanDesc
-ivf_begin_scan(Relation index, int nkeys, int norderbys)
+ivf_scan_begin(Relation index, int nkeys, int norderbys, Size size,
+			   const ScanMethods *methods)
 {
-	static const ScanMethods methods = {
-		.reset = begin_anew,
-		.search = first_batch,
-		.next_row = next_result,
-		.next_batch = next_batch
-	};
-	IndexScanDesc desc = vector_scan_begin(index, nkeys, norderbys, sizeof(IvfScan),
-										   ivf_names[ivf_kind_of(index)], &methods);
-	IvfScan    *scan = (IvfScan *) desc->opaque;
+	IndexScanDesc desc = vector_scan_begin(index, nkeys, norderbys, size,
+										   ivf_names[ivf_kind_of(index)], methods);
+	IvfScanBase *scan = (IvfScanBase *) desc->opaque;
 	MemoryContext caller = MemoryContextSwitchTo(scan->common.context);
 
 	scan->index = ivf_open(index);
@@ -674,6 +657,40 @@ ivf_begin_scan(Relation index, int nkeys, int norderbys)
 	scan->reader = ivf_reader_create(scan->query, scan->filter, &scan->found,
 									 &scan->common.stats,
 									 desc->xactStartedInRecovery);
+	MemoryContextSwitchTo(caller);
+	return desc;
+}
+
+bool
+ivf_scan_start(IvfScanBase *scan)
+{
+	scan->common.stats.mode = SCAN_LISTS;
+	if (scan->filter != NULL)
+	{
+		scan->common.target.empty |= scan->filter->impossible;
+		scan->common.recheck = scan->filter->count > 0 && scan->filter->recheck;
+	}
+	return !scan->common.target.empty;
+}
+
+IndexScanDesc
+ivf_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	static const ScanMethods methods = {
+		.reset = begin_anew,
+		.search = first_batch,
+		.next_row = next_result,
+		.next_batch = next_batch
+	};
+	IndexScanDesc desc;
+	IvfScan    *scan;
+	MemoryContext caller;
+
+	if (index_column(index, IVF_PROCS).type->array)
+		return ivf_begin_max_sim(index, nkeys, norderbys);
+	desc = ivf_scan_begin(index, nkeys, norderbys, sizeof(IvfScan), &methods);
+	scan = (IvfScan *) desc->opaque;
+	caller = MemoryContextSwitchTo(scan->common.context);
 	results_init(&scan->results);
 	results_init(&scan->late);
 	MemoryContextSwitchTo(caller);
@@ -684,7 +701,7 @@ void
 ivf_rescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys,
 		   int norderbys)
 {
-	IvfScan    *scan = (IvfScan *) desc->opaque;
+	IvfScanBase *scan = (IvfScanBase *) desc->opaque;
 
 	vector_scan_rescan(desc, keys, nkeys, orderbys, norderbys);
 	if (scan->filter != NULL)

@@ -21,6 +21,7 @@
 
 #include "index/sample.h"
 #include "ivf/centroids.h"
+#include "math/random.h"
 #include "types/detoast.h"
 
 /* Rows of the sample for each list, and at least */
@@ -65,6 +66,8 @@ typedef struct Sample
 	Size		room;
 	Size		target;			/* rows wanted */
 	bool		full;			/* there are more rows than target */
+	double		seen;			/* values, those kept and others */
+	uint64		random;			/* the state of a generator */
 	double		needed;			/* bytes, if memory does not do for a full sample; or 0 */
 } Sample;
 
@@ -125,18 +128,30 @@ train_nothing(Relation index)
  * The sample
  */
 
-/* Add a value to the sample: for BlockSample. */
+/*
+ * Add one value to the sample.  Where it is full, elements of arrays still take
+ * the places of others, as many as make each as likely as any other: the first
+ * arrays alone may have enough, and are like each other.
+ */
 static void
-sample_value(const struct varlena *value, void *arg)
+sample_one(Sample *sample, const struct varlena *value)
 {
-	Sample	   *sample = (Sample *) arg;
 	int			width = sample->meta->width;
 	float	   *row;
 	double		norm;
 
+	sample->seen++;
 	if (sample->count >= sample->target)
 	{
+		uint64		place;
+
 		sample->full = true;
+		if (!sample->column.type->array)
+			return;
+		place = splitmix64_next(&sample->random) % (uint64) sample->seen;
+		if (place < sample->count)
+			(void) column_floats(&sample->column, value,
+								 sample->rows + place * width, &norm);
 		return;
 	}
 	if (sample->count == sample->room)
@@ -148,9 +163,28 @@ sample_value(const struct varlena *value, void *arg)
 	}
 	row = sample->rows + sample->count * width;
 	memset(row, 0, width * sizeof(float));
-	column_check_dims(&sample->column, value);
 	if (column_floats(&sample->column, value, row, &norm))
 		sample->count++;
+}
+
+/* Add a value, or an array's values, to the sample: for BlockSample. */
+static void
+sample_value(const struct varlena *value, void *arg)
+{
+	Sample	   *sample = (Sample *) arg;
+	MultiVector values;
+
+	column_values(&sample->column, value, &values);
+	for (int i = 0; i < values.count; i++)
+		sample_one(sample, column_values_get(&values, i));
+}
+
+/* Values of an index that a row has, on average, by what has been read */
+static double
+values_of_row(const Sample *sample, const BlockSample *blocks)
+{
+	return sample->column.type->array && blocks->rows > 0
+		? sample->seen / blocks->rows : 1;
 }
 
 /* Bytes that training takes; given: centroids are, and there is no k-means */
@@ -225,7 +259,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_SAMPLE);
 
 	/* not more lists than there can be rows */
-	if (!given)
+	if (!given && !sample->column.type->array)
 		*lists = Min(*lists, Max((Size) blocks.blocks, 1) * MaxHeapTuplesPerPage);
 	chosen = *lists > 0;
 	set_target(sample, chosen ? Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
@@ -240,7 +274,8 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 		if (blocks.read == FIRST_BLOCKS && !chosen)
 		{
 			*lists = lists_for(sample->meta, Max(block_sample_rows(&blocks),
-												 heap->rd_rel->reltuples));
+												 heap->rd_rel->reltuples) *
+							   values_of_row(sample, &blocks));
 			set_target(sample, Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS),
 					   *lists, given);
 			chosen = true;
@@ -259,7 +294,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 				 errhint("Increase maintenance_work_mem, or use fewer lists.")));
 	*rows = block_sample_rows(&blocks);
 	if (!chosen)
-		*lists = lists_for(sample->meta, blocks.rows);
+		*lists = lists_for(sample->meta, blocks.rows * values_of_row(sample, &blocks));
 	block_sample_end(&blocks);
 }
 

@@ -10,6 +10,7 @@
 #include "catalog/pg_statistic.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
@@ -146,7 +147,9 @@ raise_rows_to_index(PlannerInfo *root, IndexOptInfo *index)
 	RelOptInfo *rel = index->rel;
 	double		rows;
 
-	if (index->indpred == NIL || !is_usable_index(index))
+	/* an index of arrays has an entry for each element */
+	if (index->indpred == NIL || !is_usable_index(index) ||
+		OidIsValid(get_element_type(index->opcintype[0])))
 		return;
 	rows = index->tuples *
 		clauselist_selectivity(root, index->indrestrictinfo, 0, JOIN_INNER, NULL);

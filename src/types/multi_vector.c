@@ -42,7 +42,7 @@ multi_vector_read(MultiVector *out, const DenseType *type,
 		return;
 	if (ARR_NDIM(array) != 1)
 		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("array must be 1-D"),
 				 errhint("Late interaction compares one-dimensional arrays of %s.",
 						 type->limits.name)));
