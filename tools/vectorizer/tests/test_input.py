@@ -15,7 +15,8 @@ from vectorizer.worker import GivenUp
 @pytest.mark.parametrize("make, text, error", [
     ("CREATE TABLE articles (id int, title text)", "title", "no primary key"),
     ("CREATE VIEW articles AS SELECT 1 AS id, 'x' AS title", "title", "is no table"),
-    ("CREATE TABLE articles (id int PRIMARY KEY, title text) PARTITION BY RANGE (id)", "title", "partitioned"),
+    ("CREATE TABLE p (id int PRIMARY KEY, title text) PARTITION BY RANGE (id); CREATE TABLE articles PARTITION OF p DEFAULT", "title", "is a partition"),
+    ("CREATE TABLE articles (id int, title text) PARTITION BY RANGE (id)", "title", "no primary key"),
     ("CREATE TABLE p (id int PRIMARY KEY, title text); CREATE TABLE articles (PRIMARY KEY (id)) INHERITS (p)", "title", "inheritance"),
     ("CREATE TEMP TABLE articles (id int PRIMARY KEY, title text)", "title", "there is no table|temporary"),
     ("SELECT 1", "title", "there is no table"),

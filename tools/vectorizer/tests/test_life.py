@@ -309,7 +309,7 @@ def test_search_answers(db):
             search(db.dsn, bad, "articles")
     with pytest.raises(VectorizerError, match="syntax error"):
         search(db.dsn, "x", "articles", where="lang = ")
-    assert "bm25_setup()" in run(db, "search", "x", "-t", "articles", "--bm25", ok=False)
+    assert "create it with --bm25" in run(db, "search", "x", "-t", "articles", "--bm25", ok=False)
     assert "read-only" in run(db, "search", "x", "-t", "articles", "--where",
                               "id IN (SELECT nextval('articles_id_seq'))", ok=False)
 
@@ -332,3 +332,137 @@ def test_asynchronous_search(db):
             assert (await (await conn.execute("SELECT 1")).fetchone()) == (1,)
         return own + theirs[0]
     assert [h.row["id"] for h in asyncio.run(ask())] == [7, 7]
+
+
+@pytest.mark.parametrize("arguments", [["--into", "embedding"], ["--chunks", "c"]])
+def test_bm25(db, arguments, roles):
+    roles("v_reader", "v_writer")
+    db.articles(30)
+    db("UPDATE articles SET body = body || ' Submarines dive deep, submarines rise.' WHERE id = 7")
+    db("GRANT SELECT ON articles TO v_reader, v_writer; GRANT INSERT, UPDATE ON articles TO v_writer")
+    before = db(CATALOGS)
+    # what is printed is what is done
+    made = ["create", "-t", "articles", "--text", "title || ' ' || body", "-m", "hash:512", *arguments, "--bm25", "--filter", "lang", "--name", "v"]
+    printed = run(db, *made, "--dry-run")
+    assert db(CATALOGS) == before and "bm25_setup" in printed and "sparse_inverted" in printed
+    run(db, *made, "-q")
+    run(db, "run", "--drain")
+    assert db.one("SELECT trained FROM vectorizer.vectorizers")
+    hits = search(db.dsn, "submarines", name="v", bm25=True, limit=3)
+    assert [h.row["id"] for h in hits] == [7] and hits[0].words > 1 and "words" in hits[0].why
+    assert "bm25_1" not in hits[0].row and "bm25_1_length" not in hits[0].row
+    # the score is that of the extension's own function, row by row
+    held = "c" if "c" in arguments else "articles"
+    assert db.one(f"SELECT -(bm25_1 <#> bm25_query('{held}', 'submarines', 'bm25_1')) FROM {held} WHERE id = 7"
+                  f" ORDER BY 1 DESC LIMIT 1") == pytest.approx(hits[0].words)
+    reader = f"{db.dsn} user=v_reader"
+    hits = search(reader, "submarines dive", name="v", hybrid=True, limit=3, where="lang = 'de'")
+    assert hits[0].row["id"] == 7 and hits[0].words_rank == 1 and hits[0].rank is not None
+    assert search(reader, "submarines", name="v", bm25=True, where="lang = 'en'") == []
+    assert "2. score" not in run(db, "search", "submarines", "--name", "v", "--bm25")
+    with psycopg.connect(f"{db.dsn} user=v_writer") as conn:
+        conn.execute("UPDATE articles SET title = 'Balloons', body = 'float' WHERE id = 9")
+        conn.execute("INSERT INTO articles (id, title, body) VALUES (500, 'Gliders', 'soar')")
+    db.drain()
+    assert [h.row["id"] for h in search(db.dsn, "gliders", name="v", bm25=True)] == [500]
+    assert [h.row["id"] for h in search(db.dsn, "balloons", name="v", hybrid=True, limit=1)] == [9]
+
+    # another model: BM25 follows the name
+    for _ in range(2):
+        run(db, "change", "v", "-m", "hash:256", "-q")
+        run(db, "run", "--drain")
+        run(db, "swap", "v", "-q")
+        assert [h.row["id"] for h in search(db.dsn, "submarines", name="v", bm25=True)] == [7]
+        run(db, "drop", "v_old", "-q")
+        assert [h.row["id"] for h in search(db.dsn, "gliders", name="v", hybrid=True, limit=1)] == [500]
+    run(db, "drop", "v", "-q")
+    db("DELETE FROM articles WHERE id > 0")
+    assert db(CATALOGS) == before
+
+
+def test_bm25_that_cannot_be(db):
+    db("CREATE TABLE articles (id int PRIMARY KEY, n int, g text GENERATED ALWAYS AS ('x' || n::text) STORED)")
+    with pytest.raises(VectorizerError, match="no column of words"):
+        db.create(text="n::text || g", bm25="english")
+    with pytest.raises(VectorizerError, match="--bm25: there is no text search configuration"):
+        db.create(text="n::text", bm25="klingon")
+    with pytest.raises(VectorizerError, match="longer than 40 bytes"):
+        db.create(text="g", chunks="c" * 41, bm25="english")
+
+
+@pytest.mark.parametrize("chunks", [None, "c"])
+def test_partitioned_table(db, chunks):
+    """Statements that name the table, and those that name a partition, which
+    pass the triggers of the partition alone; rows that move; partitions that
+    come later, and with rows; that go."""
+    db("""CREATE TABLE articles (id int, day int, title text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+          CREATE TABLE a1 PARTITION OF articles FOR VALUES FROM (0) TO (10);
+          CREATE TABLE a2 PARTITION OF articles FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);
+          CREATE TABLE "A 2 even" PARTITION OF a2 FOR VALUES IN (2, 4, 6, 8); CREATE TABLE a2d PARTITION OF a2 DEFAULT;
+          INSERT INTO articles SELECT g, g + 5, 'Title ' || g FROM generate_series(1, 10) g""")
+    before = db(CATALOGS)
+    db.create(text="title", chunks=chunks, index="hnsw", filters="day" if chunks else "", fulltext="english",
+              bm25="english" if chunks else None)
+
+    def right():
+        db.drain()
+        if chunks:
+            assert db("SELECT id, day, chunk FROM c ORDER BY 1, 2") == db("SELECT id, day, title FROM articles ORDER BY 1, 2")
+        else:
+            assert db.wrong(text="title") == [] and db.one("SELECT bool_and(embedding IS NOT NULL) FROM articles")
+    right()
+    db("UPDATE articles SET title = 'by the whole ' || id WHERE id IN (1, 8)")
+    db("UPDATE a1 SET title = 'by a1' WHERE id = 2; UPDATE \"A 2 even\" SET title = 'by a leaf' WHERE id = 6")
+    db("INSERT INTO a2 VALUES (60, 15, 'by a2'), (4, 16, 'into a leaf'); INSERT INTO a2d VALUES (61, 15, 'by a2d')")
+    db("UPDATE articles SET day = 18, title = 'moved' WHERE id = 3")
+    db("UPDATE a2 SET id = 70 WHERE id = 60")
+    with db.conn.cursor() as cur, cur.copy("COPY articles (id, day, title) FROM STDIN") as copy:
+        copy.write("".join(f"{n}\t{n % 20}\tcopied {n}\n" for n in range(100, 400)))
+    right()
+    assert search(db.dsn, "by a leaf", "articles", limit=1)[0].row["id"] == 6
+    # while a worker runs or not: it finds what has no triggers
+    db("CREATE TABLE a3 PARTITION OF articles FOR VALUES FROM (20) TO (30); INSERT INTO a3 VALUES (80, 25, 'in a new one')")
+    db("CREATE TABLE a4 (LIKE articles INCLUDING INDEXES); INSERT INTO a4 (id, day, title) VALUES (90, 35, 'came with its rows')")
+    db("ALTER TABLE articles ATTACH PARTITION a4 FOR VALUES FROM (30) TO (40)")
+    right()
+    db("UPDATE a3 SET title = 'changed there' WHERE id = 80")
+    right()
+    if chunks:
+        # a foreign key lets go of a partition without references only
+        db("DELETE FROM c WHERE id = 90")
+    db("ALTER TABLE articles DETACH PARTITION a4; INSERT INTO a4 (id, day, title) VALUES (91, 36, 'gone')")
+    right()
+    with pytest.raises(VectorizerError, match="is a partition"):
+        db.create("a1", "title", into="e2")
+    run(db, "drop", "-t", "articles", "-q")
+    db("DROP TABLE a3, a4")
+    assert db(CATALOGS) == before
+
+
+def test_loads(db):
+    """Many rows at a time go to the queue as arrays of keys, a few one by one."""
+    for table, keys, types in (("articles", "id", "id int"), ("t2", "a, b", 'a text COLLATE "C", b numeric(10,2)'),
+                               ("t3", "k", "k int[]")):
+        db(f"CREATE TABLE {table} ({types}, title text, PRIMARY KEY ({keys}))")
+        db.create(table, "title", name=table)
+    values = {"articles": "g", "t2": "'a\"b''{,} ' || g, g / 4.0", "t3": "ARRAY[g, -g]"}
+    for id, (table, v) in enumerate(values.items(), 1):
+        db(f"INSERT INTO {table} SELECT {v}, 'Title ' || g FROM generate_series(1, 100) g")
+        assert db.one(f"SELECT count(*) FROM vectorizer.queue_{id}") == 100
+        db(f"INSERT INTO {table} SELECT {v}, 'Title ' || g FROM generate_series(101, 2100) g")
+        assert db.one(f"SELECT count(*) FROM vectorizer.queue_{id}") == (100 if table != "t3" else 2100)
+    assert db.one("SELECT sum(cardinality(a)) || ' ' || sum(cardinality(b)) FROM vectorizer.loaded_2") == "2000 2000"
+    assert db.one("SELECT to_regclass('vectorizer.loaded_3')") is None
+    assert "2100" in run(db, "status")
+    # more than an array takes, in a transaction that is undone in part
+    with db.conn.transaction():
+        db("INSERT INTO articles SELECT g, NULL FROM generate_series(10001, 130000) g")
+        with db.conn.transaction(force_rollback=True):
+            db("INSERT INTO articles SELECT g, 'never' FROM generate_series(200001, 201000) g")
+    assert db.one("SELECT count(*) = 4 AND max(cardinality(id)) < 60000 AND sum(cardinality(id)) = 122000 FROM vectorizer.loaded_1")
+    db("DELETE FROM articles WHERE id > 10000")
+    db("DELETE FROM vectorizer.loaded_1 WHERE cardinality(id) > 10000")
+    results = db.drain(limit=500)
+    assert sum(r.embedded for r in results) == 6300
+    assert db.one("SELECT count(embedding) FROM t2") == 2100 and db.one("SELECT count(embedding) FROM t3") == 2100
+    assert db.one("SELECT count(*) FROM vectorizer.loaded_2") == 0

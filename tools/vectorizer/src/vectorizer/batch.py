@@ -24,12 +24,12 @@ import random
 import psycopg
 from psycopg import sql
 
-from . import chunkers, registry
+from . import chunkers, ddl, registry
 from .errors import Rejected, Unavailable, VectorizerError
 from .models import load_model
 from .models.base import embed_checked
 from .names import columns, ident, literal
-from .source import read_extension, read_source
+from .source import read_extension, read_source, trigger_tables
 
 log = logging.getLogger("vectorizer")
 
@@ -153,6 +153,11 @@ class Statements:
                 UPDATE {source} s SET {target} = v.embedding::{type}{words}
                 FROM unnest(%s::tid[], %s::text[]) v(at, embedding) JOIN {q} q ON q.ctid = v.at
                 WHERE {join} AND ROW(s.{target}{was})::record OPERATOR(pg_catalog.*<>) ROW(v.embedding::{type}{made})::record""").format(**n)
+        # Keys that were loaded many at a time, from one of their arrays into the queue.
+        self.unpack = S("""
+            WITH taken AS (DELETE FROM {loaded} WHERE ctid = (SELECT ctid FROM {loaded} LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *)
+            INSERT INTO {q} ({keys}, queued_at) SELECT {ukeys}, t.queued_at FROM taken t, unnest({tkeys}) AS u({keys})""").format(
+            loaded=v.loaded, ukeys=source.key_list("u"), tkeys=source.key_list("t"), **n) if source.packs else None
         self.done = S("DELETE FROM {q} q WHERE q.ctid = ANY (%s::tid[])").format(**n)
         self.forgive = S("""
             DELETE FROM {retry} r WHERE r.ctid IN (
@@ -223,6 +228,43 @@ class Embedder:
         """One batch of at most limit rows, from the queue or from those that
         are due again.  Raises Unavailable, and what the server raises, with
         nothing changed.  None if the vectorizer is gone."""
+        result = self._batch(conn, limit, retry)
+        if result is not None and not result.claimed and not retry and self._unpack(conn):
+            result = self._batch(conn, limit, retry)
+        return result
+
+    def adopt(self, conn):
+        """Give partitions that were added since their triggers, and queue
+        their rows: those came by without a trigger.  Raises what the server
+        does, LockNotAvailable where writers are in the way.  Whether there were."""
+        with conn.transaction():
+            v = self._prepare(conn)
+            if v is None or not self.source.partitioned:
+                return False
+            new = 0
+            have = {t for t, in conn.execute("SELECT tgrelid::regclass::oid FROM pg_trigger WHERE tgfoid = %s::regproc",
+                                             [f"vectorizer.changed_{v.id}"])}
+            for table in trigger_tables(conn, self.source):
+                oid = conn.execute("SELECT %s::regclass::oid", [table.as_string(None).replace("%%", "%")]).fetchone()[0]
+                if oid in have:
+                    continue
+                new += 1
+                log.info("%s: a new partition, %s", v.name, table.as_string(None).replace("%%", "%"))
+                conn.execute("SET LOCAL lock_timeout = '2s'")
+                for statement in ddl.triggers(v, table):
+                    conn.execute(statement, [])
+                conn.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
+                    v.queue, self.source.key_list(), self.source.key_list(), table), [])
+            return new > 0
+
+    def _unpack(self, conn):
+        """Put keys of a load into the queue, if there are any: how many."""
+        if self.queue.unpack is None:
+            return 0
+        with conn.transaction():
+            return conn.execute(self.queue.unpack, []).rowcount if self._prepare(conn) else 0
+
+    def _batch(self, conn, limit, retry):
         with conn.transaction():
             v = self._prepare(conn)
             if v is None:

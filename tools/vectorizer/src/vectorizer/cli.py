@@ -24,10 +24,6 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-NO_BM25 = ("this command does not set BM25 up: the extension's own bm25_setup() does, on the table or on the table of "
-           "chunks. Words that --fulltext keeps are ranked by ts_rank_cd, which is not BM25")
-
-
 class Group(click.Group):
     """Errors that are the user's to mend end in one line."""
 
@@ -80,7 +76,8 @@ def main():
 @click.option("--filter", "filters", default="", help="Columns that searches filter by, with commas: they go into the index.")
 @click.option("--fulltext", is_flag=False, flag_value="english",
               help="Also keep words, for search by words and hybrid search: a text search configuration. [english if none is named]")
-@click.option("--bm25", is_flag=True, help="Refused, with what to do instead.")
+@click.option("--bm25", is_flag=False, flag_value="english",
+              help="Also rank words by BM25, for search by words and hybrid search: a text search configuration. [english if none is named]")
 @click.option("--chunker", default="sentences", show_default=True, help="tokens, sentences, markdown or code:LANGUAGE.")
 @click.option("--chunk-size", default=200, show_default=True, help="In tokens.")
 @click.option("--chunk-overlap", default=0, show_default=True, help="In tokens.")
@@ -92,8 +89,6 @@ def main():
 def create(dsn, table, expression, image, into, chunks, model, dimensions, type_, index, filters, fulltext, bm25,
            chunker, chunk_size, chunk_overlap, name, notify, dry_run, quiet):
     """Make a table searchable by meaning: print the SQL, and run it."""
-    if bm25:
-        raise VectorizerError(NO_BM25)
     if (expression is None) == (image is None):
         raise VectorizerError("say --text EXPRESSION or --image EXPRESSION")
     loaded = load_model(model)
@@ -101,7 +96,7 @@ def create(dsn, table, expression, image, into, chunks, model, dimensions, type_
     if loaded.inputs != input:
         raise VectorizerError(f"{model} takes {loaded.inputs}s: give --{loaded.inputs}")
     wish = ddl.Wish(table, expression if image is None else image, model, dimensions or loaded.probe(), loaded.kind,
-                    input, into, chunks, name, None if index == "none" else index, filters, fulltext,
+                    input, into, chunks, name, None if index == "none" else index, filters, fulltext, bm25,
                     chunkers.parse(chunker, chunk_size, chunk_overlap), type_, notify)
     with connect(dsn) as conn:
         v, source, extension = ddl.plan(conn, wish)
@@ -202,18 +197,16 @@ class FillBar:
 @click.option("--limit", "-n", default=5, show_default=True)
 @click.option("--where", help="A condition in SQL on the table's columns.")
 @click.option("--hybrid", is_flag=True, help="By meaning and by words, ranks fused.")
-@click.option("--fulltext", is_flag=True, help="By words alone.")
-@click.option("--bm25", is_flag=True, help="Refused, with what to do instead.")
+@click.option("--fulltext", is_flag=True, help="By words alone, by PostgreSQL's ts_rank_cd.")
+@click.option("--bm25", is_flag=True, help="By words alone, by BM25.")
 @click.option("--rerank", help="A re-ranker that orders the best: PROVIDER:MODEL.")
 @click.option("--depth", type=click.IntRange(1, 10000), help="How many are fused and re-ranked. [default: 50, or 4 times the limit]")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def search(dsn, text, table, name, limit, where, hybrid, fulltext, bm25, rerank, depth, format_):
     """Print the rows that answer TEXT, with scores and why."""
-    if bm25:
-        raise VectorizerError(NO_BM25)
     with connect(dsn, "vectorizer search") as conn:
         conn.execute("SET default_transaction_read_only = on")
-        hits = ask(conn, text, table, name, limit=limit, where=where, hybrid=hybrid, fulltext=fulltext,
+        hits = ask(conn, text, table, name, limit=limit, where=where, hybrid=hybrid, fulltext=fulltext, bm25=bm25,
                                 rerank=rerank, depth=depth)
     if format_ == "json":
         for h in hits:

@@ -9,9 +9,11 @@ from psycopg import sql
 from . import registry
 from .errors import VectorizerError
 from .names import columns, ident, literal, raw
-from .source import check_expression, parse_name, read_extension, read_source, split_names, text_function
+from .source import check_expression, parse_name, read_extension, read_source, split_names, text_function, trigger_tables
 
 INDEXES = ("hnsw", "ivfrabitq", "ivfpq", "ivfflat", "sparse_inverted")
+FEW = 100			# rows of an INSERT that go to the queue one by one; of more, their keys go as arrays
+KEYS = 50000		# of an array, about
 CHUNK_COLUMNS = ("chunk_no", "chunk")
 SQL = sql.SQL
 
@@ -31,6 +33,7 @@ class Wish:
     index: str = None
     filters: str = ""
     fulltext: str = None
+    bm25: str = None
     chunker: dict = None
     type: str = None
     notify: bool = True
@@ -56,12 +59,14 @@ def plan(conn, wish):
         raise VectorizerError(f"{wish.model} gives {wish.kind} vectors, which the type {type} does not hold")
     if wish.index and wish.index != "hnsw" and (wish.index == "sparse_inverted") != (wish.kind == "sparse"):
         raise VectorizerError(f"{wish.index} does not index {wish.kind} vectors")
-    if wish.fulltext is not None:
+    for option, config in (("--fulltext", wish.fulltext), ("--bm25", wish.bm25)):
+        if config is None:
+            continue
         try:
             with conn.transaction():
-                conn.execute("SELECT %s::regconfig", [wish.fulltext])
+                conn.execute("SELECT %s::regconfig", [config])
         except psycopg.Error as e:
-            raise VectorizerError(f"--fulltext: there is no text search configuration {wish.fulltext} (\\dF in psql lists them)") from e
+            raise VectorizerError(f"{option}: there is no text search configuration {config} (\\dF in psql lists them)") from e
         if wish.input == "image":
             raise VectorizerError("an image has no words")
     target = parse_name(conn, wish.into, "--into") if wish.into else "embedding"
@@ -77,9 +82,14 @@ def plan(conn, wish):
         source=wish.table, source_oid=source.oid, input=wish.input, expression=wish.text, reads=reads,
         target=target, added=True, chunker=wish.chunker if chunks else None, filters=filters, model=wish.model,
         kind=wish.kind, type=type, dimensions=wish.dimensions, index=wish.index, fulltext=wish.fulltext,
-        # an inverted file learns its centroids when there is data
-        trained=wish.index in (None, "hnsw", "sparse_inverted"), notify=wish.notify, partner=wish.partner,
+        # an inverted file learns its centroids, and BM25 the average length, when there is data
+        trained=wish.index in (None, "hnsw", "sparse_inverted") and not wish.bm25, bm25=wish.bm25, notify=wish.notify, partner=wish.partner,
         chunks=chunks, chunks_name=chunks, chunks_schema=source.schema, view_name=f"{chunks}_view" if chunks else None)
+    if v.bm25:
+        v.bm25_column = f"bm25_{v.id}"
+        held = chunks or source.name
+        if len(held.encode()) > 40:
+            raise VectorizerError(f"--bm25: {held} is longer than 40 bytes, and the names of BM25's tables begin with it")
     if registry.read_all(conn, "WHERE v.name = %s", [v.name]):
         raise VectorizerError(f'a vectorizer is called "{v.name}" already; drop it, or give this one another --name')
     if chunks:
@@ -103,6 +113,18 @@ def _plan_column(conn, v, source, extension):
         v.added = False
     if v.fulltext and v.words in source.columns:
         raise VectorizerError(f"{v.source} has a column {v.words} already")
+    if v.bm25:
+        if source.partitioned:
+            raise VectorizerError(f"--bm25: {v.source} is partitioned, which BM25 does not know; with --chunks, the table of chunks has it")
+        if not bm25_columns(conn, v, source):
+            raise VectorizerError(f"--bm25: {v.expression} reads no column of words (text or tsvector, not generated)")
+
+
+def bm25_columns(conn, v, source):
+    """Of the columns that the text is made from, those that BM25 takes."""
+    found = {n for n, in conn.execute("""SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0
+        AND attgenerated = '' AND atttypid IN ('text'::regtype, 'varchar'::regtype, 'tsvector'::regtype)""", [source.oid])}
+    return [n for n in v.reads if n in found]
 
 
 def _plan_chunks(conn, v, source):
@@ -142,19 +164,22 @@ def create(conn, v, source, extension):
     add("CREATE TABLE {} (\n    {},\n    queued_at timestamptz NOT NULL,\n    attempts integer NOT NULL,\n"
         "    due_at timestamptz,\n    error text NOT NULL,\n    PRIMARY KEY ({})\n)",
         v.retry, keys, source.key_list())
+    if source.packs:
+        add("CREATE TABLE {} (\n    {},\n    queued_at timestamptz NOT NULL DEFAULT now()\n)", v.loaded,
+            SQL(",\n    ").join(SQL("{} {} NOT NULL").format(ident(k.name), raw(k.array)) for k in source.keys))
     type = SQL("{}.{}({})").format(ident(extension), ident(v.type), literal(v.dimensions))
     if v.chunks:
-        _chunk_table(conn, out, v, source, type)
+        _chunk_table(conn, out, v, source, type, extension)
     else:
         if v.added:
             add("ALTER TABLE {} ADD COLUMN {} {}", source.table, ident(v.target), type)
         if v.fulltext:
             add("ALTER TABLE {} ADD COLUMN {} tsvector", source.table, ident(v.words))
+        if v.bm25:
+            _bm25(conn, out, v, source, source.name, bm25_columns(conn, v, source), extension)
     out.append(trigger_function(v, source))
-    add("CREATE TRIGGER {} AFTER INSERT ON {}\n    REFERENCING NEW TABLE AS new_rows"
-        "\n    FOR EACH STATEMENT EXECUTE FUNCTION {}()", ident(f"vectorizer_{v.id}_insert"), source.table, v.changed)
-    add("CREATE TRIGGER {} AFTER UPDATE ON {}\n    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"
-        "\n    FOR EACH STATEMENT EXECUTE FUNCTION {}()", ident(f"vectorizer_{v.id}_update"), source.table, v.changed)
+    for table in trigger_tables(conn, source):
+        out.extend(triggers(v, table))
     held = v.chunk_table if v.chunks else source.table
     if v.index:
         add("CREATE INDEX {} ON {} USING {} ({})", ident(f"vectorizer_{v.id}_idx"), held, ident(v.index), SQL(", ").join(
@@ -163,6 +188,9 @@ def create(conn, v, source, extension):
              *map(ident, v.filters)]))
     if v.fulltext:
         add("CREATE INDEX {} ON {} USING gin ({})", ident(f"vectorizer_{v.id}_words_idx"), held, ident(v.words))
+    if v.bm25:
+        add("CREATE INDEX {} ON {} USING sparse_inverted ({} {}.sparsevec_ip_ops)",
+            ident(f"vectorizer_{v.id}_bm25_idx"), held, ident(v.bm25_column), ident(extension))
     add("INSERT INTO {} ({}) SELECT {} FROM {}", v.queue, source.key_list(), source.key_list(), source.table)
     out.append(_register(v, source))
     out.extend(_owners(conn, v, source))
@@ -171,7 +199,44 @@ def create(conn, v, source, extension):
     return out
 
 
-def _chunk_table(conn, out, v, source, type):
+def triggers(v, table):
+    """The triggers of a table, or of one of its partitions."""
+    for event, rows in (("INSERT", "NEW TABLE AS new_rows"), ("UPDATE", "OLD TABLE AS old_rows NEW TABLE AS new_rows")):
+        yield SQL("CREATE TRIGGER {} AFTER {} ON {}\n    REFERENCING {}\n    FOR EACH STATEMENT EXECUTE FUNCTION {}()").format(
+            ident(f"vectorizer_{v.id}_{event.lower()}"), SQL(event), table, SQL(rows), v.changed)
+
+
+def _bm25(conn, out, v, source, table, names, extension):
+    """BM25 on a table, of the table's owner, for those who may read and write it."""
+    other = conn.execute("SELECT current_user").fetchone()[0] != source.owner
+    if other:
+        if v.chunks:
+            out.append(SQL("ALTER TABLE {} OWNER TO {}").format(v.chunk_table, ident(source.owner)))
+        out.append(SQL("SET LOCAL ROLE {}").format(ident(source.owner)))
+    out.append(SQL("SELECT {}.bm25_setup({}, ARRAY[{}], {}, vector_column => {})").format(
+        ident(extension), literal(f"{_q(source.schema)}.{_q(table)}"), SQL(", ").join(map(literal, names)),
+        literal(v.bm25), literal(v.bm25_column)))
+    if other:
+        out.append(SQL("RESET ROLE"))
+    held, terms, changes = v.bm25_tables(source.schema, table)
+    for role in _roles(conn, source, ("SELECT",)):
+        out.append(SQL("GRANT SELECT ON {}, {}, {} TO {}").format(held, terms, changes, role))
+    if not v.chunks:
+        for role in _roles(conn, source, ("INSERT", "UPDATE", "DELETE", "TRUNCATE")):
+            out.append(SQL("GRANT SELECT, UPDATE ON {} TO {}").format(held, role))
+            out.append(SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(terms, role))
+            out.append(SQL("GRANT SELECT, INSERT, DELETE ON {} TO {}").format(changes, role))
+
+
+def _roles(conn, source, privileges):
+    """Who else than the owner has one of these rights to the table."""
+    return [ident(role) if role else SQL("PUBLIC") for role, in conn.execute("""
+        SELECT DISTINCT CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END
+        FROM pg_class, aclexplode(relacl) a
+        WHERE pg_class.oid = %s AND privilege_type = ANY (%s) AND grantee <> relowner""", [source.oid, list(privileges)])]
+
+
+def _chunk_table(conn, out, v, source, type, extension):
     parts = [SQL("{} {} NOT NULL").format(ident(k.name), raw(k.type)) for k in source.keys]
     parts += [SQL("chunk_no integer NOT NULL"), SQL("chunk text NOT NULL")]
     parts += [SQL("{} {}").format(ident(f), raw(source.columns[f])) for f in v.filters
@@ -184,6 +249,8 @@ def _chunk_table(conn, out, v, source, type):
     parts.append(SQL("FOREIGN KEY ({}) REFERENCES {} ON UPDATE CASCADE ON DELETE CASCADE").format(
         source.key_list(), source.table))
     out.append(SQL("CREATE TABLE {} (\n    {}\n)").format(v.chunk_table, SQL(",\n    ").join(parts)))
+    if v.bm25:
+        _bm25(conn, out, v, source, v.chunks_name, ["chunk"], extension)
 
     copied = [f for f in v.filters if f not in [k.name for k in source.keys]]
     own = [n for n in source.columns if n not in (v.target, v.words) and n not in copied]
@@ -191,7 +258,8 @@ def _chunk_table(conn, out, v, source, type):
     if copied:
         same.append(SQL("ROW({})::record OPERATOR(pg_catalog.*=) ROW({})::record").format(columns(copied, "c"), columns(copied, "a")))
     shown = [ident("a", n) for n in own] + [ident("c", n) for n in copied]
-    shown += [ident("c", n) for n in (*CHUNK_COLUMNS, v.target)] + ([ident("c", v.words)] if v.fulltext else [])
+    shown += [ident("c", n) for n in (*CHUNK_COLUMNS, v.target)] + [
+        ident("c", n) for n, kept in ((v.words, v.fulltext), (v.bm25_column, v.bm25)) if kept]
     out.append(SQL("CREATE VIEW {}{} AS\nSELECT {}\nFROM {} c JOIN {} a ON {}").format(
         v.view_table, SQL(" WITH (security_invoker = true)" if conn.info.server_version >= 150000 else ""),
         SQL(", ").join(shown), v.chunk_table, source.table, SQL(" AND ").join(same)))
@@ -199,18 +267,17 @@ def _chunk_table(conn, out, v, source, type):
         out.append(SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(v.chunk_table))
         out.append(SQL("CREATE POLICY seen_with_its_row ON {} FOR SELECT\n    USING (EXISTS (SELECT FROM {} a WHERE {}))").format(
             v.chunk_table, source.table, source.join("a", v.chunks_name)))
-    for role, in conn.execute("""
-            SELECT DISTINCT CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee) END
-            FROM pg_class, aclexplode(relacl) a
-            WHERE pg_class.oid = %s AND privilege_type = 'SELECT' AND grantee <> relowner""", [source.oid]):
-        out.append(SQL("GRANT SELECT ON {}, {} TO {}").format(
-            v.chunk_table, v.view_table, ident(role) if role else SQL("PUBLIC")))
+    for role in _roles(conn, source, ("SELECT",)):
+        out.append(SQL("GRANT SELECT ON {}, {} TO {}").format(v.chunk_table, v.view_table, role))
 
 
 def trigger_function(v, source):
     """A changed row is one whose key is new, or whose text or filters differ,
     byte by byte: *<> of records needs no operator of the columns' types.
-    (Between ROW() and ROW(), without the cast, it would be one of each column's.)"""
+    (Between ROW() and ROW(), without the cast, it would be one of each column's.)
+
+    Rows that come many at a time are noted as arrays of keys, of about KEYS
+    each, so that a load writes one row where it would write thousands."""
     watched = list(dict.fromkeys(v.reads + (v.filters if v.chunks else [])))
     first = source.keys[0].name
     changed = SQL("FROM new_rows n LEFT JOIN old_rows o ON {}\n        WHERE o.{} IS NULL OR ROW({})::record *<> ROW({})::record").format(
@@ -224,14 +291,13 @@ def trigger_function(v, source):
     body = SQL("""
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO {queue} ({keys}) SELECT {keys} FROM new_rows;
-    ELSE
+{insert}    ELSE
 {sync}        INSERT INTO {queue} ({keys}) SELECT {nkeys} {difference};
     END IF;
 {notify}    RETURN NULL;
 END
 """).format(
-        queue=v.queue, keys=source.key_list(), nkeys=source.key_list("n"), difference=changed,
+        insert=_note_inserted(v, source), queue=v.queue, keys=source.key_list(), nkeys=source.key_list("n"), difference=changed,
         sync=sync, notify=SQL("    IF FOUND THEN\n        PERFORM pg_notify('vectorizer', {});\n    END IF;\n").format(
             literal(str(v.id))) if v.notify else SQL(""))
     # A name may have dollars, too.
@@ -241,6 +307,29 @@ END
     return SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql\n"
                "    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {}{}{}").format(
         v.changed, SQL(tag), body, SQL(tag))
+
+
+def _note_inserted(v, source):
+    each = SQL("INSERT INTO {} ({}) SELECT {} FROM new_rows;\n").format(v.queue, source.key_list(), source.key_list())
+    if not source.packs:
+        return SQL("        {}").format(each)
+    return SQL("""\
+        PERFORM FROM new_rows OFFSET {few} LIMIT 1;
+        IF FOUND THEN
+            INSERT INTO {loaded} ({keys}) SELECT {arrays} FROM (
+                SELECT {keys}, floor(random() * (SELECT count(*) / {many} + 1 FROM new_rows)) AS {part} FROM new_rows
+            ) n GROUP BY {part};
+        ELSE
+            {each}        END IF;
+""").format(few=literal(FEW), many=literal(KEYS), loaded=v.loaded, keys=source.key_list(), each=each, part=_part(source),
+           arrays=SQL(", ").join(SQL("array_agg({})").format(ident(k.name)) for k in source.keys))
+
+
+def _part(source):
+    name = "part"
+    while name in [k.name for k in source.keys]:
+        name += "_"
+    return ident(name)
 
 
 def _register(v, source):
@@ -258,7 +347,7 @@ def _register(v, source):
            "chunker": literal(json.dumps(v.chunker)) if v.chunker else SQL("NULL"), "filters": array(v.filters),
            "model": literal(v.model), "kind": literal(v.kind), "type": literal(v.type),
            "dimensions": literal(v.dimensions), "index": literal(v.index), "trained": literal(v.trained),
-           "fulltext": literal(v.fulltext), "notify": literal(v.notify), "partner": literal(v.partner)}
+           "fulltext": literal(v.fulltext), "bm25": literal(v.bm25), "bm25_column": literal(v.bm25_column), "notify": literal(v.notify), "partner": literal(v.partner)}
     return SQL("INSERT INTO vectorizer.vectorizers ({})\n    VALUES ({})").format(
         columns(row), SQL(", ").join(row.values()))
 
@@ -270,7 +359,7 @@ def _owners(conn, v, source):
     owner = ident(source.owner)
     yield SQL("ALTER FUNCTION {} OWNER TO {}").format(v.text, owner)
     yield SQL("ALTER FUNCTION {} OWNER TO {}").format(v.changed, owner)
-    for table in [v.queue, v.retry] + ([v.chunk_table] if v.chunks else []):
+    for table in [v.queue, v.retry] + ([v.loaded] if source.packs else []) + ([v.chunk_table] if v.chunks else []):
         yield SQL("ALTER TABLE {} OWNER TO {}").format(table, owner)
     if v.chunks:
         yield SQL("ALTER VIEW {} OWNER TO {}").format(v.view_table, owner)
@@ -282,11 +371,20 @@ def drop(conn, v):
     add = out.append
     if v.exists:
         source = read_source(conn, v.source)
-        for event in ("insert", "update"):
-            add(SQL("DROP TRIGGER IF EXISTS {} ON {}").format(ident(f"vectorizer_{v.id}_{event}"), source.table))
+    # Partitions that were detached have theirs still.
+    for name, table in conn.execute("""
+            SELECT t.tgname, format('%%I.%%I', n.nspname, c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE t.tgfoid = to_regproc(%s)::oid AND t.tgparentid = 0 ORDER BY c.oid, t.tgname""",
+                                    [f"vectorizer.changed_{v.id}"]):
+        add(SQL("DROP TRIGGER {} ON {}").format(ident(name), raw(table)))
+    if v.chunks_name and v.view_name:
+        add(SQL("DROP VIEW {}").format(v.view_table))
+    if v.bm25 and (v.chunks_name or v.exists and not v.chunks):
+        table = v.chunk_table if v.chunks_name else source.table
+        add(SQL("SELECT {}.bm25_drop({}, {})").format(
+            ident(read_extension(conn)), literal(table.as_string(None).replace("%%", "%")), literal(v.bm25_column)))
     if v.chunks_name:
-        if v.view_name:
-            add(SQL("DROP VIEW {}").format(v.view_table))
         add(SQL("DROP TABLE {}").format(v.chunk_table))
     elif v.exists and not v.chunks:
         for index in (f"vectorizer_{v.id}_idx", f"vectorizer_{v.id}_words_idx"):
@@ -298,6 +396,7 @@ def drop(conn, v):
     add(SQL("DROP FUNCTION {}()").format(v.changed))
     add(SQL("DROP FUNCTION {}").format(v.text))
     add(SQL("DROP TABLE {}, {}").format(v.queue, v.retry))
+    add(SQL("DROP TABLE IF EXISTS {}").format(v.loaded))
     add(SQL("UPDATE vectorizer.vectorizers SET partner = NULL WHERE partner = {}").format(literal(v.id)))
     add(SQL("DELETE FROM vectorizer.vectorizers WHERE id = {}").format(literal(v.id)))
     if len(registry.read_all(conn)) == 1:

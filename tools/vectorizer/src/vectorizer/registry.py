@@ -6,6 +6,7 @@ can be exchanged when the model changes:
 
     vectorizer.text_ID(columns)     the text of a row
     vectorizer.queue_ID             keys of rows to be embedded: no index, writers only append
+    vectorizer.loaded_ID            keys that came many at a time: arrays of them, which workers put into the queue
     vectorizer.retry_ID             keys that failed, with when to try again and why
     vectorizer.changed_ID()         the trigger function, of
     vectorizer_ID_insert, vectorizer_ID_update
@@ -42,6 +43,8 @@ CREATE TABLE vectorizer.vectorizers (
     index        text,
     trained      boolean NOT NULL,
     fulltext     text,
+    bm25         text,
+    bm25_column  text,
     notify       boolean NOT NULL,
     partner      integer
 );
@@ -83,6 +86,8 @@ class Vectorizer:
     trained: bool
     fulltext: str
     notify: bool
+    bm25: str = None            # the text search configuration
+    bm25_column: str = None     # the vectors of words, in the table or the table of chunks
     index: str = None
     partner: int = None
     chunks: str = None
@@ -96,6 +101,10 @@ class Vectorizer:
     @property
     def queue(self):
         return ident("vectorizer", f"queue_{self.id}")
+
+    @property
+    def loaded(self):
+        return ident("vectorizer", f"loaded_{self.id}")
 
     @property
     def retry(self):
@@ -116,6 +125,10 @@ class Vectorizer:
     @property
     def view_table(self):
         return ident(self.chunks_schema, self.view_name)
+
+    def bm25_tables(self, schema, table):
+        """The tables that bm25_setup makes: what is set, terms, changes."""
+        return [ident(schema, f"{table}_{self.bm25_column}{s}") for s in ("", "_terms", "_changes")]
 
     @property
     def words(self):
@@ -173,3 +186,13 @@ def find(conn, name=None, table=None, first=False):
 def next_id(conn):
     return conn.execute("SELECT COALESCE(max(id), 0) + 1 FROM vectorizer.vectorizers").fetchone()[0] \
         if exists(conn) else 1
+
+
+def count_waiting(conn, v):
+    """The statement that counts the keys that wait for a worker."""
+    queued = sql.SQL("SELECT count(*) FROM {}").format(v.queue)
+    first = conn.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum = 1",
+                         [f"vectorizer.loaded_{v.id}"]).fetchone()
+    if first is None:
+        return queued
+    return sql.SQL("SELECT ({}) + (SELECT COALESCE(sum(cardinality({})), 0) FROM {})").format(queued, ident(first[0]), v.loaded)

@@ -37,7 +37,7 @@ class Hit:
     score: float
     similarity: float = None    # cosine similarity, or inner product of sparse vectors
     rank: int = None            # by meaning
-    words: float = None         # ts_rank_cd
+    words: float = None         # BM25, or ts_rank_cd
     words_rank: int = None
     reranked: float = None
 
@@ -60,13 +60,13 @@ class Question:
     limit: int
     where: str
     params: dict
-    mode: str                   # "meaning", "fulltext" or "hybrid"
+    mode: str                   # "meaning", "fulltext", "bm25" or "hybrid"
     rerank: str
     depth: int                  # rows that are re-ranked, or fused
     vector: str = None
 
 
-def question(text, limit=5, where=None, params=None, hybrid=False, fulltext=False, rerank=None, depth=None):
+def question(text, limit=5, where=None, params=None, hybrid=False, fulltext=False, bm25=False, rerank=None, depth=None):
     if not isinstance(text, str) or not text.strip():
         raise VectorizerError("there is nothing to look for")
     try:
@@ -77,11 +77,11 @@ def question(text, limit=5, where=None, params=None, hybrid=False, fulltext=Fals
         raise VectorizerError("the question has a zero byte")
     if not 1 <= limit <= 10000:
         raise VectorizerError("--limit is from 1 to 10000")
-    if hybrid and fulltext:
+    if hybrid + fulltext + bm25 > 1:
         raise VectorizerError("either by words alone, or by both")
     depth = depth or (max(50, 4 * limit) if rerank or hybrid else limit)
     return Question(text[:LONGEST_QUERY], limit, where, params or {},
-                    "hybrid" if hybrid else "fulltext" if fulltext else "meaning", rerank, max(depth, limit))
+                    "hybrid" if hybrid else "fulltext" if fulltext else "bm25" if bm25 else "meaning", rerank, max(depth, limit))
 
 
 class Found:
@@ -89,8 +89,11 @@ class Found:
 
     def __init__(self, v, source, extension, q, shown):
         S = sql.SQL
-        if q.mode != "meaning" and not v.fulltext:
-            raise VectorizerError(f"{v.name} keeps no words: create it with --fulltext")
+        if q.mode == "hybrid" and not (v.bm25 or v.fulltext):
+            raise VectorizerError(f"{v.name} keeps no words: create it with --bm25 or --fulltext")
+        if q.mode in ("bm25", "fulltext") and not getattr(v, q.mode):
+            raise VectorizerError(f"{v.name} keeps no words for it: create it with --{q.mode}")
+        bm25 = v.bm25 and q.mode in ("hybrid", "bm25")
         self.v, self.q = v, q
         relation = v.view_table if v.chunks else source.table
         alias = ident(source.name)
@@ -105,13 +108,24 @@ class Found:
         # The nearest chunks are of fewer rows.
         n["near"] = literal(q.depth * (4 if v.chunks else 1))
         parts = []
-        if q.mode != "fulltext":
+        if q.mode in ("meaning", "hybrid"):
             parts.append(S("""nearest AS MATERIALIZED (
     SELECT {keys}{chunk_no}, {dist} AS vectorizer_distance
     FROM {from} WHERE ({where}
     ) AND {target} IS NOT NULL ORDER BY {dist} LIMIT {near}
 )""").format(**n))
-        if q.mode != "meaning":
+        if bm25:
+            n["bm25"] = S("{} OPERATOR({}.<#>) (SELECT {}.bm25_query({}, %(vectorizer_text)s, {}))").format(
+                ident(v.bm25_column), ident(extension), ident(extension),
+                literal((v.chunk_table if v.chunks else source.table).as_string(None).replace("%%", "%")), literal(v.bm25_column))
+            parts.append(S("""matching AS MATERIALIZED (
+    SELECT {keys}{chunk_no}, -vectorizer_distance AS vectorizer_words FROM (
+        SELECT {keys}{chunk_no}, {bm25} AS vectorizer_distance
+        FROM {from} WHERE ({where}
+        ) AND {column} IS NOT NULL ORDER BY {bm25} LIMIT {near}
+    ) b WHERE vectorizer_distance < 0
+)""").format(column=ident(v.bm25_column), **n))
+        elif q.mode != "meaning":
             parts.append(S("""asked AS MATERIALIZED (
     SELECT replace(plainto_tsquery({config}::regconfig, %(vectorizer_text)s)::text, ' & ', ' | ')::tsquery AS vectorizer_asked
 ), matching AS MATERIALIZED (
@@ -171,14 +185,14 @@ ORDER BY vectorizer_score DESC, {fkeys} LIMIT {depth}""").format(
             similarity = None if d is None else 1 - d if self.v.kind == "dense" else -d
             if self.q.mode == "meaning":
                 s = similarity
-            elif self.q.mode == "fulltext":
+            elif self.q.mode != "hybrid":
                 s = w
             out.append(Hit(r, text, s, similarity, n, w, m))
         return out
 
 
 SHOWN = """SELECT attname FROM pg_attribute a WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
-    AND atttypid::regtype::text !~ '(vector|halfvec|sparsevec|tsvector)"?$'
+    AND atttypid::regtype::text !~ '(vector|halfvec|sparsevec|tsvector)"?$' AND attname !~ '^bm25_[0-9]+_length$'
     AND has_column_privilege(attrelid, attnum, 'SELECT') ORDER BY attnum"""
 
 
@@ -194,18 +208,18 @@ def _prepare(conn, q, name, table):
 
 
 def search(conn, text, table=None, name=None, *, limit=5, where=None, params=None, hybrid=False, fulltext=False,
-           rerank=None, depth=None, as_pandas=False):
+           bm25=False, rerank=None, depth=None, as_pandas=False):
     """Rows of a table that answer a question, the best first.
 
     conn: a psycopg connection, or a connection string.  table: named as in SQL,
     of which the vectorizer that was made first is searched; or name: the
     vectorizer's.  where: a condition in SQL on the table's columns,
     with params for %(name)s in it.  hybrid: by meaning and words, fused;
-    fulltext: by words alone.  rerank: a re-ranker, that orders the depth best.
+    fulltext, bm25: by words alone.  rerank: a re-ranker, that orders the depth best.
     Returns a list of Hit, or with as_pandas a DataFrame of the rows' columns,
     score and why.  Raises VectorizerError, and Unavailable where the model is.
     """
-    q = question(text, limit, where, params, hybrid, fulltext, rerank, depth)
+    q = question(text, limit, where, params, hybrid, fulltext, bm25, rerank, depth)
     if isinstance(conn, psycopg.Connection):
         return _answer(_run(conn, q, name, table), as_pandas)
     with connect(conn, "vectorizer search") as own:
@@ -213,10 +227,10 @@ def search(conn, text, table=None, name=None, *, limit=5, where=None, params=Non
 
 
 async def asearch(conn, text, table=None, name=None, *, limit=5, where=None, params=None, hybrid=False, fulltext=False,
-                  rerank=None, depth=None, as_pandas=False):
+                  bm25=False, rerank=None, depth=None, as_pandas=False):
     """search() for a psycopg.AsyncConnection, or a connection string.  The model
     runs in a thread, what the server does on the caller's own connection."""
-    q = question(text, limit, where, params, hybrid, fulltext, rerank, depth)
+    q = question(text, limit, where, params, hybrid, fulltext, bm25, rerank, depth)
     if isinstance(conn, psycopg.AsyncConnection):
         blocking = Blocking(conn, asyncio.get_running_loop())
         return _answer(await asyncio.to_thread(_run, blocking, q, name, table), as_pandas)
@@ -228,13 +242,13 @@ async def asearch(conn, text, table=None, name=None, *, limit=5, where=None, par
 
 def _run(conn, q, name, table):
     v, source, extension, shown = _prepare(conn, q, name, table)
-    if q.mode != "fulltext":
+    if q.mode in ("meaning", "hybrid"):
         q.vector = to_text(load_model(v.model).embed_query(q.text), v.dimensions, v.kind)
     found = Found(v, source, extension, q, shown)
     try:
         with conn.transaction(), conn.cursor(row_factory=dict_row) as cur:
             # A scan of an index ends after so many candidates.
-            if q.mode != "fulltext" and q.depth > 40:
+            if q.mode in ("meaning", "hybrid") and q.depth > 40:
                 cur.execute("SELECT set_config('hnsw.ef_search', %s, true)", [str(min(1000, q.depth))])
             hits = found.hits(cur.execute(found.statement, found.params).fetchall())
     except psycopg.errors.InsufficientPrivilege as e:

@@ -19,6 +19,8 @@ class Key:
     type: str
     # the equality operator of the primary key's index
     equals: sql.Composable
+    # the type of an array of such keys; None where there is no array of arrays
+    array: str = None
 
 
 @dataclasses.dataclass
@@ -31,10 +33,16 @@ class Source:
     columns: dict           # name: type, in the table's order
     row_security: bool
     forced_security: bool
+    partitioned: bool = False
 
     @property
     def table(self):
         return ident(self.schema, self.name)
+
+    @property
+    def packs(self):
+        """Whether many keys can be held as arrays."""
+        return all(k.array for k in self.keys)
 
     def join(self, left, right):
         """Equality of the keys of two relations: a.id = b.id AND ..."""
@@ -90,21 +98,22 @@ def read_source(conn, table):
                EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid OR inhrelid = c.oid)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s""", [oid]).fetchone()
     schema, name, kind, persistence, owner, rls, forced, partition, inherits = row
-    if kind == "p" or partition:
-        raise VectorizerError(f"{table} is partitioned or a partition: rows that are written to a partition directly "
-                              "pass no trigger of the whole table, and their embeddings would go stale")
-    if kind != "r":
+    if partition:
+        raise VectorizerError(f"{table} is a partition: name the partitioned table that it belongs to")
+    if kind not in "rp":
         raise VectorizerError(f"{table} is no table: only a table has triggers that tell of changed rows")
-    if inherits:
+    if inherits and kind != "p":
         raise VectorizerError(f"{table} is part of an inheritance tree: triggers of one table "
                               "are not told of rows of the others")
     if persistence == "t":
         raise VectorizerError(f"{table} is temporary: no worker can see it")
-    keys = [Key(n, t, operator(s, o)) for n, t, s, o in conn.execute("""
+    keys = [Key(n, t, operator(s, o), a) for n, t, s, o, a in conn.execute("""
         SELECT a.attname, format_type(a.atttypid, a.atttypmod) || COALESCE((
             SELECT format(' COLLATE %%I.%%I', cn.nspname, l.collname) FROM pg_type y, pg_collation l
             JOIN pg_namespace cn ON cn.oid = l.collnamespace
-            WHERE y.oid = a.atttypid AND l.oid = a.attcollation AND l.oid <> y.typcollation), ''), n.nspname, o.oprname
+            WHERE y.oid = a.atttypid AND l.oid = a.attcollation AND l.oid <> y.typcollation), ''), n.nspname, o.oprname,
+            (SELECT format_type(y.typarray, a.atttypmod) FROM pg_type y
+             WHERE y.oid = a.atttypid AND y.typarray <> 0 AND y.typcategory <> 'A')
         FROM pg_index i
         CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY k(attnum, opclass, place)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
@@ -123,7 +132,18 @@ def read_source(conn, table):
     for k in keys:
         if k.name in QUEUE_COLUMNS:
             raise VectorizerError(f"{table} has a key column {k.name}, as the queue's own column is called")
-    return Source(oid, schema, name, owner, keys, cols, rls, forced)
+    return Source(oid, schema, name, owner, keys, cols, rls, forced, kind == "p")
+
+
+def trigger_tables(conn, source):
+    """The table, and of a partitioned one its partitions: the triggers of a
+    statement are those of the table that it names."""
+    if not source.partitioned:
+        return [source.table]
+    return [ident(schema, name) for schema, name in conn.execute("""
+        SELECT n.nspname, c.relname FROM pg_partition_tree(%s::oid::regclass) t
+        JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') ORDER BY t.level, c.oid""", [source.oid])]
 
 
 def read_extension(conn):

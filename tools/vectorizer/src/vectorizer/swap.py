@@ -44,7 +44,8 @@ def change(conn, v, model, dimensions, loaded):
                     into=None if v.chunks else _quoted(v.target + "_new"),
                     chunks=_quoted(v.chunks_name + "_new") if v.chunks else None, name=v.name + "_new",
                     index=v.index, filters=",".join(map(_quoted, v.filters)), fulltext=v.fulltext,
-                    chunker=v.chunker, type="halfvec" if v.type == "halfvec" and loaded.kind == "dense" else None,
+                    # A table has its BM25 already, which a swap hands on.
+                    bm25=v.bm25 if v.chunks else None, chunker=v.chunker, type="halfvec" if v.type == "halfvec" and loaded.kind == "dense" else None,
                     notify=v.notify, partner=v.id)
     new, source, extension = ddl.plan(conn, wish)
     if v.chunks:
@@ -56,8 +57,8 @@ def change(conn, v, model, dimensions, loaded):
 
 
 def _unfinished(conn, v):
-    waits = conn.execute(SQL("SELECT (SELECT count(*) FROM {}), count(due_at), count(*) - count(due_at) FROM {}").format(
-        v.queue, v.retry), []).fetchone()
+    waits = conn.execute(SQL("SELECT ({}), count(due_at), count(*) - count(due_at) FROM {}").format(
+        registry.count_waiting(conn, v), v.retry), []).fetchone()
     return dict(zip(("waiting", "to retry", "set aside"), waits))
 
 
@@ -103,6 +104,10 @@ def swap(conn, v, force):
     out.append(update.format(literal(f"{other.name} (swap)"), SQL(""), literal(other.id)))
     out.append(update.format(literal(v.name + "_old"), target.format(literal(v.target + "_old")), literal(v.id)))
     out.append(update.format(literal(v.name), target.format(literal(v.target)), literal(other.id)))
+    if not v.chunks and (v.bm25 or other.bm25):
+        for one, of in ((v, other), (other, v)):
+            out.append(SQL("UPDATE vectorizer.vectorizers SET bm25 = {}, bm25_column = {} WHERE id = {}").format(
+                literal(of.bm25), literal(of.bm25_column), literal(one.id)))
     return other, out
 
 

@@ -13,8 +13,8 @@ from . import metrics, registry
 from .batch import Embedder
 from .connect import connect
 from .errors import Unavailable, VectorizerError
-from .names import ident
-from .source import read_source
+from .names import ident, literal
+from .source import read_extension, read_source
 
 log = logging.getLogger("vectorizer")
 
@@ -135,9 +135,25 @@ class Worker:
                     break
                 busy = busy or result.claimed > 0
                 any_progress = any_progress or result.progress > 0
+            any_progress = self._adopt(conn, task) or any_progress
             if not busy and not self.stopping and result is not None and not wanted[id].trained:
                 self._train(conn, wanted[id])
         return any_progress
+
+    def _adopt(self, conn, task):
+        known = task.embedder.known
+        if known is None or not task.embedder.source.partitioned:
+            return False
+        try:
+            return task.embedder.adopt(conn)
+        except psycopg.errors.LockNotAvailable:
+            pass
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as e:
+            log.warning("%s: a new partition has no triggers, so that changes there are not seen: %s", task.name,
+                        e.diag.message_primary)
+        return False
 
     def _batch(self, conn, task, retry):
         began = time.monotonic()
@@ -213,24 +229,30 @@ class Worker:
 
     def _train(self, conn, v):
         """Build an inverted file again, once there is something to learn
-        centroids from."""
+        centroids from, and have BM25 take the average length."""
         try:
             if not conn.execute("UPDATE vectorizer.vectorizers SET trained = true WHERE id = %s AND NOT trained"
                                 " RETURNING true", [v.id]).fetchone():
                 return
             source = read_source(conn, v.source)
-            log.info("%s: building the index", v.name)
             own = conn.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", [source.owner]).fetchone()[0]
             if own:
                 conn.execute(sql.SQL("SET ROLE {}").format(ident(source.owner)), [])
             try:
-                conn.execute(sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(ident(source.schema, f"vectorizer_{v.id}_idx")), [])
+                if v.bm25:
+                    held = v.chunk_table if v.chunks else source.table
+                    conn.execute(sql.SQL("SELECT {}.bm25_refresh({}, {}, 0.1)").format(
+                        ident(read_extension(conn)), literal(held.as_string(None).replace("%%", "%")), literal(v.bm25_column)), [])
+                if v.index and v.index.startswith("ivf"):
+                    log.info("%s: building the index", v.name)
+                    conn.execute(sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(
+                        ident(source.schema, f"vectorizer_{v.id}_idx")), [])
             finally:
                 conn.execute("RESET ROLE")
         except psycopg.OperationalError:
             raise
         except psycopg.Error as e:
-            log.warning("%s: the index should be built again now that the table is filled (REINDEX INDEX vectorizer_%d_idx): %s",
+            log.warning("%s: now that the table is filled, do REINDEX INDEX vectorizer_%d_idx, and bm25_refresh() if it has BM25: %s",
                         v.name, v.id, e.diag.message_primary)
 
 
@@ -239,6 +261,6 @@ def waiting(conn, v):
     if v is None:
         return 0
     try:
-        return conn.execute(sql.SQL("SELECT count(*) FROM {}").format(v.queue), []).fetchone()[0]
+        return conn.execute(registry.count_waiting(conn, v), []).fetchone()[0]
     except psycopg.errors.UndefinedTable:
         return 0
