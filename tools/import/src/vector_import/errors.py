@@ -1,0 +1,2 @@
+class ImportFailed(Exception):
+    """Something the user has to change; the message says what."""

@@ -1,0 +1,34 @@
+"""Sources by name.  Each is a module with a class Source (base.py); its
+libraries are imported when it is asked for."""
+
+import importlib
+
+from ..errors import ImportFailed
+
+# name: what it reads, the extra that installs its library
+SOURCES = {
+    "chroma": ("a persistent folder of Chroma", "chroma"),
+    "faiss": ("an index file of FAISS", "faiss"),
+    "qdrant": ("a folder of Qdrant's local mode, or the address of a server", "qdrant"),
+    "milvus": ("a file of Milvus Lite, or the address of a server", "milvus"),
+    "lancedb": ("a folder of LanceDB", "lancedb"),
+    "weaviate": ("the address of a server", None),
+    "pinecone": ("the address of an index", None),
+    "hdf5": ("a file of ann-benchmarks", "hdf5"),
+    "parquet": ("a Parquet file", "parquet"),
+    "npy": ("a matrix saved by numpy", None),
+    "vecs": ("a file .fvecs, .bvecs or .ivecs", None),
+}
+
+
+def open_source(name, location, collection=None, vector=None):
+    """The Source of that name.  collection: which of several at the location;
+    vector: which vectors, where a record has several.  Raises ImportFailed."""
+    if name not in SOURCES:
+        raise ImportFailed(f"no source is called {name}; there are: {', '.join(SOURCES)}")
+    extra = SOURCES[name][1]
+    try:
+        module = importlib.import_module(f".{name}", __name__)
+        return module.Source(location, collection, vector)
+    except ModuleNotFoundError as e:
+        raise ImportFailed(f"{name} needs the Python module {e.name}: pip install './tools/import[{extra}]'") from e
