@@ -27,14 +27,10 @@ RESET enable_seqscan;
 -- a null expression
 INSERT INTO wide VALUES (500, NULL);
 
--- partial
-CREATE INDEX partial ON items USING hnsw (v vector_l2_ops) WHERE category = 3;
-SELECT * FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 1000, 'category = 3');
-SELECT index FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 1000, 'category = 4');
-UPDATE items SET category = 3 WHERE id = 4;
-UPDATE items SET category = 4 WHERE id = 13;
-SELECT * FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 1000, 'category = 3');
-DROP INDEX partial;
+\set am hnsw
+\set other_am hnsw
+\set with ''
+\i sql/ddl_partial.inc
 
 -- empty
 CREATE TABLE nothing (LIKE items);
@@ -69,38 +65,7 @@ ALTER TABLE unlogged SET LOGGED;
 SELECT * FROM nearest('unlogged', 'v', '<=>', 'SELECT v FROM items WHERE id = 8');
 ALTER TABLE unlogged SET UNLOGGED;
 SELECT * FROM nearest('unlogged', 'v', '<=>', 'SELECT v FROM items WHERE id = 8');
-BEGIN;
-CREATE TEMP TABLE to_empty (LIKE items) ON COMMIT DELETE ROWS;
-CREATE INDEX ON to_empty USING hnsw (v vector_l2_ops);
-INSERT INTO to_empty SELECT * FROM items;
-SELECT * FROM nearest('to_empty', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-CREATE TEMP TABLE to_drop ON COMMIT DROP AS SELECT * FROM items;
-CREATE INDEX ON to_drop USING hnsw (h halfvec_l2_ops);
-SELECT * FROM nearest('to_drop', 'h', '<->', 'SELECT h FROM items WHERE id = 8');
-COMMIT;
-SELECT * FROM nearest('to_empty', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-BEGIN;
-INSERT INTO to_empty SELECT * FROM items WHERE id <= 20;
-SELECT * FROM nearest('to_empty', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-COMMIT;
-
--- a materialized view, a partitioned table
-CREATE MATERIALIZED VIEW materialized AS SELECT id, v FROM items WHERE id < 100;
-CREATE INDEX ON materialized USING hnsw (v vector_ip_ops);
-REFRESH MATERIALIZED VIEW materialized;
-SELECT * FROM nearest('materialized', 'v', '<#>', 'SELECT v FROM items WHERE id = 8');
-CREATE TABLE parts (LIKE items) PARTITION BY LIST (category);
-CREATE TABLE parts_low PARTITION OF parts FOR VALUES IN (0, 1, 2, 3, 4);
-CREATE TABLE parts_high (extra text, LIKE items);
-ALTER TABLE parts_high DROP COLUMN extra;
-CREATE INDEX parts_index ON parts USING hnsw (v vector_l2_ops);
-ALTER TABLE parts ATTACH PARTITION parts_high FOR VALUES IN (5, 6, 7, 8, 9);
-INSERT INTO parts SELECT * FROM items;
-SELECT * FROM nearest('parts', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-SELECT * FROM nearest('parts', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 10, 'category IN (1, 7)');
-SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT id FROM parts ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5;
-RESET enable_seqscan;
+\i sql/ddl_tables.inc
 
 -- built, and built again, beside writers
 CREATE INDEX CONCURRENTLY concurrent ON items USING hnsw (v vector_l2_ops);
@@ -119,19 +84,6 @@ VACUUM FULL items;
 SELECT * FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
 ALTER TABLE items ADD COLUMN n int DEFAULT 1, ALTER COLUMN b TYPE bit(24) USING substring(b, 1, 24);
 SELECT * FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
--- in the transaction that made the table
-BEGIN;
-CREATE TABLE young (LIKE items);
-INSERT INTO young SELECT * FROM items;
-CREATE INDEX young_index ON young USING hnsw (v vector_l2_ops);
-INSERT INTO young SELECT * FROM items WHERE id < 50;
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-SAVEPOINT s;
-DROP INDEX young_index;
-ROLLBACK TO s;
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-COMMIT;
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
 -- more than memory holds, in parallel, in another place
 SET maintenance_work_mem = '1MB';
 CREATE TABLE larger AS SELECT i AS id, (SELECT array_agg(sin(i * j * 1.7) + cos(i * j * j)) FROM generate_series(1, 32) j)::vector(32) AS v FROM generate_series(1, 3000) i;

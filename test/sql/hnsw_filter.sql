@@ -110,14 +110,7 @@ RESET plan_cache_mode;
 -- one scan, many conditions
 SELECT sum(n), count(*) FILTER (WHERE n <> 10) FROM generate_series(0, 99) t, LATERAL (SELECT count(*) AS n FROM (SELECT id FROM many WHERE k = t ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 10) x) y;
 
--- ranges of text and the like are the index's to test: it hands out no row that
--- the executor has to reject
-CREATE TABLE words AS SELECT i AS id, ARRAY[sin(i), cos(i * 1.7), sin(i * 0.3)]::vector(3) AS v,
-	md5(i::text) COLLATE "C" AS c, md5(i::text) COLLATE english AS e, md5(i::text)::bytea AS b, ('10.' || i % 250 || '.0.' || i / 10)::inet AS a, i * interval '7 hours' AS l
-	FROM generate_series(1, 2000) i;
-CREATE INDEX ON words USING hnsw (v vector_l2_ops, c, e, b, a, l);
-ANALYZE words;
-SELECT condition, r.rows, r.rows = r.handed_out AS by_index FROM unnest(ARRAY['c < $$1$$', 'c > $$f$$', 'c BETWEEN $$40$$ AND $$42$$', 'e < $$1$$', 'e >= $$f$$', 'b < $$1$$', 'b > $$f$$', 'a < $$10.2.255.0$$', 'a > $$10.240.0.0/16$$', 'l < $$30 days$$', 'l >= $$1 year 6 mons$$ AND c > $$8$$']) condition, LATERAL handed_out(condition) r;
+\i sql/filter_range.inc
 
 -- what cannot be
 SELECT statement, e.* FROM unnest(ARRAY[

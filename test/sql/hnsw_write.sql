@@ -15,25 +15,7 @@ CREATE INDEX items_index ON items USING hnsw (v vector_l2_ops);
 CREATE FUNCTION check_items(OUT index boolean, OUT rows bigint, OUT differences bigint, OUT disorder bigint, OUT twice bigint) LANGUAGE sql AS
 	'SELECT * FROM nearest(''items'', ''v'', ''<->'', ''SELECT v FROM sample(21, 21)'')';
 
--- rows of a transaction that fails, or of a part of it
-BEGIN;
-INSERT INTO items SELECT * FROM sample(301, 310);
-SELECT * FROM check_items();
-SAVEPOINT s;
-INSERT INTO items SELECT * FROM sample(311, 320);
-SELECT * FROM check_items();
-ROLLBACK TO s;
-SELECT * FROM check_items();
-INSERT INTO items SELECT * FROM sample(321, 325);
-RELEASE s;
-COMMIT;
-SELECT * FROM check_items();
-BEGIN;
-INSERT INTO items SELECT * FROM sample(331, 340);
-DELETE FROM items WHERE id < 20;
-UPDATE items SET v = '[1,2,3,4,5,6,7,8,9,10,11,12]' WHERE id < 40;
-ROLLBACK;
-SELECT * FROM check_items();
+\i sql/write_rollback.inc
 -- the rows that an older snapshot sees
 BEGIN;
 DECLARE before CURSOR FOR SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 21);
@@ -43,26 +25,8 @@ MOVE 300 IN before;
 FETCH ALL FROM before;
 ROLLBACK;
 
--- updates that leave the value as it is cost the index nothing
-SELECT pg_relation_size('items_index') AS size \gset
-BEGIN;
-UPDATE items SET n = n + 1;
-UPDATE items SET n = n + 1 WHERE id < 50;
-SELECT pg_stat_get_xact_tuples_hot_updated('items'::regclass) > 250 AS hot;
-COMMIT;
-SELECT pg_relation_size('items_index') = :size AS same_size;
-SELECT * FROM check_items();
--- those that change it do
-UPDATE items SET v = v + '[1,0,0,0,0,0,0,0,0,0,0,0]' WHERE id % 3 = 0;
-SELECT * FROM check_items();
-UPDATE items SET v = NULL WHERE id % 10 = 4;
-UPDATE items SET v = '[1,2,3,4,5,6,7,8,9,10,11,12]' WHERE v IS NULL AND id % 20 <> 4;
-SELECT * FROM check_items();
--- the same value in a new row
-CREATE INDEX items_n ON items (n);
-UPDATE items SET n = n + 1;
-SELECT * FROM check_items();
-DROP INDEX items_n;
+CREATE FUNCTION sizes() RETURNS bigint[] LANGUAGE sql AS 'SELECT ARRAY[pg_relation_size(''items_index'')]';
+\i sql/write_update.inc
 
 -- dead rows never shrink the result, whether a scan has marked them or not
 SET hnsw.ef_search = 10;
@@ -79,25 +43,7 @@ SELECT * FROM check_items();
 VACUUM items;
 SELECT * FROM check_items();
 
--- space is used again
-DELETE FROM items WHERE id % 2 = 0;
-VACUUM items;
-SELECT * FROM check_items();
-DELETE FROM items;
-SELECT * FROM check_items();
-VACUUM items;
-SELECT * FROM check_items();
-INSERT INTO items SELECT * FROM sample(1, 300);
-SELECT * FROM check_items();
-SELECT pg_relation_size('items_index') AS size \gset
-DELETE FROM items;
-VACUUM items;
-INSERT INTO items SELECT * FROM sample(1, 300);
-DELETE FROM items WHERE id % 3 > 0;
-VACUUM items;
-INSERT INTO items SELECT * FROM sample(1, 300) WHERE id % 3 > 0;
-SELECT * FROM check_items();
-SELECT pg_relation_size('items_index') - :size AS growth;
+\i sql/write_space.inc
 -- also that of values outside of their elements
 CREATE TEMP TABLE sparse (id int, s sparsevec(20000)) WITH (autovacuum_enabled = off);
 CREATE INDEX sparse_index ON sparse USING hnsw (s sparsevec_l2_ops);

@@ -22,14 +22,10 @@ SELECT operator, r.* FROM (VALUES
 -- a null expression
 INSERT INTO broad VALUES (500, NULL);
 
--- partial
-CREATE INDEX partial ON items USING ivfrabitq (v vector_l2_ops) WITH (lists = 4) WHERE category = 3;
-SELECT * FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 1000, 'category = 3');
-SELECT index FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 1000, 'category = 4');
-UPDATE items SET category = 3 WHERE id = 4;
-UPDATE items SET category = 4 WHERE id = 13;
-SELECT * FROM nearest('items', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 1000, 'category = 3');
-DROP INDEX partial;
+\set am ivfrabitq
+\set other_am ivfpq
+\set with 'WITH (lists = 5)'
+\i sql/ddl_partial.inc
 
 -- few rows, and none: told, and everything works
 SET client_min_messages = notice;
@@ -126,38 +122,7 @@ ALTER TABLE unlogged SET LOGGED;
 SELECT * FROM check_all('unlogged');
 ALTER TABLE unlogged SET UNLOGGED;
 SELECT * FROM check_all('unlogged');
-BEGIN;
-CREATE TEMP TABLE to_empty (LIKE items) ON COMMIT DELETE ROWS;
-CREATE INDEX ON to_empty USING ivfrabitq (v vector_l2_ops);
-INSERT INTO to_empty SELECT * FROM items;
-SELECT * FROM nearest('to_empty', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-CREATE TEMP TABLE to_drop ON COMMIT DROP AS SELECT * FROM items;
-CREATE INDEX ON to_drop USING ivfpq (h halfvec_l2_ops);
-SELECT * FROM nearest('to_drop', 'h', '<->', 'SELECT h FROM items WHERE id = 8');
-COMMIT;
-SELECT * FROM nearest('to_empty', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-BEGIN;
-INSERT INTO to_empty SELECT * FROM items WHERE id <= 20;
-SELECT * FROM nearest('to_empty', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-COMMIT;
-
--- a materialized view, a partitioned table
-CREATE MATERIALIZED VIEW materialized AS SELECT id, v FROM items WHERE id < 100;
-CREATE INDEX ON materialized USING ivfrabitq (v vector_ip_ops) WITH (lists = 5);
-REFRESH MATERIALIZED VIEW materialized;
-SELECT * FROM nearest('materialized', 'v', '<#>', 'SELECT v FROM items WHERE id = 8');
-CREATE TABLE parts (LIKE items) PARTITION BY LIST (category);
-CREATE TABLE parts_low PARTITION OF parts FOR VALUES IN (0, 1, 2, 3, 4);
-CREATE TABLE parts_high (extra text, LIKE items);
-ALTER TABLE parts_high DROP COLUMN extra;
-CREATE INDEX parts_index ON parts USING ivfrabitq (v vector_l2_ops) WITH (lists = 5);
-ALTER TABLE parts ATTACH PARTITION parts_high FOR VALUES IN (5, 6, 7, 8, 9);
-INSERT INTO parts SELECT * FROM items;
-SELECT * FROM nearest('parts', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-SELECT * FROM nearest('parts', 'v', '<->', 'SELECT v FROM items WHERE id = 8', 10, 'category IN (1, 7)');
-SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT id FROM parts ORDER BY v <-> '[1,2,3,4,5,6,7,8,9,10,11,12]' LIMIT 5;
-RESET enable_seqscan;
+\i sql/ddl_tables.inc
 
 -- built, and built again, beside writers
 CREATE INDEX CONCURRENTLY concurrent_flat ON items USING ivfflat (v vector_l2_ops) WITH (lists = 5);
@@ -178,21 +143,6 @@ VACUUM FULL items;
 SELECT * FROM check_all('items');
 ALTER TABLE items ADD COLUMN n int DEFAULT 1, ALTER COLUMN b TYPE bit(24) USING substring(b, 1, 24);
 SELECT * FROM check_all('items');
--- in the transaction that made the table
-BEGIN;
-CREATE TABLE young (LIKE items);
-INSERT INTO young SELECT * FROM items;
-CREATE INDEX young_index ON young USING ivfrabitq (v vector_l2_ops) WITH (lists = 5);
-INSERT INTO young SELECT * FROM items WHERE id < 50;
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-SAVEPOINT s;
-DROP INDEX young_index;
-CREATE INDEX young_index ON young USING ivfpq (v vector_l2_ops) WITH (lists = 3);
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-ROLLBACK TO s;
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
-COMMIT;
-SELECT * FROM nearest('young', 'v', '<->', 'SELECT v FROM items WHERE id = 8');
 -- a broken HOT chain: the index is not used by older snapshots, and has the new row
 BEGIN;
 UPDATE young SET v = v * '[2,2,2,2,2,2,2,2,2,2,2,2]' WHERE id % 2 = 0;

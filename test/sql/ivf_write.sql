@@ -24,25 +24,7 @@ CREATE FUNCTION check_items(OUT used boolean, OUT rows text, OUT wrong numeric) 
 	'SELECT bool_and(index), string_agg(r.rows::text, '','' ORDER BY n), sum(differences + disorder + twice) FROM indexes, nearest(''items'', value, operator, format(''SELECT %s FROM sample(21, 21)'', value)) r';
 SELECT * FROM check_items();
 
--- rows of a transaction that fails, or of a part of it
-BEGIN;
-INSERT INTO items SELECT * FROM sample(301, 310);
-SELECT * FROM check_items();
-SAVEPOINT s;
-INSERT INTO items SELECT * FROM sample(311, 320);
-SELECT * FROM check_items();
-ROLLBACK TO s;
-SELECT * FROM check_items();
-INSERT INTO items SELECT * FROM sample(321, 325);
-RELEASE s;
-COMMIT;
-SELECT * FROM check_items();
-BEGIN;
-INSERT INTO items SELECT * FROM sample(331, 340);
-DELETE FROM items WHERE id < 20;
-UPDATE items SET v = '[1,2,3,4,5,6,7,8,9,10,11,12]', h = NULL WHERE id < 40;
-ROLLBACK;
-SELECT * FROM check_items();
+\i sql/write_rollback.inc
 -- the rows that an older snapshot sees
 BEGIN;
 DECLARE before CURSOR FOR SELECT id FROM items ORDER BY v <=> (SELECT v FROM items WHERE id = 21);
@@ -55,27 +37,8 @@ MOVE 250 IN before_flat;
 MOVE ALL IN before_flat;
 ROLLBACK;
 
--- updates that leave the values as they are cost the indexes nothing
 CREATE FUNCTION sizes() RETURNS bigint[] LANGUAGE sql AS 'SELECT array_agg(pg_relation_size((name || ''_index'')::regclass) ORDER BY n) FROM indexes';
-SELECT sizes() AS sizes \gset
-BEGIN;
-UPDATE items SET n = n + 1;
-UPDATE items SET n = n + 1 WHERE id < 50;
-SELECT pg_stat_get_xact_tuples_hot_updated('items'::regclass) > 250 AS hot;
-COMMIT;
-SELECT sizes() = :'sizes' AS same_sizes;
-SELECT * FROM check_items();
--- those that change them do
-UPDATE items SET v = v + '[1,0,0,0,0,0,0,0,0,0,0,0]' WHERE id % 3 = 0;
-SELECT * FROM check_items();
-UPDATE items SET v = NULL, h = NULL, b = NULL WHERE id % 10 = 4;
-UPDATE items SET v = '[1,2,3,4,5,6,7,8,9,10,11,12]' WHERE v IS NULL AND id % 20 <> 4;
-SELECT * FROM check_items();
--- the same values in new rows
-CREATE INDEX items_n ON items (n);
-UPDATE items SET n = n + 1;
-SELECT * FROM check_items();
-DROP INDEX items_n;
+\i sql/write_update.inc
 -- a row that takes a dead one's place
 VACUUM items;
 INSERT INTO items SELECT * FROM sample(400, 500);
@@ -93,25 +56,7 @@ SELECT * FROM check_items();
 VACUUM items;
 SELECT * FROM check_items();
 
--- space is used again
-DELETE FROM items WHERE id % 2 = 0;
-VACUUM items;
-SELECT * FROM check_items();
-DELETE FROM items;
-SELECT * FROM check_items();
-VACUUM items;
-SELECT * FROM check_items();
-INSERT INTO items SELECT * FROM sample(1, 300);
-SELECT * FROM check_items();
-SELECT sizes() AS sizes \gset
-DELETE FROM items;
-VACUUM items;
-INSERT INTO items SELECT * FROM sample(1, 300);
-DELETE FROM items WHERE id % 3 > 0;
-VACUUM items;
-INSERT INTO items SELECT * FROM sample(1, 300) WHERE id % 3 > 0;
-SELECT * FROM check_items();
-SELECT sizes() = :'sizes' AS same_sizes;
+\i sql/write_space.inc
 
 -- many pages: of one list, of several, of a value
 CREATE TEMP TABLE large (id int, v vector(96), w vector(2500), h halfvec(5000)) WITH (autovacuum_enabled = off);
