@@ -132,8 +132,7 @@ add_row(Rows *rows, const DenseVector *vector, bool halves, Size k)
 		Size		room = Max(2 * rows->room, FETCH_ROWS);
 		Size		bytes = mul_size(mul_size(room, rows->dims), sizeof(float));
 		double		needed = (double) rows->count * rows->dims * sizeof(float) +
-			(double) kmeans_bytes(rows->count + 1, rows->dims,
-								  Min(k, rows->count + 1));
+			kmeans_bytes(rows->count + 1, rows->dims, Min(k, rows->count + 1));
 
 		/* the first rows are had in any case */
 		if (rows->count > 0 && needed > maintenance_work_mem * 1024.0)

@@ -18,25 +18,17 @@ const char *const ivf_names[IVF_KINDS] = {"ivfflat", "ivfpq", "ivfrabitq"};
 static char *
 ivf_build_phase_name(int64 phase)
 {
-	switch (phase)
-	{
-		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
-			return "initializing";
-		case IVF_PHASE_SAMPLE:
-			return "sampling table";
-		case IVF_PHASE_KMEANS:
-			return "performing k-means";
-		case IVF_PHASE_CODES:
-			return "training quantizer";
-		case IVF_PHASE_ASSIGN:
-			return "assigning tuples";
-		case IVF_PHASE_WRITE:
-			return "loading tuples";
-		case IVF_PHASE_WAL:
-			return "writing WAL";
-		default:
-			return NULL;
-	}
+	static char *const names[] = {
+		[PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE] = "initializing",
+		[IVF_PHASE_SAMPLE] = "sampling table",
+		[IVF_PHASE_KMEANS] = "performing k-means",
+		[IVF_PHASE_CODES] = "training quantizer",
+		[IVF_PHASE_ASSIGN] = "assigning tuples",
+		[IVF_PHASE_WRITE] = "loading tuples",
+		[IVF_PHASE_WAL] = "writing WAL"
+	};
+
+	return phase > 0 && phase < lengthof(names) ? names[phase] : NULL;
 }
 
 /* One of the access methods, which has options of its own */

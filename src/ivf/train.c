@@ -191,12 +191,10 @@ values_of_row(const Sample *sample, const BlockSample *blocks)
 static double
 training_bytes(const IvfMeta *meta, Size rows, Size lists, bool given)
 {
-	double		kmeans_needs = given ? 0 : (double) kmeans_bytes(rows, meta->width, lists);
-	double		centroids = (double) lists * meta->width * sizeof(float);
+	double		kmeans_needs = given ? 0 : kmeans_bytes(rows, meta->width, lists);
 
-	return (double) rows * meta->width * sizeof(float) +
-		Max(kmeans_needs, (double) centroid_panel_bytes(lists, meta->width, true)) +
-		centroids;
+	return ((double) rows + lists) * meta->width * sizeof(float) +
+		Max(kmeans_needs, centroid_panel_bytes(lists, meta->width, true));
 }
 
 /* The lists of an index whose table has not even as many rows: see train() */

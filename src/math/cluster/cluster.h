@@ -28,8 +28,8 @@ extern CentroidPanel *centroid_panel_create(const ClusterHost *host,
 											bool two_level);
 extern void centroid_panel_free(const ClusterHost *host, CentroidPanel *panel);
 
-/* Bytes that centroid_panel_create allocates, or 0 where that overflows */
-extern size_t centroid_panel_bytes(size_t k, size_t dims, bool two_level);
+/* Bytes that centroid_panel_create allocates at most */
+extern double centroid_panel_bytes(size_t k, size_t dims, bool two_level);
 
 /*
  * The nearest centroid of each of n rows, by Euclidean distance, ties to the
@@ -98,7 +98,7 @@ extern KmeansResult kmeans(const ClusterHost *host, const float *rows,
 						   size_t n, size_t dims, const KmeansParams *params,
 						   float *centroids, uint64_t *sizes);
 
-/* Bytes that kmeans allocates at most, rows not counted; 0 where that overflows */
-extern size_t kmeans_bytes(size_t n, size_t dims, size_t k);
+/* Bytes that kmeans allocates at most, rows not counted */
+extern double kmeans_bytes(size_t n, size_t dims, size_t k);
 
 #endif							/* VECTOR_MATH_CLUSTER_H */

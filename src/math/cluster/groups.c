@@ -61,42 +61,34 @@ probe_count(size_t k)
 	return k < 10000 ? 12 : 16;
 }
 
-size_t
+double
 panel_create_bytes(size_t k, size_t dims, bool two_level)
 {
 	size_t		groups = group_count(k, dims, two_level);
-	size_t		most = group_most(groups);
-	size_t		floats = matrix_floats(k, dims);
-	size_t		bytes = size_plus(sizeof(CentroidPanel), work_bytes(dims));
+	double		most = group_most(groups);
+	double		floats = matrix_floats(k, dims);
+	double		bytes = sizeof(CentroidPanel) + work_bytes(dims) +
+		(most + 1) * (sizeof(Matrix) + sizeof(size_t));
 
 	if (groups > 1)
 	{
 		/* each group's matrix may be filled up as one of a single row is */
-		floats = size_plus(floats, size_times(most, matrix_floats(1, dims)));
-		floats = size_plus(floats, matrix_floats(most, dims));
-		floats = size_plus(floats, size_times(most, size_plus(dims, 1)));
-		/* members, twice; the lowest, twice; a line */
-		bytes = size_plus(bytes, size_times(k, 4 * sizeof(uint32_t) +
-											sizeof(Projected)));
-		bytes = size_plus(bytes, size_times(dims, 2 * sizeof(float) +
-											sizeof(double)));
+		floats += most * (matrix_floats(1, dims) + dims + 1.0) +
+			matrix_floats(group_most(groups), dims);
+		/* members, twice; the lowest, twice; a line; two centres and a sum */
+		bytes += k * (4.0 * sizeof(uint32_t) + sizeof(Projected)) +
+			dims * (2.0 * sizeof(float) + sizeof(double));
 		/* of all, and of the one being divided */
-		bytes = size_plus(bytes, size_times(clusters_bytes(k, groups), 2));
-		bytes = size_plus(bytes, lloyd_bytes(k, dims, groups));
+		bytes += 2 * clusters_bytes(k, groups) + lloyd_bytes(k, dims, groups);
 	}
-	bytes = size_plus(bytes, size_times(floats, sizeof(float)));
-	return size_plus(bytes, size_times(size_plus(most, 1),
-									   sizeof(Matrix) + sizeof(size_t)));
+	return bytes + floats * sizeof(float);
 }
 
-size_t
+double
 centroid_panel_bytes(size_t k, size_t dims, bool two_level)
 {
-	size_t		bytes = size_plus(panel_create_bytes(k, dims, two_level),
-								  size_times(dims, sizeof(float) +
-											 sizeof(double)));
-
-	return bytes == SIZE_MAX ? 0 : bytes;
+	return panel_create_bytes(k, dims, two_level) +
+		dims * ((double) sizeof(float) + sizeof(double));
 }
 
 /* What making them needs */

@@ -253,31 +253,20 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 	return result;
 }
 
-size_t
+double
 kmeans_bytes(size_t n, size_t dims, size_t k)
 {
-	size_t		bytes = size_times(dims, sizeof(float) + sizeof(double));
-	size_t		centre = size_plus(bytes, size_times(n, 2 * sizeof(double)));
+	double		centre = dims * ((double) sizeof(float) + sizeof(double));
+	double		clusters = lloyd_bytes(n, dims, k);
 
-	if (n >= UINT32_MAX || k >= UINT32_MAX)
-		return 0;
-	bytes = size_plus(bytes, work_bytes(dims));
-	bytes = size_plus(bytes, clusters_bytes(n, k));
-	if (k <= FLAT_MAX || n <= k)
-		bytes = size_plus(bytes, lloyd_bytes(n, dims, k));
-	else
+	if (k > FLAT_MAX && n > k)
 	{
 		size_t		groups = coarse_count(k);
-		size_t		coarse = size_plus(clusters_bytes(n, groups),
-									   size_times(groups, size_times(dims + 2,
-																	 sizeof(float))));
-		size_t		divided = size_plus(coarse,
-										lloyd_bytes(n, dims, k));
-		size_t		refined = size_plus(panel_create_bytes(k, dims, true),
-										panel_assign_bytes(k, dims));
 
-		bytes = size_plus(bytes, divided > refined ? divided : refined);
+		clusters += clusters_bytes(n, groups) + groups * ((dims + 2.0) * sizeof(float));
+		clusters = fmax(clusters, panel_create_bytes(k, dims, true) +
+						panel_assign_bytes(k, dims));
 	}
-	bytes = bytes > centre ? bytes : centre;
-	return bytes == SIZE_MAX ? 0 : bytes;
+	return centre + fmax(2.0 * sizeof(double) * n,
+						 work_bytes(dims) + clusters_bytes(n, k) + clusters);
 }

@@ -73,12 +73,10 @@ clusters_free(Clusters *c, const ClusterHost *host)
 	host_release(host, c->number);
 }
 
-size_t
+double
 clusters_bytes(size_t n, size_t k)
 {
-	return size_plus(size_times(n, 3 * sizeof(uint32_t)),
-					 size_plus(size_times(k, sizeof(size_t) + sizeof(double)),
-							   sizeof(size_t)));
+	return 3.0 * sizeof(uint32_t) * n + (sizeof(size_t) + sizeof(double)) * (k + 1.0);
 }
 
 double
@@ -552,26 +550,16 @@ lloyd(Training *t, Clusters *c, int iterations)
 	return result;
 }
 
-size_t
+double
 lloyd_bytes(size_t n, size_t dims, size_t k)
 {
-	size_t		sample = seed_rows(n, k);
-	size_t		seeding = size_plus(size_times(sample, 4 * sizeof(uint32_t) +
-											   sizeof(double)),
-									size_times(matrix_floats(seeds_at_once(k),
-															 dims),
-											   sizeof(float)));
-	size_t		iterating = size_plus(size_times(matrix_floats(k,
-															   dims),
-												 sizeof(float)),
-									  size_plus(size_times(dims,
-														   sizeof(double)),
-												size_times(k, sizeof(ClusterError))));
 	size_t		part = first_rows(n, k);
+	double		seeding = (4.0 * sizeof(uint32_t) + sizeof(double)) * seed_rows(n, k) +
+		sizeof(float) * (double) matrix_floats(seeds_at_once(k), dims);
+	double		iterating = sizeof(float) * (double) matrix_floats(k, dims) +
+		(double) sizeof(double) * dims + (double) sizeof(ClusterError) * k;
 
 	if (part < n)
-		iterating = size_plus(iterating,
-							  size_plus(clusters_bytes(part, k),
-										size_times(part, sizeof(uint32_t))));
-	return seeding > iterating ? seeding : iterating;
+		iterating += clusters_bytes(part, k) + (double) sizeof(uint32_t) * part;
+	return fmax(seeding, iterating);
 }

@@ -52,7 +52,7 @@ extern void random_sample(uint64_t *state, size_t n, size_t count,
 extern void clusters_init(Clusters *clusters, const ClusterHost *host,
 						  const Rows *rows, size_t k, float *centroids);
 extern void clusters_free(Clusters *clusters, const ClusterHost *host);
-extern size_t clusters_bytes(size_t n, size_t k);
+extern double clusters_bytes(size_t n, size_t k);
 
 /* order, first and error from number and distance; returns the whole error */
 extern double clusters_sort(Training *training, Clusters *clusters);
@@ -71,6 +71,6 @@ extern KmeansResult lloyd(Training *training, Clusters *clusters,
 						  int iterations);
 
 /* Bytes that lloyd allocates at most, besides the clusters' arrays */
-extern size_t lloyd_bytes(size_t n, size_t dims, size_t k);
+extern double lloyd_bytes(size_t n, size_t dims, size_t k);
 
 #endif							/* VECTOR_MATH_CLUSTER_LLOYD_H */

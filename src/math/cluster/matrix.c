@@ -183,11 +183,11 @@ room_row_floats(size_t dims)
 	return size_plus(dims, 1 + COLUMNS + 4);
 }
 
-size_t
+double
 work_bytes(size_t dims)
 {
-	return size_plus(size_times(size_times(room_rows(dims), room_row_floats(dims)),
-								sizeof(float)), linear_bytes());
+	return (double) room_rows(dims) * room_row_floats(dims) * sizeof(float) +
+		linear_bytes();
 }
 
 void

@@ -120,7 +120,7 @@ extern void work_init(Work *work, const ClusterHost *host, size_t n,
 extern void work_free(Work *work);
 
 /* Bytes that work_init allocates at most, and the library that multiplies */
-extern size_t work_bytes(size_t dims);
+extern double work_bytes(size_t dims);
 
 /*
  * The largest <x', c'> - |c'|^2 / 2 of each row, and where it is (the lowest of

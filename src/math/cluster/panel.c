@@ -288,13 +288,11 @@ assign_batch(const CentroidPanel *p, Work *w, Batch *b, uint32_t *number,
 	}
 }
 
-size_t
+double
 panel_assign_bytes(size_t k, size_t dims)
 {
-	size_t		first = (group_most(group_count(k, dims, true)) + 1) * sizeof(size_t);
-
-	return BATCH_ROWS * (PROBE_WORDS * PROBES_MAX + ROW_WORDS) *
-		sizeof(uint32_t) + first;
+	return (double) BATCH_ROWS * (PROBE_WORDS * PROBES_MAX + ROW_WORDS) * sizeof(uint32_t) +
+		(group_most(group_count(k, dims, true)) + 1.0) * sizeof(size_t);
 }
 
 void

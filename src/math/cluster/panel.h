@@ -63,14 +63,14 @@ extern CentroidPanel *panel_create(const ClusterHost *host, const Space *space,
 /* Free all but space.shift */
 extern void panel_destroy(const ClusterHost *host, CentroidPanel *panel);
 
-/* Bytes that panel_create allocates at most; SIZE_MAX: too many */
-extern size_t panel_create_bytes(size_t k, size_t dims, bool two_level);
+/* Bytes that panel_create allocates at most */
+extern double panel_create_bytes(size_t k, size_t dims, bool two_level);
 
 /* As centroid_panel_nearest, with inner distances, for some of rows */
 extern void panel_assign(const CentroidPanel *panel, Work *work,
 						 const Rows *rows, uint32_t *number, float *distance);
 
 /* Bytes that panel_assign allocates at most */
-extern size_t panel_assign_bytes(size_t k, size_t dims);
+extern double panel_assign_bytes(size_t k, size_t dims);
 
 #endif							/* VECTOR_MATH_CLUSTER_PANEL_H */

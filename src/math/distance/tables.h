@@ -3,8 +3,8 @@
  *	  The tables behind the dispatch, and which of them this build contains.
  *
  * Private to src/math/distance: everybody else reaches a table through
- * distance_table or distance_kernels.  A table whose guard is not defined does
- * not exist; its file compiles to nothing.
+ * distance_table or distance_kernels.  A table of another architecture does not
+ * exist; its file compiles to nothing.
  */
 #ifndef VECTOR_MATH_DISTANCE_TABLES_H
 #define VECTOR_MATH_DISTANCE_TABLES_H
@@ -38,14 +38,8 @@
 }
 
 extern const DistanceKernels distance_scalar;
-
-#ifdef SIMD_X86
 extern const DistanceKernels distance_avx2;
 extern const DistanceKernels distance_avx512;
-#endif
-
-#ifdef SIMD_ARM
 extern const DistanceKernels distance_neon;
-#endif
 
 #endif							/* VECTOR_MATH_DISTANCE_TABLES_H */

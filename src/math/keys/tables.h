@@ -2,7 +2,7 @@
  * tables.h
  *	  The tables behind the dispatch.
  *
- * Private to src/math/keys.  A table whose guard is not defined does not exist;
+ * Private to src/math/keys.  A table of another architecture does not exist;
  * its file compiles to nothing.  NEON is part of every AArch64: the scalar
  * table, which the compiler vectorizes, is its table as well.
  */
@@ -21,10 +21,7 @@
 }
 
 extern const KeyKernels keys_scalar;
-
-#ifdef SIMD_X86
 extern const KeyKernels keys_avx2;
 extern const KeyKernels keys_avx512;
-#endif
 
 #endif							/* VECTOR_MATH_KEYS_TABLES_H */

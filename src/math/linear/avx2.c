@@ -11,7 +11,6 @@
 #define TILE_ROWS	6
 #define TABLE_NAME	"avx2"
 #define table_name	linear_avx2
-extern const struct LinearKernels linear_avx2;
 
 #include "loops.h"
 

@@ -11,7 +11,6 @@
 #define TILE_ROWS	14
 #define TABLE_NAME	"avx512"
 #define table_name	linear_avx512
-extern const struct LinearKernels linear_avx512;
 
 #include "loops.h"
 

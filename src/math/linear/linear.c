@@ -12,13 +12,6 @@
  */
 #define SHALLOW		512
 
-extern const LinearKernels linear_scalar;
-
-#ifdef SIMD_X86
-extern const LinearKernels linear_avx2;
-extern const LinearKernels linear_avx512;
-#endif
-
 SIMD_DISPATCH(linear, LinearKernels, linear_kernels, linear_scalar,
 			  SIMD_ARM_TABLES(linear_scalar)
 			  SIMD_X86_TABLES(linear_avx2, linear_avx512))

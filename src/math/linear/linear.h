@@ -56,6 +56,9 @@ typedef struct LinearKernels
 } LinearKernels;
 
 SIMD_TABLE_IN_USE(linear, LinearKernels, linear_kernels);
+extern const LinearKernels linear_scalar;
+extern const LinearKernels linear_avx2;
+extern const LinearKernels linear_avx512;
 
 /* May OpenBLAS be used?  It may, until this says otherwise. */
 extern void linear_allow_openblas(bool allow);

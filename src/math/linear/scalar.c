@@ -7,6 +7,5 @@
 #define TILE_ROWS	6
 #define TABLE_NAME	"scalar"
 #define table_name	linear_scalar
-extern const struct LinearKernels linear_scalar;
 
 #include "loops.h"

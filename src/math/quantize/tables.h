@@ -121,14 +121,8 @@ fits_better(float ur, float uu, float best_ur, float best_uu)
 }
 
 extern const QuantizeKernels quantize_scalar;
-
-#ifdef SIMD_X86
 extern const QuantizeKernels quantize_avx2;
 extern const QuantizeKernels quantize_avx512;
-#endif
-
-#ifdef SIMD_ARM
 extern const QuantizeKernels quantize_neon;
-#endif
 
 #endif							/* VECTOR_MATH_QUANTIZE_TABLES_H */
