@@ -682,7 +682,7 @@ hnsw_count_row(Verify *verify, uint64 place, ItemPointer tid)
 		hnsw->node->header.state != SLOT_USED)
 		return 0;
 	for (int i = 0; i < hnsw->tid_count; i++)
-		count += ItemPointerEquals(&hnsw->element_tids[i], tid);
+		count += verify_same_tid(&hnsw->element_tids[i], tid);
 	return count;
 }
 

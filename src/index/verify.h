@@ -198,6 +198,13 @@ verify_clear_bit(VerifyBits *bits, SlotId id)
 /* The entry at a place has a row. */
 extern void verify_row(Verify *verify, ItemPointer tid, uint64 place);
 
+/* Are these the same place?  They may be anything. */
+static inline bool
+verify_same_tid(const ItemPointerData *a, const ItemPointerData *b)
+{
+	return memcmp(a, b, sizeof(ItemPointerData)) == 0;
+}
+
 /* Does the snapshot see a row? */
 extern bool verify_visible(Verify *verify, ItemPointer tid);
 

@@ -158,8 +158,7 @@ count_on_page(IvfVerify *ivf, uint32 list, BlockNumber block, Page page,
 	const ItemPointerData *tids = ivf_page_tids(&ivf->index->layout, page);
 
 	for (uint32 i = 0; i < ivf_list_page(page)->count; i++)
-		row->count += ItemPointerEquals(unconstify(ItemPointerData *, &tids[i]),
-										row->tid);
+		row->count += verify_same_tid(&tids[i], row->tid);
 	return true;
 }
 
@@ -220,7 +219,7 @@ read_value(IvfVerify *ivf, SlotId id, const ItemPointerData *tid)
 		memcpy((char *) ivf->value + done, piece->data, Min(room, size - done));
 		id = piece->next;
 	}
-	if (!ItemPointerEquals(&ivf->value->tid, unconstify(ItemPointerData *, tid)))
+	if (!verify_same_tid(&ivf->value->tid, tid))
 		return "Its value is another row's.";
 	return NULL;
 }
@@ -632,7 +631,7 @@ find_on_page(IvfVerify *ivf, uint32 list, BlockNumber block, Page page,
 	{
 		uint8	   *columns[FILTER_MAX_COLUMNS];
 
-		if (!ItemPointerEquals(unconstify(ItemPointerData *, &tids[i]), search->tid))
+		if (!verify_same_tid(&tids[i], search->tid))
 			continue;
 		search->found = true;
 		search->has_code = read_codes(ivf, page);

@@ -748,7 +748,7 @@ inverted_count_row(Verify *verify, uint64 place, ItemPointer tid)
 		owner = inverted->segments[i].entry.id;
 		mine = docs_tids((Page) copy.data)[at];
 	}
-	return owner != 0 && ItemPointerEquals(&mine, tid) && is_current(inverted, owner);
+	return owner != 0 && verify_same_tid(&mine, tid) && is_current(inverted, owner);
 }
 
 static uint64

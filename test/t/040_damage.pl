@@ -154,7 +154,7 @@ sub half { my ($content, $block, $offset) = @_; return unpack('v', substr($conte
 
 sub align { return int(($_[0] + 7) / 8) * 8 }
 
-sub kind_of { my ($content, $block) = @_; return unpack('C', substr($content, ($block + 1) * $page - 12 + 0, 1)) }
+sub kind_of { my ($content, $block) = @_; return unpack('C', substr($content, ($block + 1) * $page - 4, 1)) }
 
 # The size of a page's records, by its kind
 sub slot_size
@@ -182,7 +182,7 @@ sub place
 
 	$lower = $page - 16 if $lower < 32 || $lower > $page - 16;
 	return int(rand($page / 4)) * 4 if $choice < 0.05;
-	return any($page - 16, $page - 12, $page - 12, 12, 14, 16) if $choice < 0.12;
+	return any($page - 8, $page - 4, $page - 4, 12, 14, 16) if $choice < 0.12;
 	return 24 + 4 * int(rand(($lower - 24) / 4)) if $choice < 0.35;
 
 	# the beginning of a record, or of its neighbors
@@ -292,6 +292,8 @@ sub statements
 		"DELETE FROM $t WHERE id % 3 <> 1", "VACUUM (INDEX_CLEANUP on) $t",
 		"INSERT INTO $t SELECT 2000000 + n, " . $kind->{value} . " FROM generate_series(200001, 200020) n",
 		$search->(3, '', 10000);
+	unshift @all, "SELECT count(*) FROM vector_index_check('${t}_i', true)";
+	push @all, "SELECT count(*) FROM vector_index_check('${t}_i')";
 	push @all, "SELECT sparse_inverted_flush('${t}_i', true)", $search->(3, '', 10000) if $kind->{index} =~ /^sparse/;
 	push @all, map { "SELECT count(*) FROM $_('${t}_i')" } qw(ivf_drift ivf_centroids ivf_recall) if $kind->{index} =~ /^ivf/;
 	return @all;
