@@ -76,7 +76,7 @@ for my $cycle (1 .. $cycles)
 
 	$node->safe_psql('postgres', $_) foreach "ALTER SYSTEM SET full_page_writes = $full", "ALTER SYSTEM SET wal_consistency_checking = '$consistency'", 'SELECT pg_reload_conf()';
 	# its change counts from a checkpoint on
-	until ($node->safe_psql('postgres', "CHECKPOINT; SELECT full_page_writes = ${full}::bool FROM pg_control_checkpoint()") eq 't')
+	until ($node->safe_psql('postgres', "CHECKPOINT; SELECT full_page_writes = '$full' FROM pg_control_checkpoint()") eq 't')
 	{
 		select(undef, undef, undef, 0.02);
 	}
