@@ -36,7 +36,7 @@ cycles()
 # perl_piece TEST CYCLES [SERVER]: a TAP test of all access methods
 perl_piece()
 {
-	SERVER=${3:-assert} STEP=long-$piece_class-$piece_method VECTOR_METHOD="$piece_method\$" VECTOR_SEED=$seed \
+	SERVER=${3-assert} STEP=long-$piece_class-$piece_method VECTOR_METHOD="$piece_method\$" VECTOR_SEED=$seed \
 		VECTOR_CYCLES=$(cycles "$2") PG_CONFIG=${PG_CONFIG:-pg_config} "$TOP/tools/test.sh" --one "$1"
 }
 
@@ -53,10 +53,26 @@ damage_piece()
 
 fuzz_piece()
 {
-	"$TOP/test/fuzz/run.sh" "$(cycles 300)" | tee "$logs/long-fuzz.out"
+	local rc=0
+
+	"$TOP/test/fuzz/run.sh" "$(cycles 300)" >"$logs/long-fuzz.out" 2>&1 || rc=$?
+	cat "$logs/long-fuzz.out"
 	awk '/ kept inputs, / { targets++; runs += $(NF - 1) }
 		/ failed$/ { failed = $(NF - 1) }
 		END { print "TALLY fuzz parsers", targets, runs, failed + 0 }' "$logs/long-fuzz.out"
+	return "$rc"
+}
+
+# Random schemas, histories and queries, which have all access methods
+generate_piece()
+{
+	local log=$logs/long-generate.out rc=0
+
+	"$TOP/test/generate/run" --server assert --seconds "$(cycles 1800)" --seed "$seed" >"$log" 2>&1 || rc=$?
+	cat "$log"
+	sed -nE 's/^seed .*: ([0-9]+) cases passed, ([0-9]+) failed.*/\1 \2/p' "$log" |
+		awk '{ print "TALLY generate all", $1 + $2, 0, $2 }'
+	return "$rc"
 }
 
 piece()
@@ -65,8 +81,13 @@ piece()
 	case $1 in
 		crash) perl_piece 060_crash 200 ;;
 		concurrency) perl_piece 061_concurrency 60 ;;
+		# the server with assertions has no pg_rewind
+		replication) perl_piece 062_replication 20 '' ;;
+		vacuum) perl_piece 063_vacuum 10 ;;
+		mvcc) perl_piece 064_mvcc 5 ;;
 		damage) damage_piece ;;
 		fuzz) fuzz_piece ;;
+		generate) generate_piece ;;
 		*) die "no class $1" ;;
 	esac
 }
@@ -80,14 +101,16 @@ mkdir -p "$logs"
 touch "$sums"
 waiting=()
 for m in $methods; do
-	for c in crash concurrency damage; do
+	for c in crash concurrency replication vacuum mvcc damage; do
 		if [[ $c =~ ^($class) && $m =~ ^($method) ]]; then
 			waiting+=("$c $m")
 		fi
 	done
 done
-if [[ fuzz =~ ^($class) && $method = . ]]; then
-	waiting+=('fuzz parsers')
+if [ "$method" = . ]; then
+	for c in 'generate all' 'fuzz parsers'; do
+		[[ ! $c =~ ^($class) ]] || waiting+=("$c")
+	done
 fi
 [ ${#waiting[@]} -gt 0 ] || die "no class is like '$class' and no access method like '$method'"
 
