@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Stress;
 use Test::More;
 
-my $cycles = cycles(5);
+my $cycles = cycles(4);
 my $seed = seed(1);
 my @kinds = kinds();
 my $expected = qr/no connection to the server|connection to server was lost|server closed the connection unexpectedly|terminating connection because of crash|connection to server (at|on socket)|could not (send|receive)|canceling statement|parallel worker|the database system is|unexpected postmaster exit/;

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Stress;
 use Test::More;
 
-my $cycles = cycles(2);
+my $cycles = cycles(1);
 my $seed = seed(2);
 my @kinds = kinds();
 my $expected = qr/canceling statement due to user request|terminating connection due to administrator command|server closed the connection unexpectedly|connection to server was lost|no connection to the server|parallel worker/;

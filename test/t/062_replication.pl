@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Stress;
 use Test::More;
 
-my $cycles = cycles(2);
+my $cycles = cycles(1);
 my $seed = seed(5);
 my @kinds = kinds();
 my $gone = qr/server closed the connection unexpectedly|no connection to the server|connection to server (was lost|at|on socket)|terminating connection|unexpected postmaster exit|could not (send|receive)|the database system is|parallel worker/;

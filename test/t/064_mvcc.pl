@@ -110,7 +110,7 @@ sub lookers_end
 foreach my $kind (@kinds)
 {
 	my $t = $kind->{name};
-	my $n = $kind->{rows} < 100 ? 30 : 250;
+	my $n = $kind->{rows} < 100 ? 30 : $cycles > 1 ? 250 : 120;
 	my $next = 1;
 	my $insert = sub { my ($count) = @_; my $r = rows($kind, $next, $count); $next += $count; return $r };
 
