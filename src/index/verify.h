@@ -71,6 +71,12 @@ typedef struct VerifyMethods
 	bool		(*indexes) (Verify *verify, Datum *values, const bool *isnull);
 
 	/*
+	 * How many entries is it to have?  NULL: one.  Called after indexes, of an
+	 * index whose rows may have several (Verify.several).
+	 */
+	int			(*count_entries) (Verify *verify, Datum *values);
+
+	/*
 	 * Does the entry at a place fit the values of its row, which the snapshot
 	 * sees?  Called after indexes.
 	 */
@@ -96,6 +102,7 @@ struct Verify
 	Relation	heap;
 	Relation	index;
 	bool		all_rows;		/* heapallindexed */
+	bool		several;		/* a row may have several entries: set by walk */
 	void	   *state;			/* the access method's */
 	Snapshot	snapshot;		/* registered; see above */
 	ResourceOwner owner;		/* of the sort's files, also within a guard */

@@ -10,6 +10,7 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
@@ -264,7 +265,7 @@ take_block(Verify *verify)
 		entry = &rows->entries[rows->count++];
 		entry->offset = (OffsetNumber) (rows->next_tid & 0xFFFF);
 		entry->place = rows->next_place;
-		if (rows->count > 1 && entry[-1].offset == entry->offset)
+		if (!verify->several && rows->count > 1 && entry[-1].offset == entry->offset)
 		{
 			ItemPointerData tid;
 
@@ -299,6 +300,24 @@ find_entry(const VerifyRows *rows, OffsetNumber offset)
 	}
 	return low < rows->count && rows->entries[low].offset == offset
 		? &rows->entries[low] : NULL;
+}
+
+/*
+ * A row that is to have several entries: has it as many?  The walk has come past
+ * each of them once, but on a standby.
+ */
+static void
+check_entries(Verify *verify, const VerifyEntry *entry, ItemPointer tid, int wanted)
+{
+	const VerifyRows *rows = verify->rows;
+	int			found = 1;
+
+	while (entry + found < rows->entries + rows->count &&
+		   entry[found].offset == entry->offset)
+		found++;
+	if (found != wanted && !RecoveryInProgress())
+		verify_report(verify, "row_entries", InvalidBlockNumber, NO_PLACE_SLOT, tid,
+					  "It has %d entries instead of %d.", found, wanted);
 }
 
 /* A row of the table that the snapshot sees, and that fulfils the predicate */
@@ -338,6 +357,9 @@ check_table_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	else
 	{
 		MemoryContextSwitchTo(verify->row_context);
+		if (verify->several)
+			check_entries(verify, entry, tid,
+						  verify->methods->count_entries(verify, values));
 		verify->methods->check_row(verify, entry->place, tid, values, isnull);
 		MemoryContextSwitchTo(caller);
 	}

@@ -17,7 +17,7 @@
  * When more rows are wanted, further batches are compared, then more lists are read
  * and more entries kept, then every row that has not been met is compared.  No row
  * comes twice.  In strict order, a row compared too late for its place is dropped,
- * as in scan.c; so only half of what has been compared is returned before more is.
+ * as in scan.c; so only a third of what has been compared is returned before more is.
  */
 #include "ivf/scan.h"
 
@@ -44,7 +44,7 @@
 #define FIRST_BATCH		100
 
 /* In strict order, one row in so many of those compared is returned before others are */
-#define PART_RETURNED	2
+#define PART_RETURNED	3
 
 /* Rows whose pages of the table are asked for ahead of time */
 #define ROWS_AHEAD		16

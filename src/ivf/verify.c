@@ -517,6 +517,7 @@ ivf_walk(Verify *verify)
 	if (!verify_guard(verify, open_index, &ivf->index, META_BLOCK))
 		return false;
 	index = ivf->index;
+	verify->several = index->model->column.type->array;
 	floats = mul_size(index->meta.width, sizeof(float));
 	ivf->problems = (const char **) palloc(index->layout.slots * sizeof(char *));
 	ivf->violations = (const char **) palloc(index->layout.slots * sizeof(char *));
@@ -594,17 +595,28 @@ ivf_find_row(Verify *verify, ItemPointer tid)
  * Entries and rows
  */
 
+/* The values of a row that have entries; of an array, several */
+static int
+ivf_count_entries(Verify *verify, Datum *values)
+{
+	IvfVerify  *ivf = (IvfVerify *) verify->state;
+	MultiVector elements;
+	int			count = 0;
+
+	column_values(&ivf->index->model->column,
+				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
+	for (int i = 0; i < elements.count; i++)
+		count += ivf_transform(ivf->index->model, column_values_get(&elements, i),
+							   false, ivf->y);
+	return count;
+}
+
 static bool
 ivf_indexes(Verify *verify, Datum *values, const bool *isnull)
 {
-	IvfVerify  *ivf = (IvfVerify *) verify->state;
-	const struct varlena *value;
-
 	if (isnull[0])
 		return false;
-	value = (const struct varlena *) PG_DETOAST_DATUM(values[0]);
-	column_check_dims(&ivf->index->model->column, value);
-	return ivf_transform(ivf->index->model, value, false, ivf->y);
+	return ivf_count_entries(verify, values) > 0;
 }
 
 /* An entry that is being looked for, and what has been found of it */
@@ -772,13 +784,12 @@ ivf_check_row(Verify *verify, uint64 place, ItemPointer tid, Datum *values,
 			  const bool *isnull)
 {
 	IvfVerify  *ivf = (IvfVerify *) verify->state;
-	const struct varlena *value =
-		(const struct varlena *) PG_DETOAST_DATUM(values[0]);
+	MultiVector elements;
 	uint32		list = PLACE_LIST(place);
 	EntrySearch search = {.tid = tid};
 	uint8		keys[FILTER_MAX_COLUMNS * FILTER_MAX_WIDTH];
 	BlockNumber at;
-	const char *what;
+	const char *what = NULL;
 	Buffer		buffer = pin_page(ivf, PLACE_BLOCK(place));
 
 	/* where it was, or where vacuum has moved it */
@@ -795,7 +806,18 @@ ivf_check_row(Verify *verify, uint64 place, ItemPointer tid, Datum *values,
 		(void) walk_list(ivf, list, find_on_page, &search, NULL, &at, &what);
 	if (!search.found)
 		return;
-	what = value_problem(ivf, list, value, &search);
+	column_values(&ivf->index->model->column,
+				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
+	for (int i = 0; i < elements.count; i++)
+	{
+		const struct varlena *value = column_values_get(&elements, i);
+
+		if (!ivf_transform(ivf->index->model, value, false, ivf->y))
+			continue;
+		what = value_problem(ivf, list, value, &search);
+		if (what == NULL)
+			break;
+	}
 	if (what == NULL && ivf->index->filter != NULL)
 	{
 		filter_make_keys(ivf->index->filter, values, isnull, keys);
@@ -814,5 +836,6 @@ const VerifyMethods ivf_verify_methods = {
 	.find_row = ivf_find_row,
 	.where = ivf_where,
 	.indexes = ivf_indexes,
+	.count_entries = ivf_count_entries,
 	.check_row = ivf_check_row
 };

@@ -44,6 +44,9 @@ BEGIN
 	RETURN QUERY SELECT avg(share(ten, by_index(tokens, 10))) >= 0.97, avg(share(fifty, by_index(tokens, 50))) >= 0.95, avg(share(ten_of_tag, by_index_tag(tokens, 10, 3))) >= 0.97,
 		bool_and(is_sound(tokens, by_index(tokens, 200)) AND is_sound(tokens, by_index_tag(tokens, 200, 3))),
 		bool_and(cardinality(by_index(tokens, 20)) = 20 AND cardinality(by_index_tag(tokens, 20, 3)) = 20) FROM wanted;
+	IF (SELECT count(*) > 0 FROM vector_index_check('late', true)) THEN
+		RAISE 'the index is not sound';
+	END IF;
 	EXECUTE 'DROP INDEX late';
 END $$;
 SELECT * FROM check_index('ivfrabitq (tokens vector_maxsim_ops, tag)');
@@ -71,7 +74,8 @@ SELECT cardinality(by_index(tokens, 5)), is_sound(tokens, by_index(tokens, 50)) 
 RESET ivfrabitq.probes;
 RESET ivfrabitq.iterative_scan;
 RESET ivfrabitq.rerank;
-SELECT index, mode, searches, visited > 0 AS visited, reread >= 10 AS compared, returned FROM (SELECT count(by_index(tokens, 10)) FROM queries WHERE id = 1) x, vector_last_scan() GROUP BY 1, 2, 3, 4, 5, 6;
+SELECT cardinality(by_index(tokens, 10)) FROM queries WHERE id = 1;
+SELECT index, mode, searches, visited > 0 AS visited, reread >= 10 AS compared, returned FROM vector_last_scan();
 
 -- Which queries may have the index: the first rows in ascending order; nothing else
 CREATE FUNCTION uses_index(statement text) RETURNS bool LANGUAGE plpgsql AS $$
@@ -117,10 +121,12 @@ SELECT by_index('{"[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1]"}', 1) && '{3000,3001}' AS 
 VACUUM documents;
 SELECT avg(share(exact(tokens, 10), by_index(tokens, 10))) >= 0.97 AS recall_10, bool_and(is_sound(tokens, by_index(tokens, 100))) AS sound FROM queries;
 SELECT entries = (SELECT sum(cardinality(tokens)) FROM documents) AS one_for_each_vector FROM ivf_drift('late');
+SELECT * FROM vector_index_check('late', true);
 INSERT INTO documents SELECT i, i % 7, document(i) FROM generate_series(1, 1000) i WHERE i % 3 = 0;
 INSERT INTO documents VALUES (3002, 1, '{}'), (3003, 1, NULL);
 UPDATE documents SET tokens = '{}' WHERE id = 1;
 SELECT avg(share(exact(tokens, 10), by_index(tokens, 10))) >= 0.97 AS recall_10, avg(share(exact_tag(tokens, 10, 3), by_index_tag(tokens, 10, 3))) >= 0.97 AS of_a_tag, bool_and(is_sound(tokens, by_index(tokens, 100))) AS sound FROM queries;
+SELECT * FROM vector_index_check('late', true);
 REINDEX INDEX late;
 SELECT avg(share(exact(tokens, 10), by_index(tokens, 10))) >= 0.97 AS recall_10, vector_index_problem('late') AS problem FROM queries;
 DROP INDEX late;
