@@ -406,7 +406,8 @@ typedef struct InvertedRun
 	Size		postings;
 	Size		posting_room;
 	Posting    *posting;
-	Posting    *spare;
+	Posting    *spare;			/* to sort them; kept, as memory is counted for it */
+	Size		spare_room;
 	uint32		longest;
 	bool		sorted;
 } InvertedRun;

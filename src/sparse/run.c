@@ -142,12 +142,16 @@ run_sort(InvertedRun *run)
 {
 	if (run->sorted)
 		return;
-	run->spare = (Posting *)
-		MemoryContextAllocHuge(run->context,
-							   mul_size(Max(run->postings, 1), sizeof(Posting)));
+	if (run->postings > run->spare_room)
+	{
+		if (run->spare != NULL)
+			pfree(run->spare);
+		run->spare_room = run->postings;
+		run->spare = (Posting *)
+			MemoryContextAllocHuge(run->context,
+								   mul_size(run->spare_room, sizeof(Posting)));
+	}
 	postings_sort(run->posting, run->spare, run->postings);
-	pfree(run->spare);
-	run->spare = NULL;
 	run->sorted = true;
 }
 

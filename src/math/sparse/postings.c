@@ -119,6 +119,7 @@ score_select(const float *scores, size_t docs, const uint8_t *passes,
 	return count;
 }
 
+/* Bits of a digit, at most */
 #define RADIX_BITS	11
 #define RADIX		(1 << RADIX_BITS)
 
@@ -128,18 +129,29 @@ postings_sort(Posting *postings, Posting *spare, size_t count)
 	Posting    *from = postings;
 	Posting    *to = spare;
 	uint32_t	all = 0;
+	int			width = 0;
+	int			passes;
+	int			bits;
 
 	for (size_t i = 0; i < count; i++)
 		all |= (uint32_t) postings[i].dim;
-	for (int shift = 0; shift < 32 && all >> shift != 0; shift += RADIX_BITS)
+	while (width < 32 && all >> width != 0)
+		width++;
+
+	/* digits as short as the number of passes allows: fewer places are written to */
+	passes = (width + RADIX_BITS - 1) / RADIX_BITS;
+	bits = passes > 0 ? (width + passes - 1) / passes : 0;
+	for (int pass = 0; pass < passes; pass++)
 	{
+		int			shift = pass * bits;
+		uint32_t	mask = (1u << bits) - 1;
 		size_t		starts[RADIX] = {0};
 		size_t		sum = 0;
 		Posting    *swap = from;
 
 		for (size_t i = 0; i < count; i++)
-			starts[(uint32_t) from[i].dim >> shift & (RADIX - 1)]++;
-		for (int digit = 0; digit < RADIX; digit++)
+			starts[(uint32_t) from[i].dim >> shift & mask]++;
+		for (uint32_t digit = 0; digit <= mask; digit++)
 		{
 			size_t		here = starts[digit];
 
@@ -147,7 +159,7 @@ postings_sort(Posting *postings, Posting *spare, size_t count)
 			sum += here;
 		}
 		for (size_t i = 0; i < count; i++)
-			to[starts[(uint32_t) from[i].dim >> shift & (RADIX - 1)]++] = from[i];
+			to[starts[(uint32_t) from[i].dim >> shift & mask]++] = from[i];
 		from = to;
 		to = swap;
 	}
