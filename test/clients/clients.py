@@ -41,7 +41,8 @@ class Client:
     kind: python, js, go or java. packages: the file of pinned versions below the
     folder of the kind, if that is not called after the client. suite: the release
     whose own tests run. lacks: files that these import and the release left out. tests: files of ours beside that. pages: headings of
-    docs/languages.md whose programs run. examples: files of examples/.
+    docs/languages.md whose programs run. examples: files of examples/, and words
+    that they print.
     """
     name: str
     kind: str
@@ -55,7 +56,7 @@ class Client:
     rows: dict = field(default_factory=dict)
     tests: list = field(default_factory=list)
     pages: list = field(default_factory=list)
-    examples: list = field(default_factory=list)
+    examples: dict = field(default_factory=dict)
     weights: bool = False
     quick: bool = False
 
@@ -65,20 +66,27 @@ DRIVERS = {"test_asyncpg": "asyncpg", "test_django": "Django", "test_peewee": "p
            "test_sqlmodel": "sqlmodel"}
 CLIENTS = [
     Client("pgvector", "python", "pgvector", suite="pgvector==0.5.1", databases=["pgvector_python_test"],
-           lacks={"tests/__init__.py": "", "tests/conftest.py": "import numpy\n"}, rows=DRIVERS, quick=True),
+           lacks={"tests/__init__.py": "", "tests/conftest.py": "import numpy\n"}, rows=DRIVERS, quick=True,
+           pages=["psycopg 3", "psycopg 2", "asyncpg", "pg8000", "SQLAlchemy", "SQLModel", "Django", "Peewee"]),
     Client("pgvector-0.4", "python", "pgvector", suite="pgvector==0.4.2", databases=["pgvector_python_test"],
            rows=DRIVERS),
     Client("langchain", "python", "langchain-postgres", suite="langchain-postgres==0.0.19",
            databases=["langchain_test"],
-           env={"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"}),
+           env={"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"}, pages=["LangChain"]),
     Client("haystack", "python", "pgvector-haystack", suite="pgvector-haystack==8.1.2"),
-    Client("llama-index", "python", "llama-index-vector-stores-postgres", tests=["test_llama_index.py"]),
+    Client("llama-index", "python", "llama-index-vector-stores-postgres", tests=["test_llama_index.py"],
+           pages=["LlamaIndex"]),
     Client("vecs", "python", "vecs", tests=["test_vecs.py"]),
     Client("mem0", "python", "mem0ai", tests=["test_mem0.py"]),
-    *[Client(name, "js", name, packages="drivers", tests=[f"{name}.test.js"], quick=name == "pg")
-      for name in ("pg", "postgres", "knex", "kysely", "sequelize", "typeorm")],
-    Client("drizzle", "js", "drizzle-orm", packages="drivers", tests=["drizzle.test.js"]),
-    Client("langchain-js", "js", "@langchain/community", tests=["langchain.test.js"]),
+    *[Client(name, "js", package, packages="drivers", tests=[f"{name}.test.js"], quick=name == "pg", pages=[heading])
+      for name, package, heading in (("pg", "pg", "node-postgres"), ("postgres", "postgres", "Postgres.js"),
+                                     ("knex", "knex", "Knex"), ("kysely", "kysely", "Kysely"),
+                                     ("drizzle", "drizzle-orm", "Drizzle"), ("sequelize", "sequelize", "Sequelize"),
+                                     ("typeorm", "typeorm", "TypeORM"))],
+    Client("langchain-js", "js", "@langchain/community", tests=["langchain.test.js"], pages=["LangChain JS"]),
+    Client("go", "go", "github.com/pgvector/pgvector-go", suite="github.com/pgvector/pgvector-go==0.3.0",
+           databases=["pgvector_go_test"], pages=["Go"]),
+    Client("java", "java", "com.pgvector", tests=["Types.java"], pages=["Java"]),
 ]
 BY_NAME = {c.name: c for c in CLIENTS}
 
@@ -145,14 +153,14 @@ def install_go(client, dir, log):
     if not shutil.which("go"):
         raise Unreached("no Go is installed")
     shutil.copy(pinned(client), dir)
-    for name in client.tests:
-        shutil.copy(HERE / "go" / name, dir)
     call(log, "go", "mod", "download", client.suite.replace("==", "@v"), cwd=dir)
     module = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True).stdout.strip()
     shutil.copytree(f"{module}/{client.suite.replace('==', '@v')}", dir / "suite")
     for path in [dir / "suite", *(dir / "suite").rglob("*")]:
         path.chmod(path.stat().st_mode | 0o200)
-    # The release has no sums of what its tests need.
+    # Generated code, which the release lacks.
+    (dir / "suite/ent_test.go").unlink()
+    # Nor has it the sums of what its tests need.
     call(log, "go", "mod", "tidy", cwd=dir / "suite")
     call(log, "go", "test", "-c", "-o", dir / "suite.test", ".", cwd=dir / "suite")
     call(log, "go", "mod", "download", "all", cwd=dir)
@@ -194,7 +202,7 @@ def environment(client):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PG"))}
     env.update(PGHOST="localhost", PGPORT="5432", PGUSER="postgres", PGPASSWORD="postgres", PGSSLMODE="disable",
                USER="postgres", LOGNAME="postgres", HF_HUB_OFFLINE="1", HAYSTACK_TELEMETRY_ENABLED="False",
-               MEM0_TELEMETRY="False", ANONYMIZED_TELEMETRY="False", GOPROXY="off", GOFLAGS="-mod=mod",
+               MEM0_TELEMETRY="False", ANONYMIZED_TELEMETRY="False", GOPROXY="off", GOSUMDB="off", GOFLAGS="-mod=mod",
                PYTHONDONTWRITEBYTECODE="1", **client.env)
     return env
 

@@ -38,7 +38,7 @@ def versions(client, dir, pinned):
         return json.loads(text)["dependencies"]
     if client.kind == "go":
         return dict(re.findall(r"^\s*(?:require )?(\S+) v(\S+)$", text, re.M))
-    return dict(re.findall(r"<artifactId>([^<]+)</artifactId>\s*<version>([^<]+)</version>", text))
+    return dict(re.findall(r"<groupId>([^<]+)</groupId>\s*<artifactId>[^<]+</artifactId>\s*<version>([^<]+)</version>", text))
 
 
 class Report:

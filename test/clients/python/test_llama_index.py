@@ -1,4 +1,5 @@
 """llama-index: PGVectorStore with every filter, hybrid search, HNSW, halfvec, sync and async."""
+import copy
 import math
 import os
 
@@ -24,9 +25,10 @@ def node(i):
 
 
 def make(name, **options):
-    return PGVectorStore.from_params(host="localhost", port="5432", user="postgres", password="postgres",
-                                     database=os.environ["PGDATABASE"], table_name=name, embed_dim=4,
-                                     **options)
+    store = PGVectorStore.from_params(host="localhost", port="5432", user="postgres", password="postgres",
+                                      database=os.environ["PGDATABASE"], table_name=name, embed_dim=4, **options)
+    store.initialization_fail_on_error = True
+    return store
 
 
 @pytest.fixture(params=[{}, {"hnsw_kwargs": HNSW}, {"use_halfvec": True},
@@ -34,8 +36,7 @@ def make(name, **options):
                         {"use_jsonb": True, "hybrid_search": True, "hnsw_kwargs": HNSW}],
                 ids=["plain", "hnsw", "halfvec", "halfvec_hnsw", "jsonb_hybrid_hnsw"])
 def store(request):
-    store = make("nodes", initialization_fail_on_error=True, **{**request.param,
-                 "hnsw_kwargs": dict(request.param["hnsw_kwargs"])} if "hnsw_kwargs" in request.param else request.param)
+    store = make("nodes", **copy.deepcopy(request.param))
     store.add([node(i) for i in range(N)])
     yield store
     store.clear()
