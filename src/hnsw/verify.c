@@ -471,31 +471,39 @@ verify_nodes(HnswVerify *hnsw)
  * The metapage, and constants
  */
 
-/* The entry point, which vacuum moves before it frees the node */
-static GraphId
-verify_entry(HnswVerify *hnsw)
+/*
+ * The entry point, which vacuum moves before it frees the node; called by a guard.
+ * hnsw->entry is its element then, or NO_SLOT.
+ */
+static void
+verify_entry(Verify *verify, void *argument)
 {
-	for (int attempt = 0;; attempt++)
+	HnswVerify *hnsw = (HnswVerify *) argument;
+
+	for (;;)
 	{
 		GraphEntry	entry;
 		GraphEntry	again;
 		bool		there;
 
 		CHECK_FOR_INTERRUPTS();
-		hnsw_get_entry(hnsw->verify->index, &entry);
+		hnsw_get_entry(verify->index, &entry);
 		if (entry.level < 0)
-			return NO_SLOT;
+			return;
 		there = hnsw_verify_node(hnsw, entry.level, entry.id, hnsw->node) &&
 			hnsw->node->level == entry.level;
 		if (there)
-			return entry.level == 0 ? entry.id : hnsw->node->element;
-		hnsw_get_entry(hnsw->verify->index, &again);
+		{
+			hnsw->entry = entry.level == 0 ? entry.id : hnsw->node->element;
+			return;
+		}
+		hnsw_get_entry(verify->index, &again);
 		if (again.id != entry.id || again.level != entry.level)
 			continue;
-		verify_report(hnsw->verify, "entry_point", META_BLOCK, NO_PLACE_SLOT, NULL,
+		verify_report(verify, "entry_point", META_BLOCK, NO_PLACE_SLOT, NULL,
 					  "It is number %u at level %d, which is no node.", entry.id,
 					  entry.level);
-		return NO_SLOT;
+		return;
 	}
 }
 
@@ -630,7 +638,6 @@ hnsw_walk(Verify *verify)
 {
 	HnswVerify *hnsw = (HnswVerify *) palloc0(sizeof(HnswVerify));
 	const GraphShape *shape;
-	GraphId		entry;
 
 	verify->state = hnsw;
 	hnsw->verify = verify;
@@ -663,9 +670,9 @@ hnsw_walk(Verify *verify)
 	if (verify->kinds[META_BLOCK] != PAGE_META)
 		return false;
 	verify_phase(verify, VERIFY_PHASE_LINKS, 0);
-	entry = verify_entry(hnsw);
+	(void) verify_guard(verify, verify_entry, hnsw, META_BLOCK);
 	if (!hnsw->tree)
-		hnsw_verify_ring(hnsw, entry);
+		hnsw_verify_ring(hnsw, hnsw->entry);
 	verify_constants(hnsw);
 	verify_nodes(hnsw);
 	verify_free_lists(verify);

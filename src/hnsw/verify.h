@@ -23,6 +23,7 @@ typedef struct HnswVerify
 	HnswKeys   *keys;			/* NULL: no filter columns, or damaged ones */
 	bool		codes_final;	/* no codes are made anew any more (centre.c) */
 	bool		tree;			/* of version 1.0: there is no ring */
+	GraphId		entry;			/* the element that searches begin at; or NO_SLOT */
 
 	/* as pages were when they were read first */
 	VerifyBits	base;			/* nodes of level 0 that are not free */

@@ -136,6 +136,7 @@ my %hnsw = (
 	differs => [ 'row_differs', sub { my (undef, $at) = element(); put32($at + 24, 1) } ],
 	entry => [ 'entry_point', sub { my ($id) = some_node(0, sub { get8($_[0] + 2) == 0 }); put32(24 + 96, $id); put32(24 + 100, 0) } ],
 	entry_level => [ 'entry_point', sub { put32(24 + 100, get32(24 + 100) + 1) } ],
+	entry_impossible => [ 'page_damaged', sub { put32(24 + 100, 77) } ],
 	ring_open => [ 'ring', sub { my (undef, $at) = element(); my $place = edge_at($at, ring_place($at)); put32($place, get32($place) & 0x7FFFFFFF) } ],
 	ring_none => [ 'ring', sub { my (undef, $at) = element(); my ($free) = some_node(0, sub { get8($_[0] + 2) == 0 }); put32(edge_at($at, ring_place($at)), $free | 0x80000000) } ],
 	ring_short => [ 'unreachable', sub {
