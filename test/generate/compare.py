@@ -148,14 +148,18 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
     by = similarity_key if query.nan_first else key
     if query.limit is not None and len(rows) > query.limit and not query.ties:
         raise Failure("limit", f"{len(rows)} rows")
+    by_index = bool(plan.methods - {"btree"}) and query.promise != "exact"
     if not members and not unordered and (promise is None or promise.ordered):
         for i in range(1, len(found)):
+            # An index has what would be first in a sort by similarity last, or not at all.
+            if query.nan_first and by_index and found[i] is not None and math.isnan(found[i]):
+                continue
             if by(found[i]) < by(found[i - 1]):
                 raise Failure("order", f"place {i}: id {ids[i]} with {found[i]!r} after {found[i - 1]!r}")
     best = sorted(expected.values(), key=by)
     # An index by distance has no rows without one; the exact ways have them at the end.
     indexed = best
-    if plan.methods - {"btree"} and query.promise != "exact":
+    if by_index:
         indexed = [d for d in best if d is not None and not math.isnan(d)]
     if members:
         wanted, least = best, indexed
@@ -165,7 +169,7 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
         if query.ties:
             wanted += [d for d in best[end:] if same(d, wanted[-1])]
             least += [d for d in indexed[end:] if same(d, least[-1])]
-    if plan.methods - {"btree"} and query.nan_first and query.promise != "exact":
+    if by_index and query.nan_first:
         # Zero vectors would be first in a sort.
         found = [d for d in found if d is None or not math.isnan(d)]
         wanted = least

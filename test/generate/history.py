@@ -139,7 +139,7 @@ class History:
     def do_cluster(self):
         if not self._alone() or not self._whole():
             return None
-        return Step("cluster", ["CREATE INDEX t_order ON t (n)", "CLUSTER t USING t_order", "DROP INDEX t_order"], allowed=MEMORY)
+        return Step("cluster", ["CREATE INDEX IF NOT EXISTS t_order ON t (n)", "CLUSTER t USING t_order", "DROP INDEX t_order"], allowed=MEMORY)
 
     def do_truncate(self):
         if not self._alone() or self.rng.random() < 0.7:
