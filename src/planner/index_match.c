@@ -71,7 +71,8 @@ is_never_null(PlannerInfo *root, const IndexDistance *distance)
 	{
 		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
 
-		if (derive_sphere(root, distance, clause) != NULL)
+		if (OidIsValid(distance->sphere_operator) &&
+			derive_sphere(root, distance, clause) != NULL)
 			return true;
 		if (IsA(clause, NullTest) &&
 			((NullTest *) clause)->nulltesttype == IS_NOT_NULL &&
@@ -416,8 +417,8 @@ add_index_paths(PlannerInfo *root, IndexOptInfo *index, const List *known)
 	filters = derive_filters(root, index, index->indrestrictinfo);
 	if (!get_index_distance(index, &distance))
 	{
-		/* an operator class that is not ours: no more is known of it */
-		if (approximate)
+		/* an operator class of arrays, or not ours: no more is known of it */
+		if (approximate && has_enough_rows(root, &distance))
 			add_ordered_paths(root, index, filters, NULL);
 		return;
 	}

@@ -59,10 +59,10 @@ DROP FUNCTION check_index;
 CREATE INDEX late ON documents USING ivfrabitq (tokens vector_maxsim_ops, tag);
 SELECT count(*), count(DISTINCT id) FROM documents WHERE cardinality(tokens) > 0;
 SET ivfrabitq.iterative_scan = relaxed_order;
-SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM documents ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 5) LIMIT 5000) x;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM documents WHERE tokens IS NOT NULL ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 5) LIMIT 5000) x;
 SELECT count(*), count(DISTINCT id), bool_and(tag = 3) FROM (SELECT id, tag FROM documents WHERE tag = 3 ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 5) LIMIT 5000) x;
 RESET ivfrabitq.iterative_scan;
-SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM documents ORDER BY tokens @# (SELECT NULL::vector[]) LIMIT 5000) x;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM documents WHERE tokens IS NOT NULL ORDER BY tokens @# (SELECT NULL::vector[]) LIMIT 5000) x;
 SELECT count(*) FROM (SELECT id FROM documents WHERE tag = 99 ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 5) LIMIT 5) x;
 -- one search for each row of another table; settings
 SELECT count(*), count(DISTINCT q.id), bool_and(share(exact(q.tokens, 3), ids) >= 0) FROM queries q, LATERAL (SELECT array(SELECT id FROM documents ORDER BY tokens @# q.tokens LIMIT 3) AS ids) x;
@@ -156,6 +156,13 @@ CREATE INDEX late ON documents USING ivfrabitq (tokens vector_maxsim_ops) WHERE 
 SELECT avg(share(exact_tag(tokens, 10, 4), by_index_tag(tokens, 10, 4))) >= 0.97 AS partial FROM queries;
 SELECT uses_index('SELECT id FROM documents WHERE tag = 4 ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 1) LIMIT 5');
 DROP INDEX late;
+-- where half of the rows are null, an index has not enough of them for a large LIMIT
+CREATE TABLE half_null (id int, tokens vector(16)[]);
+INSERT INTO half_null SELECT id, CASE WHEN id % 2 = 0 AND cardinality(tokens) > 0 THEN tokens END FROM documents;
+CREATE INDEX late ON half_null USING ivfrabitq (tokens vector_maxsim_ops);
+ANALYZE half_null;
+SELECT l, uses_index('SELECT id FROM half_null ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 1) LIMIT ' || l) AS any_row,
+	uses_index('SELECT id FROM half_null WHERE tokens IS NOT NULL ORDER BY tokens @# (SELECT tokens FROM queries WHERE id = 1) LIMIT ' || l) AS not_null FROM unnest(ARRAY[5, 900]) l;
 
 -- Bad input
 CREATE INDEX ON documents USING ivfrabitq (tokens);
