@@ -63,7 +63,9 @@ bm25_plan(const Bm25Tables *tables, const char *purpose, const char *query,
 	entry = (PlanEntry *) hash_search(plans, key, HASH_FIND, &found);
 	if (!found)
 	{
-		SPIPlanPtr	plan = SPI_prepare(query, nargs, types);
+		/* what is looked up does not change the plan: making one would take longer */
+		SPIPlanPtr	plan = SPI_prepare_cursor(query, nargs, types,
+											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare \"%s\": %s", query,

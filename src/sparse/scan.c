@@ -82,8 +82,12 @@ typedef struct InvertedScan
 	QuerySegment *segments;
 	uint32		segment_count;
 	QueryTerms	query;
-	WaitingRange *waiting;		/* a heap, least key on top */
+	WaitingRange *waiting;		/* a heap, least key on top; at the array's end idle
+								 * ones, which have no term of the query */
 	uint32		waiting_count;
+	uint32		idle_count;
+	uint64		idle_key;		/* none of theirs is below */
+	uint32		range_count;	/* room of the array */
 	float	   *cuts;			/* by range: scores from here on are candidates, or
 								 * were; NaN: none yet */
 	CandidateHeap candidates;	/* least key on top */
@@ -303,6 +307,30 @@ compare_ranges(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* No row of a range that waits has a key below; PG_UINT64_MAX if none waits */
+static uint64
+waiting_key(const InvertedScan *scan)
+{
+	uint64		key = scan->idle_count > 0 ? scan->idle_key : PG_UINT64_MAX;
+
+	return scan->waiting_count > 0 ? Min(key, scan->waiting[0].key) : key;
+}
+
+/* Have idle ranges wait with the others, if they are among the next. */
+static void
+admit_idle(InvertedScan *scan)
+{
+	if (scan->idle_count == 0 ||
+		(scan->waiting_count > 0 && scan->waiting[0].key < scan->idle_key))
+		return;
+	memmove(scan->waiting + scan->waiting_count,
+			scan->waiting + scan->range_count - scan->idle_count,
+			scan->idle_count * sizeof(WaitingRange));
+	scan->waiting_count += scan->idle_count;
+	scan->idle_count = 0;
+	waiting_build(scan->waiting, scan->waiting_count);
+}
+
 /* Look at the ranges with the greatest bounds. */
 static void
 look_further(InvertedScan *scan)
@@ -319,6 +347,7 @@ look_further(InvertedScan *scan)
 		scan->best = (TopkEntry *)
 			repalloc_huge(scan->best, mul_size(scan->kept, sizeof(TopkEntry)));
 	}
+	admit_idle(scan);
 	topk_init(&best, scan->best, scan->kept);
 	for (Size i = 0; i < scan->candidates.count; i++)
 	{
@@ -386,6 +415,8 @@ visit_pending(void *state, const InvertedDoc *doc, const SparseVector *value)
 static void
 begin_segment(InvertedScan *scan, QuerySegment *segment, float *bounds)
 {
+	uint64		idle_key;
+
 	for (uint32 i = 0; i < segment->ranges; i++)
 		bounds[i] = 0;
 	if (!scan->constant)
@@ -399,12 +430,16 @@ begin_segment(InvertedScan *scan, QuerySegment *segment, float *bounds)
 				bounds[i / RANGE_DOCS] = INFINITY;
 		}
 	}
+	idle_key = least_key(scan, segment, 0);
+	scan->idle_key = Min(scan->idle_key, idle_key);
 	for (uint32 i = 0; i < segment->ranges; i++)
 	{
-		WaitingRange *waiting = &scan->waiting[scan->waiting_count++];
+		WaitingRange *waiting = bounds[i] == 0
+			? &scan->waiting[scan->range_count - ++scan->idle_count]
+			: &scan->waiting[scan->waiting_count++];
 
 		waiting->bound = bounds[i];
-		waiting->key = least_key(scan, segment, bounds[i]);
+		waiting->key = bounds[i] == 0 ? idle_key : least_key(scan, segment, bounds[i]);
 		waiting->range = segment->first_range + i;
 		scan->cuts[waiting->range] = NAN;
 	}
@@ -435,6 +470,9 @@ begin_search(InvertedScan *scan)
 		scan->waiting_count += segment->ranges;
 		most = Max(most, segment->ranges);
 	}
+	scan->range_count = scan->waiting_count;
+	scan->idle_count = 0;
+	scan->idle_key = PG_UINT64_MAX;
 	scan->waiting = (WaitingRange *)
 		palloc_extended(mul_size(Max(scan->waiting_count, 1), sizeof(WaitingRange)),
 						MCXT_ALLOC_HUGE);
@@ -499,6 +537,7 @@ reset(IndexScanDesc desc)
 	scan->candidates.count = 0;
 	scan->read.count = 0;
 	scan->waiting_count = 0;
+	scan->idle_count = 0;
 	scan->query.dropped = false;
 }
 
@@ -593,7 +632,7 @@ is_clear(InvertedScan *scan)
 
 	return first->exact ||
 		((second == NULL || first->high <= second->key) &&
-		 (scan->waiting_count == 0 || first->high <= scan->waiting[0].key) &&
+		 first->high <= waiting_key(scan) &&
 		 first->high <= scan->base.target.bound);
 }
 
@@ -611,12 +650,12 @@ find_candidate(InvertedScan *scan)
 		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
-		if (scan->waiting_count == 0 ||
+		if (scan->waiting_count + scan->idle_count == 0 ||
 			(candidates->count > 0 &&
-			 candidates->results[0].key <= scan->waiting[0].key))
+			 candidates->results[0].key <= waiting_key(scan)))
 			return candidates->count > 0 &&
 				candidates->results[0].key <= scan->base.target.bound;
-		if (scan->waiting[0].key > scan->base.target.bound)
+		if (waiting_key(scan) > scan->base.target.bound)
 			return false;
 		caller = MemoryContextSwitchTo(scan->search_context);
 		look_further(scan);
