@@ -29,9 +29,9 @@ MODEL = "all-MiniLM-L6-v2"
 DATA = pathlib.Path(__file__).resolve().parents[2] / "demo" / "data" / "packages.tsv.gz"
 
 
-def create(conn, table, text, model=MODEL):
+def create(conn, table, text, model=MODEL, index="hnsw"):
     m = load_model(model)
-    v, source, extension = ddl.plan(conn, ddl.Wish(table, text, model, m.probe(), m.kind, index="hnsw",
+    v, source, extension = ddl.plan(conn, ddl.Wish(table, text, model, m.probe(), m.kind, index=index,
                                                    chunker=parse("sentences", 200, 0)))
     ddl.run(conn, ddl.create(conn, v, source, extension))
     return v
@@ -107,8 +107,7 @@ def lag(conn, seconds=20):
 
 def processor(conn):
     """Seconds that the server's process of a connection has run."""
-    fields = pathlib.Path(f"/proc/{conn.info.backend_pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return int(pathlib.Path(f"/proc/{conn.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def load(conn, rows=40000, rounds=7):
@@ -128,7 +127,7 @@ def load(conn, rows=40000, rounds=7):
                 conn.execute("CREATE TABLE loaded (id bigint PRIMARY KEY, tenant int, lang text, title text, body text, at timestamptz)")
                 conn.execute("CREATE INDEX ON loaded (tenant)")
                 conn.execute("CREATE INDEX ON loaded (at)")
-                v = create(conn, "loaded", "title || body", "hash:384") if trigger else None
+                v = create(conn, "loaded", "title || body", "hash:384", None) if trigger else None
                 conn.execute("CHECKPOINT")
                 began = processor(conn)
                 with conn.cursor() as cur, cur.copy("COPY loaded (id, tenant, lang, title, body, at) FROM STDIN") as copy:
