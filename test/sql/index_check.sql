@@ -115,6 +115,21 @@ SELECT item FROM vector_index_check_summary('sparse_ip', true);
 SELECT value FROM vector_index_check_summary('rabitq_v_l2', true) WHERE item IN ('entries', 'lists', 'rows', 'rows_of_table', 'violations');
 SELECT count(*) FROM vector_index_check_progress();
 
+-- progress, as an expression of the index sees it: when the table's rows are read
+CREATE TABLE watched (v vector(3));
+INSERT INTO watched VALUES ('[1,2,3]');
+CREATE FUNCTION watch(v vector) RETURNS vector IMMUTABLE LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+BEGIN
+	FOR found IN SELECT phase FROM public.vector_index_check_progress() WHERE pid = pg_backend_pid() LOOP RAISE WARNING '%', found; END LOOP;
+	RETURN v;
+END $$;
+CREATE INDEX watched_v ON watched USING hnsw ((watch(v)::vector(3)) vector_l2_ops);
+SELECT * FROM vector_index_check('watched_v', true);
+DROP TABLE watched;
+DROP FUNCTION watch;
+
 -- unlogged and temporary tables, partitions
 CREATE UNLOGGED TABLE unlogged AS SELECT * FROM checked;
 CREATE INDEX unlogged_v ON unlogged USING hnsw (v vector_l2_ops);
