@@ -256,6 +256,13 @@ my %ivf_pq = (
 my %ivf_four = (
 	code => [ 'row_differs', sub { my $b = first_page(); my $at = tids_of($b) + 6 * $size{slots}; $at = align($at - $b * $page) + $b * $page; put8($at + 8 + $_, get8($at + 8 + $_) ^ 0xFF) foreach 0 .. 15 } ]);
 
+# Of arrays, whose rows have an entry for each vector
+my %ivf_arrays = (
+	entries => [ 'row_entries', sub {
+		my $at = tids_of(first_page());
+		my ($other) = grep { substr($file, $at + 6 * $_, 6) ne substr($file, $at, 6) } 1 .. get32(first_page() * $page + 28) - 1;
+		substr($file, $at, 6) = substr($file, $at + 6 * $other, 6); } ]);
+
 # Slots of a page without arrays before the TIDs: as many entries as one has
 sub ivf_slots { %size = (slots => (sort { $b <=> $a } map { get32($_ * $page + 28) } grep { get32($_ * $page + 24) < 1000 } pages_of(1))[0]) }
 
@@ -321,6 +328,7 @@ my %sets = (
 	ivf => { index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 4, bits = 1, rerank = index)', cases => \%ivf, sizes => sub { }, rows => 1800 },
 	ivf_flat => { index => 'ivfflat (v vector_l2_ops) WITH (lists = 3)', cases => \%ivf_flat, sizes => \&ivf_slots },
 	ivf_pieces => { index => 'ivfflat (v vector_l2_ops) WITH (lists = 2)', cases => \%ivf_pieces, sizes => sub { }, dims => 2200, rows => 60 },
+	ivf_arrays => { index => 'ivfflat (a vector_maxsim_ops) WITH (lists = 2)', cases => \%ivf_arrays, sizes => sub { } },
 	ivf_pq => { index => 'ivfpq (v vector_l2_ops) WITH (lists = 3, m = 16, nbits = 8)', cases => \%ivf_pq, sizes => sub { } },
 	ivf_four => { index => 'ivfrabitq (v vector_ip_ops) WITH (lists = 3, bits = 4)', cases => \%ivf_four, sizes => \&ivf_slots },
 	sparse => { index => 'sparse_inverted (s, k)', cases => \%sparse, sizes => sub { } },
@@ -339,12 +347,12 @@ foreach my $set (sort keys %sets)
 	# copies with keys of their own, and with the same; places that are free again
 	my $dims = $sets{$set}{dims} // 32;
 	my $rows = $sets{$set}{rows} // 900;
-	$setup .= "CREATE TABLE $set (id int, k int, v vector($dims), s sparsevec(2000));
-		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END, $dims), sparse(i) FROM generate_series(1, $rows) i;
+	$setup .= "CREATE TABLE $set (id int, k int, v vector($dims), s sparsevec(2000), a vector(8)[]);
+		INSERT INTO $set SELECT i, CASE WHEN i % 5 = 0 THEN i % 4 ELSE i % 3 END, item(CASE WHEN i % 5 = 0 THEN i % 2 ELSE i END, $dims), sparse(i), ARRAY[item(i, 8), item(i + 1, 8), item(i + 2, 8)] FROM generate_series(1, $rows) i;
 		CREATE INDEX ${set}_good ON $set USING $sets{$set}{index};
 		DELETE FROM $set WHERE id BETWEEN 100 AND 250;
 		VACUUM $set;
-		INSERT INTO $set SELECT i, i % 3, item(i, $dims), sparse(i) FROM generate_series(10001, 10020) i;
+		INSERT INTO $set SELECT i, i % 3, item(i, $dims), sparse(i), ARRAY[item(i, 8), item(i + 1, 8), item(i + 2, 8)] FROM generate_series(10001, 10020) i;
 	";
 	$setup .= "CREATE INDEX ${set}_$_ ON ${set} USING $sets{$set}{index};\n" foreach sort keys %{ $sets{$set}{cases} };
 }
