@@ -336,6 +336,35 @@ cover_regions(Vacuum *vacuum, MendTable *table, int level, uint64 regions,
 }
 
 /*
+ * Put a node's own neighbours that are left in the place of those that are only a
+ * filling and new to it.  An edge to what is far from all else leads there for a
+ * whole region; candidates from the place of a deleted neighbour are all nearer,
+ * and there are many.
+ */
+static void
+keep_own(const GraphEdges *own, const GraphNear *ranked, int ranked_count,
+		 GraphNear *chosen, int count)
+{
+	int			last = count - 1;
+
+	for (int i = 0; i < ranked_count; i++)
+	{
+		bool		there = !edges_lead_to(own, ranked[i].id);
+
+		for (int k = 0; k < count && !there; k++)
+			there = chosen[k].id == ranked[i].id;
+		if (there)
+			continue;
+		while (last >= 0 &&
+			   (chosen[last].diverse || edges_lead_to(own, chosen[last].id)))
+			last--;
+		if (last < 0)
+			break;
+		chosen[last--] = ranked[i];
+	}
+}
+
+/*
  * Is a node to get one above it, because none of those nearest to it has one
  * (any more)?
  */
@@ -400,6 +429,7 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 	count = graph_select(mender->selector, level, candidates, count);
 	count = cover_regions(vacuum, &table, level, regions, ranked, ranked_count,
 						  count);
+	keep_own(old, ranked, ranked_count, candidates, count);
 	for (int i = 0; i < count; i++)
 		edges->ids[i] = candidates[i].id;
 	edges->count = count;

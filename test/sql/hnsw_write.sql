@@ -125,4 +125,24 @@ SELECT * FROM far_wrong();
 INSERT INTO far SELECT * FROM far_rows(401, 500);
 SELECT * FROM far_wrong();
 
+-- Most rows in one heap; a few values of many rows, each far from it: vacuum does
+-- not cut them off.
+CREATE FUNCTION noise(a bigint, b bigint) RETURNS float8 IMMUTABLE LANGUAGE sql AS
+	'SELECT hashint8extended(a, b) / 9223372036854775808.0::float8';
+CREATE TEMP TABLE heap AS
+	SELECT i AS id, (SELECT array_agg(noise(j, n % 40) + 0.5 * noise(j, 1000 + n)) FROM generate_series(1, 16) j)::vector(16) AS v
+	FROM (SELECT i, CASE WHEN i % 3 = 0 THEN i % 7 ELSE i::bigint * 1000 END AS n FROM generate_series(1, 1000) i) s;
+CREATE INDEX heap_index ON heap USING hnsw (v vector_l2_ops);
+CREATE FUNCTION heap_lost() RETURNS bigint LANGUAGE sql SET hnsw.ef_search = 100 AS
+	'SELECT count(*) FROM heap a WHERE (SELECT b.v <-> a.v FROM heap b ORDER BY b.v <-> a.v LIMIT 1) > 0';
+SELECT heap_lost();
+DELETE FROM heap WHERE hashint4(id + 10) & 65535 < 6553;
+VACUUM heap;
+SELECT heap_lost();
+DELETE FROM heap WHERE hashint4(id + 20) & 65535 < 6553;
+VACUUM heap;
+DELETE FROM heap WHERE hashint4(id + 30) & 65535 < 6553;
+VACUUM heap;
+SELECT heap_lost();
+
 DROP SCHEMA hnsw_write CASCADE;
