@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
 PAGE = "docs/languages.md"
 SUFFIX = {"python": "py", "js": "mjs", "go": "go", "java": "java"}
@@ -27,24 +28,26 @@ def numbers(text):
     return [re.findall(r"-?\d+(?:\.\d+)?", line) for line in text.splitlines() if line.strip()]
 
 
-def command(client, dir, top, program):
-    """The command that runs a program in a client's language, and where."""
+def command(client, dir, program):
+    """The command that runs a program in a client's language, and where, if that matters."""
     if client.kind == "python":
-        return [dir / "venv/bin/python", "-W", "ignore", program], top
+        return [dir / "venv/bin/python", "-W", "ignore", program], None
     if client.kind == "js":
         # Packages are found from where the program lies.
         here = dir / program.name
         if program != here:
             shutil.copy(program, here)
-        return ["node", here], top
+        return ["node", here], None
     if client.kind == "go":
         return ["go", "run", program], dir
     return ["java", "-cp", f"{dir}/lib/*", program], dir
 
 
-def said(report, command, cwd, env):
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=600)
+def said(command, cwd, env):
+    """Status and output of a program, which runs in an empty folder if not in cwd."""
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run(list(map(str, command)), cwd=cwd or empty, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -64,13 +67,13 @@ def run(client, dir, report, top, fresh_database, psql):
               (blocks(text, "text") or blocks(page["The example"], "text"))[0])
     for name, title in client.examples.items():
         fresh_database("page_test")
-        psql("-d", "page_test", "-c", "CREATE EXTENSION vector")
         check(client, dir, report, top, psql, top / "examples" / name, f"examples/{name}", "page_test", title)
 
 
 def check(client, dir, report, top, psql, program, title, database, wanted):
     """Run a program: it prints the numbers of `wanted` line by line, or the words of it that are a list."""
-    rc, out, err = said(report, *command(client, dir, top, program), {**report.env, "PGDATABASE": database})
+    env = {**report.env, "PGDATABASE": database, "DEMO_DATA": str(top / "demo/data")}
+    rc, out, err = said(*command(client, dir, program), env)
     unused = psql("-d", database, "-c", UNUSED).split()
     if isinstance(wanted, str):
         right = numbers(out) == numbers(wanted)

@@ -80,8 +80,8 @@ foreach my $file (@files)
 
 		1 while $target =~ s{[^/.]+/\.\./}{};
 
-		# bench/ is not where the tests run; the rest is.
-		next if $target =~ m{^bench/};
+		# These are not where the tests run; the rest is.
+		next if $target =~ m{^(bench|demo|examples)/};
 		push @broken, "$file: $link" if !-e "$top/$target"
 		  || (defined $anchor && exists $text{$target} && !$anchors{$target}{$anchor});
 	}
