@@ -343,6 +343,13 @@ hnsw_verify_edges(HnswVerify *hnsw, int level, GraphId id, const GraphNode *node
 				break;
 			}
 		}
+
+		/*
+		 * A vacuum frees deleted nodes one after the other, when no other leads to
+		 * any of them.  If it is cancelled, those left lead to what is free.
+		 */
+		if (node->header.state != SLOT_USED)
+			continue;
 		if (level == 0 ? !verify_bit(&hnsw->base, to) ||
 			(neighbor && verify_bit(&hnsw->twins, to))
 			: to >= hnsw->upper_end || hnsw->upper[to] != level)
