@@ -317,19 +317,22 @@ cover_regions(Vacuum *vacuum, MendTable *table, int level, uint64 regions,
 	{
 		uint64		covers = regions &
 			table->regions[table_find(table, ranked[i].id, &known)];
+		int			place;
 
 		if (covers == 0)
 			continue;
 		if (count < graph_capacity(&vacuum->index->shape, level))
-			chosen[count++] = ranked[i];
+			place = count++;
 		else
 		{
 			while (last >= 0 && chosen[last].diverse)
 				last--;
 			if (last < 0)
 				break;
-			chosen[last--] = ranked[i];
+			place = last--;
 		}
+		chosen[place] = ranked[i];
+		chosen[place].diverse = true;
 		regions &= ~covers;
 	}
 	return count;
