@@ -48,6 +48,7 @@ typedef struct Assigner
 	ItemPointerData *tids;
 	struct varlena **values;	/* of ivfflat */
 	uint8	   *keys;			/* of filter columns */
+	uint8	   *row_keys;		/* of the row that is being collected */
 	SlotId	   *value_ids;		/* of values that the index keeps */
 	uint32	   *nearest;
 	float	   *distances;
@@ -120,10 +121,12 @@ flush_block(Assigner *assigner)
 	MemoryContextReset(assigner->block_context);
 }
 
-/* A value that the index is to have an entry for: into the block */
+/*
+ * A value that the index is to have an entry for: into the block, with the keys of
+ * its row
+ */
 static void
-collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value,
-			  Datum *values, bool *isnull)
+collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value)
 {
 	const IvfModel *model = &assigner->model;
 	int			at = assigner->rows;
@@ -139,8 +142,8 @@ collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value,
 			memcpy(assigner->values[at], value, VARSIZE(value));
 		}
 		if (assigner->filter != NULL)
-			filter_make_keys(assigner->filter, values, isnull,
-							 assigner->keys + at * assigner->filter->entry_bytes);
+			memcpy(assigner->keys + at * assigner->filter->entry_bytes,
+				   assigner->row_keys, assigner->filter->entry_bytes);
 		if (assigner->bounder != NULL)
 			assigner->value_ids[at] =
 				ivf_write_value(assigner->bounder, &assigner->value_store, value,
@@ -168,8 +171,10 @@ collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	caller = MemoryContextSwitchTo(assigner->row_context);
 	column_values(&assigner->model.column,
 				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
+	if (assigner->filter != NULL && elements.count > 0)
+		filter_make_keys(assigner->filter, values, isnull, assigner->row_keys);
 	for (int i = 0; i < elements.count; i++)
-		collect_value(assigner, tid, column_values_get(&elements, i), values, isnull);
+		collect_value(assigner, tid, column_values_get(&elements, i));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(assigner->row_context);
 }
@@ -191,8 +196,11 @@ prepare_block(Assigner *assigner)
 	if (assigner->bounder != NULL)
 		assigner->value_ids = (SlotId *) palloc(rows * sizeof(SlotId));
 	if (assigner->filter != NULL)
+	{
 		assigner->keys = (uint8 *)
 			palloc(mul_size(rows, assigner->filter->entry_bytes));
+		assigner->row_keys = (uint8 *) palloc(assigner->filter->entry_bytes);
+	}
 	if (assigner->model.kind == IVF_FLAT)
 		assigner->values = (struct varlena **) palloc(rows * sizeof(struct varlena *));
 }

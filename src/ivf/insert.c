@@ -213,10 +213,10 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 	}
 }
 
-/* Insert one value of a row, which has the others in values. */
+/* Insert one value of a row, whose keys are in inserter->keys. */
 static void
 insert_value(IvfInserter *inserter, const struct varlena *value,
-			 ItemPointer heap_tid, Datum *values, bool *isnull)
+			 ItemPointer heap_tid)
 {
 	IvfIndex   *index = inserter->index;
 	IvfEntry	entry;
@@ -236,10 +236,7 @@ insert_value(IvfInserter *inserter, const struct varlena *value,
 									  heap_tid, RelationNeedsWAL(index->relation));
 	entry.keys = inserter->keys;
 	if (inserter->keys != NULL)
-	{
-		filter_make_keys(index->filter, values, isnull, inserter->keys);
 		ivf_widen_summary(index, nearest->list, inserter->keys);
-	}
 	insert_entry(inserter, nearest->list, &entry);
 }
 
@@ -268,8 +265,10 @@ ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 	caller = MemoryContextSwitchTo(context);
 	column_values(&inserter->index->model->column,
 				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
+	if (inserter->keys != NULL && elements.count > 0)
+		filter_make_keys(inserter->index->filter, values, isnull, inserter->keys);
 	for (int i = 0; i < elements.count; i++)
-		insert_value(inserter, column_values_get(&elements, i), heap_tid, values, isnull);
+		insert_value(inserter, column_values_get(&elements, i), heap_tid);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return false;
