@@ -49,6 +49,9 @@
 /* Rows whose pages of the table are asked for ahead of time */
 #define ROWS_AHEAD		16
 
+/* Lists that are read at once where all of their entries are wanted */
+#define LISTS_AT_ONCE	16
+
 /* A row that an entry was found of */
 typedef struct FoundRow
 {
@@ -111,7 +114,8 @@ typedef struct MaxSimScan
 	int			probes;			/* lists of this round; 0: there was none */
 	double		keep;			/* entries */
 	Size		batch_rows;		/* of the next batch */
-	bool		all_found;		/* every row of the index has been */
+	bool		finding;		/* every row of the index is being found */
+	bool		all_found;		/* and has been */
 	bool		finished;		/* nothing else is to be compared */
 	Results		results;
 	uint64		last;			/* key of the row returned last */
@@ -250,46 +254,78 @@ next_round(MaxSimScan *scan)
 }
 
 /*
- * Find every row that has not been found, by its entries, whatever their distance
- * (of a null query, in the lists that may be read).  False where settings forbid it,
- * it has been done, or there are no further rows.
+ * Read some lists for all of their rows, whatever their distance: the first ones, or
+ * those that follow.  Rows that have not been found before join the others; of a null
+ * query, for which no row is nearer than another, they are results.  Few lists at
+ * once, since an array may have many entries in each.
+ */
+static void
+find_some(MaxSimScan *scan, IndexScanDesc desc)
+{
+	found_start(&scan->found, 1, 1);
+	if (scan->finding)
+		ivf_reader_continue(scan->reader, LISTS_AT_ONCE);
+	else
+	{
+		ivf_query_set(scan->query, NULL);
+		ivf_reader_start(scan->reader,
+						 scan->compare == NULL ? ivf_scan_probes(&scan->index->meta) : 1,
+						 0, -INFINITY);
+	}
+	scan->finding = true;
+	scan->all_found = !ivf_reader_has_more(scan->reader);
+	for (Size i = 0; i < scan->found.count; i++)
+	{
+		MaxSimResult result = {.tid = scan->found.rows[i].tid};
+		bool		known;
+		FoundRow   *row = found_rows_insert(scan->rows, result.tid, &known);
+
+		row->gain = 0;
+		if (known)
+			continue;
+		row->taken = scan->compare == NULL;
+		if (!row->taken)
+			continue;
+		check_heap_tid(scan->index->map, desc->heapRelation, &result.tid,
+					   InvalidBlockNumber);
+		results_push(&scan->results, result);
+	}
+}
+
+/*
+ * Find every row that has not been found.  False where settings forbid it, it has
+ * been done, or there are no further rows.
  */
 static bool
-find_all(MaxSimScan *scan)
+find_all(MaxSimScan *scan, IndexScanDesc desc)
 {
 	const IvfMeta *meta = &scan->index->meta;
-	bool		more = true;
 
 	if (scan->all_found)
 		return false;
-	if (scan->compare != NULL && meta->trained &&
+	if (meta->trained &&
 		(ivf_settings[scan->index->kind].iterative_scan == ITERATIVE_OFF ||
 		 most_lists(scan) < (int) meta->lists))
 		return false;
-	scan->all_found = true;
-	ivf_query_set(scan->query, NULL);
-	found_start(&scan->found, 1, 1);
-	ivf_reader_start(scan->reader, ivf_scan_probes(meta), 0, -INFINITY);
-	while (more)
+	while (!scan->all_found)
 	{
-		for (Size i = 0; i < scan->found.count; i++)
-		{
-			bool		known;
-			FoundRow   *row = found_rows_insert(scan->rows, scan->found.rows[i].tid, &known);
-
-			if (!known)
-				row->taken = false;
-			row->gain = 0;
-		}
-		more = ivf_reader_has_more(scan->reader);
-		if (more)
-		{
-			found_start(&scan->found, 1, 1);
-			ivf_reader_continue(scan->reader);
-		}
+		CHECK_FOR_INTERRUPTS();
+		find_some(scan, desc);
 	}
 	order_rows(scan);
 	return scan->order_count > 0;
+}
+
+/* Find further rows for a null query; false if there are none. */
+static bool
+find_any(MaxSimScan *scan, IndexScanDesc desc)
+{
+	while (!scan->all_found && scan->results.count == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		find_some(scan, desc);
+	}
+	return scan->results.count > 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -305,7 +341,7 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Compare a row, or, of a null query, take it as it comes. */
+/* Compare a row; it is a result if it is seen. */
 static void
 compare_row(MaxSimScan *scan, IndexScanDesc desc, const ItemPointerData *tid)
 {
@@ -314,15 +350,22 @@ compare_row(MaxSimScan *scan, IndexScanDesc desc, const ItemPointerData *tid)
 	bool		all_dead;
 	double		similarity;
 
-	if (scan->compare != NULL)
-	{
-		scan->common.stats.reread++;
-		value = vector_scan_read(desc, &result.tid, &all_dead);
-		if (value == NULL || !max_sim_value(scan->compare, value, &similarity))
-			return;
-		result.key = topk_key(-similarity);
-	}
+	scan->common.stats.reread++;
+	value = vector_scan_read(desc, &result.tid, &all_dead);
+	if (value == NULL || !max_sim_value(scan->compare, value, &similarity))
+		return;
+	result.key = topk_key(-similarity);
 	results_push(&scan->results, result);
+}
+
+static inline ItemPointerData
+tid_of(const TopkEntry *entry)
+{
+	ItemPointerData tid;
+
+	ItemPointerSet(&tid, (BlockNumber) (entry->id >> 16),
+				   (OffsetNumber) (entry->id & 0xFFFF));
+	return tid;
 }
 
 /* Compare the next rows of this round's order; false if there are none. */
@@ -341,13 +384,16 @@ compare_batch(MaxSimScan *scan, IndexScanDesc desc)
 	qsort(batch, count, sizeof(TopkEntry), compare_ids);
 	for (Size i = 0; i < count; i++)
 	{
-		ItemPointerData tid;
+		ItemPointerData tid = tid_of(&batch[i]);
+
+		check_heap_tid(scan->index->map, desc->heapRelation, &tid, InvalidBlockNumber);
+	}
+	for (Size i = 0; i < count; i++)
+	{
+		ItemPointerData tid = tid_of(&batch[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		ItemPointerSet(&tid, (BlockNumber) (batch[i].id >> 16),
-					   (OffsetNumber) (batch[i].id & 0xFFFF));
 		found_rows_lookup(scan->rows, tid)->taken = true;
-		check_heap_tid(scan->index->map, desc->heapRelation, &tid, InvalidBlockNumber);
 		if (i + ROWS_AHEAD < count)
 			PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM,
 						   (BlockNumber) (batch[i + ROWS_AHEAD].id >> 16));
@@ -372,7 +418,7 @@ begin_anew(IndexScanDesc desc)
 	scan->order = NULL;			/* it went with the query's context */
 	scan->order_room = scan->order_count = scan->order_next = 0;
 	scan->probes = 0;
-	scan->all_found = scan->finished = false;
+	scan->finding = scan->all_found = scan->finished = false;
 	scan->last = scan->compared = scan->returned = 0;
 }
 
@@ -397,9 +443,11 @@ first_batch(IndexScanDesc desc)
 	scan->batch_rows = settings->rerank > 0 ? settings->rerank : FIRST_BATCH;
 
 	/* codes that have learned from nothing say nothing */
-	if (scan->compare == NULL || !scan->index->meta.trained)
+	if (scan->compare == NULL)
+		(void) find_any(scan, desc);
+	else if (!scan->index->meta.trained)
 	{
-		if (find_all(scan))
+		if (find_all(scan, desc))
 			(void) compare_batch(scan, desc);
 		scan->finished = true;
 	}
@@ -420,6 +468,7 @@ next_row(IndexScanDesc desc)
 	{
 		MaxSimResult first;
 
+		CHECK_FOR_INTERRUPTS();
 		if (scan->strict && !scan->finished &&
 			scan->returned >= scan->compared / PART_RETURNED)
 			return false;
@@ -443,13 +492,16 @@ next_batch(IndexScanDesc desc)
 	if (scan->finished)
 		return false;
 	caller = MemoryContextSwitchTo(scan->common.query_context);
-	while (!compare_batch(scan, desc))
-	{
-		if (next_round(scan) || find_all(scan))
-			continue;
-		scan->finished = true;
-		break;
-	}
+	if (scan->compare == NULL)
+		scan->finished = !find_any(scan, desc);
+	else
+		while (!compare_batch(scan, desc))
+		{
+			if (next_round(scan) || find_all(scan, desc))
+				continue;
+			scan->finished = true;
+			break;
+		}
 	MemoryContextSwitchTo(caller);
 	return !scan->finished || scan->results.count > 0;
 }

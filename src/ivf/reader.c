@@ -692,12 +692,12 @@ ivf_reader_has_more(const IvfReader *reader)
 }
 
 void
-ivf_reader_continue(IvfReader *reader)
+ivf_reader_continue(IvfReader *reader, int most)
 {
 	if (!reader->all_known)
 		take_nearest_lists(reader, reader->index->meta.lists);
 	reader->counts.last_inside = 0;
-	read_lists(reader, Min(Max(reader->read_count, 1),
+	read_lists(reader, Min(Min(Max(reader->read_count, 1), most),
 						   most_lists(reader) - reader->read_count));
 }
 

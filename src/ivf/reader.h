@@ -57,10 +57,10 @@ extern double ivf_reader_edge(IvfReader *reader);
 extern bool ivf_reader_has_more(const IvfReader *reader);
 
 /*
- * Read as many further lists as have been read, or as there are.  They belong to
- * the same round: what ivf_reader_again reads again.
+ * Read as many further lists as have been read, or as there are, but not more than
+ * most (> 0).  They belong to the same round: what ivf_reader_again reads again.
  */
-extern void ivf_reader_continue(IvfReader *reader);
+extern void ivf_reader_continue(IvfReader *reader, int most);
 
 /* Forget which lists have been read, for ivf_reader_again: a round begins. */
 extern void ivf_reader_new_round(IvfReader *reader);

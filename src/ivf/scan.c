@@ -570,7 +570,7 @@ next_in_order(IvfScan *scan, IndexScanDesc desc)
 			return false;
 		scan->want_lists = scan->round_over = false;
 		found_join(&scan->found);
-		ivf_reader_continue(scan->reader);
+		ivf_reader_continue(scan->reader, IVF_MAX_LISTS);
 		hold_back(scan);
 	}
 	else if (scan->found.count == 0)
@@ -619,7 +619,7 @@ next_batch(IndexScanDesc desc)
 		recall_late(scan);
 		start_round(scan);
 		if (more)
-			ivf_reader_continue(scan->reader);
+			ivf_reader_continue(scan->reader, IVF_MAX_LISTS);
 	}
 	finish_batch(scan, desc);
 	return true;
