@@ -432,17 +432,22 @@ typedef struct Flush
 } Flush;
 
 /*
- * Make one of the segments that have been written so far, since there is no room
- * for more.  Nobody else has seen them, so their pages are free at once.
+ * Write a segment of the rows in memory.  Where there is no room for a further one,
+ * it takes the place of those that have been written so far, with their rows: nobody
+ * else has seen them, so that their pages are free at once.
  */
 static void
-merge_flushed(Flush *flush)
+write_run(Flush *flush)
 {
-	PostingSource *sources[MAX_SEGMENTS];
-	InvertedSegment merged;
-	uint64		docs = 0;
+	PostingSource *sources[MAX_SEGMENTS + 1];
+	uint32		merged = flush->count == flush->room ? flush->count : 0;
+	uint64		docs = flush->run->docs;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "sparse segment",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	InvertedSegment segment;
 
-	for (uint32 i = 0; i < flush->count; i++)
+	for (uint32 i = 0; i < merged; i++)
 		docs += flush->segments[i].docs;
 	if (docs > SEGMENT_MAX_DOCS)
 		ereport(ERROR,
@@ -450,28 +455,18 @@ merge_flushed(Flush *flush)
 				 errmsg("index \"%s\" has too many segments",
 						RelationGetRelationName(flush->index->relation)),
 				 errhint("Use several partitions, each with an index of its own.")));
-	for (uint32 i = 0; i < flush->count; i++)
+	for (uint32 i = 0; i < merged; i++)
 		sources[i] = source_of_segment(flush->index, &flush->segments[i]);
-	merged = merge_sources(flush->index, sources, flush->count,
-						   begin_segment(flush->index),
-						   RelationNeedsWAL(flush->index->relation));
-	for (uint32 i = 0; i < flush->count; i++)
+	sources[merged] = source_of_run(flush->run);
+	segment = merge_sources(flush->index, sources, merged + 1, begin_segment(flush->index),
+							RelationNeedsWAL(flush->index->relation));
+	for (uint32 i = 0; i < merged; i++)
 		free_segment(flush->index, flush->segments[i].root, flush->segments[i].id);
-	flush->segments[0] = merged;
-	flush->count = 1;
-}
-
-static void
-write_run(Flush *flush)
-{
-	PostingSource *source = source_of_run(flush->run);
-
-	if (flush->count == flush->room)
-		merge_flushed(flush);
-	flush->segments[flush->count++] =
-		merge_sources(flush->index, &source, 1, begin_segment(flush->index),
-					  RelationNeedsWAL(flush->index->relation));
+	flush->count -= merged;
+	flush->segments[flush->count++] = segment;
 	run_reset(flush->run);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 }
 
 static void
@@ -610,11 +605,11 @@ inverted_merge(InvertedIndex *index, bool wait, bool everything)
 	inverted_refresh(index);
 	free_unfinished(index);
 	free_retired(index);
-	merge_segments(index, false);
 
-	/* what another one has left sealed, then what is pending */
+	/* what another one has left sealed, then what is pending; room for it first */
 	for (int i = 0; i < 2; i++)
 	{
+		merge_segments(index, false);
 		rows += flush_sealed(index);
 		if (i == 0)
 			seal(index);

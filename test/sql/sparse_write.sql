@@ -33,6 +33,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
+SELECT * FROM vector_index_check('docs_v', true);
 SELECT * FROM wrong(item(5));
 SELECT sparse_inverted_flush('docs_v', true);
 SELECT * FROM wrong(item(6));
@@ -42,6 +43,7 @@ SELECT sparse_inverted_flush('docs_v') < 2000 AS few_pending;
 SELECT * FROM wrong(item(7));
 DELETE FROM docs WHERE id >= 10000;
 VACUUM docs;
+SELECT * FROM vector_index_check('docs_v', true);
 SELECT * FROM wrong(item(8));
 
 -- Weights that are no numbers are no values; zeros are none
@@ -75,6 +77,21 @@ SELECT ('{' || string_agg(i || ':' || i % 5 + 1, ',' ORDER BY i) || '}/100000'):
 SELECT id, v <#> :'many' AS d FROM wide ORDER BY v <#> :'many', id LIMIT 3;
 SELECT count(*) = (SELECT count(*) FROM wide WHERE (v <#> :'many') + 0 < -20) AS as_without_index FROM wide WHERE v <#> :'many' < -20;
 SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <#> (SELECT ('{' || string_agg(i || ':1', ',' ORDER BY i) || '}/100000')::sparsevec FROM generate_series(1, 16001) AS i) LIMIT 1) s;
+-- a flush that has been stopped, wherever, left a list of nearly as many segments as there may be; more rows came
+CREATE TABLE stopped (id int, v sparsevec(1000) NOT NULL);
+CREATE INDEX stopped_v ON stopped USING sparse_inverted (v) WITH (pending_list_limit = 1048576);
+CREATE TABLE seeds AS SELECT s, (SELECT ('{' || string_agg(i * 10 + s || ':1', ',' ORDER BY i) || '}/1000')::sparsevec FROM generate_series(0, 99) AS i) AS v
+	FROM generate_series(1, 9) AS s;
+INSERT INTO stopped SELECT n, v FROM generate_series(1, 27170) AS n JOIN seeds ON s = 1 + n % 9;
+SET maintenance_work_mem = '1MB';
+SET statement_timeout = '50ms';
+SELECT sparse_inverted_flush('stopped_v');
+RESET statement_timeout;
+INSERT INTO stopped SELECT n, v FROM generate_series(30001, 31200) AS n JOIN seeds ON s = 1 + n % 9;
+SELECT sparse_inverted_flush('stopped_v');
+RESET maintenance_work_mem;
+SELECT * FROM vector_index_check('stopped_v', true);
+SELECT count(*), count(*) FILTER (WHERE d = -1) FROM (SELECT v <#> '{5:1}/1000' AS d FROM stopped ORDER BY v <#> '{5:1}/1000' LIMIT 100000) s;
 RESET enable_seqscan;
 \set VERBOSITY terse
 DROP SCHEMA sparse_write CASCADE;
