@@ -431,39 +431,70 @@ typedef struct Flush
 	InvertedSegment segments[MAX_SEGMENTS];
 } Flush;
 
+/* A segment takes the place of count others; of none, it comes behind all. */
+static void
+replace_flushed(Flush *flush, const InvertedSegment *others, uint32 count,
+				const InvertedSegment *segment)
+{
+	InvertedSegment left[MAX_SEGMENTS];
+	uint32		kept = 0;
+
+	if (count > 0)
+		left[kept++] = *segment;
+	for (uint32 i = 0; i < flush->count; i++)
+	{
+		bool		replaced = false;
+
+		for (uint32 k = 0; k < count; k++)
+			replaced |= others[k].id == flush->segments[i].id;
+		if (!replaced)
+			left[kept++] = flush->segments[i];
+	}
+	if (count == 0)
+		left[kept++] = *segment;
+	memcpy(flush->segments, left, kept * sizeof(InvertedSegment));
+	flush->count = kept;
+}
+
 /*
  * Write a segment of the rows in memory.  Where there is no room for a further one,
- * it takes the place of those that have been written so far, with their rows: nobody
- * else has seen them, so that their pages are free at once.
+ * it takes the place of some that have been written so far, with their rows: nobody
+ * else has seen them, so that their pages are free at once.  Merged ones are kept in
+ * front, and small ones are tried first.
  */
 static void
 write_run(Flush *flush)
 {
 	PostingSource *sources[MAX_SEGMENTS + 1];
-	uint32		merged = flush->count == flush->room ? flush->count : 0;
+	InvertedSegment merged[MAX_SEGMENTS];
+	uint32		count = 0;
 	uint64		docs = flush->run->docs;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "sparse segment",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	InvertedSegment segment;
 
-	for (uint32 i = 0; i < merged; i++)
+	for (uint32 i = flush->count; flush->count == flush->room && i-- > 0;)
+	{
+		if (docs + flush->segments[i].docs > SEGMENT_MAX_DOCS)
+			continue;
 		docs += flush->segments[i].docs;
-	if (docs > SEGMENT_MAX_DOCS)
+		merged[count] = flush->segments[i];
+		sources[count] = source_of_segment(flush->index, &merged[count]);
+		count++;
+	}
+	if (flush->count == flush->room && count == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index \"%s\" has too many segments",
 						RelationGetRelationName(flush->index->relation)),
 				 errhint("Use several partitions, each with an index of its own.")));
-	for (uint32 i = 0; i < merged; i++)
-		sources[i] = source_of_segment(flush->index, &flush->segments[i]);
-	sources[merged] = source_of_run(flush->run);
-	segment = merge_sources(flush->index, sources, merged + 1, begin_segment(flush->index),
+	sources[count] = source_of_run(flush->run);
+	segment = merge_sources(flush->index, sources, count + 1, begin_segment(flush->index),
 							RelationNeedsWAL(flush->index->relation));
-	for (uint32 i = 0; i < merged; i++)
-		free_segment(flush->index, flush->segments[i].root, flush->segments[i].id);
-	flush->count -= merged;
-	flush->segments[flush->count++] = segment;
+	for (uint32 i = 0; i < count; i++)
+		free_segment(flush->index, merged[i].root, merged[i].id);
+	replace_flushed(flush, merged, count, &segment);
 	run_reset(flush->run);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
