@@ -69,7 +69,7 @@ look_up(const Bm25Tables *tables, const Bm25Terms *terms)
 								"CROSS JOIN LATERAL (SELECT t.id, t.documents FROM %s t WHERE t.term = w.term OFFSET 0) t), "
 									"changed AS MATERIALIZED (SELECT u.id, sum(u.n) AS n FROM %s c CROSS JOIN LATERAL unnest(c.terms, c.counts) AS u(id, n) "
 									"WHERE u.id IN (SELECT id FROM found) GROUP BY u.id) "
-									"SELECT f.place::integer, f.id, sum(f.documents + coalesce(d.n, 0)) OVER (PARTITION BY f.place)::double precision "
+									"SELECT f.place::integer, f.id::integer, sum(f.documents + coalesce(d.n, 0)) OVER (PARTITION BY f.place)::double precision "
 									"FROM found f LEFT JOIN changed d ON d.id = f.id",
 									tables->terms, tables->changes),
 						   1, &type),

@@ -14,6 +14,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_ts_config.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "commands/defrem.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
@@ -357,6 +358,21 @@ read_sources(NewSetup *setup, ArrayType *array)
 }
 
 /*
+ * What is locked against others must be seen as it is then.  A transaction with a
+ * snapshot of before would not see what they had committed: no vector is written for
+ * these rows, and they are counted nowhere.
+ */
+static void
+check_isolation(const char *function)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run in a transaction that keeps its first snapshot", function),
+				 errhint("Call it in a transaction of isolation level READ COMMITTED.")));
+}
+
+/*
  * bm25_setup(table, columns, config, k1, b, vector_column, dry_run): the
  * statements of the set-up, executed unless it is a dry run.
  */
@@ -387,6 +403,8 @@ SQL_FUNCTION(bm25_setup)
 	setup.name = makeObjectName(RelationGetRelationName(setup.rel), setup.vector_column, NULL);
 	bm25_name_tables(&setup.tables, RelationGetNamespace(setup.rel), setup.name);
 	dry_run = PG_GETARG_BOOL(6);
+	if (!dry_run)
+		check_isolation("bm25_setup");
 
 	statements = setup_statements(&setup);
 	statistics = statistics_statements(&setup);
@@ -464,6 +482,7 @@ SQL_FUNCTION(bm25_refresh)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("tolerance must be a number")));
+	check_isolation("bm25_refresh");
 	bm25_find(&setup, PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

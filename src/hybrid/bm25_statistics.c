@@ -182,7 +182,7 @@ count_change(FunctionCallInfo fcinfo, TriggerData *trigger,
 					  "SELECT d.documents, d.total_length, coalesce(t.ids, '{}'), coalesce(t.ns, '{}') "
 					  "FROM (SELECT coalesce(sum(sign), 0) AS documents, coalesce(sum(sign * l::bigint), 0) AS total_length FROM changed) d, "
 					  "(SELECT array_agg(id) AS ids, array_agg(n) AS ns FROM term) t "
-					  "WHERE d.documents <> 0 OR d.total_length <> 0 OR t.ids IS NOT NULL RETURNING id",
+					  "WHERE d.documents <> 0 OR d.total_length <> 0 OR t.ids IS NOT NULL RETURNING id::bigint",
 					  rows, extension, tables->changes),
 			 false);
 	if (SPI_processed > 0)

@@ -90,7 +90,8 @@ read_weights(Weights *weights, const Bm25Tables *tables)
 	bool		isnull;
 
 	bm25_execute(bm25_plan(tables, "weights",
-						   psprintf("SELECT config::regconfig::oid, k1, b, coalesce(average_length, 0) FROM %s", tables->settings),
+						   psprintf("SELECT config::regconfig::oid, k1::double precision, b::double precision, "
+									"coalesce(average_length, 0)::double precision FROM %s", tables->settings),
 						   0, NULL),
 				 NULL, false);
 	if (SPI_processed != 1)
@@ -129,7 +130,7 @@ look_up(const Bm25Tables *tables, const Bm25Terms *terms, int32 *ids)
 	Oid			type = TEXTARRAYOID;
 
 	bm25_execute(bm25_plan(tables, "numbers",
-						   psprintf("SELECT w.place::integer, (SELECT min(t.id) FROM %s t WHERE t.term = w.term) "
+						   psprintf("SELECT w.place::integer, (SELECT min(t.id)::integer FROM %s t WHERE t.term = w.term) "
 									"FROM unnest($1) WITH ORDINALITY AS w(term, place)", tables->terms),
 						   1, &type),
 				 &words, false);
@@ -154,7 +155,7 @@ add_numbers(const Bm25Tables *tables, const Bm25Terms *terms, int32 *ids)
 	Oid			type = TEXTARRAYOID;
 
 	bm25_execute(bm25_plan(tables, "new terms",
-						   psprintf("INSERT INTO %s (term) SELECT unnest($1) RETURNING id", tables->terms),
+						   psprintf("INSERT INTO %s (term) SELECT unnest($1) RETURNING id::integer", tables->terms),
 						   1, &type),
 				 &words, false);
 	if (SPI_processed != terms->count)
@@ -319,6 +320,14 @@ document_writer(FunctionCallInfo fcinfo, const TriggerData *trigger)
 
 	if (writer != NULL)
 		return writer;
+
+	/* rows that come by the parent do not fire the triggers that count them */
+	if (trigger->tg_relation->rd_rel->relispartition)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"%s\" has a set-up of BM25, and has become a partition",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Detach it.")));
 	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	writer = (DocumentWriter *) palloc0(sizeof(DocumentWriter));
 	writer->context = CurrentMemoryContext;

@@ -244,6 +244,36 @@ CREATE UNLOGGED TABLE unlogged (body text);
 SELECT bm25_setup('unlogged', ARRAY['body'], 'simple') LIKE '%CREATE UNLOGGED TABLE%';
 SELECT relpersistence, count(*) FROM pg_class WHERE relname LIKE 'unlogged%' AND relkind = 'r' GROUP BY 1;
 
+-- A transaction that keeps its first snapshot would miss what others commit before the lock
+CREATE TABLE kept (body text);
+INSERT INTO kept VALUES ('cat dog'), ('dog');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT bm25_setup('kept', ARRAY['body'], 'simple', dry_run => true) IS NOT NULL AS dry;
+SELECT bm25_setup('kept', ARRAY['body'], 'simple');
+ROLLBACK;
+SELECT bm25_setup('kept', ARRAY['body'], 'simple') IS NOT NULL AS done;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT bm25_refresh('kept');
+ROLLBACK;
+
+-- Columns of the set-up's own tables that have got another type
+ALTER TABLE kept_bm25 ALTER k1 TYPE numeric;
+ALTER TABLE kept_bm25 ALTER average_length TYPE numeric;
+ALTER TABLE kept_bm25_terms ALTER id TYPE bigint;
+INSERT INTO kept VALUES ('cat dog'), ('dog bird');
+SELECT body, bm25, bm25_length FROM kept ORDER BY body;
+SELECT bm25_query('kept', 'bird dog');
+
+-- Rows that come by a parent do not fire the triggers that count
+CREATE TABLE parents (LIKE kept) PARTITION BY LIST (body);
+ALTER TABLE parents ATTACH PARTITION kept DEFAULT;
+INSERT INTO parents VALUES ('bird');
+INSERT INTO kept VALUES ('bird');
+ALTER TABLE parents DETACH PARTITION kept;
+INSERT INTO kept VALUES ('bird');
+SELECT bm25_refresh('kept') AS written;
+SELECT documents, total_length FROM kept_bm25;
+
 DROP SCHEMA hybrid_bm25 CASCADE;
 DROP ROLE hybrid_writer;
 
