@@ -23,6 +23,7 @@
 #include "utils/rel.h"
 
 #include "hnsw/hnsw.h"
+#include "index/as_owner.h"
 #include "index/scan.h"
 #include "index/verify.h"
 #include "ivf/ivf.h"
@@ -112,6 +113,7 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 	Oid			table = IndexGetRelation(oid, true);
 	MemoryContext context;
 	MemoryContext caller;
+	AsOwner		owner;
 
 	/* as for all: the table before the index */
 	if (OidIsValid(table))
@@ -123,6 +125,12 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(verify->index))));
+
+	/*
+	 * Whatever the table's owner has put into the index's expressions.  From here
+	 * on, because PostgreSQL may evaluate parts of them when it first reads them.
+	 */
+	as_owner_begin(&owner, verify->heap);
 	check_index(verify->index);
 	verify->methods = methods_of(verify->index);
 	verify->all_rows = PG_GETARG_BOOL(1);
@@ -134,6 +142,7 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 	caller = MemoryContextSwitchTo(context);
 	verify_index(verify);
 	MemoryContextSwitchTo(caller);
+	as_owner_end(&owner);
 	index_close(verify->index, NoLock);
 	table_close(verify->heap, NoLock);
 }

@@ -81,17 +81,28 @@ verify_count(Verify *verify, const char *item, int64 add)
  * Progress
  */
 
-void
-verify_phase(Verify *verify, int phase, BlockNumber blocks)
+static void
+show_phase(Verify *verify)
 {
-	/* not one of PostgreSQL's commands: its view of index builds shows none */
+	/*
+	 * Not one of PostgreSQL's commands: its view of index builds has a row whose
+	 * command and phase are null.
+	 */
 	pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX,
 								  RelationGetRelid(verify->heap));
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND, VERIFY_PHASE_PAGES);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_INDEX_OID,
 								 RelationGetRelid(verify->index));
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_PHASE, phase);
-	pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL, blocks);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_PHASE, verify->phase);
+	pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL, verify->phase_blocks);
+}
+
+void
+verify_phase(Verify *verify, int phase, BlockNumber blocks)
+{
+	verify->phase = phase;
+	verify->phase_blocks = blocks;
+	show_phase(verify);
 }
 
 void
@@ -142,6 +153,9 @@ verify_guard(Verify *verify, void (*function) (Verify *, void *), void *argument
 		return true;
 	if (!is_damage(error->sqlerrcode))
 		ReThrowError(error);
+	/* the end of the subtransaction has ended the progress, too */
+	if (verify->phase > 0)
+		show_phase(verify);
 	verify_report(verify, "page_damaged", block, NO_PLACE_SLOT, NULL, "%s%s%s",
 				  error->message, error->detail != NULL ? ": " : ".",
 				  error->detail != NULL ? error->detail : "");
@@ -252,6 +266,7 @@ typedef struct FreeWalk
 {
 	Verify	   *verify;
 	VerifyBits	met;			/* blocks; geometry of one slot a page */
+	VerifyBits	unlisted;		/* say that they are in a list, and were not met */
 	bool		final;			/* the metapage is locked: nothing changes */
 	bool		doubtful;		/* something looks wrong */
 } FreeWalk;
@@ -319,12 +334,12 @@ walk_free_list(FreeWalk *walk, PageKind kind, BlockNumber block)
 	}
 }
 
-/* Follow all lists, and look for pages that should be in one. */
+/* Follow the lists of all kinds, as the metapage has them. */
 static void
 walk_free_lists(FreeWalk *walk, const FreeSpace *space)
 {
-	Verify	   *verify = walk->verify;
-
+	memset(walk->met.bits, 0, walk->met.end / 8 + 1);
+	walk->doubtful = false;
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 	{
 		BlockNumber filling = space->filling[kind];
@@ -332,27 +347,54 @@ walk_free_lists(FreeWalk *walk, const FreeSpace *space)
 
 		walk_free_list(walk, (PageKind) kind, space->list[kind]);
 		if (filling != InvalidBlockNumber &&
-			(!read_opaque(verify, filling, &opaque) || opaque.kind != kind))
+			(!read_opaque(walk->verify, filling, &opaque) || opaque.kind != kind))
 			free_list_wrong(walk, META_BLOCK,
 							"The page that is being filled is none of its kind.");
 	}
-	for (BlockNumber block = 1; block < verify->blocks; block++)
-	{
-		PageOpaque	opaque;
+}
 
-		if (walk->doubtful && !walk->final)
-			return;
-		if (!verify_bit(&walk->met, block) && verify->kinds[block] <= PAGE_KEYS &&
-			read_opaque(verify, block, &opaque) && opaque.in_free_list)
-			free_list_wrong(walk, block,
-							"It says that it is in a list of free pages, but none leads to it.");
+/* Does a page that no list has led to say that it is in one? */
+static bool
+says_listed(const FreeWalk *walk, BlockNumber block)
+{
+	PageOpaque	opaque;
+
+	return !verify_bit(&walk->met, block) &&
+		walk->verify->kinds[block] <= PAGE_KEYS &&
+		read_opaque(walk->verify, block, &opaque) && opaque.in_free_list;
+}
+
+/*
+ * Note such pages among all that there were, or of those noted only which still are
+ * so; how many there are.
+ */
+static int64
+note_unlisted(FreeWalk *walk, bool again)
+{
+	int64		count = 0;
+
+	for (BlockNumber block = 1; block < walk->verify->blocks; block++)
+	{
+		if (!walk->final)
+			CHECK_FOR_INTERRUPTS();
+		if (again && !verify_bit(&walk->unlisted, block))
+			continue;
+		if (says_listed(walk, block))
+		{
+			verify_set_bit(&walk->unlisted, block);
+			count++;
+		}
+		else
+			verify_clear_bit(&walk->unlisted, block);
 	}
+	return count;
 }
 
 /*
  * Pages come and go at the head of a list while it is followed, so that what looks
- * wrong need not be: at the third attempt the metapage stays locked, without which
- * no list changes.
+ * wrong need not be.  In the end the metapage is locked, without which no list
+ * changes.  Whoever needs a free page waits meanwhile: so only the lists are
+ * followed then, and pages read that have looked wrong before.
  */
 void
 verify_free_lists(Verify *verify)
@@ -360,28 +402,32 @@ verify_free_lists(Verify *verify)
 	static const SlotGeometry pages = {.per_page = 1};
 	FreeWalk	walk = {.verify = verify};
 	int64		listed = 0;
+	bool		wrong = true;
 
 	verify_bits_init(verify, &pages, &walk.met);
-	for (int attempt = 0; attempt < 3; attempt++)
+	verify_bits_init(verify, &pages, &walk.unlisted);
+	for (int attempt = 0; attempt < 3 && wrong; attempt++)
 	{
 		Buffer		buffer = ReadBuffer(verify->index, META_BLOCK);
 		FreeSpace	space;
 
 		walk.final = attempt == 2;
-		walk.doubtful = false;
-		memset(walk.met.bits, 0, walk.met.end / 8 + 1);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		space = page_meta(BufferGetPage(buffer))->space;
 		if (!walk.final)
 			UnlockReleaseBuffer(buffer);
 		walk_free_lists(&walk, &space);
+		wrong = walk.doubtful | (note_unlisted(&walk, attempt > 0) > 0);
 		if (walk.final)
 			UnlockReleaseBuffer(buffer);
-		if (!walk.doubtful)
-			break;
 	}
 	for (BlockNumber block = 1; block < verify->blocks; block++)
+	{
 		listed += verify_bit(&walk.met, block);
+		if (walk.final && verify_bit(&walk.unlisted, block))
+			verify_report(verify, "free_list", block, NO_PLACE_SLOT, NULL,
+						  "It says that it is in a list of free pages, but none leads to it.");
+	}
 	verify_count(verify, "pages_with_free_slots", listed);
 }
 

@@ -111,6 +111,9 @@ struct Verify
 	Size		memory;			/* bytes that are left for maps */
 	PGAlignedBlock page;		/* see verify_read_page */
 
+	int			phase;			/* shown as the progress; 0: none yet */
+	BlockNumber phase_blocks;
+
 	/* results */
 	Tuplestorestate *store;		/* NULL: violations are only counted */
 	TupleDesc	desc;

@@ -187,7 +187,7 @@ summary_holds(IvfVerify *ivf, uint32 list, const uint8 *keys)
 	FilterBounds bounds[FILTER_MAX_COLUMNS];
 	Buffer		buffer;
 
-	if (ivf->verify->kinds[block] != PAGE_RAW)
+	if (block >= ivf->verify->blocks || ivf->verify->kinds[block] != PAGE_RAW)
 		return true;
 	buffer = map_read(ivf->index->map, block);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);

@@ -50,11 +50,13 @@ typedef struct InvertedVerify
 } InvertedVerify;
 
 /*
- * Places: of a row of a segment, the segment's id and the row's number; of a pending
- * one, the block and how many rows of the page come before.
+ * Places: of a row of a segment, which of the segments it is (their ids may be
+ * anything) and the row's number; of a pending one, the block and how many rows of the
+ * page come before.
  */
 #define PENDING_PLACE	(UINT64CONST(1) << 63)
-#define DOC_PLACE(id, doc)	((uint64) (id) << 32 | (doc))
+#define DOC_PLACE(segment, doc)	((uint64) (segment) << 32 | (doc))
+#define PLACE_SEGMENT(place)	((int) ((place) >> 32))
 #define ROW_PLACE(block, row)	(PENDING_PLACE | (uint64) (block) << 16 | (row))
 
 static void
@@ -170,7 +172,7 @@ verify_docs(Verify *verify, void *argument)
 			if (doc_is_dead(tid))
 				dead++;
 			else
-				verify_row(verify, tid, DOC_PLACE(state->entry.id, first + i));
+				verify_row(verify, tid, DOC_PLACE(inverted->current, first + i));
 		}
 	}
 	verify_count(verify, "rows_dead", dead);
@@ -494,7 +496,8 @@ each_row(InvertedVerify *inverted, Page page, BlockNumber block, RowFind find,
 	{
 		PendingRow *row = (PendingRow *) (inverted_data(page) + offset);
 
-		if (row->size == 0 || row->size > count - offset)
+		if (row->size == 0 || row->size > count - offset ||
+			row->size != MAXALIGN(row->size))
 			break;
 		if (find(inverted, row, &row->doc.tid, block, number++, argument))
 			return true;
@@ -645,18 +648,6 @@ inverted_walk(Verify *verify)
  * Rows
  */
 
-/* Which of the segments a place is in; -1: none */
-static int
-segment_of(const InvertedVerify *inverted, uint64 place)
-{
-	for (uint32 i = 0; i < inverted->index->meta.segments; i++)
-	{
-		if (inverted->segments[i].entry.id == place >> 32)
-			return i;
-	}
-	return -1;
-}
-
 /* Does the metapage still know the segment, or the pending list, of a number? */
 static bool
 is_current(InvertedVerify *inverted, uint32 id)
@@ -741,11 +732,10 @@ inverted_count_row(Verify *verify, uint64 place, ItemPointer tid)
 	}
 	else
 	{
-		int			i = segment_of(inverted, place);
-		uint32		at = read_docs(inverted, &inverted->segments[i], (uint32) place,
-								   (Page) copy.data);
+		const SegmentState *state = &inverted->segments[PLACE_SEGMENT(place)];
+		uint32		at = read_docs(inverted, state, (uint32) place, (Page) copy.data);
 
-		owner = inverted->segments[i].entry.id;
+		owner = state->entry.id;
 		mine = docs_tids((Page) copy.data)[at];
 	}
 	return owner != 0 && verify_same_tid(&mine, tid) && is_current(inverted, owner);
@@ -769,7 +759,7 @@ inverted_where(Verify *verify, uint64 place, BlockNumber *block, int64 *slot)
 	}
 	else
 	{
-		const Segment *segment = inverted->segments[segment_of(inverted, place)].segment;
+		const Segment *segment = inverted->segments[PLACE_SEGMENT(place)].segment;
 		uint32		doc = (uint32) place;
 
 		*block = segment->blocks[segment->starts[PART_DOCS] + doc / inverted->index->page_docs];
@@ -839,13 +829,15 @@ inverted_check_row(Verify *verify, uint64 place, ItemPointer tid, Datum *values,
 			find.row == NULL)
 			return;
 		kept = (const char *) find.row + pending_value_offset(index);
-		memcpy(own, doc_keys(&find.row->doc), index->key_bytes);
-		if (memcmp(kept, value, VARSIZE(value)) != 0)
+		if (find.row->size < pending_value_offset(index) + VARSIZE(value) ||
+			memcmp(kept, value, VARSIZE(value)) != 0)
 			what = "Its value is not that of its row.";
+		else
+			memcpy(own, doc_keys(&find.row->doc), index->key_bytes);
 	}
 	else
 	{
-		const SegmentState *state = &inverted->segments[segment_of(inverted, place)];
+		const SegmentState *state = &inverted->segments[PLACE_SEGMENT(place)];
 		uint32		at = read_docs(inverted, state, (uint32) place, (Page) copy.data);
 		uint8		flags;
 		double		scale = inverted_scale(index, value, &flags);

@@ -188,7 +188,19 @@ SET ROLE check_monitor;
 SELECT count(*) FROM vector_index_check('hnsw_who', true);
 RESET ROLE;
 
-DROP TABLE checked, unlogged, temporary, parts, large;
-DROP FUNCTION violations, checked_value, who;
+-- also what PostgreSQL evaluates when a session first reads the expressions
+CREATE FUNCTION whose(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_user <> 'check_owner' THEN RAISE 'run as %', current_user; END IF;
+	RETURN n;
+END $$;
+CREATE INDEX hnsw_whose ON checked USING hnsw (v vector_l2_ops) WHERE k = index_check.whose(3);
+\c -
+SET search_path = index_check, public;
+SET client_min_messages = warning;
+SELECT count(*) FROM vector_index_check('hnsw_whose', true);
+
+DROP TABLE checked, unlogged, parts, large;
+DROP FUNCTION violations, checked_value, who, whose;
 DROP PROCEDURE fill, history;
 DROP ROLE check_owner, check_monitor, check_other;
