@@ -303,6 +303,8 @@ my %sparse = (
 	listed => [ 'segment_page', sub { my $b = int((part(4))[0] / $page); put8($b * $page + $page - 3, 1) } ],
 	map => [ 'page_damaged', sub { my ($at) = part(6); put32($at, (int((part(4))[0] / $page))) } ],
 	root => [ 'page_damaged', sub { put32($segment + 4, 1) } ],
+	# two of one id, of which the first cannot be opened
+	ids => [ 'page_damaged', sub { put32(24 + 128, 2); substr($file, $segment + 32, 32) = substr($file, $segment, 32); put32($segment + 4, 1) } ],
 	root_docs => [ 'page_damaged', sub { put32(root(), 7) } ],
 	kind => [ 'page_unowned', sub { my $b = int((part(4))[0] / $page); put8($b * $page + $page - 4, 3) } ],
 	another => [ 'page_unowned', sub { my ($b) = grep { get32($_ * $page + 24) != get32($segment) && get8($_ * $page + 28) == 7 } pages_of(1); put32($b * $page + 24, get32($segment)); put8($b * $page + 28, 3) } ],
