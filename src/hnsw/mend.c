@@ -32,6 +32,14 @@
 /* With fewer neighbours left, a node is searched new ones from the entry point */
 #define MEND_LEAST		4
 
+/*
+ * So many new neighbours of a node that is mended may lead back to it.  After 40
+ * rounds in which an eighth of 570 sparse vectors was replaced, 5 were not found by
+ * their own value at ef_search 100, 28 without this, 12 of a new index.  With all in the
+ * place of 4, a vacuum after half of the rows went writes 2.4 MB in the place of 1.5.
+ */
+#define MEND_LINK_BACK	4
+
 typedef struct Mender
 {
 	GraphSearch *search;
@@ -515,6 +523,35 @@ mend_copy(Vacuum *vacuum, const SlotGeometry *geometry, BlockNumber block,
 }
 
 /*
+ * A node that has lost a neighbour has, as a rule, lost one that led to it.  So the
+ * nearest of its new neighbours may take it for one of theirs, as if it were new.
+ * Otherwise a node that is far from all others is led to by fewer and fewer, until
+ * no search finds it.
+ */
+static void
+link_back(Vacuum *vacuum, GraphId id, const GraphNode *before,
+		  const GraphEdges *mended)
+{
+	GraphEdges	old;
+	int			linked = 0;
+
+	if (before->header.state != SLOT_USED || (before->header.flags & NODE_TWIN))
+		return;
+	node_get_edges(&vacuum->index->shape, before->level, before, &old);
+	for (int i = first_neighbor(mended->flags);
+		 i < mended->count && linked < MEND_LINK_BACK; i++)
+	{
+		GraphId		to = edge_id(mended->ids[i]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (edges_lead_to(&old, to))
+			continue;
+		(void) hnsw_link_back(vacuum->inserter, before->level, to, id, NO_SLOT);
+		linked++;
+	}
+}
+
+/*
  * Mend the nodes of a page: what is computed is computed from a copy, without a
  * lock.  Returns false if a node was changed by others meanwhile; then again.
  */
@@ -566,6 +603,13 @@ mend_page(Vacuum *vacuum, BlockNumber block, PageKind kind)
 	}
 	page_edit_end(&edit);
 	UnlockReleaseBuffer(buffer);
+	for (uint32 slot = 0; slot < slots; slot++)
+	{
+		if (vacuum->mender->mended[slot].count >= 0)
+			link_back(vacuum, slot_id(geometry, block, slot),
+					  (const GraphNode *) slot_at(geometry, copy, slot),
+					  &vacuum->mender->mended[slot]);
+	}
 	return done;
 }
 

@@ -145,4 +145,25 @@ DELETE FROM heap WHERE hashint4(id + 30) & 65535 < 6553;
 VACUUM heap;
 SELECT heap_lost();
 
+-- Values far from all others, as sparse ones are, of which few are led to by many:
+-- round for round as many are led to as of a new index.
+CREATE TEMP TABLE worn (id int, v sparsevec(300));
+CREATE FUNCTION worn_rows(first int, last int) RETURNS SETOF worn LANGUAGE sql AS $$
+	SELECT n, ('{' || string_agg(d || ':' || w, ',' ORDER BY d) || '}/300')::sparsevec
+	FROM generate_series(first, last) n,
+		LATERAL (SELECT DISTINCT ON (d) 1 + (power((hashint8extended(i, n) & 65535) / 65536.0, 3) * 300)::int % 300 AS d,
+			((hashint8extended(i, n + 1000000) & 255) - 40.5) / 16 AS w FROM generate_series(1, 12) i) x
+	GROUP BY n $$;
+CREATE FUNCTION worn_lost() RETURNS bigint LANGUAGE sql SET hnsw.ef_search = 100 AS
+	'SELECT count(*) FROM worn a WHERE (SELECT b.v <-> a.v FROM worn b ORDER BY b.v <-> a.v LIMIT 1) > 0';
+CREATE INDEX worn_index ON worn USING hnsw (v sparsevec_l2_ops);
+INSERT INTO worn SELECT * FROM worn_rows(1, 600);
+\set ECHO none
+SELECT format(command, i) FROM generate_series(1, 30) i, unnest(ARRAY[
+	'DELETE FROM worn WHERE hashint8extended(id, %1$s) & 7 = 0',
+	'INSERT INTO worn SELECT * FROM worn_rows(%1$s * 1000, %1$s * 1000 + 74)',
+	'VACUUM worn']) WITH ORDINALITY x (command, place) ORDER BY i, place \gexec
+\set ECHO all
+SELECT count(*) AS rows, worn_lost() < 12 AS few_lost FROM worn;
+
 DROP SCHEMA hnsw_write CASCADE;
