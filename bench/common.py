@@ -25,6 +25,7 @@ import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("VECTOR_BENCH_CACHE", ROOT / "bench" / "cache"))
+DATA = pathlib.Path(os.environ.get("VECTOR_BENCH_DATA", CACHE / "data"))
 
 
 # -- server ------------------------------------------------------------------
@@ -142,7 +143,7 @@ def copy_in(conn, table, values, kind, first_id=0):
 # -- data --------------------------------------------------------------------
 
 def data_argument(parser):
-    parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data",
+    parser.add_argument("--data", type=pathlib.Path, default=DATA,
                         help="folder of the benchmark data (default: %(default)s)")
 
 

@@ -84,7 +84,7 @@ def timed(conn, sql, parameters):
 
 def main():
     arg = argparse.ArgumentParser()
-    arg.add_argument("--data", type=pathlib.Path, default=common.ROOT / "shared" / "data")
+    arg.add_argument("--data", type=pathlib.Path, default=common.DATA)
     arg.add_argument("--collections", nargs="+", default=["cranfield", "vaswani"], choices=["cranfield", "vaswani"])
     arg.add_argument("--set", nargs="*", default=[], help="settings of searches, NAME=VALUE")
     arg.add_argument("--timed", type=int, default=10 ** 6, help="queries whose times and exact answers are compared")

@@ -115,7 +115,7 @@ def dense(conn, name, docs, queries):
 
 def main():
     arg = argparse.ArgumentParser()
-    arg.add_argument("--data", type=pathlib.Path, default=common.ROOT / "shared" / "data")
+    arg.add_argument("--data", type=pathlib.Path, default=common.DATA)
     arg.add_argument("--no-dense", action="store_true")
     arg.add_argument("--collections", nargs="+", default=["cranfield", "vaswani"], choices=["cranfield", "vaswani"])
     arg = arg.parse_args()

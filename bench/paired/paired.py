@@ -82,7 +82,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("old")
     parser.add_argument("new")
-    parser.add_argument("--data", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/data"))
+    parser.add_argument("--data", default=os.environ.get("VECTOR_BENCH_DATA", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cache/data")))
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", default="")

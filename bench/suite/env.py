@@ -22,7 +22,7 @@ class Env:
     queries: int = 1000
     names: tuple = tuple(EVERYBODY)
     peers: dict = dataclasses.field(default_factory=dict)
-    data: pathlib.Path = common.ROOT.parent / "shared" / "data"
+    data: pathlib.Path = common.DATA
     cpu: int = 1 % CORES
     effort: Effort = dataclasses.field(default_factory=Effort)
 
