@@ -31,6 +31,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 UNREACHED = ("from versions: none", "NewConnectionError", "ConnectTimeout", "ReadTimeout", "Could not fetch URL",
              "Connection refused", "Name or service not known", "ENOTFOUND", "ECONNREFUSED", "EAI_AGAIN", "ETIMEDOUT",
+             "ENETUNREACH", "EHOSTUNREACH", "ENOTCACHED", "Network is unreachable", "Temporary failure in name resolution",
              "no such host", "dial tcp", "Could not transfer artifact", "Unknown host")
 
 
@@ -178,8 +179,12 @@ def install_java(client, dir, log):
 
 
 def install(names):
+    tried = set()
     for client in map(BY_NAME.get, names):
         dir = home(client.kind, client.packages or client.name)
+        if dir in tried:
+            continue
+        tried.add(dir)
         dir.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{dir}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
