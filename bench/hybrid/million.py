@@ -21,9 +21,11 @@ search is that of its ten best, against the same statement without indexes.
 """
 
 import argparse
+import atexit
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import sys
 import tempfile
@@ -176,6 +178,7 @@ def bm25_peers(corpus, queries):
         schema = tantivy.SchemaBuilder().add_text_field("body", stored=False, tokenizer_name="whitespace", index_option="freq") \
             .add_unsigned_field("id", stored=True).build()
         folder = tempfile.mkdtemp(prefix="tantivy-", dir=os.environ.get("TMPDIR"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         index = tantivy.Index(schema, path=folder)
         writer = index.writer(300_000_000, 1)
         start = time.perf_counter()
