@@ -4,6 +4,7 @@ import datetime
 import importlib
 import os
 import signal
+import uuid
 
 import numpy as np
 import psycopg
@@ -198,6 +199,7 @@ def test_refused_with_the_reason(db, tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.save(tmp_path / "flat.npy", np.ones(3))
     np.save(tmp_path / "none.npy", np.ones((0, 3)))
+    (tmp_path / "empty.npy").touch()
     for arguments, error in ((("npy", "nowhere.npy"), "there is no file"), (("npy", tmp_path / "bad.npy"), "bad.npy"),
                              (("npy", tmp_path / "objects.npy"), "Python objects"), (("npy", tmp_path / "flat.npy"), "a matrix of numbers"),
                              (("npy", tmp_path / "none.npy"), "no records"), (("vecs", tmp_path / "x.fvecs"), "shorter than a vector"),
@@ -206,11 +208,18 @@ def test_refused_with_the_reason(db, tmp_path):
                              (("npy", tmp_path / "x.npy", "--type", "sparsevec"), "dense, which sparsevec does not hold"),
                              (("npy", tmp_path / "x.npy", "--filter", "lang"), "give its type"),
                              (("npy", tmp_path / "x.npy", "--filter", "lang:klingon"), "the types are"),
+                             (("npy", tmp_path / "x.npy", "--filter", "tags:jsonb"), "jsonb is no type of a filter column"),
+                             (("npy", tmp_path / "x.npy", "--index", "sparse_inverted"), "sparse_inverted has no vector_l2_ops"),
+                             (("npy", tmp_path / "x.npy", "--index", "ivfrabitq", "--distance", "l1"), "ivfrabitq has no vector_l1_ops"),
+                             (("npy", tmp_path / "empty.npy"), "empty.npy: EOFError"),
                              (("npy", tmp_path / "x.npy", "--dimensions", "3"), "8 dimensions, the others have 3"),
-                             (("weaviate", "http://127.0.0.1:1"), "Connection refused")):
+                             (("weaviate", "http://me:secret@127.0.0.1:1"), "//127.0.0.1:1: [Errno 111] Connection refused")):
         base.Api.FIRST_PAUSE, kept = 0.001, base.Api.FIRST_PAUSE
         try:
-            assert error in db.load(*arguments, ok=False)
+            said = db.load(*arguments, ok=False)
+            assert error in said and "secret" not in said
+            # before anything is made, but for what only the rows tell
+            assert db.one("SELECT to_regclass('items')") is None or "the others have 3" in error
         finally:
             base.Api.FIRST_PAUSE = kept
         db("DROP TABLE IF EXISTS items, vector_import_state")
@@ -235,6 +244,57 @@ def test_what_was_written_to_meanwhile(db, monkeypatch):
         if start == 400 else records[start:end]
     with pytest.raises(ImportFailed, match="differ, of id 5"):
         load(db, records, monkeypatch, source=source, batch=100)
+
+
+def test_a_library_that_raises(db, monkeypatch):
+    def part(start, end):
+        if start < 200 or mended:
+            return records[start:end]
+        raise RuntimeError("the server\nis http://me:secret@there")
+    mended = False
+    records = [base.Record(n, v) for n, v in enumerate(X)]
+    source = Made(records)
+    source.part = part
+    with pytest.raises(ImportFailed, match="RuntimeError: the server is http://there$"):
+        load(db, records, monkeypatch, source=source, batch=100)
+    mended = True
+    assert load(db, records, monkeypatch, source=source, batch=100)[0] == 500
+
+
+def test_what_is_printed_is_sql(db, monkeypatch):
+    """A name from the source ends no comment."""
+    records = [base.Record(n, v) for n, v in enumerate(X)]
+    source = Made(records, collection="docs\nDROP TABLE kept;\r\x1b[2J", metric="l2")
+    _, out = load(db, records, monkeypatch, source=source, dry_run=True, distance="cosine")
+    assert "distance cosine" in out and "vector_cosine_ops" in out and "\x1b" not in out and "\r" not in out
+    db("CREATE TABLE kept ()")
+    db("".join(line for line in out.splitlines(True) if not line.startswith("COPY")))
+    assert db.one("SELECT to_regclass('kept') IS NOT NULL AND to_regclass('items') IS NOT NULL")
+
+
+def test_uuids_in_any_spelling(db, monkeypatch):
+    ids = [str(uuid.UUID(int=n << 100)) for n in range(3)]
+    spelled = [ids[0].upper(), ids[1].replace("-", ""), "{" + ids[2] + "}"]
+    records = [base.Record(i, v) for i, v in zip(spelled, X)]
+    assert load(db, records, monkeypatch, source=Made(records, id_type="text"), id_type="uuid")[0] == 3
+    assert [str(i) for i, in db("SELECT id FROM items ORDER BY id")] == ids
+    records[1].id = None
+    with pytest.raises(ImportFailed, match="a record has no id"):
+        load(db, records, monkeypatch, table="none", source=Made(records, id_type="text"))
+
+
+def test_state_of_another_import(db, tmp_path, monkeypatch):
+    """An import that ends leaves what another has noted meanwhile."""
+    records = [base.Record(n, v) for n, v in enumerate(X)]
+    source = Made(records)
+    first = Made(records)
+    first.part = lambda start, end: (_ for _ in ()).throw(RuntimeError) if start else records[start:end]
+    with pytest.raises(ImportFailed):
+        load(db, records, monkeypatch, table="one", source=first, batch=100)
+    load(db, records, monkeypatch, table="two", source=source, batch=100)
+    assert db("SELECT rows FROM vector_import_state") == [(100,)]
+    assert load(db, records, monkeypatch, table="one", source=source, batch=100)[0] == 500
+    assert db.one("SELECT to_regclass('vector_import_state')") is None
 
 
 def anonymous():

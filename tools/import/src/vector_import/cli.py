@@ -32,11 +32,12 @@ def bar(total):
 @click.option("--id-type", type=click.Choice(["bigint", "text", "uuid"]), help="[default: what the ids are]")
 @click.option("--dimensions", type=click.IntRange(1, 1000000000), help="[default: what the source says]")
 @click.option("--index", default="hnsw", show_default=True, type=click.Choice(["hnsw", "ivfrabitq", "ivfpq", "ivfflat", "sparse_inverted"]))
+@click.option("--distance", type=click.Choice(["l2", "cosine", "ip", "l1"]), help="Of the index. [default: what the source says, else l2]")
 @click.option("--create-index", is_flag=True, help="Make the index that is proposed at the end.")
 @click.option("--batch", type=click.IntRange(1, 100000), help="Records of a transaction. [default: 2000, fewer of long vectors]")
 @click.option("--dry-run", is_flag=True, help="Print the SQL, write nothing.")
-def main(source, location, dsn, table, collection, vector, columns, filters, type_, id_type, dimensions, index, create_index,
-         batch, dry_run):
+def main(source, location, dsn, table, collection, vector, columns, filters, type_, id_type, dimensions, index, distance,
+         create_index, batch, dry_run):
     """Import vectors and their metadata from SOURCE at LOCATION into a new table.
 
     Interrupted, the same command goes on where it stopped.  Keys of servers are
@@ -44,7 +45,7 @@ def main(source, location, dsn, table, collection, vector, columns, filters, typ
     PINECONE_API_KEY.
     """
     plan = Plan(source, location, table, collection, vector, columns, filters, type_, id_type, dimensions, index,
-                create_index, batch, dry_run)
+                create_index, batch, dry_run, distance)
     try:
         with psycopg.connect(dsn, autocommit=True, fallback_application_name="vector-import") as conn:
             conn.execute("SET client_encoding = 'UTF8'")

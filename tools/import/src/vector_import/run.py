@@ -14,8 +14,8 @@ import psycopg
 from psycopg import sql
 
 from . import target
-from .errors import ImportFailed
-from .sources import open_source
+from .errors import ImportFailed, without_password
+from .sources import in_short, open_source
 
 SAMPLE = 100			# vectors that are compared at the end, of the beginning and of the rest
 BATCH = 2000
@@ -44,6 +44,7 @@ class Plan:
     create_index: bool = False
     batch: int = None
     dry_run: bool = False
+    distance: str = None
 
 
 def table_name(conn, text):
@@ -83,10 +84,19 @@ def chosen_columns(plan, first):
     return out
 
 
-def open_batches(source, after, size):
-    for token, records in source.read(after, size):
-        if records:
-            yield token, records
+def read(source, after, size):
+    """What the source reads.  Whatever its library raises is an ImportFailed."""
+    try:
+        yield from source.read(after, size)
+    except (ImportFailed, psycopg.Error):
+        raise
+    except Exception as e:
+        raise ImportFailed(f"reading {source.collection or 'the source'}: {in_short(e)}") from e
+
+
+def comment(text):
+    """A comment of SQL: of one line, whatever names are in it."""
+    return "-- " + "".join(c if c.isprintable() else " " for c in without_password(text))
 
 
 def run(conn, plan, say=print, bar=None):
@@ -112,7 +122,7 @@ def _run(conn, plan, source, say, bar):
     extension = _extension(conn)
     name = table_name(conn, plan.table)
     size = plan.batch or max(10, min(BATCH, BATCH_BYTES // (4 * (source.dimensions or 1000))))
-    first = next((records for _, records in open_batches(source, None, size)), [])
+    first = next((records for _, records in read(source, None, size) if records), [])
     if not first:
         raise ImportFailed(f"{plan.location} has no records")
     dimensions = plan.dimensions or source.dimensions
@@ -124,12 +134,14 @@ def _run(conn, plan, source, say, bar):
     table = target.Table(name, plan.id_type or source.id_type, type, dimensions or 1000000000, source.has_text,
                          chosen_columns(plan, first), extension)
     filters = [f.strip().partition(":")[0] for f in plan.filters.split(",") if f.strip()]
-    index = table.index("sparse_inverted" if source.sparse and plan.index == "hnsw" else plan.index, source.metric, filters)
+    method, distance = "sparse_inverted" if source.sparse and plan.index == "hnsw" else plan.index, plan.distance or source.metric
+    _can_be_indexed(conn, table, method, distance, filters)
+    index = table.index(method, distance, filters)
     count = "an unknown number of" if source.count is None else source.count
-    say(f"-- {plan.source}: {source.collection or plan.location}, {count} records, "
-        f"{'sparse' if source.sparse else dimensions} dimensions, metric {source.metric}")
+    say(comment(f"{plan.source}: {source.collection or plan.location}, {count} records, "
+                f"{'sparse' if source.sparse else dimensions} dimensions, distance {distance}"))
     if source.note:
-        say(f"-- {source.note}")
+        say(comment(source.note))
     say(table.create().as_string(None) + ";")
     say(table.copy().as_string(None) + ";")
     if plan.dry_run:
@@ -143,13 +155,32 @@ def _run(conn, plan, source, say, bar):
         say(f"-- going on after {rows} rows")
     sample = _copy(conn, source, table, key, after, rows, size, bar)
     _check(conn, source, table, key, first, sample, say)
-    conn.execute(sql.SQL("DELETE FROM {} WHERE key = %s").format(sql.Identifier(STATE)), [key])
-    if not conn.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(STATE))).fetchone()[0]:
-        conn.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(STATE)))
+    with conn.transaction():
+        _alone(conn)
+        conn.execute(sql.SQL("DELETE FROM {} WHERE key = %s").format(sql.Identifier(STATE)), [key])
+        if not conn.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(STATE))).fetchone()[0]:
+            conn.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(STATE)))
     if plan.create_index:
         conn.execute(index)
     say(("" if plan.create_index else "-- for searches:\n") + index.as_string(None) + ";")
     return conn.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()[0]
+
+
+def _can_be_indexed(conn, table, method, distance, filters):
+    """Raises ImportFailed before rows are copied for an index that cannot be."""
+    ops = f"{table.type}_{target.OPS[distance]}_ops"
+    held = "SELECT FROM pg_opclass o JOIN pg_am a ON a.oid = o.opcmethod WHERE a.amname = %s"
+    if not conn.execute(f"SELECT EXISTS ({held} AND o.opcname = %s)", [method, ops]).fetchone()[0]:
+        raise ImportFailed(f"{method} has no {ops}: another --index, --distance or --type")
+    for key in filters:
+        if not conn.execute(f"SELECT EXISTS ({held} AND o.opcdefault AND o.opcintype = %s::regtype)",
+                            [method, table.columns[key]]).fetchone()[0]:
+            raise ImportFailed(f"--filter {key}: {table.columns[key]} is no type of a filter column")
+
+
+def _alone(conn):
+    """Until the transaction ends, no other import makes or drops the table of states."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [STATE])
 
 
 def _key(plan, source, table):
@@ -162,6 +193,7 @@ def _begin(conn, plan, table, key):
     """The token to go on after, and how many rows there are; for a new import
     makes the table."""
     with conn.transaction():
+        _alone(conn)
         conn.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} (key text PRIMARY KEY, token jsonb, rows bigint NOT NULL)").format(
             sql.Identifier(STATE)))
         found = conn.execute(sql.SQL("SELECT token, rows FROM {} WHERE key = %s FOR UPDATE").format(sql.Identifier(STATE)), [key]).fetchone()
@@ -188,7 +220,7 @@ def _copy(conn, source, table, key, after, rows, size, bar):
         # the last part had come, and was not checked
         return sample
     try:
-        for token, records in source.read(after, size):
+        for token, records in read(source, after, size):
             with conn.transaction():
                 # First, so that two runs at once do not both write.
                 if conn.execute(state, [json.dumps(token), len(records), key, rows]).rowcount != 1:
@@ -226,12 +258,12 @@ def _check(conn, source, table, key, first, sample, say):
                            "was one of them written to meanwhile?")
     wanted = {}
     for record in [*first[:SAMPLE], *sample]:
-        wanted[str(record.id)] = None if record.vector is None else target.pack_vector(record.vector, table.type, table.dimensions)
+        wanted[table.id_text(record.id)] = None if record.vector is None else target.pack_vector(record.vector, table.type, table.dimensions)
     send = sql.SQL("{}.{}").format(sql.Identifier(table.extension), sql.SQL(f"{table.type}_send"))
     # No parameters: a percent sign in a name would be taken for one.
     found = dict(conn.execute(sql.SQL("SELECT id::text, {}(embedding) FROM {} WHERE id = ANY ({}::text[]::{}[])").format(
-        send, table.name, sql.Literal([k.replace("\0", "") for k in wanted]), sql.SQL(table.id_type))).fetchall())
-    bad = [k for k, v in wanted.items() if found.get(k.replace("\0", ""), b"") != v]
+        send, table.name, sql.Literal(list(wanted)), sql.SQL(table.id_type))).fetchall())
+    bad = [k for k, v in wanted.items() if found.get(k, b"") != v]
     if bad:
         raise ImportFailed(f"{len(bad)} of {len(wanted)} vectors that were compared differ, of id {bad[0]} for one")
     say(f"-- checked: {there} rows, {len(wanted)} vectors byte by byte")

@@ -156,7 +156,13 @@ class Table:
         return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
             self.name, sql.SQL(", ").join(map(sql.Identifier, self.names())))
 
+    def id_text(self, id):
+        """An id as the server writes it as text."""
+        return str(uuid.UUID(str(id))) if self.id_type == "uuid" else _text(id).decode()
+
     def pack_id(self, id):
+        if id is None:
+            raise ImportFailed("a record has no id")
         if self.id_type == "bigint":
             try:
                 return _bigint(id)

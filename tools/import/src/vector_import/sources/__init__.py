@@ -21,6 +21,11 @@ SOURCES = {
 }
 
 
+def in_short(error):
+    """What a library said, in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
 def open_source(name, location, collection=None, vector=None):
     """The Source of that name.  collection: which of several at the location;
     vector: which vectors, where a record has several.  Raises ImportFailed."""
@@ -32,3 +37,7 @@ def open_source(name, location, collection=None, vector=None):
         return module.Source(location, collection, vector)
     except ModuleNotFoundError as e:
         raise ImportFailed(f"{name} needs the Python module {e.name}: pip install './tools/import[{extra}]'") from e
+    except ImportFailed:
+        raise
+    except Exception as e:
+        raise ImportFailed(f"{location}: {in_short(e)}") from e

@@ -1,5 +1,7 @@
 """Chroma: a persistent folder.  A token is how many records were read."""
 
+import os
+
 import chromadb
 import numpy as np
 
@@ -13,7 +15,8 @@ class Source(base.Rows):
     has_text = True
 
     def __init__(self, location, collection, vector):
-        base.need_folder(location)
+        # Chroma would make a new one of any other folder.
+        base.need_file(os.path.join(base.need_folder(location), "chroma.sqlite3"))
         self.client = chromadb.PersistentClient(location, settings=chromadb.Settings(anonymized_telemetry=False))
         names = [getattr(c, "name", c) for c in self.client.list_collections()]
         self.collection = base.one_of("collection", names, collection, location)

@@ -16,7 +16,9 @@ class Source(base.Source):
         if location.startswith(("http://", "https://")):
             self.client = QdrantClient(url=location, api_key=os.environ.get("QDRANT_API_KEY"))
         else:
-            self.client = QdrantClient(path=base.need_folder(location))
+            # Qdrant would make a new one of any other folder.
+            base.need_file(os.path.join(base.need_folder(location), "meta.json"))
+            self.client = QdrantClient(path=location)
         names = [c.name for c in self.client.get_collections().collections]
         self.collection = base.one_of("collection", names, collection, location)
         self.count = self.client.count(self.collection, exact=True).count

@@ -28,9 +28,9 @@ class Source(base.Source):
         self.vector = base.one_of("vector", named, vector, self.name) if named else None
         config = named[self.vector] if named else classes[self.name]
         self.metric = self.METRICS.get((config.get("vectorIndexConfig") or {}).get("distance", "cosine"), "cosine")
-        found = self.page(None, 1)
+        found = [v for v in map(self.take, self.page(None, 100)) if v is not None]
         if found:
-            self.dimensions = len(self.take(found[0]))
+            self.dimensions = len(found[0])
 
     def page(self, after, limit):
         params = {"class": self.name, "limit": limit, "include": "vector", **self.tenant}
@@ -39,7 +39,8 @@ class Source(base.Source):
         return self.api.get("/v1/objects", params)["objects"]
 
     def take(self, o):
-        return np.asarray(o["vectors"][self.vector] if self.vector else o["vector"], np.float32)
+        found = (o.get("vectors") or {}).get(self.vector) if self.vector else o.get("vector")
+        return np.asarray(found, np.float32) if found else None
 
     def read(self, after, batch):
         while found := self.page(after, min(batch, self.MOST)):
