@@ -147,6 +147,13 @@ def test_metadata(db, monkeypatch):
     row = db('SELECT content, lang, year, score, ok, "at", tags, id_, "Odd ""%s"" Näme", mixed, nan::text, zero, metadata FROM items WHERE id = 4')[0]
     assert row == ("text 4", "de", 2004, 4 / 3, False, day, ["a", {"b": None}], "own", "ü'\\", "x", "NaN", "ab", {"none": None})
     assert db("SELECT lang, metadata FROM items WHERE id = 7") == [(None, None)] and db.one("SELECT content IS NULL FROM items WHERE id = 8")
+    # a key with a colon, and a filter named twice
+    for r in records:
+        r.metadata["dc:title"] = "t"
+    _, out = load(db, records, monkeypatch, table="colon", columns="dc:title", filters="dc:title,lang,year:bigint,lang")
+    assert '("dc:title", "lang", "year")' in out.replace('embedding "public".vector_l2_ops, ', "")
+    for r in records:
+        r.metadata.pop("dc:title")
     # all in one column
     load(db, records, monkeypatch, table="one")
     assert db.one("SELECT metadata ->> 'year' FROM one WHERE id = 3") == "2003"

@@ -58,21 +58,26 @@ def table_name(conn, text):
     return sql.Identifier(*parts)
 
 
+def asked(text, seen):
+    """key[:type],... as pairs; "" for no type.  A key that was seen may have colons."""
+    keys = [c.strip() for c in text.split(",") if c.strip()]
+    return [(c, "") if c in seen or ":" not in c else c.rpartition(":")[::2] for c in keys]
+
+
 def chosen_columns(plan, first):
-    """Metadata key to type of column, of what was asked for and the first records."""
+    """Metadata key to type of column, of what was asked for and the first records;
+    and the keys that searches filter by."""
     seen = {}
     for record in first:
         for key, value in record.metadata.items():
             seen.setdefault(key, []).append(value)
     out = {}
-    asked = [c.strip() for c in plan.columns.split(",") if c.strip()]
-    if asked == ["auto"]:
-        asked = [k for k in seen if target.guess(seen[k])]
-        pairs = [(k, "") for k in asked]
+    filters = asked(plan.filters, seen)
+    if plan.columns.strip() == "auto":
+        pairs = [(k, "") for k in seen if target.guess(seen[k])]
     else:
-        pairs = [c.partition(":")[::2] for c in asked]
-    pairs += [f.strip().partition(":")[::2] for f in plan.filters.split(",") if f.strip()]
-    for key, type in pairs:
+        pairs = asked(plan.columns, seen)
+    for key, type in pairs + filters:
         type = {"int": "bigint", "float": "double precision", "json": "jsonb", "bool": "boolean"}.get(type, type)
         if type and type not in target.TYPES:
             raise ImportFailed(f"{key}:{type}: the types are {', '.join(target.TYPES)}")
@@ -81,7 +86,7 @@ def chosen_columns(plan, first):
             if type is None:
                 raise ImportFailed(f"no record of the first {len(first)} has {key!r}: give its type, {key}:text")
         out[key] = type
-    return out
+    return out, list(dict.fromkeys(key for key, _ in filters))
 
 
 def read(source, after, size):
@@ -131,9 +136,8 @@ def _run(conn, plan, source, say, bar):
     type = plan.type or ("sparsevec" if source.sparse else "vector")
     if (type == "sparsevec") != source.sparse:
         raise ImportFailed(f"these vectors are {'sparse' if source.sparse else 'dense'}, which {type} does not hold")
-    table = target.Table(name, plan.id_type or source.id_type, type, dimensions or 1000000000, source.has_text,
-                         chosen_columns(plan, first), extension)
-    filters = [f.strip().partition(":")[0] for f in plan.filters.split(",") if f.strip()]
+    columns, filters = chosen_columns(plan, first)
+    table = target.Table(name, plan.id_type or source.id_type, type, dimensions or 1000000000, source.has_text, columns, extension)
     method, distance = "sparse_inverted" if source.sparse and plan.index == "hnsw" else plan.index, plan.distance or source.metric
     _can_be_indexed(conn, table, method, distance, filters)
     index = table.index(method, distance, filters)
@@ -203,7 +207,7 @@ def _begin(conn, plan, table, key):
             with conn.transaction():
                 conn.execute(table.create())
         except psycopg.errors.DuplicateTable:
-            raise ImportFailed(f"{plan.table} exists, and not by an import of this that was interrupted: "
+            raise ImportFailed(f"{plan.table} exists already, and not from an interrupted run of this import: "
                                "drop it, or give another --table") from None
         conn.execute(sql.SQL("INSERT INTO {} VALUES (%s, NULL, 0)").format(sql.Identifier(STATE)), [key])
     return None, 0
