@@ -186,11 +186,11 @@ def test_names_that_need_quotes(db, mode):
     db(f'''INSERT INTO {table} VALUES (1, 'a', 'Rabbits hop.', 5, 'x'), (2, 'b', 'Fish swim 100%.', 6, 'y')''')
     before = db(CATALOGS)
     out = run(db, "create", "-t", table, "--text", '"The {Text}" || \' %s {} \' || "table"', "-m", "hash:512",
-              f"--{mode}", '"Emb %s {x} $$"', "--filter", '"100%","table"', "--fulltext", "--name", "an %s \"odd\" 'name'")
+              f"--{mode}", '"Emb %s {x} $$"', "--filter", '"100%","table"', "--fulltext", "--bm25", "--name", "an %s \"odd\" 'name'")
     db.drain()
     db(f'UPDATE {table} SET "100%" = 7, "The {{Text}}" = \'Birds fly.\' WHERE "select" = \'b\'')
     db.drain()
-    for options in ({}, {"hybrid": True}, {"fulltext": True}):
+    for options in ({}, {"hybrid": True}, {"fulltext": True}, {"bm25": True}):
         hits = search(db.dsn, "birds fly", table, where='"100%" = 7 AND "table" LIKE \'%\'', **options)
         assert [h.row["Id %s"] for h in hits] == [2]
         assert "Birds fly. %s {} y" in hits[0].text
@@ -398,7 +398,7 @@ def test_partitioned_table(db, chunks):
     db("""CREATE TABLE articles (id int, day int, title text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
           CREATE TABLE a1 PARTITION OF articles FOR VALUES FROM (0) TO (10);
           CREATE TABLE a2 PARTITION OF articles FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);
-          CREATE TABLE "A 2 even" PARTITION OF a2 FOR VALUES IN (2, 4, 6, 8); CREATE TABLE a2d PARTITION OF a2 DEFAULT;
+          CREATE TABLE "A 2 %s ""even'" PARTITION OF a2 FOR VALUES IN (2, 4, 6, 8); CREATE TABLE a2d PARTITION OF a2 DEFAULT;
           INSERT INTO articles SELECT g, g + 5, 'Title ' || g FROM generate_series(1, 10) g""")
     before = db(CATALOGS)
     db.create(text="title", chunks=chunks, index="hnsw", filters="day" if chunks else "", fulltext="english",
@@ -412,7 +412,7 @@ def test_partitioned_table(db, chunks):
             assert db.wrong(text="title") == [] and db.one("SELECT bool_and(embedding IS NOT NULL) FROM articles")
     right()
     db("UPDATE articles SET title = 'by the whole ' || id WHERE id IN (1, 8)")
-    db("UPDATE a1 SET title = 'by a1' WHERE id = 2; UPDATE \"A 2 even\" SET title = 'by a leaf' WHERE id = 6")
+    db("UPDATE a1 SET title = 'by a1' WHERE id = 2; UPDATE \"A 2 %s \"\"even'\" SET title = 'by a leaf' WHERE id = 6")
     db("INSERT INTO a2 VALUES (60, 15, 'by a2'), (4, 16, 'into a leaf'); INSERT INTO a2d VALUES (61, 15, 'by a2d')")
     db("UPDATE articles SET day = 18, title = 'moved' WHERE id = 3")
     db("UPDATE a2 SET id = 70 WHERE id = 60")
@@ -421,11 +421,11 @@ def test_partitioned_table(db, chunks):
     right()
     assert search(db.dsn, "by a leaf", "articles", limit=1)[0].row["id"] == 6
     # while a worker runs or not: it finds what has no triggers
-    db("CREATE TABLE a3 PARTITION OF articles FOR VALUES FROM (20) TO (30); INSERT INTO a3 VALUES (80, 25, 'in a new one')")
+    db("CREATE TABLE \"%%a3 %s\"\"\" PARTITION OF articles FOR VALUES FROM (20) TO (30); INSERT INTO \"%%a3 %s\"\"\" VALUES (80, 25, 'in a new one')")
     db("CREATE TABLE a4 (LIKE articles INCLUDING INDEXES); INSERT INTO a4 (id, day, title) VALUES (90, 35, 'came with its rows')")
     db("ALTER TABLE articles ATTACH PARTITION a4 FOR VALUES FROM (30) TO (40)")
     right()
-    db("UPDATE a3 SET title = 'changed there' WHERE id = 80")
+    db("UPDATE \"%%a3 %s\"\"\" SET title = 'changed there' WHERE id = 80")
     right()
     if chunks:
         # a foreign key lets go of a partition without references only
@@ -435,7 +435,7 @@ def test_partitioned_table(db, chunks):
     with pytest.raises(VectorizerError, match="is a partition"):
         db.create("a1", "title", into="e2")
     run(db, "drop", "-t", "articles", "-q")
-    db("DROP TABLE a3, a4")
+    db("DROP TABLE \"%%a3 %s\"\"\", a4")
     assert db(CATALOGS) == before
 
 
