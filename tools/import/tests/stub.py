@@ -16,6 +16,7 @@ class Stub:
         rng = np.random.default_rng(3)
         self.vectors = rng.random((count, 8), dtype=np.float32)
         self.ids = [str(u) for u in sorted(uuid.UUID(bytes=rng.bytes(16)) for _ in range(count))]
+        self.without = set()    # numbers of objects without a vector
         self.fail = []          # status codes of the next answers; 200 to answer
         stub = self
 
@@ -68,7 +69,8 @@ class Stub:
         at = self.ids.index(q["after"][0]) + 1 if "after" in q else 0
         end = min(at + int(q["limit"][0]), len(self.ids))
         return {"objects": [{"class": q["class"][0], "id": self.ids[n], "creationTimeUnix": 1, "properties": self.properties(n),
-                             "vector": self.vectors[n].tolist()} for n in range(at, end)], "totalResults": end - at}
+                             **({} if n in self.without else {"vector": self.vectors[n].tolist()})} for n in range(at, end)],
+                "totalResults": end - at}
 
     def stats(self, q):
         return {"namespaces": {"ns1": {"vectorCount": len(self.ids)}, "ns2": {"vectorCount": 1}}, "dimension": 8,

@@ -336,6 +336,9 @@ def test_weaviate(db, monkeypatch):
     assert "several" not in db.load("weaviate", stub.url, "-c", "Tenants/b", table="b")
     assert "has no collection 'Nope'" in db.load("weaviate", stub.url, "-c", "Nope", ok=False, table="c")
     assert "--collection" in db.load("weaviate", stub.url, ok=False, table="c")
+    stub.without = {0, 3}
+    db.load("weaviate", stub.url, "-c", "Doc", table="nulls")
+    assert db("SELECT metadata -> 'n' FROM nulls WHERE embedding IS NULL ORDER BY 1") == [(0,), (3,)] and db.one("SELECT count(*) FROM nulls") == 500
     monkeypatch.setenv("WEAVIATE_API_KEY", "wrong")
     out = db.load("weaviate", stub.url, "-c", "Doc", ok=False, table="c")
     assert "answered 401" in out and "wrong" not in out
