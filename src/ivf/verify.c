@@ -750,6 +750,30 @@ code_fits(IvfVerify *ivf, const IvfEntry *entry, const IvfEntry *made)
 					: ((const RabitqCode *) entry->code)->k, k[1], part, fabs(k[1]));
 }
 
+/*
+ * Read a list's centroid.  False where its page is damaged, which has been reported:
+ * nothing can be said of codes then.
+ */
+static bool
+read_centroid(IvfVerify *ivf, uint32 list)
+{
+	IvfIndex   *index = ivf->index;
+	uint64		first = index->centroids + (uint64) list * index->meta.width;
+
+	for (uint64 page = first / IVF_RAW_FLOATS;
+		 page <= (first + index->meta.width - 1) / IVF_RAW_FLOATS; page++)
+	{
+		uint64		block = index->meta.constants + page;
+
+		if (index->model->centroids == NULL &&
+			(block >= ivf->verify->blocks ||
+			 ivf->verify->kinds[block] != PAGE_RAW))
+			return false;
+	}
+	ivf_read_centroid(index, list, ivf->centroid);
+	return true;
+}
+
 /* What is wrong with what an entry keeps of a value, whose y is ivf->y; or NULL */
 static const char *
 value_problem(IvfVerify *ivf, uint32 list, const struct varlena *value,
@@ -758,11 +782,10 @@ value_problem(IvfVerify *ivf, uint32 list, const struct varlena *value,
 	const IvfModel *model = ivf->index->model;
 	IvfEntry	made;
 
-	if (search->has_code)
+	if (search->has_code && read_centroid(ivf, list))
 	{
 		search->entry.code = ivf->code;
 		made.code = ivf->made;
-		ivf_read_centroid(ivf->index, list, ivf->centroid);
 		for (int i = 0; i < model->width; i++)
 			ivf->residual[i] = ivf->y[i] - ivf->centroid[i];
 		ivf_encode(ivf->encoder, value, ivf->y, ivf->centroid, &made);

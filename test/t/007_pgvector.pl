@@ -188,12 +188,12 @@ is($node->safe_psql('paged', q{SET enable_seqscan = off; SET vector.enable_exact
 like(($node->psql('paged', q{SELECT vector_index_problem('of_btree')}))[2], qr/is not one of this extension's access methods/, 'other indexes are none of its business');
 # each access method of the extension, with an index on each kind of operator class
 $node->safe_psql('fresh', q{
-	CREATE TABLE each (v vector(3), h halfvec(3), s sparsevec(3), b bit(3));
-	INSERT INTO each SELECT x, x, x::sparsevec, '101' FROM generate_series(1, 20) i, LATERAL (SELECT ARRAY[sin(i), cos(i), i]::vector AS x) v;
+	CREATE TABLE each (v vector(3), h halfvec(3), s sparsevec(3), b bit(3), "v[]" vector(3)[], "h[]" halfvec(3)[]);
+	INSERT INTO each SELECT x, x, x::sparsevec, '101', ARRAY[x], ARRAY[x]::halfvec[] FROM generate_series(1, 20) i, LATERAL (SELECT ARRAY[sin(i), cos(i), i]::vector AS x) v;
 	DO $$
 	DECLARE class record;
 	BEGIN
-		FOR class IN SELECT opcname, amname, substr(opcintype::regtype::text, 1, 1) AS value FROM pg_opclass JOIN pg_am a ON a.oid = opcmethod
+		FOR class IN SELECT opcname, amname, regexp_replace(opcintype::regtype::text, '^(.)\w*', '\1') AS value FROM pg_opclass JOIN pg_am a ON a.oid = opcmethod
 			WHERE opcname ~ '^(vector|halfvec|sparsevec|bit)_.*_ops$' AND amname NOT IN ('btree', 'hash')
 		LOOP
 			EXECUTE format('CREATE INDEX ON each USING %I (%I %I)', class.amname, class.value, class.opcname);
