@@ -167,6 +167,13 @@ list_damaged(InvertedIndex *index, const Segment *segment,
 				  "The list of a term does not fit its rows.");
 }
 
+/* The last range of a list whose groups are in memory, 0 if it has none */
+static uint16
+last_range(const QueryList *list)
+{
+	return list->term.groups > 0 ? list->groups[list->term.groups - 1].range : 0;
+}
+
 /* Read all groups of a list into memory. */
 static void
 keep_groups(InvertedIndex *index, const QuerySegment *segment,
@@ -182,15 +189,9 @@ keep_groups(InvertedIndex *index, const QuerySegment *segment,
 	for (uint32 done = 0; done < list->term.groups;)
 		done += segment_read_groups(index, segment->segment, &list->term, done,
 									list->groups + done);
-	for (uint32 i = 0; i < list->term.groups; i++)
-	{
-		if (i % GROUPS_SUMMED == 0)
-			list->sums[i / GROUPS_SUMMED] = docs;
-		docs += list->groups[i].others + 1;
-		if (list->groups[i].range >= segment->ranges || docs > list->term.docs ||
-			(i > 0 && list->groups[i].range <= list->groups[i - 1].range))
-			list_damaged(index, segment->segment, &list->term);
-	}
+	if (!groups_sum(list->groups, list->term.groups, list->sums, &docs) ||
+		docs > list->term.docs || last_range(list) >= segment->ranges)
+		list_damaged(index, segment->segment, &list->term);
 }
 
 void

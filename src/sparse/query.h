@@ -27,8 +27,6 @@ typedef struct QueryList
 	uint32	   *sums;			/* of documents before each GROUPS_SUMMED-th one */
 } QueryList;
 
-#define GROUPS_SUMMED	16
-
 /* A segment as a query sees it */
 typedef struct QuerySegment
 {

@@ -44,6 +44,20 @@
  */
 #define READ_AHEAD		32
 
+/*
+ * Ranges that have not been looked at are put off until their turn may have come,
+ * the greatest bounds first: so many at first, and how that number grows.  The
+ * bounds by which they are chosen are counted in so many parts, of at most so many
+ * ranges.
+ */
+#define FIRST_ADMITTED	512
+#define ADMITTED_GROWTH	8
+#define BOUND_PARTS		256
+#define BOUNDS_COUNTED	4096
+
+/* In the place of the bound of a range that is not put off any more; below all */
+#define ADMITTED		(-1.0f)
+
 /* For Candidate.segment: a pending row */
 #define NO_SEGMENT		PG_UINT32_MAX
 
@@ -82,12 +96,14 @@ typedef struct InvertedScan
 	QuerySegment *segments;
 	uint32		segment_count;
 	QueryTerms	query;
-	WaitingRange *waiting;		/* a heap, least key on top; at the array's end idle
-								 * ones, which have no term of the query */
+	WaitingRange *waiting;		/* a heap, least key on top */
 	uint32		waiting_count;
-	uint32		idle_count;
-	uint64		idle_key;		/* none of theirs is below */
-	uint32		range_count;	/* room of the array */
+	uint32		range_count;	/* of all segments */
+	float	   *bounds;			/* by range: no score is above; or ADMITTED */
+	uint32		put_off;		/* ranges that are not */
+	float		put_off_bound;	/* their bounds are below, except at first */
+	uint64		put_off_key;	/* and their rows' keys are not below this */
+	uint32		admitted;		/* ranges wanted at a time */
 	float	   *cuts;			/* by range: scores from here on are candidates, or
 								 * were; NaN: none yet */
 	CandidateHeap candidates;	/* least key on top */
@@ -311,24 +327,75 @@ compare_ranges(const void *a, const void *b)
 static uint64
 waiting_key(const InvertedScan *scan)
 {
-	uint64		key = scan->idle_count > 0 ? scan->idle_key : PG_UINT64_MAX;
+	uint64		key = scan->put_off > 0 ? scan->put_off_key : PG_UINT64_MAX;
 
 	return scan->waiting_count > 0 ? Min(key, scan->waiting[0].key) : key;
 }
 
-/* Have idle ranges wait with the others, if they are among the next. */
-static void
-admit_idle(InvertedScan *scan)
+/*
+ * A bound that about as many as wanted of the ranges put off reach.  Those whose
+ * bound is 0, which have no term of the query, come last, all at once.
+ */
+static float
+choose_bound(const InvertedScan *scan)
 {
-	if (scan->idle_count == 0 ||
-		(scan->waiting_count > 0 && scan->waiting[0].key < scan->idle_key))
-		return;
-	memmove(scan->waiting + scan->waiting_count,
-			scan->waiting + scan->range_count - scan->idle_count,
-			scan->idle_count * sizeof(WaitingRange));
-	scan->waiting_count += scan->idle_count;
-	scan->idle_count = 0;
+	uint32		counts[BOUND_PARTS] = {0};
+	uint32		step = scan->range_count / BOUNDS_COUNTED + 1;
+	uint32		wanted = scan->admitted / step;
+	float		greatest = 0;
+	int			part = BOUND_PARTS - 1;
+
+	for (uint32 i = 0; i < scan->range_count; i++)
+		greatest = scan->bounds[i] > greatest ? scan->bounds[i] : greatest;
+	if (greatest == 0)
+		return 0;
+	if (isinf(greatest))
+		return FLT_MAX;
+	for (uint32 i = 0; i < scan->range_count; i += step)
+	{
+		if (scan->bounds[i] > 0)
+			counts[(int) (scan->bounds[i] / greatest * (BOUND_PARTS - 1))]++;
+	}
+	for (uint32 sum = counts[part]; part > 0 && sum < wanted;)
+		sum += counts[--part];
+	return Max(greatest * ((float) part / BOUND_PARTS), FLT_MIN);
+}
+
+/* Have ranges wait that were put off, the greatest bounds first. */
+static void
+admit_ranges(InvertedScan *scan)
+{
+	float		bound = choose_bound(scan);
+
+	/* a bound that is smaller than all others comes with those of 0 */
+	if (bound >= scan->put_off_bound)
+		bound = 0;
+	scan->put_off_key = PG_UINT64_MAX;
+	for (uint32 i = 0; i < scan->segment_count; i++)
+	{
+		const QuerySegment *segment = &scan->segments[i];
+		uint64		key = least_key(scan, segment, bound);
+
+		scan->put_off_key = Min(scan->put_off_key, key);
+		for (uint32 range = segment->first_range;
+			 range < segment->first_range + segment->ranges; range++)
+		{
+			WaitingRange *waiting = &scan->waiting[scan->waiting_count];
+
+			if (scan->bounds[range] < bound)
+				continue;
+			waiting->bound = scan->bounds[range];
+			waiting->key = least_key(scan, segment, waiting->bound);
+			waiting->range = range;
+			scan->bounds[range] = ADMITTED;
+			scan->waiting_count++;
+			scan->put_off--;
+		}
+	}
 	waiting_build(scan->waiting, scan->waiting_count);
+	scan->put_off_bound = bound;
+	scan->admitted = Min(scan->admitted, PG_UINT32_MAX / ADMITTED_GROWTH) *
+		ADMITTED_GROWTH;
 }
 
 /* Look at the ranges with the greatest bounds. */
@@ -347,7 +414,9 @@ look_further(InvertedScan *scan)
 		scan->best = (TopkEntry *)
 			repalloc_huge(scan->best, mul_size(scan->kept, sizeof(TopkEntry)));
 	}
-	admit_idle(scan);
+	while (scan->put_off > 0 && (scan->waiting_count == 0 ||
+								 scan->waiting[0].key >= scan->put_off_key))
+		admit_ranges(scan);
 	topk_init(&best, scan->best, scan->kept);
 	for (Size i = 0; i < scan->candidates.count; i++)
 	{
@@ -359,7 +428,8 @@ look_further(InvertedScan *scan)
 
 	while (count < scan->batch && scan->waiting_count > 0 &&
 		   (count == 0 || best.count < best.capacity ||
-			scan->waiting[0].key <= best.entries[0].key))
+			scan->waiting[0].key <= best.entries[0].key) &&
+		   (scan->put_off == 0 || scan->waiting[0].key < scan->put_off_key))
 		ranges[count++] = waiting_pop(scan->waiting, scan->waiting_count--);
 	scan->batch = Min(scan->batch * 4, GREATEST_BATCH);
 	scan->base.stats.batches++;
@@ -411,14 +481,12 @@ visit_pending(void *state, const InvertedDoc *doc, const SparseVector *value)
 	scan->base.stats.distances++;
 }
 
-/* Bounds of all ranges of a segment, and its ranges among those that wait */
+/* Bounds of all ranges of a segment, which are 0 before */
 static void
-begin_segment(InvertedScan *scan, QuerySegment *segment, float *bounds)
+begin_segment(InvertedScan *scan, QuerySegment *segment)
 {
-	uint64		idle_key;
+	float	   *bounds = scan->bounds + segment->first_range;
 
-	for (uint32 i = 0; i < segment->ranges; i++)
-		bounds[i] = 0;
 	if (!scan->constant)
 		query_bounds(scan->index, segment, bounds);
 	if (segment->segment->root.special > 0)
@@ -430,19 +498,6 @@ begin_segment(InvertedScan *scan, QuerySegment *segment, float *bounds)
 				bounds[i / RANGE_DOCS] = INFINITY;
 		}
 	}
-	idle_key = least_key(scan, segment, 0);
-	scan->idle_key = Min(scan->idle_key, idle_key);
-	for (uint32 i = 0; i < segment->ranges; i++)
-	{
-		WaitingRange *waiting = bounds[i] == 0
-			? &scan->waiting[scan->range_count - ++scan->idle_count]
-			: &scan->waiting[scan->waiting_count++];
-
-		waiting->bound = bounds[i];
-		waiting->key = bounds[i] == 0 ? idle_key : least_key(scan, segment, bounds[i]);
-		waiting->range = segment->first_range + i;
-		scan->cuts[waiting->range] = NAN;
-	}
 }
 
 /* Open the segments that there are now, find the query's terms, and bounds. */
@@ -451,36 +506,38 @@ begin_search(InvertedScan *scan)
 {
 	InvertedIndex *index = scan->index;
 	Size		room = (Size) work_mem * 1024;
-	uint32		most = 1;
-	float	   *bounds;
 
 	scan->base.stats.mode = SCAN_LISTS;
 	inverted_refresh(index);
 	scan->segment_count = index->meta.segments;
 	scan->segments = (QuerySegment *)
 		palloc0(mul_size(Max(scan->segment_count, 1), sizeof(QuerySegment)));
-	scan->waiting_count = 0;
+	scan->range_count = 0;
 	for (uint32 i = 0; i < scan->segment_count; i++)
 	{
 		QuerySegment *segment = &scan->segments[i];
 
 		segment->segment = segment_open(index, &index->meta.segment[i]);
-		segment->first_range = scan->waiting_count;
+		segment->first_range = scan->range_count;
 		segment->ranges = (segment->segment->root.docs + RANGE_DOCS - 1) / RANGE_DOCS;
-		scan->waiting_count += segment->ranges;
-		most = Max(most, segment->ranges);
+		scan->range_count += segment->ranges;
 	}
-	scan->range_count = scan->waiting_count;
-	scan->idle_count = 0;
-	scan->idle_key = PG_UINT64_MAX;
 	scan->waiting = (WaitingRange *)
-		palloc_extended(mul_size(Max(scan->waiting_count, 1), sizeof(WaitingRange)),
+		palloc_extended(mul_size(Max(scan->range_count, 1), sizeof(WaitingRange)),
 						MCXT_ALLOC_HUGE);
-	scan->cuts = (float *)
-		palloc_extended(mul_size(Max(scan->waiting_count, 1), sizeof(float)),
-						MCXT_ALLOC_HUGE);
-	bounds = (float *) palloc(mul_size(most, sizeof(float)));
 	scan->waiting_count = 0;
+	scan->bounds = (float *)
+		palloc_extended(mul_size(Max(scan->range_count, 1), sizeof(float)),
+						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	scan->put_off = scan->range_count;
+	scan->put_off_bound = INFINITY;
+	scan->put_off_key = 0;
+	scan->admitted = FIRST_ADMITTED;
+	scan->cuts = (float *)
+		palloc_extended(mul_size(Max(scan->range_count, 1), sizeof(float)),
+						MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < scan->range_count; i++)
+		scan->cuts[i] = NAN;
 	for (uint32 i = 0; i < scan->segment_count; i++)
 	{
 		if (!scan->constant)
@@ -488,10 +545,8 @@ begin_search(InvertedScan *scan)
 			query_find_terms(index, &scan->query, &scan->segments[i]);
 			query_keep_groups(index, &scan->segments[i], &room);
 		}
-		begin_segment(scan, &scan->segments[i], bounds);
+		begin_segment(scan, &scan->segments[i]);
 	}
-	waiting_build(scan->waiting, scan->waiting_count);
-	pfree(bounds);
 
 	candidates_init(&scan->candidates);
 	candidates_init(&scan->read);
@@ -537,7 +592,7 @@ reset(IndexScanDesc desc)
 	scan->candidates.count = 0;
 	scan->read.count = 0;
 	scan->waiting_count = 0;
-	scan->idle_count = 0;
+	scan->put_off = 0;
 	scan->query.dropped = false;
 }
 
@@ -650,7 +705,7 @@ find_candidate(InvertedScan *scan)
 		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
-		if (scan->waiting_count + scan->idle_count == 0 ||
+		if (scan->waiting_count + scan->put_off == 0 ||
 			(candidates->count > 0 &&
 			 candidates->results[0].key <= waiting_key(scan)))
 			return candidates->count > 0 &&

@@ -146,6 +146,44 @@ test_bounds_damaged(void **state)
 	assert_true(bounds[0] == 0 && bounds[1] == 3);
 }
 
+/* Documents before each so many groups, and ranges that do not ascend */
+static void
+test_groups_sum(void **state)
+{
+	(void) state;
+	for (size_t count = 0; count < 100; count++)
+	{
+		PostingGroup groups[100];
+		uint32_t	sums[100 / GROUPS_SUMMED + 1];
+		uint32_t	docs = 0;
+		uint32_t	all;
+		uint16_t	range = (uint16_t) (random_bits() % 100);
+
+		for (size_t i = 0; i < count; i++)
+		{
+			groups[i].range = range;
+			groups[i].others = (uint8_t) (random_bits() % RANGE_DOCS);
+			range = (uint16_t) (range + 1 + random_bits() % 600);
+		}
+		assert_true(groups_sum(groups, count, sums, &all));
+		for (size_t i = 0; i < count; i++)
+		{
+			if (i % GROUPS_SUMMED == 0)
+				assert_int_equal(sums[i / GROUPS_SUMMED], docs);
+			docs += groups[i].others + 1u;
+		}
+		assert_int_equal(all, docs);
+		for (size_t i = 1; i < count; i++)
+		{
+			PostingGroup before = groups[i];
+
+			groups[i].range = groups[i - 1].range;
+			assert_false(groups_sum(groups, count, sums, &all));
+			groups[i] = before;
+		}
+	}
+}
+
 /* Whatever the thresholds, each score is selected once, in falling groups. */
 static void
 test_select(void **state)
@@ -239,6 +277,7 @@ main(void)
 		cmocka_unit_test(test_whole_numbers),
 		cmocka_unit_test(test_scores),
 		cmocka_unit_test(test_bounds_damaged),
+		cmocka_unit_test(test_groups_sum),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_sort),
 	};

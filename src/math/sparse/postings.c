@@ -96,6 +96,39 @@ score_bounds(float *bounds, uint32_t ranges, const PostingGroup *groups,
 	return valid;
 }
 
+bool
+groups_sum(const PostingGroup *groups, size_t count, uint32_t *sums,
+		   uint32_t *docs)
+{
+	uint32_t	sum = 0;
+	uint32_t	wrong = 0;
+	size_t		i = 0;
+
+	/* the inner loop has a fixed length, and no branch: it is done by vectors */
+	for (; i + GROUPS_SUMMED < count; i += GROUPS_SUMMED)
+	{
+		uint32_t	others = 0;
+
+		sums[i / GROUPS_SUMMED] = sum;
+		for (size_t k = i; k < i + GROUPS_SUMMED; k++)
+		{
+			others += groups[k].others;
+			wrong |= groups[k + 1].range <= groups[k].range;
+		}
+		sum += others + GROUPS_SUMMED;
+	}
+	if (i < count)
+		sums[i / GROUPS_SUMMED] = sum;
+	for (; i < count; i++)
+	{
+		sum += groups[i].others + 1u;
+		if (i + 1 < count)
+			wrong |= groups[i + 1].range <= groups[i].range;
+	}
+	*docs = sum;
+	return wrong == 0;
+}
+
 size_t
 score_select(const float *scores, size_t docs, const uint8_t *passes,
 			 float low, float high, uint8_t *places, float *rest)

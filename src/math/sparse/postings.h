@@ -107,6 +107,17 @@ extern bool score_bounds(float *bounds, uint32_t ranges,
 						 const PostingGroup *groups, size_t count, float q,
 						 float step);
 
+/* Groups of a term that documents are counted of together */
+#define GROUPS_SUMMED	16
+
+/*
+ * How many documents lie before each GROUPS_SUMMED of a term's groups, into sums,
+ * and how many in all, into *docs.  False, and nothing to be used, if ranges do not
+ * ascend.
+ */
+extern bool groups_sum(const PostingGroup *groups, size_t count,
+					   uint32_t *sums, uint32_t *docs);
+
 /*
  * The documents of a range whose score is at least low, and below high unless
  * that is NaN; or is no number, where high is NaN.  Their places, ascending, are in
