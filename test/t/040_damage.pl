@@ -37,6 +37,8 @@ my $dense = q{(SELECT array_agg(sin(n * j * 0.7 + j)) FROM generate_series(1, %d
 my $bits = q{(SELECT string_agg(((hashint4(n * 100 + j) >> 7) & 1)::text, '') FROM generate_series(1, 96) j)::bit(96)};
 my $sparse = q{('{' || (SELECT string_agg(j * 3 || ':' || 1 + sin(n * j), ',') FROM generate_series(1, 1 + n % 5 * 2 + n % 40 / 39 * 100) j) || '}/2000')::sparsevec};
 
+my $arrays = q{(SELECT array_agg(v) FROM (SELECT array_agg(sin(n * j * 0.7 + j + t))::vector AS v FROM generate_series(1, 8) j, generate_series(1, 1 + n % 4) t GROUP BY t) a)};
+
 sub dense { return sprintf($dense, shift) }
 
 my @kinds = (
@@ -62,6 +64,8 @@ my @kinds = (
 	{ name => 'sparse_cosine', type => 'sparsevec(2000)', index => 'sparse_inverted (v sparsevec_cosine_ops) WITH (weights = float4)', op => '<=>', value => $sparse },
 	{ name => 'sparse_pending', type => 'sparsevec(20000)', index => 'sparse_inverted (v)', op => '<#>', rows => 60, value => q{('{' || (SELECT string_agg(j || ':' || 1 + sin(n * j), ',') FROM generate_series(1, 1 + n % 3 * 900) j) || '}/20000')::sparsevec}, late => 1 },
 	{ name => 'ivfflat_codes', type => 'vector(64)', index => 'ivfflat (v vector_ip_ops) WITH (lists = 1100)', op => '<#>', rows => 1200, value => dense(64) },
+	{ name => 'ivfrabitq_arrays', type => 'vector(8)[]', index => "ivfrabitq (v vector_maxsim_ops, $filter) WITH (lists = 3)", op => '@#', value => $arrays },
+	{ name => 'ivfflat_arrays', type => 'halfvec(8)[]', index => 'ivfflat (v halfvec_maxsim_ops) WITH (lists = 3)', op => '@#', value => $arrays . '::halfvec[]' },
 );
 @kinds = grep { $_->{name} =~ /$only/ && $_->{index} =~ /^(\w+)/ && $1 =~ /^(?:$methods)/ } @kinds;
 
