@@ -20,10 +20,12 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "types/own_type.h"
 #include "types/sparse.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 
 /* Terms whose numbers are kept; what comes first is frequent, as a rule */
 #define MOST_KEPT	(256 * 1024)
@@ -82,6 +84,32 @@ attribute(TupleDesc desc, const char *name)
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\", which the set-up of BM25 names, does not exist", name),
 			 errhint("Give it its name back, or call bm25_drop and bm25_setup.")));
+}
+
+/*
+ * The column of vectors, or that of lengths.  Whoever owns the table may have given it
+ * another type since, or have made the trigger by hand.
+ */
+static int
+written_attribute(TupleDesc desc, const char *name, bool is_vector)
+{
+	int			number = attribute(desc, name);
+	Form_pg_attribute att = TupleDescAttr(desc, number - 1);
+	bool		fits;
+
+	if (is_vector)
+		fits = getBaseType(att->atttypid) == att->atttypid &&
+			own_type(att->atttypid) == OWN_SPARSEVEC &&
+			(att->atttypmod < 0 || att->atttypmod == BM25_DIMS);
+	else
+		fits = att->atttypid == INT4OID;
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" is of type %s, which cannot hold what BM25 writes", name,
+						format_type_with_typemod(att->atttypid, att->atttypmod)),
+				 errhint("Give it its type back, or call bm25_drop and bm25_setup.")));
+	return number;
 }
 
 static void
@@ -333,8 +361,8 @@ document_writer(FunctionCallInfo fcinfo, const TriggerData *trigger)
 	writer->context = CurrentMemoryContext;
 	bm25_name_tables(&writer->tables, RelationGetNamespace(trigger->tg_relation),
 					 args[BM25_ARG_NAME]);
-	writer->columns[0] = attribute(desc, args[BM25_ARG_VECTOR]);
-	writer->columns[1] = attribute(desc, args[BM25_ARG_LENGTH]);
+	writer->columns[0] = written_attribute(desc, args[BM25_ARG_VECTOR], true);
+	writer->columns[1] = written_attribute(desc, args[BM25_ARG_LENGTH], false);
 	writer->nsources = trigger->tg_trigger->tgnargs - BM25_ARG_SOURCES;
 	writer->sources = (int *) palloc(sizeof(int) * writer->nsources);
 	for (int i = 0; i < writer->nsources; i++)

@@ -274,6 +274,26 @@ INSERT INTO kept VALUES ('bird');
 SELECT bm25_refresh('kept') AS written;
 SELECT documents, total_length FROM kept_bm25;
 
+-- Columns that have got another type than what is written to them; triggers made by hand
+ALTER TABLE kept ALTER bm25_length TYPE text;
+INSERT INTO kept VALUES ('cow');
+ALTER TABLE kept ALTER bm25_length TYPE integer USING bm25_length::integer;
+CREATE DOMAIN weights AS sparsevec;
+ALTER TABLE kept ALTER bm25 TYPE weights;
+INSERT INTO kept VALUES ('cow');
+ALTER TABLE kept ALTER bm25 TYPE sparsevec(1000000000);
+INSERT INTO kept VALUES ('cow') RETURNING bm25_length;
+CREATE TABLE by_hand (body text, v sparsevec(10), n integer, f real);
+CREATE TRIGGER t BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION bm25_document('v', 'n', 'kept_bm25', 'body');
+INSERT INTO by_hand VALUES ('cow');
+CREATE OR REPLACE TRIGGER t BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION bm25_document('body', 'n', 'kept_bm25', 'body');
+INSERT INTO by_hand VALUES ('cow');
+ALTER TABLE by_hand ALTER v TYPE sparsevec;
+CREATE OR REPLACE TRIGGER t BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION bm25_document('v', 'f', 'kept_bm25', 'body');
+INSERT INTO by_hand VALUES ('cow');
+CREATE OR REPLACE TRIGGER t BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION bm25_document('v', 'n', 'kept_bm25', 'body');
+INSERT INTO by_hand VALUES ('cow') RETURNING v, n;
+
 DROP SCHEMA hybrid_bm25 CASCADE;
 DROP ROLE hybrid_writer;
 
