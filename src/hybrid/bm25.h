@@ -97,7 +97,13 @@ extern void bm25_run(const char *query, bool read_only);
 extern char *bm25_merge_statement(const Bm25Tables *tables);
 extern Datum bm25_result(int row, int column, bool *isnull);
 
-/* bm25_write.c: known by its address */
+/*
+ * bm25_write.c.  An error: a vector has each dimension once, and the primary key of the
+ * table of terms, by which that is so, is gone.
+ */
+extern void bm25_same_number(int32 id) pg_attribute_noreturn();
+
+/* known by its address */
 extern PGDLLEXPORT Datum bm25_document(PG_FUNCTION_ARGS);
 
 #endif							/* VECTOR_HYBRID_BM25_H */

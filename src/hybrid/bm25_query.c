@@ -117,7 +117,11 @@ SQL_FUNCTION(bm25_query)
 	qsort(elements, count, sizeof(Element), compare);
 	sparse_build_begin(&builder, BM25_DIMS);
 	for (int i = 0; i < count; i++)
+	{
+		if (i > 0 && elements[i].id == elements[i - 1].id)
+			bm25_same_number(elements[i].id);
 		sparse_build_add(&builder, elements[i].id - 1, elements[i].weight);
+	}
 	result = SPI_datumTransfer(PointerGetDatum(sparse_build_finish(&builder)), false, -1);
 	SPI_finish();
 	bm25_unrestrict(level);

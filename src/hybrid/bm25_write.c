@@ -282,6 +282,15 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+void
+bm25_same_number(int32 id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("two terms have the number %d", id),
+			 errhint("Call bm25_drop and bm25_setup.")));
+}
+
 static SparseVector *
 document_vector(const Weights *weights, const Bm25Terms *terms, const int32 *ids)
 {
@@ -304,7 +313,11 @@ document_vector(const Weights *weights, const Bm25Terms *terms, const int32 *ids
 	qsort(elements, terms->count, sizeof(Element), compare);
 	sparse_build_begin(&builder, BM25_DIMS);
 	for (int i = 0; i < terms->count; i++)
+	{
+		if (i > 0 && elements[i].id == elements[i - 1].id)
+			bm25_same_number(elements[i].id);
 		sparse_build_add(&builder, elements[i].id - 1, elements[i].weight);
+	}
 	return sparse_build_finish(&builder);
 }
 

@@ -294,6 +294,13 @@ INSERT INTO by_hand VALUES ('cow');
 CREATE OR REPLACE TRIGGER t BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION bm25_document('v', 'n', 'kept_bm25', 'body');
 INSERT INTO by_hand VALUES ('cow') RETURNING v, n;
 
+-- Terms whose numbers are not unique any more
+ALTER TABLE kept_bm25_terms DROP CONSTRAINT kept_bm25_terms_pkey;
+UPDATE kept_bm25_terms SET id = 1 WHERE term IN ('cat', 'dog');
+INSERT INTO kept VALUES ('dog cat');
+SELECT bm25_query('kept', 'dog cat');
+INSERT INTO kept VALUES ('dog') RETURNING bm25_length;
+
 DROP SCHEMA hybrid_bm25 CASCADE;
 DROP ROLE hybrid_writer;
 
