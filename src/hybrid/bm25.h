@@ -101,7 +101,7 @@ extern Datum bm25_result(int row, int column, bool *isnull);
  * bm25_write.c.  An error: a vector has each dimension once, and the primary key of the
  * table of terms, by which that is so, is gone.
  */
-extern void bm25_same_number(int32 id) pg_attribute_noreturn();
+pg_noreturn extern void bm25_same_number(int32 id);
 
 /* known by its address */
 extern PGDLLEXPORT Datum bm25_document(PG_FUNCTION_ARGS);
