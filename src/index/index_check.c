@@ -15,12 +15,47 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
+#include "index/index_check.h"
 #include "index/scan.h"
+
+/* See index_check.h */
+ErrorData *
+index_error_of(void (*function) (void *), void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		function(argument);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED &&
+		error->sqlerrcode != ERRCODE_INDEX_CORRUPTED &&
+		error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
+		ReThrowError(error);
+	return error;
+}
 
 /* Begin a scan of an index, and end it. */
 static void
-try_scan(Relation index)
+try_scan(void *argument)
 {
+	Relation	index = (Relation) argument;
 	IndexScanDesc scan = index->rd_indam->ambeginscan(index, 0, 0);
 
 	index->rd_indam->amendscan(scan);
@@ -35,9 +70,7 @@ try_scan(Relation index)
 SQL_FUNCTION(vector_index_problem)
 {
 	Relation	index = index_open(PG_GETARG_OID(0), AccessShareLock);
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error;
 
 	if (index->rd_indam->amgettuple != vector_scan_next)
 		ereport(ERROR,
@@ -51,29 +84,9 @@ SQL_FUNCTION(vector_index_problem)
 		PG_RETURN_NULL();
 	}
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		try_scan(index);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-
+	error = index_error_of(try_scan, index);
 	index_close(index, NoLock);
 	if (error == NULL)
 		PG_RETURN_NULL();
-	if (error->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED &&
-		error->sqlerrcode != ERRCODE_INDEX_CORRUPTED &&
-		error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
-		ReThrowError(error);
 	PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }

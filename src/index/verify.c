@@ -7,15 +7,14 @@
 
 #include <math.h>
 
-#include "access/xact.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
+#include "index/index_check.h"
 #include "storage/page_check.h"
 
 /* ------------------------------------------------------------------------
@@ -115,44 +114,30 @@ verify_progress(BlockNumber done)
  * Pages
  */
 
-/* Errors that say that something is not as it was written */
-static bool
-is_damage(int sqlerrcode)
+typedef struct GuardedCall
 {
-	return sqlerrcode == ERRCODE_INDEX_CORRUPTED ||
-		sqlerrcode == ERRCODE_DATA_CORRUPTED ||
-		sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+	Verify	   *verify;
+	void		(*function) (Verify *, void *);
+	void	   *argument;
+} GuardedCall;
+
+static void
+run_guarded(void *state)
+{
+	GuardedCall *call = (GuardedCall *) state;
+
+	call->function(call->verify, call->argument);
 }
 
 bool
 verify_guard(Verify *verify, void (*function) (Verify *, void *), void *argument,
 			 BlockNumber block)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	GuardedCall call = {verify, function, argument};
+	ErrorData  *error = index_error_of(run_guarded, &call);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		function(verify, argument);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return true;
-	if (!is_damage(error->sqlerrcode))
-		ReThrowError(error);
 	/* the end of the subtransaction has ended the progress, too */
 	if (verify->phase > 0)
 		show_phase(verify);

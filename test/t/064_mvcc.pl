@@ -159,7 +159,7 @@ foreach my $kind (@kinds)
 		my $nearest = "SET enable_seqscan = off; SET enable_sort = off; SET vector.enable_exact_scan = off; SET ivfflat.probes = 100; SET ivfpq.probes = 100; SET ivfrabitq.probes = 100; SET hnsw.ef_search = 1000; SET enable_bitmapscan = off;
 			BEGIN; SELECT id, h FROM $t WHERE id = $row AND v IS NOT NULL ORDER BY v $kind->{op} v_$t($row, 0) LIMIT 1 FOR UPDATE; COMMIT";
 		my $h = sql("SELECT h FROM $t WHERE id = $row");
-		my $changing = start_psql($node, "BEGIN; UPDATE $t SET h = h + 100 WHERE id = $row; SELECT pg_advisory_lock(3); SELECT pg_sleep(0.001) FROM generate_series(1, 100000) WHERE (pg_stat_file('locked', true)).size IS NULL; COMMIT");
+		my $changing = start_psql($node, "BEGIN; UPDATE $t SET h = h + 100 WHERE id = $row; SELECT pg_advisory_lock(3); DO \$\$ BEGIN WHILE (pg_stat_file('locked', true)).size IS NULL LOOP PERFORM pg_sleep(0.001); END LOOP; END \$\$; COMMIT");
 		$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 3 AND granted}) or die;
 		my $locking = start_psql($node, $nearest);
 		$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'}) or die;
