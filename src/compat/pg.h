@@ -366,4 +366,22 @@ typedef get_relation_info_hook_type relation_info_hook_type;
 #define PLANNER_ARGUMENTS parse, query_string, options, params
 #endif
 
+/* What privileges a range table's entry asks for is in a list of its own from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define move_entry_permissions(query, entry, subquery) \
+	do { \
+		if ((entry)->perminfoindex != 0) \
+		{ \
+			(subquery)->rteperminfos = \
+				list_make1(copyObject(getRTEPermissionInfo((query)->rteperminfos, entry))); \
+			(entry)->perminfoindex = 1; \
+		} \
+	} while (0)
+#define ask_no_permissions(entry) ((entry)->perminfoindex = 0)
+#else
+#define move_entry_permissions(query, entry, subquery) ((void) 0)
+#define ask_no_permissions(entry) \
+	((entry)->requiredPerms = 0, (entry)->selectedCols = NULL)
+#endif
+
 #endif							/* VECTOR_COMPAT_PG_H */

@@ -15,7 +15,9 @@
  */
 #include "planner/approximation.h"
 
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
 
 #include "planner/derive.h"
 #include "planner/planner.h"
@@ -83,6 +85,47 @@ has_limit(const Query *parse)
 		  ((Const *) parse->limitCount)->constisnull);
 }
 
+bool
+window_ranks_rows(const Query *query, const WindowClause *window)
+{
+	const WindowFuncLists *functions;
+	ListCell   *cell;
+
+	if (window->partitionClause != NIL || window->orderClause == NIL)
+		return false;
+	functions = find_window_functions((Node *) query->targetList,
+									  list_length(query->windowClause));
+	foreach(cell, functions->windowFuncs[window->winref])
+	{
+		Oid			function = lfirst_node(WindowFunc, cell)->winfnoid;
+
+		if (function != F_ROW_NUMBER && function != F_RANK_ &&
+			function != F_DENSE_RANK_)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Do all window functions of a query number its rows in the order that it returns
+ * them in?  Those of the first rows need no others.
+ */
+static bool
+numbers_rows_in_order(const Query *query)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->windowClause)
+	{
+		const WindowClause *window = lfirst_node(WindowClause, cell);
+
+		if (!window_ranks_rows(query, window) || query->sortClause == NIL ||
+			!equal(linitial(window->orderClause), linitial(query->sortClause)))
+			return false;
+	}
+	return true;
+}
+
 /* Does a query return rows as it reads them, none made of several? */
 static bool
 returns_rows_read(const PlannerInfo *root)
@@ -92,7 +135,8 @@ returns_rows_read(const PlannerInfo *root)
 	return parse->commandType == CMD_SELECT && parse->groupClause == NIL &&
 		parse->groupingSets == NIL && parse->distinctClause == NIL &&
 		parse->setOperations == NULL && parse->havingQual == NULL &&
-		!parse->hasAggs && !parse->hasWindowFuncs;
+		!parse->hasAggs &&
+		(!parse->hasWindowFuncs || numbers_rows_in_order(parse));
 }
 
 /* Is a query nothing but one subquery, whose order it keeps? */

@@ -19,6 +19,12 @@ extern bool approximate_without_limit;
  */
 extern bool query_changes_rows(const PlannerInfo *root);
 
+/*
+ * Does a window of a query number its rows in one order: row_number(), rank() and
+ * dense_rank(), of all rows as one partition?
+ */
+extern bool window_ranks_rows(const Query *query, const WindowClause *window);
+
 /* May an index say which rows of a relation come first, by an approximate order? */
 extern bool approximate_order_allowed(PlannerInfo *root, RelOptInfo *rel);
 

@@ -13,5 +13,6 @@ extern void exact_scan_init(void);
 extern void explain_init(void);
 extern void index_match_init(void);
 extern void junk_distance_init(void);
+extern void rewrite_init(void);
 
 #endif							/* VECTOR_PLANNER_PLANNER_H */
