@@ -82,4 +82,12 @@ CREATE FUNCTION globe_distance(latitude1 double precision, longitude1 double pre
 	latitude2 double precision, longitude2 double precision) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- Groups: the best rows of each of the nearest
+
+CREATE FUNCTION nearest_groups(query text, groups integer, rows_per_group integer) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION nearest_groups(query text, groups integer, rows_per_group integer, VARIADIC arguments "any") RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
 --@end
