@@ -73,6 +73,41 @@ typedef struct Bm25Terms
 	int64		total;			/* occurrences, once counted */
 } Bm25Terms;
 
+/*
+ * A number of a term of a query, and how many documents have it.  A term that has
+ * several is found in the sum of their documents.
+ */
+typedef struct Bm25Number
+{
+	int			term;			/* among the query's, from 0 */
+	int32		id;
+	double		documents;
+} Bm25Number;
+
+typedef struct Bm25Numbers
+{
+	Bm25Number *numbers;
+	int			count;
+	int			room;
+} Bm25Numbers;
+
+/* A set-up's tables that are read without a statement, and their columns */
+typedef struct Bm25Direct
+{
+	Relation	settings;
+	Relation	terms;
+	Relation	changes;
+	Relation	index;			/* of terms */
+	AttrNumber	config;
+	AttrNumber	documents;
+	AttrNumber	term;
+	AttrNumber	term_id;
+	AttrNumber	term_documents;
+	AttrNumber	changed_documents;
+	AttrNumber	changed_terms;
+	AttrNumber	changed_counts;
+} Bm25Direct;
+
 /* bm25_terms.c */
 extern void bm25_terms_begin(Bm25Terms *terms);
 extern void bm25_terms_add_text(Bm25Terms *terms, Oid configuration,
@@ -96,6 +131,16 @@ extern void bm25_execute(SPIPlanPtr plan, Datum *values, bool read_only);
 extern void bm25_run(const char *query, bool read_only);
 extern char *bm25_merge_statement(const Bm25Tables *tables);
 extern Datum bm25_result(int row, int column, bool *isnull);
+
+/* bm25_query.c */
+extern void bm25_add_number(Bm25Numbers *numbers, int term, int32 id, double documents);
+
+/* bm25_direct.c */
+extern bool bm25_direct_begin(Bm25Direct *direct, const Bm25Tables *tables);
+extern bool bm25_direct_settings(Bm25Direct *direct, Oid *configuration, double *documents);
+extern void bm25_direct_numbers(Bm25Direct *direct, const Bm25Terms *terms,
+								Bm25Numbers *numbers, double *documents);
+extern void bm25_direct_end(Bm25Direct *direct);
 
 /*
  * bm25_write.c.  An error: a vector has each dimension once, and the primary key of the

@@ -44,14 +44,48 @@ bm25_name_tables(Bm25Tables *tables, Oid schema, const char *name)
 }
 
 static bool
-is_document_trigger(const Trigger *trigger)
+is_document_function(Oid function)
 {
 	FmgrInfo	info;
 
-	if (trigger->tgnargs <= BM25_ARG_SOURCES)
-		return false;
-	fmgr_info(trigger->tgfoid, &info);
+	fmgr_info(function, &info);
 	return info.fn_addr == bm25_document;
+}
+
+/* A trigger that may be a set-up's, copied: its function and arguments */
+typedef struct SetupTrigger
+{
+	Oid			function;
+	char	   *vector_column;
+	char	   *length_column;
+	char	   *name;
+} SetupTrigger;
+
+/*
+ * The triggers of a table with this column for their first argument.  Copies:
+ * looking functions up can have the relation's own read anew.
+ */
+static List *
+setup_triggers(const TriggerDesc *triggers, const char *column)
+{
+	List	   *found = NIL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+		SetupTrigger *copy;
+
+		if (trigger->tgnargs <= BM25_ARG_SOURCES ||
+			strcmp(trigger->tgargs[BM25_ARG_VECTOR], column) != 0)
+			continue;
+		copy = (SetupTrigger *) palloc(sizeof(SetupTrigger));
+		copy->function = trigger->tgfoid;
+		copy->vector_column = pstrdup(trigger->tgargs[BM25_ARG_VECTOR]);
+		copy->length_column = pstrdup(trigger->tgargs[BM25_ARG_LENGTH]);
+		copy->name = pstrdup(trigger->tgargs[BM25_ARG_NAME]);
+		found = lappend(found, copy);
+	}
+	return found;
 }
 
 /*
@@ -62,29 +96,27 @@ void
 bm25_find(Bm25Setup *setup, Oid table, const char *column)
 {
 	Relation	rel = table_open(table, AccessShareLock);
-	/* A copy: looking functions up can have the relation's own read anew. */
-	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
-	bool		found = false;
+	List	   *triggers = setup_triggers(rel->trigdesc, column);
+	SetupTrigger *found = NULL;
+	ListCell   *cell;
 
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers && !found; i++)
+	foreach(cell, triggers)
 	{
-		const Trigger *trigger = &triggers->triggers[i];
+		SetupTrigger *trigger = (SetupTrigger *) lfirst(cell);
 
-		if (!is_document_trigger(trigger) ||
-			strcmp(trigger->tgargs[BM25_ARG_VECTOR], column) != 0)
-			continue;
-		setup->table = table;
-		setup->vector_column = pstrdup(trigger->tgargs[BM25_ARG_VECTOR]);
-		setup->length_column = pstrdup(trigger->tgargs[BM25_ARG_LENGTH]);
-		bm25_name_tables(&setup->tables, RelationGetNamespace(rel), trigger->tgargs[BM25_ARG_NAME]);
-		found = true;
+		if (found == NULL && is_document_function(trigger->function))
+			found = trigger;
 	}
-	if (!found)
+	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" has no set-up of BM25 with vectors in a column \"%s\"",
 						RelationGetRelationName(rel), column),
 				 errhint("Call bm25_setup first, and give its vector_column.")));
+	setup->table = table;
+	setup->vector_column = found->vector_column;
+	setup->length_column = found->length_column;
+	bm25_name_tables(&setup->tables, RelationGetNamespace(rel), found->name);
 	table_close(rel, NoLock);
 }
 
