@@ -252,6 +252,7 @@ typedef struct InvertedIndex
 	Size		weight_bytes;
 	bool		on_standby;		/* when it was opened */
 	bool		lenient;		/* damage is no error: see inverted_open_lenient */
+	bool		in_arena;		/* a search that has the arena allocates there */
 	InvertedMeta meta;			/* as it was when it was read */
 } InvertedIndex;
 
@@ -264,6 +265,12 @@ extern InvertedIndex *inverted_open(Relation relation);
  * buffer or a pointer give none instead of an error.
  */
 extern InvertedIndex *inverted_open_lenient(Relation relation);
+
+/*
+ * Memory of a search, which it does not free: in the arena, or the current context,
+ * huge if need be
+ */
+extern void *inverted_alloc(const InvertedIndex *index, Size count, Size size);
 
 /* Read the metapage again. */
 extern void inverted_refresh(InvertedIndex *index);

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "index/metapage.h"
+#include "sparse/arena.h"
 #include "storage/page_check.h"
 
 void
@@ -69,6 +70,14 @@ inverted_lock_meta(InvertedIndex *index, int mode)
 	if (!meta_fits(inverted_page_meta(BufferGetPage(buffer))))
 		metapage_check_numbers(index->relation, false);
 	return buffer;
+}
+
+void *
+inverted_alloc(const InvertedIndex *index, Size count, Size size)
+{
+	Size		bytes = mul_size(Max(count, 1), size);
+
+	return index->in_arena ? arena_alloc(bytes) : palloc_extended(bytes, MCXT_ALLOC_HUGE);
 }
 
 void

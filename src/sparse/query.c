@@ -182,10 +182,9 @@ keep_groups(InvertedIndex *index, const QuerySegment *segment,
 	uint32		docs = 0;
 
 	list->groups = (PostingGroup *)
-		palloc_extended(mul_size(list->term.groups, sizeof(PostingGroup)), MCXT_ALLOC_HUGE);
+		inverted_alloc(index, list->term.groups, sizeof(PostingGroup));
 	list->sums = (uint32 *)
-		palloc_extended(mul_size(list->term.groups / GROUPS_SUMMED + 1, sizeof(uint32)),
-						MCXT_ALLOC_HUGE);
+		inverted_alloc(index, list->term.groups / GROUPS_SUMMED + 1, sizeof(uint32));
 	for (uint32 done = 0; done < list->term.groups;)
 		done += segment_read_groups(index, segment->segment, &list->term, done,
 									list->groups + done);

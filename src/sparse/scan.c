@@ -26,6 +26,7 @@
 #include "index/result_heap.h"
 #include "index/scan.h"
 #include "math/heap/topk.h"
+#include "sparse/arena.h"
 #include "sparse/query.h"
 #include "storage/page_check.h"
 
@@ -53,7 +54,7 @@
 #define FIRST_ADMITTED	512
 #define ADMITTED_GROWTH	8
 #define BOUND_PARTS		256
-#define BOUNDS_COUNTED	4096
+#define BOUNDS_COUNTED	2048
 
 /* In the place of the bound of a range that is not put off any more; below all */
 #define ADMITTED		(-1.0f)
@@ -87,6 +88,7 @@ typedef struct InvertedScan
 {
 	VectorScan	base;			/* first */
 	InvertedIndex *index;
+	MemoryContextCallback arena;	/* by which the arena is given back */
 	MemoryContext search_context;	/* of what follows; reset for each target */
 	bool		constant;		/* all distances are equal */
 	uint64		constant_key;
@@ -100,12 +102,14 @@ typedef struct InvertedScan
 	uint32		waiting_count;
 	uint32		range_count;	/* of all segments */
 	float	   *bounds;			/* by range: no score is above; or ADMITTED */
+	float	   *blocks;			/* the greatest of each BOUND_BLOCK of them, as they
+								 * were when ranges were last admitted */
 	uint32		put_off;		/* ranges that are not */
 	float		put_off_bound;	/* their bounds are below, except at first */
 	uint64		put_off_key;	/* and their rows' keys are not below this */
 	uint32		admitted;		/* ranges wanted at a time */
-	float	   *cuts;			/* by range: scores from here on are candidates, or
-								 * were; NaN: none yet */
+	float	   *cuts;			/* by range that is admitted: scores from here on are
+								 * candidates, or were; NaN: none yet */
 	CandidateHeap candidates;	/* least key on top */
 	CandidateHeap read;			/* of a query of which a part has been dropped */
 	uint64		last;			/* key of the row that was returned last, then */
@@ -333,21 +337,19 @@ waiting_key(const InvertedScan *scan)
 }
 
 /*
- * A bound that about as many as wanted of the ranges put off reach.  Those whose
- * bound is 0, which have no term of the query, come last, all at once.
+ * A bound that about as many as wanted of the ranges put off reach, the greatest of
+ * whose bounds is given.  Those whose bound is 0, which have no term of the query,
+ * come last, all at once.
  */
 static float
-choose_bound(const InvertedScan *scan)
+choose_bound(const InvertedScan *scan, float greatest)
 {
 	uint32		counts[BOUND_PARTS] = {0};
 	uint32		step = scan->range_count / BOUNDS_COUNTED + 1;
 	uint32		wanted = scan->admitted / step;
-	float		greatest = 0;
 	int			part = BOUND_PARTS - 1;
 
-	for (uint32 i = 0; i < scan->range_count; i++)
-		greatest = scan->bounds[i] > greatest ? scan->bounds[i] : greatest;
-	if (greatest == 0)
+	if (greatest <= 0)
 		return 0;
 	if (isinf(greatest))
 		return FLT_MAX;
@@ -361,11 +363,33 @@ choose_bound(const InvertedScan *scan)
 	return Max(greatest * ((float) part / BOUND_PARTS), FLT_MIN);
 }
 
+/* Have those of some ranges of a segment wait whose bound is not below. */
+static void
+admit_block(InvertedScan *scan, const QuerySegment *segment, uint32 first,
+			uint32 end, float bound)
+{
+	for (uint32 range = first; range < end; range++)
+	{
+		WaitingRange *waiting = &scan->waiting[scan->waiting_count];
+
+		if (scan->bounds[range] < bound)
+			continue;
+		waiting->bound = scan->bounds[range];
+		waiting->key = least_key(scan, segment, waiting->bound);
+		waiting->range = range;
+		scan->bounds[range] = ADMITTED;
+		scan->cuts[range] = NAN;
+		scan->waiting_count++;
+		scan->put_off--;
+	}
+}
+
 /* Have ranges wait that were put off, the greatest bounds first. */
 static void
 admit_ranges(InvertedScan *scan)
 {
-	float		bound = choose_bound(scan);
+	float		bound = choose_bound(scan, bounds_greatest(scan->bounds, scan->range_count,
+														   scan->blocks));
 
 	/* a bound that is smaller than all others comes with those of 0 */
 	if (bound >= scan->put_off_bound)
@@ -377,19 +401,11 @@ admit_ranges(InvertedScan *scan)
 		uint64		key = least_key(scan, segment, bound);
 
 		scan->put_off_key = Min(scan->put_off_key, key);
-		for (uint32 range = segment->first_range;
-			 range < segment->first_range + segment->ranges; range++)
+		for (uint32 range = segment->first_range, end; range < segment->first_range + segment->ranges; range = end)
 		{
-			WaitingRange *waiting = &scan->waiting[scan->waiting_count];
-
-			if (scan->bounds[range] < bound)
-				continue;
-			waiting->bound = scan->bounds[range];
-			waiting->key = least_key(scan, segment, waiting->bound);
-			waiting->range = range;
-			scan->bounds[range] = ADMITTED;
-			scan->waiting_count++;
-			scan->put_off--;
+			end = Min((range / BOUND_BLOCK + 1) * BOUND_BLOCK, segment->first_range + segment->ranges);
+			if (scan->blocks[range / BOUND_BLOCK] >= bound)
+				admit_block(scan, segment, range, end, bound);
 		}
 	}
 	waiting_build(scan->waiting, scan->waiting_count);
@@ -508,6 +524,7 @@ begin_search(InvertedScan *scan)
 	Size		room = (Size) work_mem * 1024;
 
 	scan->base.stats.mode = SCAN_LISTS;
+	index->in_arena = arena_lend(scan->search_context, &scan->arena);
 	inverted_refresh(index);
 	scan->segment_count = index->meta.segments;
 	scan->segments = (QuerySegment *)
@@ -522,22 +539,14 @@ begin_search(InvertedScan *scan)
 		segment->ranges = (segment->segment->root.docs + RANGE_DOCS - 1) / RANGE_DOCS;
 		scan->range_count += segment->ranges;
 	}
-	scan->waiting = (WaitingRange *)
-		palloc_extended(mul_size(Max(scan->range_count, 1), sizeof(WaitingRange)),
-						MCXT_ALLOC_HUGE);
-	scan->waiting_count = 0;
-	scan->bounds = (float *)
-		palloc_extended(mul_size(Max(scan->range_count, 1), sizeof(float)),
-						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	scan->bounds = (float *) inverted_alloc(index, scan->range_count, sizeof(float));
+	memset(scan->bounds, 0, scan->range_count * sizeof(float));
+	scan->blocks = (float *) inverted_alloc(index, scan->range_count / BOUND_BLOCK + 1, sizeof(float));
 	scan->put_off = scan->range_count;
 	scan->put_off_bound = INFINITY;
 	scan->put_off_key = 0;
 	scan->admitted = FIRST_ADMITTED;
-	scan->cuts = (float *)
-		palloc_extended(mul_size(Max(scan->range_count, 1), sizeof(float)),
-						MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < scan->range_count; i++)
-		scan->cuts[i] = NAN;
+	scan->cuts = (float *) inverted_alloc(index, scan->range_count, sizeof(float));
 	for (uint32 i = 0; i < scan->segment_count; i++)
 	{
 		if (!scan->constant)
@@ -554,9 +563,12 @@ begin_search(InvertedScan *scan)
 	scan->batch = FIRST_BATCH;
 	scan->kept = FIRST_KEPT;
 	scan->best = (TopkEntry *) palloc(scan->kept * sizeof(TopkEntry));
-	scan->ranges = (WaitingRange *) palloc(GREATEST_BATCH * sizeof(WaitingRange));
-	scan->scores = (float *) palloc(GREATEST_BATCH * RANGE_DOCS * sizeof(float));
-	scan->passes = scan->filtered ? (uint8 *) palloc(GREATEST_BATCH * RANGE_DOCS) : NULL;
+	scan->ranges = (WaitingRange *) inverted_alloc(index, GREATEST_BATCH, sizeof(WaitingRange));
+	scan->scores = (float *) inverted_alloc(index, GREATEST_BATCH * RANGE_DOCS, sizeof(float));
+	scan->passes = scan->filtered
+		? (uint8 *) inverted_alloc(index, GREATEST_BATCH, RANGE_DOCS) : NULL;
+	scan->waiting = (WaitingRange *) inverted_alloc(index, scan->range_count, sizeof(WaitingRange));
+	scan->waiting_count = 0;
 
 	/* rows that were pending then are in none of these segments */
 	pending_visit(index, &index->meta.sealed, visit_pending, scan);

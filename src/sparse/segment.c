@@ -73,8 +73,7 @@ segment_open(InvertedIndex *index, const InvertedSegment *entry)
 		segment->starts[part] = pages;
 		pages += segment->root.pages[part];
 	}
-	segment->blocks = (BlockNumber *)
-		palloc_extended(mul_size(Max(pages, 1), sizeof(BlockNumber)), MCXT_ALLOC_HUGE);
+	segment->blocks = (BlockNumber *) inverted_alloc(index, pages, sizeof(BlockNumber));
 	for (uint32 i = 0; i < segment->root.map_pages; i++)
 	{
 		uint32		first = i * MAP_BLOCKS;
@@ -91,8 +90,7 @@ segment_open(InvertedIndex *index, const InvertedSegment *entry)
 	pfree(maps);
 
 	segment->tops = (int32 *)
-		palloc_extended(mul_size(Max(segment->root.pages[PART_TERMS], 1), sizeof(int32)),
-						MCXT_ALLOC_HUGE);
+		inverted_alloc(index, segment->root.pages[PART_TERMS], sizeof(int32));
 	for (uint32 i = 0; i < segment->root.pages[PART_TOPS]; i++)
 	{
 		uint32		first = i * PAGE_TOPS;

@@ -193,3 +193,39 @@ SELECT sparse_inverted_flush('docs_id');
 
 DROP TABLE docs, queries;
 DROP FUNCTION random_sparse, long_sparse, compare_orders;
+
+-- Searches in each other's time: one has the memory that is kept from search to search,
+-- the others their own; it is given back by whatever ends a search
+CREATE TABLE sparse_nested (id int PRIMARY KEY, v sparsevec(50));
+INSERT INTO sparse_nested SELECT i, format('{%s:%s,%s:%s,%s:%s}/50', i % 10 + 1, i % 7 + 1, i % 23 + 11, i % 5 + 1, i % 13 + 35, i % 11 + 1)::sparsevec FROM generate_series(1, 3000) i;
+CREATE INDEX ON sparse_nested USING sparse_inverted (v sparsevec_ip_ops);
+SET enable_seqscan = off;
+CREATE FUNCTION sparse_best(q sparsevec, n int) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(d::text, ' ') FROM (SELECT v <#> q AS d FROM sparse_nested ORDER BY v <#> q LIMIT n) x
+$$;
+CREATE FUNCTION sparse_wrong(q sparsevec, n int) RETURNS boolean LANGUAGE sql AS $$
+	SELECT sparse_best(q, n) <> (SELECT string_agg(d::text, ' ' ORDER BY d) FROM (SELECT v <#> q AS d FROM sparse_nested ORDER BY (v <#> q) + 0 LIMIT n) x)
+$$;
+SELECT sparse_best('{1:1,11:2,36:3}/50', 8);
+BEGIN;
+DECLARE a CURSOR FOR SELECT v <#> '{1:1,11:2,36:3}/50' FROM sparse_nested ORDER BY v <#> '{1:1,11:2,36:3}/50';
+FETCH 2 FROM a;
+DECLARE b CURSOR FOR SELECT v <#> '{2:1,12:2,37:1}/50' FROM sparse_nested ORDER BY v <#> '{2:1,12:2,37:1}/50';
+FETCH 3 FROM b;
+SELECT count(*) FILTER (WHERE sparse_wrong(v, 20)) AS wrong FROM (SELECT v FROM sparse_nested WHERE id % 300 = 0) x;
+MOVE 1000 FROM a;
+FETCH 2 FROM b;
+FETCH 2 FROM a;
+CLOSE a;
+SELECT count(*) FILTER (WHERE sparse_wrong(v, 20)) AS wrong FROM (SELECT v FROM sparse_nested WHERE id % 300 = 1) x;
+FETCH 2 FROM b;
+SAVEPOINT s;
+SELECT v <#> '{1:1,11:2}/50' FROM sparse_nested ORDER BY v <#> '{1:1,11:2}/50', 1 / (id - id) LIMIT 1;
+ROLLBACK TO s;
+FETCH 2 FROM b;
+COMMIT;
+SELECT count(*) FILTER (WHERE sparse_wrong(v, 3000)) AS wrong FROM (SELECT v FROM sparse_nested WHERE id % 1000 = 2) x;
+SELECT count(*) AS pairs, sum(b.d) FROM (SELECT v FROM sparse_nested WHERE id <= 5) a CROSS JOIN LATERAL (SELECT v <#> a.v AS d FROM sparse_nested ORDER BY v <#> a.v LIMIT 4) b;
+RESET enable_seqscan;
+DROP FUNCTION sparse_best, sparse_wrong;
+DROP TABLE sparse_nested;

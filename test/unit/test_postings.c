@@ -146,6 +146,39 @@ test_bounds_damaged(void **state)
 	assert_true(bounds[0] == 0 && bounds[1] == 3);
 }
 
+/* The greatest of each block and of all, whatever the number of bounds */
+static void
+test_greatest(void **state)
+{
+	(void) state;
+	for (size_t count = 0; count < 3 * BOUND_BLOCK + 20; count++)
+	{
+		float		bounds[3 * BOUND_BLOCK + 20] = {0};
+		float		blocks[4];
+		float		most = -INFINITY;
+
+		for (size_t i = 0; i < count; i++)
+			bounds[i] = random_bits() % 8 == 0 ? -1 : (float) (random_bits() % 1000);
+		if (count > 0 && random_bits() % 4 == 0)
+			bounds[random_bits() % count] = INFINITY;
+		for (size_t block = 0; block * BOUND_BLOCK < count; block++)
+			blocks[block] = NAN;
+		(void) bounds_greatest(bounds, count, blocks);
+		for (size_t i = 0; i < count; i++)
+		{
+			if (i % BOUND_BLOCK == 0)
+				most = -INFINITY;
+			most = bounds[i] > most ? bounds[i] : most;
+			if (i + 1 == count || (i + 1) % BOUND_BLOCK == 0)
+				assert_true(blocks[i / BOUND_BLOCK] == most);
+		}
+		most = -INFINITY;
+		for (size_t i = 0; i < count; i++)
+			most = bounds[i] > most ? bounds[i] : most;
+		assert_true(bounds_greatest(bounds, count, blocks) == most);
+	}
+}
+
 /* Documents before each so many groups, and ranges that do not ascend */
 static void
 test_groups_sum(void **state)
@@ -277,6 +310,7 @@ main(void)
 		cmocka_unit_test(test_whole_numbers),
 		cmocka_unit_test(test_scores),
 		cmocka_unit_test(test_bounds_damaged),
+		cmocka_unit_test(test_greatest),
 		cmocka_unit_test(test_groups_sum),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_sort),

@@ -96,6 +96,36 @@ score_bounds(float *bounds, uint32_t ranges, const PostingGroup *groups,
 	return valid;
 }
 
+float
+bounds_greatest(const float *bounds, size_t count, float *blocks)
+{
+	float		all = -INFINITY;
+
+	for (size_t first = 0; first < count; first += BOUND_BLOCK)
+	{
+		size_t		end = first + BOUND_BLOCK < count ? first + BOUND_BLOCK : count;
+		size_t		i = first;
+		float		lanes[16];
+		float		most = -INFINITY;
+
+		for (int k = 0; k < 16; k++)
+			lanes[k] = -INFINITY;
+		/* the inner loop has a fixed length, and no sum: it is done by vectors */
+		for (; i + 16 <= end; i += 16)
+		{
+			for (int k = 0; k < 16; k++)
+				lanes[k] = bounds[i + k] > lanes[k] ? bounds[i + k] : lanes[k];
+		}
+		for (; i < end; i++)
+			most = bounds[i] > most ? bounds[i] : most;
+		for (int k = 0; k < 16; k++)
+			most = lanes[k] > most ? lanes[k] : most;
+		blocks[first / BOUND_BLOCK] = most;
+		all = most > all ? most : all;
+	}
+	return all;
+}
+
 bool
 groups_sum(const PostingGroup *groups, size_t count, uint32_t *sums,
 		   uint32_t *docs)

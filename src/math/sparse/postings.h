@@ -107,6 +107,15 @@ extern bool score_bounds(float *bounds, uint32_t ranges,
 						 const PostingGroup *groups, size_t count, float q,
 						 float step);
 
+/* Bounds that bounds_greatest looks at together */
+#define BOUND_BLOCK		64
+
+/*
+ * The greatest of each BOUND_BLOCK of count numbers, none of them NaN, into blocks, the
+ * last ones being fewer; and the greatest of all, which is -INFINITY if there is none.
+ */
+extern float bounds_greatest(const float *bounds, size_t count, float *blocks);
+
 /* Groups of a term that documents are counted of together */
 #define GROUPS_SUMMED	16
 
