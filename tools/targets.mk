@@ -46,6 +46,7 @@ help:
 	@echo "                     HOURS=1 CLASS=crash METHOD=hnsw SEED=1 for a part of it"
 	@echo "make test-clients    all client libraries; CLIENT='langchain drizzle' for single ones"
 	@echo "make test-versions   regress and tap on the other supported major versions"
+	@echo "make test-upgrade    pg_upgrade with all kinds of indexes to 17 and 18, from PyPI; pg_restore -j"
 	@echo
 	@echo "make dist            the zip of a release, in build/dist"
 	@echo "make deb             Debian packages, in build/deb"
@@ -73,7 +74,7 @@ $(STEPS):
 check-one:
 	@PG_CONFIG='$(PG_CONFIG)' SERVER='$(SERVER)' $(TOOLS)test.sh --one $(TEST)
 
-test-vectorizer test-import:
+test-vectorizer test-import test-upgrade:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
 
 test-long:
@@ -106,7 +107,7 @@ deb:
 test-deb:
 	@$(TOOLS)deb-test.sh
 
-.PHONY: help demo test check-one test-vectorizer test-import test-clients test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one test-vectorizer test-import test-upgrade test-clients test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

@@ -75,6 +75,18 @@ generate_piece()
 	return "$rc"
 }
 
+# All access methods are in one database
+upgrade_piece()
+{
+	local log=$logs/long-upgrade.out rc=0
+
+	"$TOP/tools/test.sh" --step test-upgrade >"$log" 2>&1 || rc=$?
+	cat "$log"
+	awk '/^ok [0-9]+ - pg_(upgrade|restore) / { n++ } /^not ok/ { failed++ }
+		END { print "TALLY upgrade all", n + 0, 0, failed + 0 }' "$log"
+	return "$rc"
+}
+
 piece()
 {
 	piece_class=$1 piece_method=$2
@@ -88,6 +100,7 @@ piece()
 		damage) damage_piece ;;
 		fuzz) fuzz_piece ;;
 		generate) generate_piece ;;
+		upgrade) upgrade_piece ;;
 		*) die "no class $1" ;;
 	esac
 }
@@ -108,7 +121,7 @@ for m in $methods; do
 	done
 done
 if [ "$method" = . ]; then
-	for c in 'generate all' 'fuzz parsers'; do
+	for c in 'generate all' 'fuzz parsers' 'upgrade all'; do
 		[[ ! $c =~ ^($class) ]] || waiting+=("$c")
 	done
 fi

@@ -312,6 +312,32 @@ step_tap()
 	tap "$bin" "${files[@]}"
 }
 
+# pg_upgrade from this server to 17 and on to 18, which PyPI has.
+step_test-upgrade()
+{
+	local major bin bins=() libs=
+
+	has_tap || return 0
+	cd "$TOP"
+	. "$TOP/tools/wheel.sh"
+	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
+	for major in 17 18; do
+		[ "$major" -gt "$("$pg_config" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')" ] || continue
+		if ! wheel_postgres "$major"; then
+			tally plain pg_upgrade echo "PostgreSQL $major: $WHEEL_PROBLEM"$'\n''0 passed, 0 failed, 1 skipped'
+			continue
+		fi
+		bins+=("$bin")
+		libs+=${libs:+:}$WHEEL_LIBS
+		bin=$("$TOP/tools/private-install.sh" -t "upgrade-$major" -c -Werror "$WHEEL_CONFIG")
+	done
+	[ ${#bins[@]} -gt 0 ] || return 0
+	# They come without PostgreSQL's Perl modules.
+	export LD_LIBRARY_PATH=$libs UPGRADE_BINDIRS
+	UPGRADE_BINDIRS=$(IFS=: && echo "${bins[*]}")
+	TAP_PERL=$(dirname "$("$pg_config" --pgxs)")/../../src/test/perl tap "$bin" test/t/008_pg_upgrade.pl
+}
+
 step_test-assert()
 {
 	local bin server

@@ -9,8 +9,8 @@
 # 17 and 18 come from later releases of Debian, each in a root folder of its own
 # kept in the cache (tools/root.sh). Needs root.
 #
-# 16 is in no release of Debian. The PyPI package pgserver holds a complete
-# build of it, headers included, which runs on any Linux.
+# 16 is in no release of Debian; it comes from PyPI (tools/wheel.sh), and so do the
+# 17 and 18 that pg_upgrade ends at (make test-upgrade).
 #
 # 14 is missing: no package registry was found to hold its headers.
 #
@@ -20,6 +20,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$TOP/tools/root.sh"
+. "$TOP/tools/wheel.sh"
 
 roots_only=
 needs=versions
@@ -31,7 +32,8 @@ while getopts r opt; do
 done
 shift $((OPTIND - 1))
 versions=("$@")
-[ $# -gt 0 ] || versions=(16 17 18)
+upgrades=
+[ $# -gt 0 ] || versions=(16 17 18) upgrades=1
 logs=$TOP/build/test-logs
 passed=0 failed=0 skipped=0
 mkdir -p "$logs"
@@ -93,7 +95,7 @@ run_step()
 	local major=$1 step=$2 log p f s
 	shift 2
 
-	log=$logs/version-$major-$step.log
+	log=$logs/version-${major%%,*}-$step.log
 	# How it ended is in its last line, or that is missing.
 	"$@" >"$log" 2>&1 </dev/null || true
 	read -r p f s < <(sed -n '$s/^counts: //p' "$log") || p=0 f=1 s=0
@@ -108,40 +110,14 @@ run_step()
 	skipped=$((skipped + s))
 }
 
-# fetch_pgserver DIR
-fetch_pgserver()
-{
-	rm -rf "$1.new" &&
-		mkdir -p "$1.new" &&
-		cd "$1.new" &&
-		python3 -m pip download -q --no-deps --only-binary :all: --python-version 3.11 \
-			--platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 pgserver==0.1.4 &&
-		python3 -m zipfile -e ./*.whl . &&
-		rm ./*.whl &&
-		chmod +x pgserver/pginstall/bin/* \
-			pgserver/pginstall/lib/postgresql/pgxs/src/test/*/pg_* \
-			pgserver/pginstall/lib/postgresql/pgxs/src/test/isolation/isolationtester \
-			pgserver/pginstall/lib/postgresql/pgxs/config/* &&
-		mv "$1.new" "$1"
-}
-
 pypi_version()
 {
-	local major=$1 dir step older
+	local major=$1 step older
 
-	[ "$(uname -m)" = x86_64 ] || {
-		echo "PostgreSQL $major: skipped, only built for x86_64"
+	if ! wheel_postgres "$major"; then
+		echo "PostgreSQL $major: $WHEEL_PROBLEM"
+		[ "$(uname -m)" != x86_64 ] || failed=$((failed + 1))
 		return
-	}
-	dir=$(cache_dir)/pypi-pg$major
-	if [ ! -d "$dir" ]; then
-		"$TOP/tools/install-deps.sh" versions
-		say "fetching PostgreSQL $major, once"
-		log_run "$logs/version-$major-root.log" fetch_pgserver "$dir" || {
-			echo "PostgreSQL $major: FAILED to fetch pgserver"
-			failed=$((failed + 1))
-			return
-		}
 	fi
 	[ -z "$roots_only" ] || return 0
 	# It comes without PostgreSQL's Perl modules: those of the version at
@@ -149,8 +125,7 @@ pypi_version()
 	older=$("$TOP/tools/private-install.sh" -t test -c -Werror)
 	for step in regress tap; do
 		run_step "$major" "$step" env \
-			LD_LIBRARY_PATH="$dir/pgserver.libs" OLD_BINDIR="$older" \
-			PG_CONFIG="$dir/pgserver/pginstall/bin/pg_config" \
+			LD_LIBRARY_PATH="$WHEEL_LIBS" UPGRADE_BINDIRS="$older" PG_CONFIG="$WHEEL_CONFIG" \
 			TAP_ALL=1 TAP_PERL="$(dirname "$(pg_config --pgxs)")/../../src/test/perl" \
 			"$TOP/tools/test.sh" --step "$step" "test-$major"
 	done
@@ -165,6 +140,7 @@ for major in "${versions[@]}"; do
 	esac
 done
 [ -z "$roots_only" ] || exit "$((failed > 0))"
+[ -z "$upgrades" ] || run_step '17, 18' upgrade "$TOP/tools/test.sh" --step test-upgrade
 echo "PostgreSQL 14: not tested, its headers are in no package registry we know"
 if [ "$skipped" -gt 0 ]; then
 	echo "$passed passed, $failed failed, $skipped skipped"
