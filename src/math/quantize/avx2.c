@@ -14,14 +14,11 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define VEC_REGISTER "+x"
-#define BYTES		32
 
 #include "math/simd/vec_avx2.h"
 
-typedef __m256i Bytes;
 typedef __m256i Sums;			/* int32 */
 typedef __m256i Narrow;			/* int16 */
-typedef __m256i Words;
 
 INLINE Vec
 vec_trunc(Vec a)
@@ -62,12 +59,9 @@ vec_hadamard(Vec v)
 }
 
 INLINE void
-levels_store(uint8_t *out, Vec steps, Vec r, int half)
+ints_store_bytes(uint8_t *out, Ints x)
 {
-	Vec			below = _mm256_cmp_ps(r, _mm256_setzero_ps(), _CMP_LT_OQ);
-	__m256i		k = _mm256_xor_si256(_mm256_cvttps_epi32(steps),
-									 _mm256_castps_si256(below));
-	__m256i		level = _mm256_add_epi32(k, _mm256_set1_epi32(half));
+	__m256i		level = (__m256i) x;
 	__m128i		words = _mm_packus_epi32(_mm256_castsi256_si128(level),
 										 _mm256_extracti128_si256(level, 1));
 
@@ -98,25 +92,12 @@ vec_load_columns(Vec *v, const float *p, size_t stride)
 	v[3] = _mm256_shuffle_ps(high[0], high[1], 0xee);
 }
 
-INLINE Bytes
-bytes_load(const void *p)
-{
-	return _mm256_loadu_si256((const __m256i *) p);
-}
-
 /* left is 16 */
 INLINE Bytes
 bytes_load_part(const void *p, size_t left)
 {
 	(void) left;
-	return _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *) p));
-}
-
-INLINE Bytes
-bytes_low(Bytes x, int shift, int mask)
-{
-	return _mm256_and_si256(_mm256_srli_epi16(x, shift),
-							_mm256_set1_epi8((char) mask));
+	return (Bytes) _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *) p));
 }
 
 INLINE Bytes
@@ -133,13 +114,13 @@ bits_spread(const uint8_t *p, size_t i)
 	__builtin_memcpy(&bits, p + i / 8, sizeof(bits));
 	x = _mm256_shuffle_epi8(_mm256_set1_epi32((int) bits), which);
 	x = _mm256_cmpeq_epi8(_mm256_and_si256(x, mask), mask);
-	return _mm256_and_si256(x, _mm256_set1_epi8(1));
+	return (Bytes) _mm256_and_si256(x, _mm256_set1_epi8(1));
 }
 
 INLINE Bytes
 bytes_lookup(Bytes table, Bytes index)
 {
-	return _mm256_shuffle_epi8(table, index);
+	return (Bytes) _mm256_shuffle_epi8((__m256i) table, (__m256i) index);
 }
 
 INLINE Sums
@@ -171,7 +152,8 @@ narrow_begin(Sums sums)
 INLINE Narrow
 narrow_dot(Narrow s, Bytes codes, Bytes query)
 {
-	return _mm256_add_epi16(s, _mm256_maddubs_epi16(codes, query));
+	return _mm256_add_epi16(s, _mm256_maddubs_epi16((__m256i) codes,
+													(__m256i) query));
 }
 
 INLINE Sums
@@ -190,23 +172,11 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 													q));
 }
 
-INLINE Words
-words_add_bytes(Words words, Bytes b)
-{
-	return _mm256_add_epi16(words, b);
-}
-
-INLINE Words
-words_add_odd(Words words, Bytes b)
-{
-	return _mm256_add_epi16(words, _mm256_srli_epi16(b, 8));
-}
-
 INLINE __m128i
 fold_words(Words words)
 {
-	return _mm_add_epi16(_mm256_castsi256_si128(words),
-						 _mm256_extracti128_si256(words, 1));
+	return _mm_add_epi16(_mm256_castsi256_si128((__m256i) words),
+						 _mm256_extracti128_si256((__m256i) words, 1));
 }
 
 INLINE void

@@ -14,14 +14,11 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define VEC_REGISTER "+v"
-#define BYTES		64
 
 #include "math/simd/vec_avx512.h"
 
-typedef __m512i Bytes;
 typedef __m512i Sums;
 typedef __m512i Narrow;
-typedef __m512i Words;
 
 INLINE Vec
 vec_trunc(Vec a)
@@ -55,15 +52,9 @@ vec_hadamard(Vec v)
 }
 
 INLINE void
-levels_store(uint8_t *out, Vec steps, Vec r, int half)
+ints_store_bytes(uint8_t *out, Ints x)
 {
-	__mmask16	negative = _mm512_cmp_ps_mask(r, _mm512_setzero_ps(),
-											  _CMP_LT_OQ);
-	__m512i		k = _mm512_cvttps_epi32(steps);
-	__m512i		up = _mm512_add_epi32(_mm512_set1_epi32(half), k);
-
-	up = _mm512_mask_sub_epi32(up, negative, _mm512_set1_epi32(half - 1), k);
-	_mm_storeu_si128((__m128i *) out, _mm512_cvtepi32_epi8(up));
+	_mm_storeu_si128((__m128i *) out, _mm512_cvtepi32_epi8((__m512i) x));
 }
 
 /* Row 4 i + k is part i of x[k], whose 4 by 4 parts are then transposed */
@@ -93,22 +84,9 @@ vec_load_columns(Vec *v, const float *p, size_t stride)
 }
 
 INLINE Bytes
-bytes_load(const void *p)
-{
-	return _mm512_loadu_si512(p);
-}
-
-INLINE Bytes
 bytes_load_part(const void *p, size_t left)
 {
-	return _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
-}
-
-INLINE Bytes
-bytes_low(Bytes x, int shift, int mask)
-{
-	return _mm512_and_si512(_mm512_srli_epi16(x, (unsigned int) shift),
-							_mm512_set1_epi8((char) mask));
+	return (Bytes) _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
 }
 
 INLINE Bytes
@@ -117,13 +95,13 @@ bits_spread(const uint8_t *p, size_t i)
 	uint64_t	bits;
 
 	__builtin_memcpy(&bits, p + i / 8, sizeof(bits));
-	return _mm512_maskz_mov_epi8(bits, _mm512_set1_epi8(1));
+	return (Bytes) _mm512_maskz_mov_epi8(bits, _mm512_set1_epi8(1));
 }
 
 INLINE Bytes
 bytes_lookup(Bytes table, Bytes index)
 {
-	return _mm512_shuffle_epi8(table, index);
+	return (Bytes) _mm512_shuffle_epi8((__m512i) table, (__m512i) index);
 }
 
 INLINE Sums
@@ -150,7 +128,7 @@ narrow_begin(Sums sums)
 INLINE Narrow
 narrow_dot(Narrow s, Bytes codes, Bytes query)
 {
-	return _mm512_dpbusd_epi32(s, codes, query);
+	return _mm512_dpbusd_epi32(s, (__m512i) codes, (__m512i) query);
 }
 
 INLINE Sums
@@ -169,24 +147,12 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 							   _mm512_loadu_si512(query));
 }
 
-INLINE Words
-words_add_bytes(Words words, Bytes b)
-{
-	return _mm512_add_epi16(words, b);
-}
-
-INLINE Words
-words_add_odd(Words words, Bytes b)
-{
-	return _mm512_add_epi16(words, _mm512_srli_epi16(b, 8));
-}
-
 /* The four 128-bit parts of a vector, added */
 INLINE __m128i
 fold_words(Words words)
 {
-	__m256i		half = _mm256_add_epi16(_mm512_castsi512_si256(words),
-										_mm512_extracti64x4_epi64(words, 1));
+	__m256i		half = _mm256_add_epi16(_mm512_castsi512_si256((__m512i) words),
+										_mm512_extracti64x4_epi64((__m512i) words, 1));
 
 	return _mm_add_epi16(_mm256_castsi256_si128(half),
 						 _mm256_extracti128_si256(half, 1));

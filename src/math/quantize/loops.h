@@ -16,15 +16,11 @@
  *			multiple of LANES)
  *		vec_hadamard(v): the Hadamard transform of the lanes, the butterflies
  *			of neighbours first
- *		levels_store(out, steps, r, half): LANES bytes, half + steps, or
- *			half - 1 - steps where r < 0
+ *		ints_store_bytes(out, x): LANES bytes, the lowest of each of the Ints x
  *		vec_load_columns(v, p, stride): lane k of v[i] is p[k * stride + i],
  *			i = 0 .. 3
- *	BYTES			bytes in a Bytes: 4 * LANES
- *	Bytes			with bytes_load, bytes_load_part (the first left bytes, then
- *		zeros; nothing behind them is read; left is a multiple of 16),
- *		bytes_low(x, shift, mask) = (x >> shift) & mask byte by byte, shift and
- *			mask constants and mask << shift below 256
+ *	Bytes			that of ../simd/vec.h, with bytes_load_part (the first left bytes,
+ *		then zeros; nothing behind them is read; left is a multiple of 16)
  *		bits_spread(p, i): bits i .. i + BYTES - 1 as bytes 0 or 1 (i is a
  *			multiple of BYTES)
  *		bytes_lookup(table, index), the 16 bytes that belong to the index's
@@ -36,9 +32,7 @@
  *			within 15 * 127, or 2 * 127 and the like; then
  *			sums = narrow_end(sums, s)
  *		wide_dot(sums, codes, query): BYTES / 2 codes, int16 queries
- *	Words			uint16, two for each 16 bits of a Bytes, modulo 2^16, with
- *		words_add_bytes(words, b) (b as uint16),
- *		words_add_odd(words, b) (the upper byte of each),
+ *	Words			that of ../simd/vec.h, with
  *		words_store(out, both, odd): 16 sums, in order, of the even and the odd
  *			bytes: (both - 256 * odd) and odd, 128-bit parts added together
  *
@@ -46,6 +40,9 @@
  */
 #include <math.h>
 #include <string.h>
+
+/* Bytes in a Bytes */
+#define BYTES			(4 * LANES)
 
 /* Vecs that hold the running sums of encode */
 #define SUM_VECS		(SUM_LANES / LANES)
@@ -85,6 +82,20 @@ vec_keep_greater(Vec *best, Vec *which, Vec score, Vec number)
 
 	*best = (Vec) ((greater & (Ints) score) | (~greater & (Ints) *best));
 	*which = (Vec) ((greater & (Ints) number) | (~greater & (Ints) *which));
+}
+
+/* (x >> shift) & mask byte by byte; mask << shift is below 256 */
+INLINE Bytes
+bytes_low(Bytes x, int shift, int mask)
+{
+	return (Bytes) ((Words) x >> shift) & (uint8_t) mask;
+}
+
+/* LANES bytes: half + steps, or half - 1 - steps where r < 0 */
+INLINE void
+levels_store(uint8_t *out, Vec steps, Vec r, int half)
+{
+	ints_store_bytes(out, (__builtin_convertvector(steps, Ints) ^ (r < 0)) + half);
 }
 
 /*
@@ -533,10 +544,10 @@ scan(const uint8_t *block, const uint8_t *table, size_t columns,
 		Bytes		low = bytes_lookup(entries, bytes_low(codes, 0, 15));
 		Bytes		high = bytes_lookup(entries, bytes_low(codes, 4, 15));
 
-		low_both = words_add_bytes(low_both, low);
-		low_odd = words_add_odd(low_odd, low);
-		high_both = words_add_bytes(high_both, high);
-		high_odd = words_add_odd(high_odd, high);
+		low_both += (Words) low;
+		low_odd += (Words) low >> 8;
+		high_both += (Words) high;
+		high_odd += (Words) high >> 8;
 	}
 	words_store(sums, low_both, low_odd);
 	words_store(sums + 16, high_both, high_odd);

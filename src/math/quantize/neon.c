@@ -15,12 +15,9 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #define VEC_REGISTER "+w"
-#define BYTES		16
 
 #include "math/simd/vec_neon.h"
 
-typedef uint8x16_t Bytes;
-typedef uint16x8_t Words;
 typedef int16x8_t Narrow;
 
 /* Two vectors, so that the sums of dot_bytes have 8 lanes each */
@@ -75,13 +72,9 @@ vec_hadamard(Vec v)
 }
 
 INLINE void
-levels_store(uint8_t *out, Vec steps, Vec r, int half)
+ints_store_bytes(uint8_t *out, Ints x)
 {
-	uint32x4_t	below = vcltq_f32(r, vdupq_n_f32(0));
-	int32x4_t	k = veorq_s32(vcvtq_s32_f32(steps),
-							  vreinterpretq_s32_u32(below));
-	uint16x4_t	words = vmovn_u32(vreinterpretq_u32_s32(
-														vaddq_s32(k, vdupq_n_s32(half))));
+	uint16x4_t	words = vmovn_u32(vreinterpretq_u32_s32(x));
 	uint8x8_t	bytes = vmovn_u16(vcombine_u16(words, words));
 	uint32_t	four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
 
@@ -106,25 +99,12 @@ vec_load_columns(Vec *v, const float *p, size_t stride)
 	v[3] = vzip2q_f32(ac_high, bd_high);
 }
 
-INLINE Bytes
-bytes_load(const void *p)
-{
-	return vld1q_u8(p);
-}
-
 /* left is 16: all of them */
 INLINE Bytes
 bytes_load_part(const void *p, size_t left)
 {
 	(void) left;
-	return vld1q_u8(p);
-}
-
-INLINE Bytes
-bytes_low(Bytes x, int shift, int mask)
-{
-	return vandq_u8(vshlq_u8(x, vdupq_n_s8((int8_t) -shift)),
-					vdupq_n_u8((uint8_t) mask));
+	return bytes_load(p);
 }
 
 INLINE Bytes
@@ -191,18 +171,6 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 	sums.low = vmlal_s16(sums.low, vget_low_s16(x), vget_low_s16(q));
 	sums.high = vmlal_high_s16(sums.high, x, q);
 	return sums;
-}
-
-INLINE Words
-words_add_bytes(Words words, Bytes b)
-{
-	return vaddq_u16(words, vreinterpretq_u16_u8(b));
-}
-
-INLINE Words
-words_add_odd(Words words, Bytes b)
-{
-	return vsraq_n_u16(words, vreinterpretq_u16_u8(b), 8);
 }
 
 INLINE void

@@ -16,10 +16,13 @@
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Words __attribute__((vector_size(4 * LANES)));
+typedef uint8_t Bytes __attribute__((vector_size(4 * LANES)));
+typedef uint64_t Counts __attribute__((vector_size(4 * LANES)));
 
-/* The same at any address of a float */
+/* The same at any address */
 typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
+typedef uint8_t UnalignedBytes __attribute__((vector_size(4 * LANES), aligned(1), may_alias));
 
 #define PRAGMA(text) _Pragma(#text)
 #ifdef __clang__
@@ -40,6 +43,12 @@ INLINE void
 vec_store_f32(float *p, Vec v)
 {
 	*(Unaligned *) p = v;
+}
+
+INLINE Bytes
+bytes_load(const void *p)
+{
+	return *(const UnalignedBytes *) p;
 }
 
 /* x in every lane; less 0, which leaves -0 what it is, and costs nothing */
