@@ -8,6 +8,7 @@
  */
 #include "compat/pg.h"
 
+#include "admin/recall.h"
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
 #include "math/distance/distance.h"
@@ -93,5 +94,6 @@ _PG_init(void)
 	hnsw_init();
 	ivf_init();
 	inverted_init();
+	recall_init();
 	MarkGUCPrefixReserved("vector");
 }

@@ -355,6 +355,7 @@ typedef build_simple_rel_hook_type relation_info_hook_type;
 #define RELATION_INFO_PARAMETERS \
 	PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
 #define RELATION_INFO_ARGUMENTS root, rel, rte
+#define RELATION_INFO_RELID rte->relid
 #else
 #include "optimizer/plancat.h"
 typedef get_relation_info_hook_type relation_info_hook_type;
@@ -362,6 +363,7 @@ typedef get_relation_info_hook_type relation_info_hook_type;
 #define RELATION_INFO_PARAMETERS \
 	PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *rel
 #define RELATION_INFO_ARGUMENTS root, relid, inherited, rel
+#define RELATION_INFO_RELID relid
 #endif
 
 /* The planner is told of EXPLAIN from 19 on. */
