@@ -323,6 +323,21 @@ function on_statement(	name)
 		else
 			change(statement)
 	}
+	else if (statement ~ /^CREATE VIEW /)
+	{
+		name = statement
+		sub(/^CREATE VIEW /, "", name)
+		sub(/[ (].*/, "", name)
+		if (back)
+			drop("DROP VIEW " name ";")
+		else
+			change(statement)
+	}
+	else if (statement ~ /^(GRANT|REVOKE) /)
+	{
+		if (!back)
+			change(statement)
+	}
 	else if (statement ~ /^COMMENT ON ACCESS METHOD (hnsw|ivfflat) /)
 	{
 		# pgvector's are the same

@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "admin/admin.h"
 #include "hnsw/hnsw.h"
 #include "index/as_owner.h"
 #include "index/scan.h"
@@ -29,9 +30,9 @@
 #include "ivf/ivf.h"
 #include "sparse/inverted.h"
 
-/* How an index is checked; NULL: its access method is none of ours */
-static const VerifyMethods *
-methods_of(Relation index)
+/* See admin.h */
+const VerifyMethods *
+verify_methods_of(Relation index)
 {
 	const IndexAmRoutine *routine = index->rd_indam;
 
@@ -55,7 +56,7 @@ check_index(Relation index)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is partitioned", name),
 				 errhint("Check the indexes of its partitions, which pg_partition_tree() lists.")));
-	if (methods_of(index) == NULL)
+	if (verify_methods_of(index) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not one of this extension's access methods",
@@ -132,7 +133,7 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 	 */
 	as_owner_begin(&owner, verify->heap);
 	check_index(verify->index);
-	verify->methods = methods_of(verify->index);
+	verify->methods = verify_methods_of(verify->index);
 	verify->all_rows = PG_GETARG_BOOL(1);
 	if (verify->all_rows)
 		check_all_rows(verify->index);
@@ -147,9 +148,9 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 	table_close(verify->heap, NoLock);
 }
 
-/* A result of many rows */
-static Tuplestorestate *
-begin_result(FunctionCallInfo fcinfo, TupleDesc *desc)
+/* See admin.h */
+Tuplestorestate *
+begin_set_result(FunctionCallInfo fcinfo, TupleDesc *desc)
 {
 	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller;
@@ -179,7 +180,7 @@ SQL_FUNCTION(vector_index_check)
 {
 	Verify		verify = {0};
 
-	verify.store = begin_result(fcinfo, &verify.desc);
+	verify.store = begin_set_result(fcinfo, &verify.desc);
 	run_check(fcinfo, &verify);
 	return (Datum) 0;
 }
@@ -192,7 +193,7 @@ SQL_FUNCTION(vector_index_check_summary)
 {
 	Verify		verify = {0};
 	TupleDesc	desc;
-	Tuplestorestate *store = begin_result(fcinfo, &desc);
+	Tuplestorestate *store = begin_set_result(fcinfo, &desc);
 
 	run_check(fcinfo, &verify);
 	for (int i = 0; i < verify.count_count; i++)

@@ -43,6 +43,17 @@ block_tags_equal(const BlockTag *a, const BlockTag *b)
 #endif
 }
 
+/* The number of a relation's file in its database, which a tag has */
+static inline uint32
+block_tag_file(const BlockTag *tag)
+{
+#if PG_VERSION_NUM >= 160000
+	return BufTagGetRelNumber(tag);
+#else
+	return tag->rnode.relNode;
+#endif
+}
+
 /* A descriptor's state has 64 bits from 19 on. */
 #if PG_VERSION_NUM >= 190000
 typedef uint64 BufferState;
@@ -55,6 +66,20 @@ typedef uint32 BufferState;
 #define exchange_buffer_state(descriptor, old, new) \
 	pg_atomic_compare_exchange_u32(&(descriptor)->state, old, new)
 #endif
+
+/* Is a block with valid content, of a relation's main fork, in the n-th buffer? */
+static inline bool
+buffer_holds_main(Buffer buffer, BlockTag *tag)
+{
+	BufferDesc *descriptor = BufferIsLocal(buffer)
+		? GetLocalBufferDescriptor(-buffer - 1)
+		: GetBufferDescriptor(buffer - 1);
+
+	*tag = descriptor->tag;
+	tag->blockNum = 0;
+	return tag->forkNum == MAIN_FORKNUM &&
+		(read_buffer_state(descriptor) & BM_VALID) != 0;
+}
 
 /*
  * Does the buffer, shared or local, hold the block with valid content?  Nothing

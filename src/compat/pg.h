@@ -247,15 +247,19 @@ analyze_delay_point(void)
 #define RestrictSearchPath() ((void) 0)
 #endif
 
-/* Is a relation the user's?  One function for all kinds of objects came with 16. */
+/* Is a relation, or a database, the user's?  One function for all kinds of objects came with 16. */
 #include "miscadmin.h"
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #define owns_relation(oid) \
 	object_ownercheck(RelationRelationId, oid, GetUserId())
+#define owns_database(oid) \
+	object_ownercheck(DatabaseRelationId, oid, GetUserId())
 #else
 #define owns_relation(oid) pg_class_ownercheck(oid, GetUserId())
+#define owns_database(oid) pg_database_ownercheck(oid, GetUserId())
 #endif
 
 /* May the current role use what is in a schema? */

@@ -178,6 +178,19 @@ sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on, uint32 most)
 	return done == blocks;
 }
 
+/* Why has a walk, or a look at all elements, ended before it was done?  If it has. */
+static bool
+at_limit(HnswScan *scan)
+{
+	if (scan->search->found_count >= scan_limit(scan))
+		scan_event(&scan->common.stats, SCAN_HIT_TUPLES);
+	else if (graph_search_memory(scan->search) > scan_memory())
+		scan_event(&scan->common.stats, SCAN_HIT_MEMORY);
+	else
+		return false;
+	return true;
+}
+
 /*
  * What the walk has not led to: all elements that fulfil the conditions, if
  * there are any.
@@ -185,13 +198,15 @@ sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on, uint32 most)
 static void
 add_all(HnswScan *scan, int ef)
 {
+	if (scan->filter == NULL || scan->filter->mode != FILTER_ALL)
+		scan_event(&scan->common.stats, SCAN_FELL_BACK);
 	if (scan->search->filter != NULL)
 	{
 		hnsw_filter_add_all(scan->filter, scan->search, ef, scan_limit(scan));
 		scan->common.stats.mode = SCAN_ALL_PASSING;
 	}
-	else
-		(void) sweep(&scan->store, scan->search, ef, false, scan_limit(scan));
+	else if (!sweep(&scan->store, scan->search, ef, false, scan_limit(scan)))
+		(void) at_limit(scan);
 	scan->added_all = true;
 }
 
@@ -230,6 +245,7 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 	/* where all are equally far, no way leads to what is nearer */
 	if (graph_search_level(scan->search, scan->width))
 	{
+		scan_event(&scan->common.stats, SCAN_FELL_BACK);
 		if (scan->search->filter != NULL)
 			add_all(scan, scan->ef);
 		else
@@ -323,6 +339,7 @@ first_batch(IndexScanDesc desc)
 			if (count == 0)
 			{
 				hnsw_entry_failed(desc->indexRelation, entry);
+				scan->common.stats.restarts++;
 				continue;
 			}
 		}
@@ -338,6 +355,7 @@ first_batch(IndexScanDesc desc)
 		hnsw_get_entry(desc->indexRelation, &now);
 		if (now.vacuums == entry.vacuums)
 			break;
+		scan->common.stats.restarts++;
 	}
 	(void) collect(scan, desc, scan->ef, scan->ef);
 
@@ -354,8 +372,7 @@ walk_on(IndexScanDesc desc, int ef, int quota)
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 
 	/* at the limit, what has been met already is all there is */
-	if (scan->search->found_count < scan_limit(scan) &&
-		graph_search_memory(scan->search) <= scan_memory())
+	if (!at_limit(scan))
 	{
 		graph_search_resume(scan->search, walk_width(&scan->index->codec, ef));
 		if (!scan->added_all && scan->search->best.count < ef)

@@ -9,9 +9,12 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+
+#include "index/scan_counters.h"
 
 /* ------------------------------------------------------------------------
  * What the last scan has done
@@ -120,6 +123,7 @@ search(IndexScanDesc desc)
 	pgstat_count_index_scan(desc->indexRelation);
 	count_index_search(desc);
 	scan->stats.searches++;
+	scan->stats.happened = 0;
 	scan->recheck = false;
 	scan->methods->search(desc);
 }
@@ -139,31 +143,106 @@ start(IndexScanDesc desc)
 	search(desc);
 }
 
+/* Find more, or go on to the next target; false if there is none. */
+static bool
+go_on(IndexScanDesc desc)
+{
+	VectorScan *scan = scan_of(desc);
+
+	if (scan->methods->next_batch(desc))
+		return true;
+	if (!scan_target_next(&scan->target))
+		return false;
+	search(desc);
+	return true;
+}
+
+static void
+add_time(VectorScan *scan, instr_time begin)
+{
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, begin);
+	scan->stats.nanoseconds += (uint64) (INSTR_TIME_GET_DOUBLE(end) * 1e9);
+}
+
+/* The same, and note the time that it takes. */
+static bool
+go_on_timed(IndexScanDesc desc)
+{
+	instr_time	begin;
+	bool		found;
+
+	if (!track_scans)
+		return go_on(desc);
+	INSTR_TIME_SET_CURRENT(begin);
+	found = go_on(desc);
+	add_time(scan_of(desc), begin);
+	return found;
+}
+
+/* The next row that has not been returned; more finds further ones. */
+static bool
+next_row(IndexScanDesc desc, bool (*more) (IndexScanDesc desc))
+{
+	VectorScan *scan = scan_of(desc);
+
+	do
+	{
+		while (!scan->methods->next_row(desc))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!more(desc))
+				return false;
+		}
+	} while (scan_target_repeats(&scan->target, &desc->xs_heaptid));
+	return true;
+}
+
+/*
+ * Search, up to the first row.  That takes nearly all of a scan's time, as further
+ * batches do where they are wanted; handing out one more row takes less than a look at
+ * the clock, and is not counted.
+ */
+static bool
+first_row(IndexScanDesc desc)
+{
+	instr_time	begin;
+	bool		found;
+
+	if (!track_scans)
+	{
+		start(desc);
+		return next_row(desc, go_on);
+	}
+	INSTR_TIME_SET_CURRENT(begin);
+	start(desc);
+	found = next_row(desc, go_on);
+	add_time(scan_of(desc), begin);
+	return found;
+}
+
 bool
 vector_scan_next(IndexScanDesc desc, ScanDirection direction)
 {
 	VectorScan *scan = scan_of(desc);
-	const ScanMethods *methods = scan->methods;
 
 	/* the planner knows that there is no backward scan */
 	Assert(ScanDirectionIsForward(direction));
 
 	if (!scan->started)
-		start(desc);
-	else if (desc->kill_prior_tuple && methods->kill != NULL)
-		methods->kill(desc);
-	do
 	{
-		while (!methods->next_row(desc))
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (methods->next_batch(desc))
-				continue;
-			if (!scan_target_next(&scan->target))
-				return false;
-			search(desc);
-		}
-	} while (scan_target_repeats(&scan->target, &desc->xs_heaptid));
+		if (!first_row(desc))
+			return false;
+	}
+	else
+	{
+		if (desc->kill_prior_tuple && scan->methods->kill != NULL)
+			scan->methods->kill(desc);
+		if (!next_row(desc, go_on_timed))
+			return false;
+	}
 	scan->stats.returned++;
 	desc->xs_recheck = scan->target.recheck || scan->recheck;
 	desc->xs_recheckorderby = false;
@@ -179,6 +258,7 @@ vector_scan_end(IndexScanDesc desc)
 		heap_values_end(scan->heap_values);
 	last_scan = scan->stats;
 	last_role = GetUserId();
+	scan_counters_add(&scan->stats);
 	MemoryContextDelete(scan->context);
 }
 

@@ -53,6 +53,17 @@ typedef enum ScanMode
 	SCAN_LISTS					/* through inverted lists */
 } ScanMode;
 
+/* What may happen to a search; counted once for each */
+typedef enum ScanEvent
+{
+	SCAN_FELL_BACK,				/* it has looked at all there is, since what the
+								 * graph or its lists led to was too little */
+	SCAN_HIT_TUPLES,			/* it has stopped at max_scan_tuples, */
+	SCAN_HIT_MEMORY,			/* at the memory that it may use, */
+	SCAN_HIT_PROBES,			/* at max_probes */
+	SCAN_EVENTS
+} ScanEvent;
+
 /*
  * The opaque part of an IndexScanDesc of ours begins with one, so that EXPLAIN
  * finds it without knowing the access method.  Numbers add up over all rescans.
@@ -68,7 +79,21 @@ typedef struct ScanStats
 	uint64		distances;		/* computed from what the index has */
 	uint64		reread;			/* rows read for their true distance */
 	uint64		returned;		/* rows */
+	uint64		restarts;		/* walks begun anew, because vacuum was in the way */
+	uint64		events[SCAN_EVENTS];	/* searches that a ScanEvent happened to */
+	uint64		nanoseconds;	/* up to first rows, and for further batches */
+	uint8		happened;		/* to this search: a bit for each ScanEvent */
 } ScanStats;
+
+/* Something has happened to the search that is under way. */
+static inline void
+scan_event(ScanStats *stats, ScanEvent event)
+{
+	if (stats->happened & 1 << event)
+		return;
+	stats->happened |= 1 << event;
+	stats->events[event]++;
+}
 
 /* Of a scan that an access method of ours has begun */
 static inline const ScanStats *

@@ -489,6 +489,36 @@ drift_list(Drift *drift, IvfIndex *index, Relation heap, uint32 list)
 	drift->built += record.built;
 }
 
+/* See ivf.h */
+void
+ivf_measure_drift(Relation relation, Relation heap, IvfDriftSums *sums)
+{
+	IvfIndex   *index = ivf_open(relation);
+	Size		floats = mul_size(index->meta.width, sizeof(float));
+	Drift		drift = {0};
+
+	drift.step = Max(1, (uint64) (index->meta.rows / DRIFT_ROWS));
+	drift.y = (float *) palloc0(floats);
+	drift.centroid = (float *) palloc(floats);
+	drift.tids = (ItemPointerData *)
+		palloc(index->layout.slots * sizeof(ItemPointerData));
+	drift.values = heap_values_begin(heap, relation, GetActiveSnapshot());
+	for (uint32 list = 0; list < index->meta.lists; list++)
+		drift_list(&drift, index, heap, list);
+	heap_values_end(drift.values);
+
+	sums->pages = drift.pages;
+	sums->built = drift.built;
+	sums->entries = drift.entries;
+	sums->rows = drift.rows;
+	sums->built_imbalance = drift.built_squares * index->meta.lists /
+		(drift.built * drift.built);
+	sums->imbalance = drift.squares * index->meta.lists /
+		((double) drift.entries * drift.entries);
+	sums->built_error = index->meta.error;
+	sums->error = drift.error / Max(drift.rows, 1);
+}
+
 /*
  * ivf_drift(index regclass): how even lists are and how far rows are from their
  * centroids, today and at build.  Imbalance is the mean length of the list that
@@ -501,39 +531,28 @@ SQL_FUNCTION(ivf_drift)
 	Relation	relation;
 	Relation	heap;
 	IvfIndex   *index = open_index(PG_GETARG_OID(0), &relation, &heap);
-	Size		floats = mul_size(index->meta.width, sizeof(float));
-	Drift		drift = {0};
+	IvfDriftSums sums;
 	AsOwner		owner;
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
-	drift.step = Max(1, (uint64) (index->meta.rows / DRIFT_ROWS));
-	drift.y = (float *) palloc0(floats);
-	drift.centroid = (float *) palloc(floats);
-	drift.tids = (ItemPointerData *)
-		palloc(index->layout.slots * sizeof(ItemPointerData));
 	as_owner_begin(&owner, heap);
-	drift.values = heap_values_begin(heap, relation, GetActiveSnapshot());
-	for (uint32 list = 0; list < index->meta.lists; list++)
-		drift_list(&drift, index, heap, list);
-	heap_values_end(drift.values);
+	ivf_measure_drift(relation, heap, &sums);
 	as_owner_end(&owner);
 
 	values[0] = Int32GetDatum((int32) index->meta.lists);
 	values[1] = BoolGetDatum(index->meta.trained);
-	values[2] = Int64GetDatum((int64) drift.pages);
-	values[3] = Int64GetDatum((int64) drift.built);
-	values[4] = Int64GetDatum((int64) drift.entries);
-	values[5] = Float8GetDatum(drift.built_squares * index->meta.lists /
-							   (drift.built * drift.built));
-	nulls[5] = drift.built == 0;
-	values[6] = Float8GetDatum(drift.squares * index->meta.lists /
-							   ((double) drift.entries * drift.entries));
-	nulls[6] = drift.entries == 0;
-	values[7] = Float8GetDatum(index->meta.error);
+	values[2] = Int64GetDatum((int64) sums.pages);
+	values[3] = Int64GetDatum((int64) sums.built);
+	values[4] = Int64GetDatum((int64) sums.entries);
+	values[5] = Float8GetDatum(sums.built_imbalance);
+	nulls[5] = sums.built == 0;
+	values[6] = Float8GetDatum(sums.imbalance);
+	nulls[6] = sums.entries == 0;
+	values[7] = Float8GetDatum(sums.built_error);
 	nulls[7] = index->meta.rows == 0;
-	values[8] = Float8GetDatum(drift.error / Max(drift.rows, 1));
-	nulls[8] = drift.rows == 0;
+	values[8] = Float8GetDatum(sums.error);
+	nulls[8] = sums.rows == 0;
 	tuplestore_putvalues(store, desc, values, nulls);
 	close_index(relation, heap);
 	return (Datum) 0;

@@ -82,6 +82,25 @@ extern void ivf_cost_estimate(PlannerInfo *root, IndexPath *path,
 							  Cost *total_cost, Selectivity *selectivity,
 							  double *correlation, double *pages);
 
+/* How even lists are, and how far rows are from their centroids */
+typedef struct IvfDriftSums
+{
+	uint64		pages;
+	double		built;			/* entries at build */
+	uint64		entries;
+	uint64		rows;			/* looked at for error */
+	double		built_imbalance;	/* see ivf_drift; a number if built > 0 */
+	double		imbalance;		/* if entries > 0 */
+	double		built_error;	/* mean squared distance from centroids */
+	double		error;			/* if rows > 0 */
+} IvfDriftSums;
+
+/*
+ * Walk over all lists of an index of a table, and read some rows by the active
+ * snapshot.  Evaluates the index's expressions: to be called as the table's owner.
+ */
+extern void ivf_measure_drift(Relation index, Relation heap, IvfDriftSums *sums);
+
 /* verify.c: is an index what it promises to be? */
 extern const struct VerifyMethods ivf_verify_methods;
 

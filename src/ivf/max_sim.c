@@ -229,7 +229,10 @@ next_round(MaxSimScan *scan)
 	if (scan->probes > 0 &&
 		(ivf_settings[scan->index->kind].iterative_scan == ITERATIVE_OFF ||
 		 scan->probes >= most_lists(scan)))
+	{
+		ivf_reader_note_end(scan->reader);
 		return false;
+	}
 	scan->keep = scan->probes > 0 ? scan->keep * ROUND_FACTOR : KEPT_ENTRIES;
 	scan->probes = scan->probes > 0
 		? (int) Min((int64) scan->probes * ROUND_FACTOR, most_lists(scan))

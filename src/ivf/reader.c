@@ -692,6 +692,15 @@ ivf_reader_has_more(const IvfReader *reader)
 }
 
 void
+ivf_reader_note_end(IvfReader *reader)
+{
+	if (ivf_settings[reader->index->kind].iterative_scan != ITERATIVE_OFF &&
+		reader->read_count >= most_lists(reader) &&
+		reader->read_count < (int) reader->index->meta.lists)
+		scan_event(reader->stats, SCAN_HIT_PROBES);
+}
+
+void
 ivf_reader_continue(IvfReader *reader, int most)
 {
 	if (!reader->all_known)
@@ -699,6 +708,8 @@ ivf_reader_continue(IvfReader *reader, int most)
 	reader->counts.last_inside = 0;
 	read_lists(reader, Min(Min(Max(reader->read_count, 1), most),
 						   most_lists(reader) - reader->read_count));
+	if (reader->read_count >= (int) reader->index->meta.lists)
+		scan_event(reader->stats, SCAN_FELL_BACK);
 }
 
 void

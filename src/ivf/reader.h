@@ -56,6 +56,9 @@ extern double ivf_reader_edge(IvfReader *reader);
 /* Do settings allow to read further lists, and are there any? */
 extern bool ivf_reader_has_more(const IvfReader *reader);
 
+/* No further lists are read: count it if that is because of max_probes. */
+extern void ivf_reader_note_end(IvfReader *reader);
+
 /*
  * Read as many further lists as have been read, or as there are, but not more than
  * most (> 0).  They belong to the same round: what ivf_reader_again reads again.

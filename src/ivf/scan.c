@@ -567,7 +567,10 @@ next_in_order(IvfScan *scan, IndexScanDesc desc)
 	if (scan->want_lists || scan->round_over || !found_more(&scan->found))
 	{
 		if (!may_read_on(scan))
+		{
+			ivf_reader_note_end(scan->reader);
 			return false;
+		}
 		scan->want_lists = scan->round_over = false;
 		found_join(&scan->found);
 		ivf_reader_continue(scan->reader, IVF_MAX_LISTS);
@@ -615,7 +618,10 @@ next_batch(IndexScanDesc desc)
 			(!scan_target_bounded(&scan->common.target) || scan->round_rows > 0);
 
 		if (!more && scan->late.count == 0)
+		{
+			ivf_reader_note_end(scan->reader);
 			return false;
+		}
 		recall_late(scan);
 		start_round(scan);
 		if (more)

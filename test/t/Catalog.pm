@@ -28,7 +28,7 @@ BEGIN
 			FROM regexp_split_to_table(btrim(r ->> k.fkcols[1], '[]"'), '[" ,]+') WITH ORDINALITY s(o, n)));
 	END LOOP;
 	-- Trees of nodes hold OIDs, too; a version of a relation's attributes is not ours.
-	RETURN r - ARRAY['oid', 'relfilenode', 'relfrozenxid', 'relminmxid', 'prosqlbody', 'proargdefaults', 'attoptions'];
+	RETURN r - ARRAY['oid', 'relfilenode', 'relfrozenxid', 'relminmxid', 'prosqlbody', 'proargdefaults', 'attoptions', 'ev_action'];
 END $$;
 
 CREATE TEMP TABLE member AS
@@ -70,6 +70,8 @@ INSERT INTO fact SELECT 'comment of the extension', obj_description(oid, 'pg_ext
 
 INSERT INTO fact SELECT 'definition ' || p.oid::regprocedure, pg_get_functiondef(p.oid)
 FROM pg_proc p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid WHERE prokind <> 'a';
+INSERT INTO fact SELECT 'definition ' || c.oid::regclass, pg_get_viewdef(c.oid)
+FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid WHERE relkind = 'v';
 
 SELECT name || ': ' || replace(properties, E'\n', ' ') FROM fact;
 };

@@ -1,0 +1,159 @@
+# What monitoring says where sessions share it: a server that preloads the library,
+# indexes beyond the number that there is room for, dropped ones, crashes, a standby,
+# damage, locks, empty buffers.  Figures of each access method: test/sql/watch.sql.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('watched');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'vector'
+vector.track_max = 10
+shared_buffers = 32MB
+autovacuum = off
+fsync = off
+restart_after_crash = on
+max_parallel_workers_per_gather = 0
+});
+$node->start;
+
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION vector;
+	CREATE TABLE items AS SELECT i AS id, (SELECT array_agg(sin(i * j)) FROM generate_series(1, 16) j)::vector(16) AS v FROM generate_series(1, 500) i;
+	CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 16);
+	-- so many tables, each with an index
+	CREATE PROCEDURE make(first int, last int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR n IN first .. last LOOP
+			EXECUTE format('CREATE TABLE t%s (v vector(2)); INSERT INTO t%1$s SELECT ARRAY[i, 1] FROM generate_series(1, 20) i; CREATE INDEX t%1$s_v ON t%1$s USING hnsw (v vector_l2_ops)', n);
+		END LOOP;
+	END $$;
+	CREATE PROCEDURE search(first int, last int, times int) LANGUAGE plpgsql SET enable_seqscan = off SET vector.enable_exact_scan = off AS $$
+	BEGIN
+		FOR n IN first .. last LOOP
+			FOR i IN 1 .. times LOOP
+				EXECUTE format('SELECT v FROM t%s ORDER BY v <-> $1 LIMIT 3', n) USING '[1,1]'::vector;
+			END LOOP;
+		END LOOP;
+	END $$;
+});
+my $search = q{SET enable_seqscan = off; SET vector.enable_exact_scan = off; SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 7) LIMIT 5) x;};
+my $counters = q{SELECT scans, searches, returned, total_time > 0, shared FROM vector_stat_scans WHERE index = 'items_v'::regclass};
+
+# Each session adds to the same counters, once for each scan.
+$node->safe_psql('postgres', $search) foreach 1 .. 3;
+is($node->safe_psql('postgres', $counters), '3|3|15|t|t', 'scans of three sessions');
+my $pgbench = $node->basedir . '/search.sql';
+append_to_file($pgbench, "SET enable_seqscan = off; SET vector.enable_exact_scan = off;\nSELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 7) LIMIT 5;\n");
+$node->command_ok([ 'pgbench', '-n', '-c', '8', '-j', '2', '-t', '50', '-f', $pgbench, $node->connstr('postgres') ], 'eight sessions at once');
+is($node->safe_psql('postgres', $counters), '403|403|2015|t|t', 'no scan is lost, and none counted twice');
+
+# REINDEX keeps the counters, a reset does not.
+$node->safe_psql('postgres', 'REINDEX INDEX items_v');
+is($node->safe_psql('postgres', $counters), '403|403|2015|t|t', 'after REINDEX');
+$node->safe_psql('postgres', "SELECT vector_stat_reset('items_v')");
+is($node->safe_psql('postgres', $counters), '', 'after a reset');
+
+# More indexes than there is room for: the sums are kept, in a row for all others.
+$node->safe_psql('postgres', 'CALL make(1, 15)');
+$node->safe_psql('postgres', 'CALL search(1, 15, 4)');
+my $sums = q{SELECT count(*) FILTER (WHERE index IS NOT NULL), sum(scans) FILTER (WHERE index IS NOT NULL), sum(scans) FILTER (WHERE index IS NULL), sum(returned) FROM vector_stat_scans};
+is($node->safe_psql('postgres', $sums), '9|36|24|180', 'nine of fifteen indexes beside the first one, and the others');
+
+# Dropped indexes make room; an index of the same name is another one.
+$node->safe_psql('postgres', 'DROP TABLE t1, t2, t3, t4');
+is($node->safe_psql('postgres', $sums), '5|20|24|132', 'four have gone');
+$node->safe_psql('postgres', 'CALL make(1, 1)');
+$node->safe_psql('postgres', 'CALL search(1, 1, 2)');
+is($node->safe_psql('postgres', "SELECT scans FROM vector_stat_scans WHERE index = 't1_v'::regclass"), '2', 'made again, it begins anew');
+$node->safe_psql('postgres', 'CALL search(13, 15, 1)');
+is($node->safe_psql('postgres', "SELECT string_agg(index::text || scans, ' ' ORDER BY index::text) FROM vector_stat_scans WHERE index::text ~ '^t1[345]_v'"), 't13_v1 t14_v1 t15_v1',
+	'those that had no room have it now');
+
+# Another database has counters of its own, and loses them with itself.
+$node->safe_psql('postgres', 'DROP TABLE t5, t6');
+$node->safe_psql('postgres', $sums);
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', q{CREATE EXTENSION vector; CREATE TABLE a (v vector(2)); INSERT INTO a VALUES ('[1,2]'); CREATE INDEX a_v ON a USING ivfflat (v vector_l2_ops) WITH (lists = 1);
+	SET enable_seqscan = off; SET vector.enable_exact_scan = off; SELECT * FROM a ORDER BY v <-> '[1,1]' LIMIT 1;});
+is($node->safe_psql('other', 'SELECT index, scans FROM vector_stat_scans WHERE index IS NOT NULL'), 'a_v|1', 'only the own database is shown');
+$node->safe_psql('other', 'SELECT vector_stat_reset()');
+is($node->safe_psql('postgres', q{SELECT scans FROM vector_stat_scans WHERE index = 't1_v'::regclass}), '2', 'and reset');
+$node->safe_psql('postgres', 'DROP DATABASE other');
+
+# Who may reset
+$node->safe_psql('postgres', 'CREATE ROLE reader; GRANT SELECT ON items TO reader');
+my ($rc, $out, $err) = $node->psql('postgres', "SET ROLE reader; SELECT vector_stat_reset('items_v')");
+like($err, qr/must be owner of index items_v/, 'a reader may not reset an index');
+($rc, $out, $err) = $node->psql('postgres', 'SET ROLE reader; SELECT vector_stat_reset()');
+like($err, qr/must be owner of database postgres/, 'nor all');
+
+# A backend that is killed while it adds takes the server down, and the counters
+# begin anew; nothing is left locked.
+my $in = "SET enable_seqscan = off; SET vector.enable_exact_scan = off;\nDO \$\$ BEGIN RAISE NOTICE 'pid %', pg_backend_pid(); LOOP PERFORM id FROM items ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 1; END LOOP; END \$\$;\n";
+my ($loop_out, $loop_err) = ('', '');
+my $loop = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$loop_out, '2>', \$loop_err);
+$loop->pump until $loop_err =~ /pid (\d+)/;
+my $pid = $1;
+$node->poll_query_until('postgres', "SELECT scans > 100 FROM vector_stat_scans WHERE index = 'items_v'::regclass") or die;
+kill 'KILL', $pid;
+$loop->finish;
+$node->poll_query_until('postgres', 'SELECT true') or die;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM vector_stat_scans'), '0', 'after a crash the counters are empty');
+$node->safe_psql('postgres', $search);
+is($node->safe_psql('postgres', $counters), '1|1|5|t|t', 'and count again');
+
+# A standby counts its own scans.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$standby->safe_psql('postgres', $search) foreach 1 .. 2;
+is($standby->safe_psql('postgres', $counters), '2|2|10|t|t', 'scans on the standby');
+is($standby->safe_psql('postgres', "SELECT index, rows, problem FROM vector_indexes WHERE index = 'items_v'::regclass"), 'items_v|500|', 'indexes on the standby');
+cmp_ok($standby->safe_psql('postgres', "SELECT vector_prewarm('items_v')"), '>', 1, 'loading on the standby');
+is($node->safe_psql('postgres', $counters), '1|1|5|t|t', 'not on the primary');
+$standby->stop;
+
+# Nothing is in buffers after a restart, until it is loaded.
+$node->restart;
+my $cached = "SELECT round(cached::numeric, 2) FROM vector_indexes WHERE index = 'items_v'::regclass";
+cmp_ok($node->safe_psql('postgres', $cached), '<', 0.2, 'hardly anything is in buffers');
+my $blocks = $node->safe_psql('postgres', "SELECT pg_relation_size('items_v') / current_setting('block_size')::int");
+is($node->safe_psql('postgres', "SELECT vector_prewarm('items_v')"), $blocks, 'loading an index returns its blocks');
+is($node->safe_psql('postgres', $cached), '1.00', 'now it is there');
+
+# Dead rows, by the statistics of the table
+$node->safe_psql('postgres', 'DELETE FROM items WHERE id <= 100');
+ok($node->poll_query_until('postgres', "SELECT dead = 100 FROM vector_indexes WHERE index = 'items_v'::regclass"), 'dead rows');
+$node->safe_psql('postgres', 'VACUUM items');
+ok($node->poll_query_until('postgres', "SELECT dead = 0 AND rows = 400 FROM vector_indexes WHERE index = 'items_v'::regclass"), 'after VACUUM');
+
+# An index that another session rebuilds has a row that says so, at once.
+my ($lock_in, $lock_out) = ("BEGIN; REINDEX INDEX items_v; SELECT 'locked';\n", '');
+my $lock = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$lock_in, '>', \$lock_out);
+$lock->pump until $lock_out =~ /locked/;
+is($node->safe_psql('postgres', "SELECT size, needs_reindex, problem FROM vector_indexes WHERE index = 'items_v'::regclass"), '||index is locked by another session', 'an index that is locked');
+$lock_in .= "ROLLBACK;\n\\q\n";
+$lock->finish;
+
+# Damage: a row with the reason, not an error; the others are shown all the same.
+my $file = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('items_v')");
+$node->stop;
+open(my $handle_of_file, '+<:raw', $file) or die;
+seek($handle_of_file, 24, 0);
+print $handle_of_file 'damaged!';
+close $handle_of_file;
+$node->start;
+is($node->safe_psql('postgres', "SELECT size > 0, rows, needs_reindex, problem FROM vector_indexes WHERE index = 'items_v'::regclass"),
+	't||t|index "items_v" is not an hnsw index', 'a damaged metapage');
+is($node->safe_psql('postgres', "SELECT index, rows FROM vector_indexes WHERE index = 't1_v'::regclass"), 't1_v|20', 'another index');
+is($node->safe_psql('postgres', "SELECT needs_reindex, problem FROM vector_index_info('{items_v}', walk => true)"),
+	't|index "items_v" is not an hnsw index', 'the same by a walk');
+
+$node->stop;
+done_testing();
