@@ -21,11 +21,6 @@
 
 #include "math/simd/vec_avx2.h"
 
-#define BITS_BYTES	32
-
-typedef __m256i Bits;
-typedef __m256i Counts;
-
 INLINE Vec
 vec_load_f16(const half *p)
 {
@@ -40,7 +35,7 @@ lane_at(size_t left)
 							  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-INLINE Bits
+INLINE Bytes
 bits_load_part(const uint8_t *p, size_t left)
 {
 	size_t		words = left / 4;
@@ -60,16 +55,17 @@ bits_load_part(const uint8_t *p, size_t left)
 	}
 	if (left & 1)
 		rest |= (uint32_t) *p << 8 * (left & 2);
-	return _mm256_or_si256(whole, _mm256_and_si256(_mm256_set1_epi32((int) rest),
-												   lane_at(words)));
+	return (Bytes) _mm256_or_si256(whole,
+								   _mm256_and_si256(_mm256_set1_epi32((int) rest),
+													lane_at(words)));
 }
 
 INLINE Vec
 vec_load_part_f16(const half *p, size_t left)
 {
-	Bits		halves = bits_load_part((const uint8_t *) p, left * sizeof(half));
+	Bytes		halves = bits_load_part((const uint8_t *) p, left * sizeof(half));
 
-	return _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
+	return _mm256_cvtph_ps(_mm256_castsi256_si128((__m256i) halves));
 }
 
 INLINE void
@@ -90,34 +86,28 @@ wide_add_square(Wide sum, Vec v)
 	return sum;
 }
 
-INLINE Bits
-bits_load(const uint8_t *p)
-{
-	return _mm256_loadu_si256((const __m256i *) p);
-}
-
 /* Each nibble's bits from a table of sixteen, then the bytes of each 64 bits */
 INLINE Counts
-counts_add_bits(Counts sum, Bits x)
+counts_add_bits(Counts sum, Bytes x)
 {
 	const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3,
 										   1, 2, 2, 3, 2, 3, 3, 4,
 										   0, 1, 1, 2, 1, 2, 2, 3,
 										   1, 2, 2, 3, 2, 3, 3, 4);
 	const __m256i nibble = _mm256_set1_epi8(0x0f);
-	__m256i		low = _mm256_and_si256(x, nibble);
-	__m256i		high = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
+	__m256i		low = _mm256_and_si256((__m256i) x, nibble);
+	__m256i		high = _mm256_and_si256(_mm256_srli_epi16((__m256i) x, 4), nibble);
 	__m256i		bytes = _mm256_add_epi8(_mm256_shuffle_epi8(table, low),
 										_mm256_shuffle_epi8(table, high));
 
-	return _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+	return sum + (Counts) _mm256_sad_epu8(bytes, _mm256_setzero_si256());
 }
 
 INLINE uint64_t
 counts_total(Counts sum)
 {
-	__m128i		two = _mm_add_epi64(_mm256_castsi256_si128(sum),
-									_mm256_extracti128_si256(sum, 1));
+	__m128i		two = _mm_add_epi64(_mm256_castsi256_si128((__m256i) sum),
+									_mm256_extracti128_si256((__m256i) sum, 1));
 
 	return (uint64_t) _mm_cvtsi128_si64(two) +
 		(uint64_t) _mm_extract_epi64(two, 1);

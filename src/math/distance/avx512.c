@@ -24,11 +24,6 @@
 
 #include "math/simd/vec_avx512.h"
 
-#define BITS_BYTES	64
-
-typedef __m512i Bits;
-typedef __m512i Counts;
-
 INLINE Vec
 vec_load_f16(const half *p)
 {
@@ -59,28 +54,22 @@ wide_add_square(Wide sum, Vec v)
 	return sum;
 }
 
-INLINE Bits
-bits_load(const uint8_t *p)
-{
-	return _mm512_loadu_si512(p);
-}
-
-INLINE Bits
+INLINE Bytes
 bits_load_part(const uint8_t *p, size_t left)
 {
-	return _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
+	return (Bytes) _mm512_maskz_loadu_epi8(((__mmask64) 1 << left) - 1, p);
 }
 
 INLINE Counts
-counts_add_bits(Counts sum, Bits x)
+counts_add_bits(Counts sum, Bytes x)
 {
-	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
+	return sum + (Counts) _mm512_popcnt_epi64((__m512i) x);
 }
 
 INLINE uint64_t
 counts_total(Counts sum)
 {
-	return (uint64_t) _mm512_reduce_add_epi64(sum);
+	return (uint64_t) _mm512_reduce_add_epi64((__m512i) sum);
 }
 
 #include "loops.h"

@@ -16,9 +16,9 @@
  *		vec_load_part_f32, vec_load_part_f16: the first left < LANES
  *			elements, and zeros; nothing behind them is read
  *		vec_store_f16 (narrowing)
- *	Bits, Counts	vectors of BITS_BYTES bytes, and of 64-bit counters, with
- *		bits_load, bits_load_part (as above), counts_total,
- *		counts_add_bits(counts, x) = counts + the bits set in x
+ *	Bytes			that of ../simd/vec.h, with
+ *		bits_load_part (as above), and with Counts, 64-bit counters,
+ *		counts_total, counts_add_bits(counts, x) = counts + the bits set in x
  *
  * Every kernel is one of five loops (sums over rows, norm, bits, two
  * conversions) with constants for arguments: all of it is inlined, and the
@@ -298,19 +298,19 @@ count_pair(const uint8_t *a, const uint8_t *b, size_t n, int hamming,
 	Counts		firsts[2] = {0};
 	Counts		seconds[2] = {0};
 
-	for (size_t i = 0; i < n; i += 2 * BITS_BYTES)
+	for (size_t i = 0; i < n; i += 2 * sizeof(Bytes))
 	{
 		UNROLLED
 		for (int k = 0; k < 2; k++)
 		{
-			size_t		at = i + k * BITS_BYTES;
-			Bits		x;
-			Bits		y;
+			size_t		at = i + k * sizeof(Bytes);
+			Bytes		x;
+			Bytes		y;
 
-			if (at + BITS_BYTES <= n)
+			if (at + sizeof(Bytes) <= n)
 			{
-				x = bits_load(a + at);
-				y = bits_load(b + at);
+				x = bytes_load(a + at);
+				y = bytes_load(b + at);
 			}
 			else if (at < n)
 			{

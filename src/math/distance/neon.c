@@ -21,11 +21,6 @@
 
 #include "math/simd/vec_neon.h"
 
-#define BITS_BYTES	16
-
-typedef uint8x16_t Bits;
-typedef uint64x2_t Counts;
-
 INLINE Vec
 vec_load_f16(const half *p)
 {
@@ -59,16 +54,10 @@ wide_add_square(Wide sum, Vec v)
 	return sum;
 }
 
-INLINE Bits
-bits_load(const uint8_t *p)
-{
-	return vld1q_u8(p);
-}
-
-INLINE Bits
+INLINE Bytes
 bits_load_part(const uint8_t *p, size_t left)
 {
-	uint8_t		part[BITS_BYTES] = {0};
+	uint8_t		part[sizeof(Bytes)] = {0};
 
 	for (size_t i = 0; i < left; i++)
 		part[i] = p[i];
@@ -76,7 +65,7 @@ bits_load_part(const uint8_t *p, size_t left)
 }
 
 INLINE Counts
-counts_add_bits(Counts sum, Bits x)
+counts_add_bits(Counts sum, Bytes x)
 {
 	return vpadalq_u32(sum, vpaddlq_u16(vpaddlq_u8(vcntq_u8(x))));
 }

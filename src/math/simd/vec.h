@@ -18,6 +18,7 @@ typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 typedef uint16_t Words __attribute__((vector_size(4 * LANES)));
 typedef uint8_t Bytes __attribute__((vector_size(4 * LANES)));
+typedef uint64_t Counts __attribute__((vector_size(4 * LANES)));
 
 /* The same at any address */
 typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
