@@ -80,12 +80,8 @@ dense_recv(FunctionCallInfo fcinfo, const DenseType *type)
 	ParseStatus status;
 	DenseVector *result;
 
-	if (type == &vector_type)
-		status = dense_wire_parse_f32(msg, len, DENSE_MAX_DIM, scratch.floats,
-									  &dim, &used);
-	else
-		status = dense_wire_parse_f16(msg, len, DENSE_MAX_DIM, scratch.halves,
-									  &dim, &used);
+	status = dense_wire_parse(msg, len, type->elem_size, DENSE_MAX_DIM, &scratch,
+							  &dim, &used);
 	if (status != PARSE_OK)
 		wire_parse_error(&type->limits, status);
 	check_typmod(typmod, dim, NULL);
@@ -110,9 +106,9 @@ dense_send(FunctionCallInfo fcinfo, const DenseType *type)
 	pq_sendint16(&buf, v->unused);
 	enlargeStringInfo(&buf, size);
 	if (type == &vector_type)
-		wire_put_u32((uint8_t *) buf.data + buf.len, v->elements, v->dim);
+		wire_copy_u32((uint8_t *) buf.data + buf.len, v->elements, v->dim);
 	else
-		wire_put_u16((uint8_t *) buf.data + buf.len, v->elements, v->dim);
+		wire_copy_u16((uint8_t *) buf.data + buf.len, v->elements, v->dim);
 	buf.len += size;
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }

@@ -92,8 +92,8 @@ SQL_FUNCTION(sparsevec_send)
 	pq_sendint32(&buf, v->nnz);
 	pq_sendint32(&buf, v->unused);
 	enlargeStringInfo(&buf, 2 * size);
-	wire_put_u32((uint8_t *) buf.data + buf.len, v->indices, v->nnz);
-	wire_put_u32((uint8_t *) buf.data + buf.len + size, sparse_values(v),
+	wire_copy_u32((uint8_t *) buf.data + buf.len, v->indices, v->nnz);
+	wire_copy_u32((uint8_t *) buf.data + buf.len + size, sparse_values(v),
 				 v->nnz);
 	buf.len += 2 * size;
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));

@@ -1,6 +1,6 @@
 /*
  * dense_wire.c
- *	  dense_wire_parse_f32 or, with HALF (run.sh sets it), dense_wire_parse_f16.
+ *	  dense_wire_parse of float32 or, with HALF (run.sh sets it), of float16.
  *
  * What is accepted, sent again, gives the same bytes; what is not is refused
  * for the reason that a byte by byte reading finds first.
@@ -8,15 +8,13 @@
 #include "fuzz.h"
 
 #ifdef HALF
-#define PARSE		dense_wire_parse_f16
-#define PUT			wire_put_u16
+#define PUT			wire_copy_u16
 #define SIZE		2
 #define EXPONENT	0x7C00
 #define FRACTION	0x03FF
 typedef half Element;
 #else
-#define PARSE		dense_wire_parse_f32
-#define PUT			wire_put_u32
+#define PUT			wire_copy_u32
 #define SIZE		4
 #define EXPONENT	0x7F800000
 #define FRACTION	0x007FFFFF
@@ -60,7 +58,8 @@ check(const uint8_t *msg, size_t len, int max_dims)
 	Element    *out = room((size_t) max_dims * sizeof(Element));
 	int			dims = -1;
 	size_t		used = SIZE_MAX;
-	ParseStatus status = PARSE(msg, len, max_dims, out, &dims, &used);
+	ParseStatus status = dense_wire_parse(msg, len, SIZE, max_dims, out, &dims,
+										  &used);
 
 	CHECK(status == reference(msg, len, max_dims));
 	if (status == PARSE_OK)

@@ -112,8 +112,8 @@ check(const uint8_t *msg, size_t len, int max_dims, int max_nnz)
 		CHECK(text_nnz == nnz && text_dims == dims);
 		if (nnz > 0)
 		{
-			wire_put_u32(again, text_index, n);
-			wire_put_u32(again + n * 4, text_value, n);
+			wire_copy_u32(again, text_index, n);
+			wire_copy_u32(again + n * 4, text_value, n);
 			CHECK(memcmp(again, msg + 12, n * 8) == 0);
 		}
 		free(text.s);

@@ -1038,8 +1038,8 @@ check_dense_f32(const uint8_t *msg, size_t len, int max_dims,
 
 	/* One byte into the allocation: nothing may ask for alignment */
 	memcpy(copy + 1, msg, len);
-	assert_int_equal(dense_wire_parse_f32(copy + 1, len, max_dims, out, &dims,
-										  &used), expected);
+	assert_int_equal(dense_wire_parse(copy + 1, len, sizeof(float), max_dims,
+									  out, &dims, &used), expected);
 	free(out);
 	free(copy);
 }
@@ -1054,8 +1054,8 @@ check_dense_f16(const uint8_t *msg, size_t len, int max_dims,
 	size_t		used;
 
 	memcpy(copy + 1, msg, len);
-	assert_int_equal(dense_wire_parse_f16(copy + 1, len, max_dims, out, &dims,
-										  &used), expected);
+	assert_int_equal(dense_wire_parse(copy + 1, len, sizeof(half), max_dims,
+									  out, &dims, &used), expected);
 	free(out);
 	free(copy);
 }
@@ -1184,8 +1184,8 @@ test_wire_round_trip(void **state)
 		put_int(msg + 1, 2, (uint32_t) n);
 		put_int(msg + 3, 2, 0);
 		memcpy(msg16 + 1, msg + 1, 4);
-		wire_put_u32(msg + 5, in, n);
-		wire_put_u16(msg16 + 5, in16, n);
+		wire_copy_u32(msg + 5, in, n);
+		wire_copy_u16(msg16 + 5, in16, n);
 		for (size_t i = 0; i < n; i++)
 		{
 			uint8_t		expected[4];
@@ -1198,14 +1198,14 @@ test_wire_round_trip(void **state)
 
 		if (n > 0)
 		{
-			assert_int_equal(dense_wire_parse_f32(msg + 1, 4 + n * 4, (int) n,
-												  (float *) out, &dims, &used),
+			assert_int_equal(dense_wire_parse(msg + 1, 4 + n * 4, sizeof(float),
+											  (int) n, out, &dims, &used),
 							 PARSE_OK);
 			assert_int_equal(dims, n);
 			assert_int_equal(used, 4 + n * 4);
 			assert_memory_equal(out, in, n * 4);
-			assert_int_equal(dense_wire_parse_f16(msg16 + 1, 4 + n * 2, (int) n,
-												  out16, &dims, &used), PARSE_OK);
+			assert_int_equal(dense_wire_parse(msg16 + 1, 4 + n * 2, sizeof(half),
+											  (int) n, out16, &dims, &used), PARSE_OK);
 			assert_int_equal(dims, n);
 			assert_int_equal(used, 4 + n * 2);
 			assert_memory_equal(out16, in16, n * 2);
@@ -1234,8 +1234,8 @@ sparse_wire(uint32_t dims, uint32_t nnz, uint32_t reserved, int n,
 	put_int(msg, 4, dims);
 	put_int(msg + 4, 4, nnz);
 	put_int(msg + 8, 4, reserved);
-	wire_put_u32(msg + 12, index, (size_t) n);
-	wire_put_u32(msg + 12 + n * 4, value, (size_t) n);
+	wire_copy_u32(msg + 12, index, (size_t) n);
+	wire_copy_u32(msg + 12 + n * 4, value, (size_t) n);
 	memcpy(copy + 1, msg, len);
 	status = sparse_wire_parse(copy + 1, len, 1000000000, 4, out_index,
 							   out_value, &out_nnz, &out_dims, &used);

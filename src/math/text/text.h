@@ -86,15 +86,12 @@ extern ParseStatus sparse_text_parse(const char *s, size_t len, int max_dims,
 
 /*
  * Dense wire form, big endian: int16 dims, int16 zero, then dims elements of
- * float32 (or float16).  out has room for max_dims elements.  *used is the
- * number of bytes read; what follows them is the caller's to judge.
+ * size bytes: float32 (4) or float16 (2).  out has room for max_dims elements.
+ * *used is the number of bytes read; what follows them is the caller's to judge.
  */
-extern ParseStatus dense_wire_parse_f32(const uint8_t *msg, size_t len,
-										int max_dims, float *out, int *dims,
-										size_t *used);
-extern ParseStatus dense_wire_parse_f16(const uint8_t *msg, size_t len,
-										int max_dims, half *out, int *dims,
-										size_t *used);
+extern ParseStatus dense_wire_parse(const uint8_t *msg, size_t len, size_t size,
+									int max_dims, void *out, int *dims,
+									size_t *used);
 
 /*
  * Sparse wire form, big endian: int32 dims, int32 nnz, int32 zero, then nnz
@@ -105,8 +102,8 @@ extern ParseStatus sparse_wire_parse(const uint8_t *msg, size_t len,
 									 int32_t *index, float *value,
 									 int *nnz, int *dims, size_t *used);
 
-/* Big-endian copies of n elements, for the sending side */
-extern void wire_put_u32(uint8_t *dst, const void *src, size_t n);
-extern void wire_put_u16(uint8_t *dst, const void *src, size_t n);
+/* Copy n elements between host and wire, either way; dst and src do not overlap. */
+extern void wire_copy_u32(uint8_t *dst, const void *src, size_t n);
+extern void wire_copy_u16(uint8_t *dst, const void *src, size_t n);
 
 #endif							/* VECTOR_MATH_TEXT_H */

@@ -29,9 +29,11 @@ swap16(uint16_t x)
  * taken as two halves that change places, because that gcc vectorises with
  * SSE2 alone, while it turns any whole swap into the builtin, which it does not.
  */
-static void
-copy_u32(uint8_t *restrict dst, const uint8_t *restrict src, size_t n)
+void
+wire_copy_u32(uint8_t *restrict dst, const void *restrict from, size_t n)
 {
+	const uint8_t *src = from;
+
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	memcpy(dst, src, n * 4);
 #else
@@ -50,9 +52,11 @@ copy_u32(uint8_t *restrict dst, const uint8_t *restrict src, size_t n)
 #endif
 }
 
-static void
-copy_u16(uint8_t *restrict dst, const uint8_t *restrict src, size_t n)
+void
+wire_copy_u16(uint8_t *restrict dst, const void *restrict from, size_t n)
 {
+	const uint8_t *src = from;
+
 	for (size_t i = 0; i < n; i++)
 	{
 		uint16_t	x;
@@ -61,18 +65,6 @@ copy_u16(uint8_t *restrict dst, const uint8_t *restrict src, size_t n)
 		x = swap16(x);
 		memcpy(dst + i * 2, &x, 2);
 	}
-}
-
-void
-wire_put_u32(uint8_t *dst, const void *src, size_t n)
-{
-	copy_u32(dst, src, n);
-}
-
-void
-wire_put_u16(uint8_t *dst, const void *src, size_t n)
-{
-	copy_u16(dst, src, n);
 }
 
 static int32_t
@@ -115,82 +107,58 @@ check_dense_header(const uint8_t *msg, size_t len, size_t size, int max_dims,
 }
 
 /*
- * Exponents of all ones mean NaN or infinity; adding one to the exponent then
- * carries into the sign's place.
+ * What is wrong with the first of n floats of a width that is not finite.  Exponents
+ * of all ones mean NaN or infinity; adding one to the exponent then carries into the
+ * sign's place.
  */
-static int
-all_finite_f32(const float *v, int n)
-{
-	uint32_t	carry = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		uint32_t	x;
-
-		memcpy(&x, &v[i], sizeof(x));
-		carry |= (x & UINT32_C(0x7FFFFFFF)) + UINT32_C(0x00800000);
-	}
-	return (carry >> 31) == 0;
+#define CHECK_FINITE(width, infinity) \
+static ParseStatus \
+check_finite_##width(const uint8_t *values, size_t n) \
+{ \
+	const uint##width##_t largest = UINT##width##_MAX / 2; \
+	uint##width##_t carry = 0; \
+	uint##width##_t x; \
+\
+	for (size_t i = 0; i < n; i++) \
+	{ \
+		memcpy(&x, values + i * sizeof(x), sizeof(x)); \
+		carry |= (uint##width##_t) ((x & largest) + (largest + 1 - (infinity))); \
+	} \
+	if (carry <= largest) \
+		return PARSE_OK; \
+	do \
+	{ \
+		memcpy(&x, values, sizeof(x)); \
+		values += sizeof(x); \
+	} while ((x & largest) < (infinity)); \
+	return (x & largest) > (infinity) ? PARSE_NAN : PARSE_INFINITE; \
 }
 
-static int
-all_finite_f16(const half *v, int n)
-{
-	uint16_t	carry = 0;
-
-	for (int i = 0; i < n; i++)
-		carry |= (uint16_t) ((v[i] & 0x7FFF) + 0x0400);
-	return (carry >> 15) == 0;
-}
+CHECK_FINITE(32, UINT32_C(0x7F800000))
+CHECK_FINITE(16, 0x7C00)
 
 ParseStatus
-dense_wire_parse_f32(const uint8_t *msg, size_t len, int max_dims, float *out,
-					 int *dims, size_t *used)
+dense_wire_parse(const uint8_t *msg, size_t len, size_t size, int max_dims,
+				 void *out, int *dims, size_t *used)
 {
 	int			n;
-	ParseStatus status = check_dense_header(msg, len, 4, max_dims, &n);
+	ParseStatus status = check_dense_header(msg, len, size, max_dims, &n);
 
 	if (status != PARSE_OK)
 		return status;
-
-	copy_u32((uint8_t *) out, msg + 4, (size_t) n);
-	if (!all_finite_f32(out, n))
+	if (size == sizeof(float))
 	{
-		int			i = 0;
-
-		while (isfinite(out[i]))
-			i++;
-		return isnan(out[i]) ? PARSE_NAN : PARSE_INFINITE;
+		wire_copy_u32(out, msg + 4, (size_t) n);
+		status = check_finite_32(out, (size_t) n);
 	}
-
-	*dims = n;
-	*used = 4 + (size_t) n * 4;
-	return PARSE_OK;
-}
-
-ParseStatus
-dense_wire_parse_f16(const uint8_t *msg, size_t len, int max_dims, half *out,
-					 int *dims, size_t *used)
-{
-	int			n;
-	ParseStatus status = check_dense_header(msg, len, 2, max_dims, &n);
-
-	if (status != PARSE_OK)
-		return status;
-
-	copy_u16((uint8_t *) out, msg + 4, (size_t) n);
-	if (!all_finite_f16(out, n))
+	else
 	{
-		int			i = 0;
-
-		while ((out[i] & 0x7C00) != 0x7C00)
-			i++;
-		return (out[i] & 0x03FF) != 0 ? PARSE_NAN : PARSE_INFINITE;
+		wire_copy_u16(out, msg + 4, (size_t) n);
+		status = check_finite_16(out, (size_t) n);
 	}
-
 	*dims = n;
-	*used = 4 + (size_t) n * 2;
-	return PARSE_OK;
+	*used = 4 + (size_t) n * size;
+	return status;
 }
 
 ParseStatus
@@ -220,8 +188,8 @@ sparse_wire_parse(const uint8_t *msg, size_t len, int max_dims, int max_nnz,
 	if ((len - 12) / 8 < (size_t) n)
 		return PARSE_TRUNCATED;
 
-	copy_u32((uint8_t *) index, msg + 12, (size_t) n);
-	copy_u32((uint8_t *) value, msg + 12 + (size_t) n * 4, (size_t) n);
+	wire_copy_u32((uint8_t *) index, msg + 12, (size_t) n);
+	wire_copy_u32((uint8_t *) value, msg + 12 + (size_t) n * 4, (size_t) n);
 
 	for (int i = 0; i < n; i++)
 	{
