@@ -172,6 +172,13 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 													q));
 }
 
+/* Never called: what it is for is a whole wide_dot */
+INLINE Sums
+wide_dot_part(Sums sums, const uint8_t *codes, const int16_t *query)
+{
+	return wide_dot(sums, codes, query);
+}
+
 INLINE __m128i
 fold_words(Words words)
 {

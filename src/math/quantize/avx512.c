@@ -147,6 +147,17 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 							   _mm512_loadu_si512(query));
 }
 
+/* 16 codes */
+INLINE Sums
+wide_dot_part(Sums sums, const uint8_t *codes, const int16_t *query)
+{
+	__m128i		x = _mm_loadu_si128((const __m128i *) codes);
+	__m256i		q = _mm256_loadu_si256((const __m256i *) query);
+
+	return _mm512_add_epi32(sums, _mm512_zextsi256_si512(
+		_mm256_madd_epi16(_mm256_cvtepu8_epi16(x), q)));
+}
+
 /* The four 128-bit parts of a vector, added */
 INLINE __m128i
 fold_words(Words words)

@@ -31,7 +31,8 @@
  *			s = narrow_dot(s, codes, query) at most 4 times with codes * query
  *			within 15 * 127, or 2 * 127 and the like; then
  *			sums = narrow_end(sums, s)
- *		wide_dot(sums, codes, query): BYTES / 2 codes, int16 queries
+ *		wide_dot(sums, codes, query): BYTES / 2 codes, int16 queries; and
+ *			wide_dot_part: 16 codes, where that is less than BYTES / 2
  *	Words			that of ../simd/vec.h, with
  *		words_store(out, both, odd): 16 sums, in order, of the even and the odd
  *			bytes: (both - 256 * odd) and odd, 128-bit parts added together
@@ -521,6 +522,52 @@ DOT_MANY(dot1_many, 1, dot_bits(query, CODE_AT(i), dims))
 DOT_MANY(dot2_many, 2, dot_parts(query, CODE_AT(i), dims, 2))
 DOT_MANY(dot4_many, 4, dot_parts(query, CODE_AT(i), dims, 4))
 DOT_MANY(dot8_many, 8, dot_bytes(query, CODE_AT(i), dims))
+
+/*
+ * Codes of sq8.h, SQ8_ROWS at a time: each has a sum of its own to add to, so that no
+ * addition waits for the one before it.  A lane has its part of 2^32 at most.
+ */
+#define SQ8_ROWS		4
+
+/* The sums of rows codes */
+INLINE void
+sq8_rows(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
+		 int rows, int64_t *out)
+{
+	Sums		sums[SQ8_ROWS];
+	size_t		i = 0;
+
+	UNROLLED
+	for (int r = 0; r < rows; r++)
+		sums[r] = (Sums) {0};
+	for (; i + BYTES / 2 <= dims; i += BYTES / 2)
+	{
+		UNROLLED
+		for (int r = 0; r < rows; r++)
+			sums[r] = wide_dot(sums[r], codes + (size_t) r * stride + i, query + i);
+	}
+	if (i < dims)
+	{
+		UNROLLED
+		for (int r = 0; r < rows; r++)
+			sums[r] = wide_dot_part(sums[r], codes + (size_t) r * stride + i, query + i);
+	}
+	UNROLLED
+	for (int r = 0; r < rows; r++)
+		out[r] = sums_total(sums[r]);
+}
+
+static TARGET void
+sq8_sums(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
+		 size_t count, int64_t *out)
+{
+	size_t		i = 0;
+
+	for (; i + SQ8_ROWS <= count; i += SQ8_ROWS)
+		sq8_rows(query, codes + i * stride, stride, dims, SQ8_ROWS, out + i);
+	for (; i < count; i++)
+		sq8_rows(query, codes + i * stride, stride, dims, 1, out + i);
+}
 
 /*
  * FastScan (André, Kermarrec, Le Scouarnec, "Quicker ADC", 2019).  Bytes are

@@ -173,6 +173,13 @@ wide_dot(Sums sums, const uint8_t *codes, const int16_t *query)
 	return sums;
 }
 
+/* Never called: what it is for is two whole wide_dots */
+INLINE Sums
+wide_dot_part(Sums sums, const uint8_t *codes, const int16_t *query)
+{
+	return wide_dot(sums, codes, query);
+}
+
 INLINE void
 words_store(uint16_t *out, Words both, Words odd)
 {

@@ -12,7 +12,7 @@
  * are integers.  So a code does not depend on the processor that made it.
  *
  * dims is a multiple of QUANTIZE_DIMS_STEP, at most QUANTIZE_MAX_DIMS, except
- * in the pq_ kernels.  Arrays need the alignment of their element type only.
+ * in the pq_ and sq8_ kernels.  Arrays need the alignment of their element type only.
  */
 #ifndef VECTOR_MATH_QUANTIZE_H
 #define VECTOR_MATH_QUANTIZE_H
@@ -79,6 +79,15 @@ typedef struct QuantizeKernels
 											  const void *const *codes,
 											  size_t offset, size_t dims,
 											  size_t count, int64_t *out);
+
+	/*
+	 * sq8.h: the sum of level * query value for each of count codes, stride bytes
+	 * from one to the next.  dims is a multiple of SQ8_DIMS_STEP; query is int16_t,
+	 * such that 256 * |value| * dims is below 2^32, and readable like that of dot.
+	 */
+	void		(*sq8_sums) (const int16_t *query, const uint8_t *codes,
+							 size_t stride, size_t dims, size_t count,
+							 int64_t *out);
 
 	/*
 	 * fastscan.h: the sums of 32 vectors' table entries, modulo 2^16.  columns

@@ -272,6 +272,14 @@ DOT_MANY(dot2_many, dot2)
 DOT_MANY(dot4_many, dot4)
 DOT_MANY(dot8_many, dot8)
 
+static void
+sq8_sums(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
+		 size_t count, int64_t *out)
+{
+	for (size_t i = 0; i < count; i++)
+		out[i] = dot8(query, codes + i * stride, dims);
+}
+
 /*
  * FastScan: byte i of a column has the nibbles of vectors i (low) and i + 16.
  */

@@ -114,6 +114,7 @@ fits_better(float ur, float uu, float best_ur, float best_uu)
 	.encode = encode, \
 	.dot = {dot1, dot2, dot4, dot8}, \
 	.dot_many = {dot1_many, dot2_many, dot4_many, dot8_many}, \
+	.sq8_sums = sq8_sums, \
 	.scan = scan, \
 	.pq_columns = pq_columns, \
 	.pq_nearest = pq_nearest, \
