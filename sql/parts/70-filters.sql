@@ -9,6 +9,7 @@
 --@in ivfflat
 --@in ivfpq
 --@in ivfrabitq
+--@in@1.1.0 flat
 --@in@1.1.0 sparse_inverted
 CREATE OPERATOR FAMILY integer_ops USING {AM};
 CREATE OPERATOR FAMILY float_ops USING {AM};

@@ -16,14 +16,6 @@
 #include "math/distance/distance.h"
 #include "types/dense.h"
 
-/*
- * Below the first, some terms of the sum of squares that a cosine distance
- * divides by are float's denormal numbers; above the second, the sum may be
- * infinite.  The intervals do not hold there.
- */
-#define TINY_NORM2	1e-24
-#define HUGE_NORM2	1e37
-
 /* See the head of this file */
 static inline double
 rounding(size_t n)
@@ -55,9 +47,7 @@ bounded_query_set(BoundedQuery *query, const struct varlena *value)
 		!column_floats(query->column, value, query->floats, &query->norm);
 	if (!query->constant && query->column->traits->normalized)
 	{
-		double		norm2 = query->norm * query->norm;
-
-		query->inexact = norm2 < TINY_NORM2 || norm2 > HUGE_NORM2;
+		query->inexact = !bounded_norm_is_usual(query->norm);
 		query->norm = 1;
 	}
 	return !query->constant;

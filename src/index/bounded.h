@@ -33,6 +33,21 @@ typedef struct BoundedQuery
 	bool		inexact;		/* its distances have no bounds */
 } BoundedQuery;
 
+/*
+ * Cosine distances of a value of norm 0 are no numbers.  Where the squared norm is below
+ * the first, some terms of the sum of squares that they are divided by are float's
+ * denormal numbers; above the second, the sum may be infinite.  No bounds hold there.
+ */
+#define BOUNDED_TINY_NORM2	1e-24
+#define BOUNDED_HUGE_NORM2	1e37
+
+/* Do bounds hold for cosine distances of values of this norm? */
+static inline bool
+bounded_norm_is_usual(double norm)
+{
+	return norm * norm >= BOUNDED_TINY_NORM2 && norm * norm <= BOUNDED_HUGE_NORM2;
+}
+
 /* For a column of vector or halfvec, which stays; in the current context */
 extern void bounded_query_init(BoundedQuery *query, const IndexColumn *column);
 

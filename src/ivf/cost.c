@@ -46,6 +46,13 @@
 #define ROW_TIME			2000
 #define ELEMENT_TIME		3.5
 
+/*
+ * Rows of flat that are read for their order, beside those returned, which are, too;
+ * and rows for which it reads all codes again
+ */
+#define READ_BESIDE			10
+#define ROWS_A_PASS			(work_mem * 8.0)
+
 /* Rows that are read for the first one, where codes are compared */
 #define READ_ROWS			40
 
@@ -57,6 +64,8 @@ entry_time(const IvfMeta *meta, int dims)
 		return 25 + 0.3 * dims;
 	if (meta->kind == IVF_RABITQ && meta->bits > 1)
 		return 20 + 0.03 * dims;
+	if (meta->kind == IVF_EXACT)
+		return 6 + 0.03 * dims;
 	return 2 + 0.006 * dims;
 }
 
@@ -149,7 +158,13 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	times.start = BEGIN_TIME + meta.lists * CENTER_TIME(dims) + rows * share * entry;
 	times.rows = rows * *selectivity;
 	times.first_rows = Max(times.rows * share / possible, 1);
-	if (meta.kind == IVF_FLAT)
+	if (meta.kind == IVF_EXACT)
+	{
+		times.first_row = row_read_time(dims) + rows * entry / ROWS_A_PASS;
+		times.first_rows = times.rows;
+		times.start += Min(times.rows, READ_BESIDE) * row_read_time(dims);
+	}
+	else if (meta.kind == IVF_FLAT)
 		times.first_row = FLAT_ROW_TIME;
 	else
 	{
@@ -170,4 +185,13 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	/* lists lie in order, but for their beginnings */
 	index_path_pages(path, info->pages * share, true, startup_cost, total_cost,
 					 correlation, pages);
+}
+
+void
+flat_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
+				   Cost *startup_cost, Cost *total_cost,
+				   Selectivity *selectivity, double *correlation, double *pages)
+{
+	ivf_cost_estimate(root, path, loop_count, startup_cost, total_cost, selectivity,
+					  correlation, pages);
 }

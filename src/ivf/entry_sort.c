@@ -13,6 +13,7 @@ typedef struct EntryHeader
 	int32		vl_len_;
 	float		add;
 	float		k;
+	float		error;
 	SlotId		value;
 } EntryHeader;
 
@@ -52,6 +53,7 @@ ivf_sort_put(IvfEntrySort *sort, uint32 list, const IvfEntry *entry)
 	SET_VARSIZE(header, size);
 	header->add = entry->add;
 	header->k = entry->k;
+	header->error = entry->error;
 	header->value = entry->value;
 	memcpy(code, entry->code, sort->code_bytes);
 	if (sort->key_bytes > 0)
@@ -89,6 +91,7 @@ ivf_sort_get(IvfEntrySort *sort, uint32 *list, IvfEntry *entry)
 	memcpy((char *) &header + VARHDRSZ, bytes, sizeof(header) - VARHDRSZ);
 	entry->add = header.add;
 	entry->k = header.k;
+	entry->error = header.error;
 	entry->value = header.value;
 	entry->code = (uint8 *) bytes + sizeof(header) - VARHDRSZ;
 	entry->keys = entry->code + sort->code_bytes;

@@ -360,7 +360,8 @@ open_index(Oid oid, Relation *relation, Relation *heap)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(*relation))));
-	if ((*relation)->rd_indam->ambuild != ivf_build)
+	if ((*relation)->rd_indam->ambuild != ivf_build ||
+		ivf_kind_of(*relation) == IVF_EXACT)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not an inverted file",

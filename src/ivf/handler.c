@@ -1,6 +1,6 @@
 /*
  * handler.c
- *	  What PostgreSQL is told about the three access methods.
+ *	  What PostgreSQL is told about the four access methods.
  */
 #include "ivf/ivf.h"
 
@@ -13,7 +13,7 @@
 #include "index/scan.h"
 #include "ivf/options.h"
 
-const char *const ivf_names[IVF_KINDS] = {"ivfflat", "ivfpq", "ivfrabitq"};
+const char *const ivf_names[IVF_KINDS] = {"ivfflat", "ivfpq", "ivfrabitq", "flat"};
 
 static char *
 ivf_build_phase_name(int64 phase)
@@ -80,6 +80,14 @@ SQL_FUNCTION(ivfrabitqhandler)
 	RETURN_AM_ROUTINE(make_routine(ivfrabitq_reloptions));
 }
 
+SQL_FUNCTION(flat_handler)
+{
+	IndexAmRoutine *routine = make_routine(flat_reloptions);
+
+	routine->amcostestimate = flat_cost_estimate;
+	RETURN_AM_ROUTINE(routine);
+}
+
 /* Each access method has its own parser of options. */
 IvfKind
 ivf_kind_of(Relation index)
@@ -88,5 +96,7 @@ ivf_kind_of(Relation index)
 		return IVF_PQ;
 	if (index->rd_indam->amoptions == ivfrabitq_reloptions)
 		return IVF_RABITQ;
+	if (index->rd_indam->amoptions == flat_reloptions)
+		return IVF_EXACT;
 	return IVF_FLAT;
 }

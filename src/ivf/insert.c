@@ -223,18 +223,26 @@ insert_value(IvfInserter *inserter, const struct varlena *value,
 	IvfNear    *nearest;
 
 	CHECK_FOR_INTERRUPTS();
+	entry.tid = *heap_tid;
+	entry.code = inserter->code;
+	entry.keys = inserter->keys;
+	entry.value = NO_SLOT;
+	if (index->kind == IVF_EXACT)
+	{
+		ivf_encode(inserter->encoder, value, NULL, NULL, &entry);
+		if (inserter->keys != NULL)
+			ivf_widen_summary(index, 0, inserter->keys);
+		insert_entry(inserter, 0, &entry);
+		return;
+	}
 	if (!ivf_transform(index->model, value, false, inserter->y))
 		return;
 	(void) ivf_nearest_lists(inserter->coarse, inserter->y, 1, false, &nearest);
 	ivf_read_centroid(index, nearest->list, inserter->centroid);
-	entry.tid = *heap_tid;
-	entry.code = inserter->code;
 	ivf_encode(inserter->encoder, value, inserter->y, inserter->centroid, &entry);
-	entry.value = NO_SLOT;
 	if (inserter->bounder != NULL)
 		entry.value = ivf_write_value(inserter->bounder, &index->values, value,
 									  heap_tid, RelationNeedsWAL(index->relation));
-	entry.keys = inserter->keys;
 	if (inserter->keys != NULL)
 		ivf_widen_summary(index, nearest->list, inserter->keys);
 	insert_entry(inserter, nearest->list, &entry);

@@ -1,7 +1,7 @@
 /*
  * ivf.h
- *	  Inverted files: the access methods ivfflat, ivfpq and ivfrabitq, as
- *	  PostgreSQL and the rest of the extension see them.
+ *	  Inverted files: the access methods ivfflat, ivfpq, ivfrabitq, and flat, which
+ *	  has one list, as PostgreSQL and the rest of the extension see them.
  *
  * README.md tells how the index works, and in which order its files are read.
  */
@@ -22,6 +22,7 @@ typedef enum IvfKind
 	IVF_FLAT,					/* values as they are */
 	IVF_PQ,						/* product quantization */
 	IVF_RABITQ,
+	IVF_EXACT,					/* one list, of codes with proven errors: flat */
 	IVF_KINDS
 } IvfKind;
 
@@ -81,6 +82,12 @@ extern void ivf_cost_estimate(PlannerInfo *root, IndexPath *path,
 							  double loop_count, Cost *startup_cost,
 							  Cost *total_cost, Selectivity *selectivity,
 							  double *correlation, double *pages);
+
+/* The same of flat: the planner knows by it that an index is exact. */
+extern void flat_cost_estimate(PlannerInfo *root, IndexPath *path,
+							   double loop_count, Cost *startup_cost,
+							   Cost *total_cost, Selectivity *selectivity,
+							   double *correlation, double *pages);
 
 /* How even lists are, and how far rows are from their centroids */
 typedef struct IvfDriftSums

@@ -11,7 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "index/metapage.h"
-#include "ivf/model.h"
+#include "ivf/exact.h"
 
 /* From so many dimensions on, one bit of each tells near rows from far ones */
 #define ONE_BIT_DIMS	256
@@ -72,6 +72,11 @@ ivf_describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("type %s is not supported for %s index",
 						column->type->name, ivf_names[kind])));
+	if (kind == IVF_EXACT && !exact_metric(column->metric, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("operator class is not supported for %s index", ivf_names[kind]),
+				 errhint("Use one for Euclidean distance, inner product or cosine distance.")));
 	if (column->type->array && options->rerank == RERANK_INDEX)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -104,6 +109,8 @@ ivf_describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 			meta->bits = dims >= ONE_BIT_DIMS ? 1 : 4;
 		meta->width = rotation_padded(dims);
 	}
+	if (kind == IVF_EXACT)
+		meta->bits = EXACT_BITS;
 	if (kind == IVF_PQ)
 		describe_pq(options, dims, meta);
 }
@@ -132,6 +139,10 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 						: meta->dims))
 		return false;
 	if (meta->kind == IVF_RABITQ && !rabitq_bits_valid(meta->bits))
+		return false;
+	if (meta->kind == IVF_EXACT &&
+		(meta->bits != EXACT_BITS || meta->lists != 1 || meta->keeps_values ||
+		 column->type->array || !exact_metric(column->metric, NULL)))
 		return false;
 	if (meta->kind == IVF_PQ)
 	{

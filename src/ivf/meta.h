@@ -87,6 +87,7 @@ typedef struct IvfConstants
 {
 	uint64		mean;
 	uint64		codebooks;
+	uint64		weights;
 	uint64		matrix;
 	uint64		code_blocks;	/* bytes, four a float */
 	uint64		code_add;

@@ -2,7 +2,7 @@
  * model.c
  *	  How values become codes, and centroids codes of their own.
  */
-#include "ivf/model.h"
+#include "ivf/exact.h"
 
 #include <float.h>
 #include <math.h>
@@ -65,6 +65,9 @@ ivf_constants(const IvfMeta *meta)
 	result.codebooks = at;
 	if (model.kind == IVF_PQ)
 		at += pq_codebook_floats(&model.pq);
+	result.weights = at;
+	if (model.kind == IVF_EXACT)
+		at += meta->dims;
 	result.matrix = at;
 	if (model.opq)
 		at += (uint64) meta->dims * meta->dims;
@@ -240,6 +243,8 @@ ivf_code_bytes(const IvfModel *model)
 		case IVF_RABITQ:
 			return model->bits == 1 ? rabitq_level_bytes(model->width, 1)
 				: rabitq_code_bytes(model->width, model->bits);
+		case IVF_EXACT:
+			return sq8_code_bytes(model->width);
 		default:
 			break;
 	}
@@ -275,6 +280,8 @@ ivf_encoder_create(const IvfModel *model)
 		return encoder;
 	encoder->residual = (float *) palloc0(mul_size(model->width, sizeof(float)));
 	encoder->decoded = (float *) palloc0(mul_size(model->width, sizeof(float)));
+	if (model->kind == IVF_EXACT)
+		return encoder;
 	if (model->kind == IVF_PQ)
 		encoder->pq = pq_encoder_create(&index_host, &model->pq, model->codebooks);
 	else
@@ -291,7 +298,12 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 	int			width = model->width;
 	bool		product = model->column.traits->product;
 
-	entry->add = entry->k = 0;
+	entry->add = entry->k = entry->error = 0;
+	if (model->kind == IVF_EXACT)
+	{
+		exact_encode(model, value, encoder->residual, entry);
+		return;
+	}
 	if (model->kind == IVF_FLAT)
 	{
 		Size		size = VARSIZE(value);

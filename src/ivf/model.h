@@ -15,6 +15,7 @@
 #include "math/quantize/pq.h"
 #include "math/quantize/rabitq.h"
 #include "math/quantize/rotation.h"
+#include "math/quantize/sq8.h"
 #include "storage/itemptr.h"
 #include "storage/value_store.h"
 
@@ -35,6 +36,7 @@ typedef struct IvfModel
 	float	   *matrix;			/* opq: dims * dims */
 	PqShape		pq;
 	float	   *codebooks;
+	float	   *weights;		/* exact codes: dims (sq8.h) */
 
 	/*
 	 * Centroids: their floats where these are few; else 1-bit codes around 0,
@@ -87,14 +89,16 @@ extern void ivf_make_centroid_codes(IvfModel *model, const float *centroids);
 extern Size ivf_code_bytes(const IvfModel *model);
 
 /*
- * The factors that pages have in arrays: add and k, or add alone, or none.
- * (RaBitQ codes of more than one bit have theirs before the levels.)
+ * The factors that pages have in arrays: add and k, or add alone, or none; of exact
+ * codes, norm, scale and error.  (RaBitQ codes of more than one bit have theirs before the levels.)
  */
 static inline int
 ivf_factors(const IvfModel *model)
 {
 	if (model->kind == IVF_FLAT)
 		return 0;
+	if (model->kind == IVF_EXACT)
+		return 3;
 	if (model->kind == IVF_RABITQ)
 		return model->bits == 1 ? 2 : 0;
 	return model->column.traits->product ? 0 : 1;
@@ -118,8 +122,9 @@ typedef struct IvfEntry
 {
 	ItemPointerData tid;
 	SlotId		value;			/* NO_SLOT: none is kept */
-	float		add;
-	float		k;
+	float		add;			/* exact codes: norm */
+	float		k;				/* scale */
+	float		error;			/* of exact codes only */
 	uint8	   *code;
 	const uint8 *keys;			/* of filter columns; NULL: there are none */
 } IvfEntry;

@@ -119,6 +119,8 @@ load_model(IvfIndex *index, IndexColumn column)
 	if (model->kind == IVF_PQ)
 		model->codebooks = load_floats(index, at.codebooks,
 									   pq_codebook_floats(&model->pq));
+	if (model->kind == IVF_EXACT)
+		model->weights = load_floats(index, at.weights, meta->dims);
 	if (model->opq)
 		model->matrix = load_floats(index, at.matrix,
 									(uint64) meta->dims * meta->dims);

@@ -22,6 +22,7 @@ IvfSettings ivf_settings[IVF_KINDS] = {
 	{1, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},
 	{0, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},
 	{0, IVF_MAX_LISTS, ITERATIVE_STRICT, 0},
+	{1, 1, ITERATIVE_STRICT, 0},	/* nothing to be set: all of flat is read */
 };
 double		ivf_target_recall = 0;
 int			ivf_seed = 0;
@@ -89,6 +90,8 @@ ivf_init(void)
 		relopt_kind option_kind = add_reloption_kind();
 
 		option_kinds[kind] = option_kind;
+		if (kind == IVF_EXACT)
+			continue;			/* it has neither options nor settings */
 		add_int_reloption(option_kind, "lists",
 						  "Number of inverted lists; 0: chosen by the number of rows",
 						  kind == IVF_FLAT ? IVF_DEFAULT_LISTS : 0, 0,
@@ -177,6 +180,12 @@ ivfrabitq_reloptions(Datum reloptions, bool validate)
 	return parse_options(reloptions, validate, IVF_RABITQ);
 }
 
+bytea *
+flat_reloptions(Datum reloptions, bool validate)
+{
+	return parse_options(reloptions, validate, IVF_EXACT);
+}
+
 const IvfOptions *
 ivf_options(Relation index, IvfKind kind)
 {
@@ -184,6 +193,7 @@ ivf_options(Relation index, IvfKind kind)
 		{.lists = IVF_DEFAULT_LISTS},
 		{.nbits = 4},
 		{.bits = 0},
+		{.lists = 1},
 	};
 
 	return index->rd_options != NULL

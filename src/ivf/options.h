@@ -31,5 +31,6 @@ extern const char *ivf_centroid_table(const IvfOptions *options);
 extern bytea *ivfflat_reloptions(Datum reloptions, bool validate);
 extern bytea *ivfpq_reloptions(Datum reloptions, bool validate);
 extern bytea *ivfrabitq_reloptions(Datum reloptions, bool validate);
+extern bytea *flat_reloptions(Datum reloptions, bool validate);
 
 #endif							/* VECTOR_IVF_OPTIONS_H */

@@ -63,7 +63,8 @@ ivf_layout(const IvfModel *model, const FilterShape *filter)
 	}
 	layout.add = INTALIGN(start);
 	layout.k = layout.add + (layout.factors > 0 ? layout.slots * sizeof(float) : 0);
-	layout.values = layout.k + (layout.factors > 1 ? layout.slots * sizeof(float) : 0);
+	layout.error = layout.k + (layout.factors > 1 ? layout.slots * sizeof(float) : 0);
+	layout.values = layout.error + (layout.factors > 2 ? layout.slots * sizeof(float) : 0);
 	layout.tids = layout.values + (layout.has_values ? layout.slots * sizeof(SlotId) : 0);
 	layout.keys = MAXALIGN(layout.tids + layout.slots * sizeof(ItemPointerData));
 	layout.codes = layout.keys +
@@ -229,6 +230,8 @@ ivf_put_arrays(const IvfLayout *layout, Page page, uint32 slot,
 		ivf_page_add(layout, page)[slot] = entry->add;
 	if (layout->factors > 1)
 		ivf_page_k(layout, page)[slot] = entry->k;
+	if (layout->factors > 2)
+		ivf_page_error(layout, page)[slot] = entry->error;
 	if (layout->filter != NULL)
 	{
 		uint8	   *columns[FILTER_MAX_COLUMNS];
@@ -307,16 +310,40 @@ ivf_walk_release(IvfListWalk *walk)
 bool
 ivf_walk_next(IvfListWalk *walk)
 {
+	Buffer		before = InvalidBuffer;
+
+	if (walk->coupled && BufferIsValid(walk->buffer))
+	{
+		ivf_walk_pin_next(walk);
+		if (InterruptPending)
+		{
+			walk->left = true;
+			ivf_walk_release(walk);
+			if (BufferIsValid(walk->next))
+				ReleaseBuffer(walk->next);
+			walk->next = InvalidBuffer;
+			CHECK_FOR_INTERRUPTS();
+			return false;
+		}
+		before = walk->buffer;
+		walk->buffer = InvalidBuffer;
+	}
 	ivf_walk_release(walk);
 	ivf_walk_pin_next(walk);
 	if (!BufferIsValid(walk->next))
+	{
+		if (BufferIsValid(before))
+			UnlockReleaseBuffer(before);
 		return false;
+	}
 	CHECK_FOR_INTERRUPTS();
 	walk->buffer = walk->next;
 	walk->block = walk->next_block;
 	walk->page = BufferGetPage(walk->buffer);
 	walk->next = InvalidBuffer;
 	ivf_lock_page(walk->index, walk->buffer, walk->mode);
+	if (BufferIsValid(before))
+		UnlockReleaseBuffer(before);
 	walk->left = !ivf_page_of_list(walk->page, walk->list);
 	if (unlikely((walk->left && !walk->may_leave) ||
 				 chain_cycles(&walk->chain, walk->block)))

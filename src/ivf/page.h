@@ -26,6 +26,7 @@ typedef struct IvfLayout
 	Size		values;
 	Size		add;
 	Size		k;
+	Size		error;
 	Size		keys;			/* of filter columns, by column */
 	Size		codes;
 } IvfLayout;
@@ -101,6 +102,12 @@ ivf_page_k(const IvfLayout *layout, Page page)
 	return (float *) ((char *) page + layout->k);
 }
 
+static inline float *
+ivf_page_error(const IvfLayout *layout, Page page)
+{
+	return (float *) ((char *) page + layout->error);
+}
+
 /* Where a page has the keys of each filter column */
 static inline void
 ivf_page_keys(const IvfLayout *layout, Page page, uint8 **columns)
@@ -170,7 +177,12 @@ extern void ivf_get_code(const IvfModel *model, const IvfLayout *layout,
  * process has the page pinned that they leave.  So a walk misses nothing.
  *
  * Replay of WAL does not wait for pins.  On a standby, a walk may come to a page
- * that has left the list; a walk that does not expect that gives an error.
+ * that has left the list; a walk that does not expect that gives an error.  Where
+ * the page has come back to the same list meanwhile, the walk does not notice, and
+ * has missed what has moved; a coupled walk, whose locks replay waits for, misses
+ * nothing.  (Replay locks a page before the one that follows it, too.)  It ends as
+ * if a page had left where an interrupt is to be served, since none is while a page
+ * is locked.
  */
 typedef struct IvfListWalk
 {
@@ -178,6 +190,7 @@ typedef struct IvfListWalk
 	uint32		list;
 	int			mode;			/* BUFFER_LOCK_SHARE or _EXCLUSIVE */
 	bool		may_leave;		/* pages may leave the list meanwhile */
+	bool		coupled;		/* a page stays locked until the next one is */
 	BufferAccessStrategy strategy;	/* of reads; NULL: the backend's map */
 
 	BlockNumber block;			/* of page */
@@ -190,8 +203,8 @@ typedef struct IvfListWalk
 } IvfListWalk;
 
 /*
- * From block on, a page of the list.  The caller may set may_leave and strategy
- * then, which are false and NULL.
+ * From block on, a page of the list.  The caller may set may_leave, coupled and
+ * strategy then, which are false and NULL.
  */
 extern void ivf_walk_begin(IvfListWalk *walk, IvfIndex *index, uint32 list,
 						   BlockNumber block, int mode);

@@ -9,6 +9,7 @@
 #include <math.h>
 
 
+#include "ivf/exact.h"
 #include "math/distance/distance.h"
 
 /* Rows that a list must have had at build for its radius to be relied on */
@@ -37,6 +38,11 @@ ivf_query_create(IvfIndex *index)
 			palloc0(rabitq_query_bytes(model->width, model->bits));
 		query->codes = (const RabitqCode **) palloc(mul_size(slots, sizeof(RabitqCode *)));
 	}
+	if (model->kind == IVF_EXACT)
+	{
+		query->exact = (Sq8Query *) palloc0(sq8_query_bytes(model->dims));
+		query->sums = (int64 *) palloc(mul_size(slots, sizeof(int64)));
+	}
 	if (model->kind == IVF_PQ)
 	{
 		query->numbers = (float *)
@@ -50,6 +56,21 @@ ivf_query_create(IvfIndex *index)
 	return query;
 }
 
+/* The same of exact codes, which need neither y nor lists */
+static void
+set_exact(IvfQuery *query)
+{
+	const IvfModel *model = query->index->model;
+	double		norm;
+
+	query->norm = query->mean_product = 0;
+	query->constant = query->value == NULL ||
+		!column_floats(&model->column, query->value, query->y, &norm);
+	if (!query->constant)
+		exact_prepare(model, query->y, norm, query->exact);
+	memset(query->y, 0, model->width * sizeof(float));
+}
+
 void
 ivf_query_set(IvfQuery *query, const struct varlena *value)
 {
@@ -57,6 +78,11 @@ ivf_query_set(IvfQuery *query, const struct varlena *value)
 	const IvfLayout *layout = &query->index->layout;
 
 	query->value = value;
+	if (query->exact != NULL)
+	{
+		set_exact(query);
+		return;
+	}
 	query->constant = value == NULL || !ivf_transform(model, value, true, query->y);
 	if (query->constant)
 	{
@@ -149,13 +175,40 @@ estimate_rabitq(IvfQuery *query, const uint8 *codes, const uint32 *slots,
 	rabitq_estimate_many(query->rabitq, query->codes, count, estimates);
 }
 
+/* Exact codes: the whole page, or one run of slots after the other */
+static void
+estimate_exact(IvfQuery *query, Page page, const uint8 *codes, const uint32 *slots,
+			   uint32 count, double limit, float *estimates)
+{
+	const IvfLayout *layout = &query->index->layout;
+
+	for (uint32 i = 0; i < count;)
+	{
+		uint32		first = slots != NULL ? slots[i] : i;
+		uint32		run = slots != NULL ? 1 : count;
+
+		while (i + run < count && slots[i + run] == first + run)
+			run++;
+		sq8_bounds(query->exact, codes + first * layout->unit_bytes, layout->unit_bytes,
+				   ivf_page_k(layout, page) + first, ivf_page_error(layout, page) + first,
+				   ivf_page_add(layout, page) + first, run, limit, query->sums,
+				   estimates + i);
+		i += run;
+	}
+}
+
 void
 ivf_query_estimate(IvfQuery *query, Page page, const uint32 *slots,
 				   const uint8 *passes, uint32 count, float base,
-				   float *estimates)
+				   double limit, float *estimates)
 {
 	const uint8 *codes = ivf_page_codes(query->index, page, query->scratch);
 
+	if (query->exact != NULL)
+	{
+		estimate_exact(query, page, codes, slots, count, limit, estimates);
+		return;
+	}
 	if (query->rabitq != NULL)
 	{
 		estimate_rabitq(query, codes, slots, count, base, estimates);

@@ -3,8 +3,8 @@
  *	  What is searched for: a value, prepared so that entries are compared with
  *	  it fast.
  *
- * Estimates of ivfflat are what the operator gives; those of codes are reduced
- * distances (MetricTraits) of y's.
+ * Estimates of ivfflat are what the operator gives, those of flat what it gives at
+ * least; those of other codes are reduced distances (MetricTraits) of y's.
  */
 #ifndef VECTOR_IVF_QUERY_H
 #define VECTOR_IVF_QUERY_H
@@ -31,6 +31,8 @@ typedef struct IvfQuery
 
 	uint8	   *scratch;		/* codes of a page in pieces */
 	const RabitqCode **codes;	/* of a page */
+	Sq8Query   *exact;			/* exact codes; NULL: others */
+	int64	   *sums;			/* of a page */
 	IvfBounder *bounder;		/* NULL: no values are kept */
 } IvfQuery;
 
@@ -44,12 +46,12 @@ extern void ivf_query_set(IvfQuery *query, const struct varlena *value);
  * Estimates of count entries of a locked page whose entries have codes: of those
  * in slots, ascending, or of the first count ones if that is NULL.  passes has a
  * flag for each slot of the page, if slots are given.  base is the list's
- * (IvfNear).  estimates needs room for all slots of the page and
+ * (IvfNear).  limit: of exact codes, bounds above it may be infinite.  estimates needs room for all slots of the page and
  * FASTSCAN_VECTORS more, and gets those of slots[i], or of slot i, at i.
  */
 extern void ivf_query_estimate(IvfQuery *query, Page page, const uint32 *slots,
 							   const uint8 *passes, uint32 count, float base,
-							   float *estimates);
+							   double limit, float *estimates);
 
 /*
  * How far an estimate of a list's entry may be from the true value, in standard
@@ -57,6 +59,13 @@ extern void ivf_query_estimate(IvfQuery *query, Page page, const uint32 *slots,
  */
 extern float ivf_query_slack(const IvfQuery *query, const IvfNear *near,
 							 double deviations);
+
+/* Are estimates on the scale of the operator's results? */
+static inline bool
+ivf_estimates_distances(IvfKind kind)
+{
+	return kind == IVF_FLAT || kind == IVF_EXACT;
+}
 
 /* From an operator's result to the scale of codes' estimates, and back */
 extern double ivf_query_reduce(const IvfQuery *query, double distance);

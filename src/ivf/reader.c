@@ -14,7 +14,10 @@
 #include "ivf/calibrate.h"
 #include "storage/recent_buffer.h"
 
-/* Times that a list is walked anew, where its pages were freed under a scan */
+/*
+ * Times that a list is walked anew, where its pages were freed under a scan; that of
+ * flat, until it has been read
+ */
 #define MAX_ATTEMPTS	3
 
 /* Pages of a list that are asked for ahead of time */
@@ -131,6 +134,13 @@ note_nearest(IvfReader *reader, double estimate)
 	reader->nearest[at] = estimate;
 }
 
+/* Estimates above this are beyond what is kept, and beyond the range. */
+static double
+far_estimate(const IvfReader *reader, float slack)
+{
+	return Max(reader->found->cutoff + slack, reader->radius);
+}
+
 /*
  * Put the slots, of the first count of a page, whose estimates are not beyond
  * what is kept into reader->slots.  Returns how many.
@@ -140,8 +150,7 @@ near_slots(const IvfReader *reader, uint32 count, float slack)
 {
 	const float *estimates = reader->estimates;
 	uint32	   *slots = reader->slots;
-	double		farthest = Max(reader->found->cutoff + slack, reader->radius);
-	float		limit = nextafterf((float) farthest, INFINITY);
+	float		limit = nextafterf((float) far_estimate(reader, slack), INFINITY);
 	uint32		found = 0;
 
 	for (uint32 i = 0; i < count; i++)
@@ -214,7 +223,7 @@ read_codes(IvfReader *reader, Page page, const uint32 *slots, uint32 count,
 	uint32		inside = 0;
 
 	ivf_query_estimate(reader->query, page, slots, reader->passes, count, base,
-					   reader->estimates);
+					   far_estimate(reader, slack), reader->estimates);
 	/* of many entries, few are near enough to look at */
 	if (slots == NULL)
 		count = near_slots(reader, count, slack);
@@ -297,6 +306,8 @@ ask_for_page(const IvfReader *reader, Buffer buffer, uint32 list, uint64 before)
 		prefetch_far(page + layout->add, entries * sizeof(float));
 	if (layout->factors > 1)
 		prefetch_far(page + layout->k, entries * sizeof(float));
+	if (layout->factors > 2)
+		prefetch_far(page + layout->error, entries * sizeof(float));
 	entries = (entries + layout->unit_slots - 1) / layout->unit_slots;
 	prefetch_far(page + layout->codes,
 				 Min(entries * layout->unit_bytes, ivf_head_codes(layout)));
@@ -316,6 +327,7 @@ walk_list(IvfReader *reader, IvfNear *near, const IvfNear *after)
 
 	ivf_walk_begin(&walk, index, near->list, near->head, BUFFER_LOCK_SHARE);
 	walk.may_leave = reader->on_standby;
+	walk.coupled = reader->on_standby && index->kind == IVF_EXACT;
 	while (ivf_walk_next(&walk))
 	{
 		uint32		all = ivf_list_page(walk.page)->count;
@@ -404,7 +416,7 @@ walk_lists(IvfReader *reader, IvfNear *lists, int count)
 	{
 		if (lists[i].head == InvalidBlockNumber)
 			continue;
-		for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
+		for (int attempt = 0; attempt < MAX_ATTEMPTS || index->kind == IVF_EXACT; attempt++)
 		{
 			if (walk_list(reader, &lists[i], i + 1 < count ? &lists[i + 1] : NULL))
 				break;

@@ -33,6 +33,9 @@
 /* Rows of an ivfflat batch */
 #define FLAT_BATCH		200
 
+/* The same of flat: few are read for the first rows, and batches double */
+#define EXACT_BATCH		64
+
 /* Entries that are kept of what has been found, at least; in batches */
 #define KEPT_ROWS		512
 #define KEPT_BATCHES	2
@@ -110,6 +113,7 @@ typedef struct IvfScan
 	IVF_SCAN_MEMBERS;
 	bool		bounded;		/* codes are good for bounds */
 	bool		in_order;		/* bounds are: one batch after the other */
+	bool		proven;			/* and they are certain: none is ever too great */
 	bool		strict;			/* nothing may come too late */
 
 	Results		results;		/* batches, the row with the least key on top */
@@ -148,6 +152,8 @@ batch_size(const IvfScan *scan)
 
 	if (model->kind == IVF_FLAT)
 		return FLAT_BATCH;
+	if (model->kind == IVF_EXACT)
+		return EXACT_BATCH;
 	/* without training, codes say little: everything is read */
 	if (!scan->index->meta.trained)
 		return ALL_ROWS;
@@ -292,7 +298,7 @@ lower_bound_key(const IvfScan *scan, uint64 key, float slack)
 static bool
 wants_wide(const IvfScan *scan)
 {
-	return scan->bounded && !scan->wide &&
+	return scan->bounded && !scan->proven && !scan->wide &&
 		scan->returned >= (scan_target_bounded(&scan->common.target) ? FIRST_IN_RANGE : MANY_ROWS);
 }
 
@@ -430,7 +436,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	for (int i = 0; i < count; i++)
 	{
 		IvfResult  *result = &scan->results.results[first + i];
-		uint64		bound = topk_key(exact ? rows[i].bound
+		uint64		bound = topk_key(ivf_estimates_distances(model->kind) || exact ? rows[i].bound
 									 : ivf_query_restore(scan->query, rows[i].bound));
 
 		check_heap_tid(scan->index->map, desc->heapRelation, &rows[i].tid,
@@ -537,8 +543,10 @@ first_batch(IndexScanDesc desc)
 		return;
 
 	/* where rerank says how many rows to compare, bounds must not save any */
-	scan->bounded = index->kind == IVF_RABITQ && index->meta.trained &&
-		index->meta.rows >= BOUND_ROWS && settings->rerank == 0;
+	scan->proven = index->kind == IVF_EXACT;
+	scan->bounded = scan->proven ||
+		(index->kind == IVF_RABITQ && index->meta.trained &&
+		 index->meta.rows >= BOUND_ROWS && settings->rerank == 0);
 	scan->in_order = scan->bounded || constant || index->kind == IVF_FLAT;
 	scan->strict = !constant &&
 		vector_scan_strict(&scan->common, settings->iterative_scan);
@@ -546,13 +554,13 @@ first_batch(IndexScanDesc desc)
 	if (!constant && scan_target_bounded(&scan->common.target))
 	{
 		scan->radius = scan_target_radius(&scan->common.target);
-		if (index->kind != IVF_FLAT)
+		if (!ivf_estimates_distances(index->kind))
 			scan->radius = ivf_query_reduce(scan->query, scan->radius);
 	}
 	scan->batch_rows = batch_size(scan);
 	start_round(scan);
 	ivf_reader_start(scan->reader, ivf_scan_probes(&index->meta),
-					 scan->bounded ? BOUND_DEVIATIONS : 0, scan->radius);
+					 scan->bounded && !scan->proven ? BOUND_DEVIATIONS : 0, scan->radius);
 	hold_back(scan);
 	finish_batch(scan, desc);
 }

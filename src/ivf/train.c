@@ -85,6 +85,7 @@ train_point_model(IvfModel *model, const IvfMeta *meta, IndexColumn column,
 	model->mean = floats + at.mean;
 	model->codebooks = floats + at.codebooks;
 	model->matrix = floats + at.matrix;
+	model->weights = floats + at.weights;
 	if (model->kind == IVF_RABITQ)
 	{
 		model->signs = (uint8 *) palloc(rotation_sign_bytes(&model->rotation));
@@ -118,10 +119,14 @@ train_nothing(Relation index)
 {
 	IvfMeta		meta;
 	IndexColumn column;
+	Training   *training;
 
 	ivf_describe(index, ivf_options(index, ivf_kind_of(index)), &meta, &column);
 	meta.opq = false;
-	return training_create(&meta);
+	training = training_create(&meta);
+	for (uint32 i = 0; meta.kind == IVF_EXACT && i < meta.dims; i++)
+		training->floats[ivf_constants(&meta).weights + i] = 1;
+	return training;
 }
 
 /* ------------------------------------------------------------------------
@@ -522,6 +527,12 @@ train_constants(const IvfMeta *meta, Sample *sample, float *given)
 	train_point_model(&model, &training->meta, sample->column, training->floats);
 	(void) cluster_centre(&host, rows, count, meta->dims, model.width, model.mean);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+	if (meta->kind == IVF_EXACT)
+	{
+		sq8_train(rows, count, model.width, model.mean, meta->dims, model.weights);
+		training->queries = (float *) palloc0(model.width * sizeof(float));
+		return training;
+	}
 	if (meta->opq)
 		train_rotation(&host, &model, meta->seed, rows, count);
 
@@ -562,7 +573,8 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 
 	if (given == NULL && sample.count == 0)
 	{
-		announce_empty(&meta);
+		if (meta.kind != IVF_EXACT)
+			announce_empty(&meta);
 		training = train_nothing(index);
 	}
 	else

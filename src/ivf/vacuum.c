@@ -46,6 +46,8 @@ move_arrays(const IvfLayout *layout, Page to, uint32 to_slot, Page from,
 		ivf_page_add(layout, to)[to_slot] = ivf_page_add(layout, from)[from_slot];
 	if (layout->factors > 1)
 		ivf_page_k(layout, to)[to_slot] = ivf_page_k(layout, from)[from_slot];
+	if (layout->factors > 2)
+		ivf_page_error(layout, to)[to_slot] = ivf_page_error(layout, from)[from_slot];
 	if (layout->filter != NULL)
 	{
 		uint8		keys[FILTER_MAX_COLUMNS * FILTER_MAX_WIDTH];

@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 
 #include "index/verify.h"
+#include "ivf/exact.h"
 #include "types/detoast.h"
 
 typedef struct IvfVerify
@@ -595,6 +596,14 @@ ivf_find_row(Verify *verify, ItemPointer tid)
  * Entries and rows
  */
 
+/* Has a value an entry?  Then its y is ivf->y, but for exact codes. */
+static bool
+has_entry(IvfVerify *ivf, const struct varlena *value)
+{
+	return ivf->index->kind == IVF_EXACT ||
+		ivf_transform(ivf->index->model, value, false, ivf->y);
+}
+
 /* The values of a row that have entries; of an array, several */
 static int
 ivf_count_entries(Verify *verify, Datum *values)
@@ -606,8 +615,7 @@ ivf_count_entries(Verify *verify, Datum *values)
 	column_values(&ivf->index->model->column,
 				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
 	for (int i = 0; i < elements.count; i++)
-		count += ivf_transform(ivf->index->model, column_values_get(&elements, i),
-							   false, ivf->y);
+		count += has_entry(ivf, column_values_get(&elements, i));
 	return count;
 }
 
@@ -653,6 +661,8 @@ find_on_page(IvfVerify *ivf, uint32 list, BlockNumber block, Page page,
 			search->entry.add = ivf_page_add(layout, page)[i];
 		if (layout->factors > 1)
 			search->entry.k = ivf_page_k(layout, page)[i];
+		if (layout->factors > 2)
+			search->entry.error = ivf_page_error(layout, page)[i];
 		if (layout->filter != NULL)
 		{
 			ivf_page_keys(layout, page, columns);
@@ -782,9 +792,12 @@ value_problem(IvfVerify *ivf, uint32 list, const struct varlena *value,
 	const IvfModel *model = ivf->index->model;
 	IvfEntry	made;
 
+	search->entry.code = ivf->code;
+	if (model->kind == IVF_EXACT)
+		return !search->has_code || exact_holds(model, value, ivf->residual, &search->entry)
+			? NULL : "Its code does not hold for its row.";
 	if (search->has_code && read_centroid(ivf, list))
 	{
-		search->entry.code = ivf->code;
 		made.code = ivf->made;
 		for (int i = 0; i < model->width; i++)
 			ivf->residual[i] = ivf->y[i] - ivf->centroid[i];
@@ -835,7 +848,7 @@ ivf_check_row(Verify *verify, uint64 place, ItemPointer tid, Datum *values,
 	{
 		const struct varlena *value = column_values_get(&elements, i);
 
-		if (!ivf_transform(ivf->index->model, value, false, ivf->y))
+		if (!has_entry(ivf, value))
 			continue;
 		what = value_problem(ivf, list, value, &search);
 		if (what == NULL)

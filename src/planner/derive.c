@@ -54,6 +54,7 @@ typedef struct VectorAm
 static const VectorAm vector_ams[] = {
 	{hnsw_cost_estimate, false},
 	{ivf_cost_estimate, false},
+	{flat_cost_estimate, true},
 	{inverted_cost_estimate, true},
 };
 
@@ -505,6 +506,31 @@ derive_flag(PlannerInfo *root, IndexOptInfo *index, Expr *clause)
 	return NULL;
 }
 
+/*
+ * May a row meet a range although its distance is no number, and so is in no sphere?
+ * NaN is above all numbers: below a number it is not, and above one it is.
+ */
+static bool
+is_met_by_nan(PlannerInfo *root, const IndexDistance *distance, const OpExpr *comparison)
+{
+	const MetricTraits *traits = metric_of_distance(distance_value_of(distance->function));
+	int			strategy = get_op_opfamily_strategy(comparison->opno, float8_family());
+	bool		is_left = bms_is_member(distance->index->rel->relid,
+										pull_varnos(root, (Node *) linitial(comparison->args)));
+	bool		upper = is_left == (strategy == BTLessStrategyNumber || strategy == BTLessEqualStrategyNumber);
+	Node	   *bound = (Node *) list_nth(comparison->args, is_left ? 1 : 0);
+	double		number;
+
+	/* sums of squares, and of absolute values, are numbers, if infinite ones */
+	if (traits != NULL && !traits->normalized && !traits->product)
+		return false;
+	if (!upper)
+		return true;
+	if (strategy == BTLessStrategyNumber || strategy == BTGreaterStrategyNumber)
+		return false;
+	return !is_number(bound, &number) || isnan(number);
+}
+
 List *
 derive_ranges(PlannerInfo *root, const IndexDistance *distance,
 			  List *restrictions, const List *known)
@@ -522,6 +548,9 @@ derive_ranges(PlannerInfo *root, const IndexDistance *distance,
 			continue;
 		clause = derive_sphere(root, distance, restriction->clause);
 		if (clause == NULL)
+			continue;
+		if (is_exact_index(distance->index) &&
+			is_met_by_nan(root, distance, (OpExpr *) restriction->clause))
 			continue;
 		sphere = derive_restriction(root, restriction, clause);
 

@@ -71,7 +71,9 @@ extern OpExpr *derive_sphere(PlannerInfo *root, const IndexDistance *distance,
 
 /*
  * The ranges among a list of restrictions, as RestrictInfos with spheres.  Of
- * those in known, it is known how many rows they pass.
+ * those in known, it is known how many rows they pass.  An exact index has rows whose
+ * distance may be no number (zero vectors under cosine distance); of it, only ranges that
+ * such rows do not meet are derived, as distance < bound, and not 1 - distance > bound.
  */
 extern List *derive_ranges(PlannerInfo *root, const IndexDistance *distance,
 						   List *restrictions, const List *known);
