@@ -61,7 +61,7 @@ step 'CREATE EXTENSION by an owner who is no superuser'
 
 sql "CREATE TABLE items (id int, v vector(3), s sparsevec(3));
 	INSERT INTO items SELECT i, ARRAY[i, i % 7, 1]::vector, ARRAY[i, 0, 1]::vector::sparsevec FROM generate_series(1, 1000) i" app
-for am in hnsw ivfflat ivfpq ivfrabitq sparse_inverted; do
+for am in hnsw ivfflat ivfpq ivfrabitq flat sparse_inverted; do
 	column='v vector_l2_ops' order="v <-> '[500,3,1]'" id=500
 	[ "$am" != sparse_inverted ] || column='s' order="s <#> '{1:1}/3'" id=1000
 	sql "CREATE INDEX items_$am ON items USING $am ($column)" app
@@ -74,7 +74,7 @@ for am in hnsw ivfflat ivfpq ivfrabitq sparse_inverted; do
 	step "an index by $am answers"
 done
 [ -z "$(sql "SELECT amname FROM pg_am JOIN pg_depend ON objid = pg_am.oid AND classid = 'pg_am'::regclass AND deptype = 'e'
-	WHERE amname NOT IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'sparse_inverted')" app)" ]
+	WHERE amname NOT IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'flat', 'sparse_inverted')" app)" ]
 step 'there are no others'
 
 pg_dropcluster "$major" trial --stop

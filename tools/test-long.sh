@@ -25,7 +25,7 @@ method=${METHOD:-.}
 seed=${SEED:-$(($(date +%s) % 1000000))}
 logs=$TOP/build/test-logs
 sums=$logs/long.tsv
-methods='hnsw ivfflat ivfpq ivfrabitq sparse_inverted'
+methods='hnsw ivfflat ivfpq ivfrabitq flat sparse_inverted'
 
 # cycles N: so many in an hour's run
 cycles()

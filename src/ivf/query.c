@@ -191,8 +191,9 @@ estimate_exact(IvfQuery *query, Page page, const uint8 *codes, const uint32 *slo
 			run++;
 		sq8_bounds(query->exact, codes + first * layout->unit_bytes, layout->unit_bytes,
 				   ivf_page_k(layout, page) + first, ivf_page_error(layout, page) + first,
-				   ivf_page_add(layout, page) + first, run, limit, query->sums,
-				   estimates + i);
+				   ivf_page_add(layout, page) + first, run, limit,
+				   query->ahead != NULL ? query->ahead + first * layout->unit_bytes : NULL,
+				   query->sums, estimates + i);
 		i += run;
 	}
 }

@@ -33,6 +33,7 @@ typedef struct IvfQuery
 	const RabitqCode **codes;	/* of a page */
 	Sq8Query   *exact;			/* exact codes; NULL: others */
 	int64	   *sums;			/* of a page */
+	const uint8 *ahead;			/* codes of a page that will be read soon, or NULL */
 	IvfBounder *bounder;		/* NULL: no values are kept */
 } IvfQuery;
 

@@ -314,6 +314,30 @@ ask_for_page(const IvfReader *reader, Buffer buffer, uint32 list, uint64 before)
 }
 
 /*
+ * Where codes lie that will be read after those of the next page; of the next, if that
+ * is not known.  The sums of flat ask for them from memory as they go: only a hint.
+ * A build has put the pages of its list in a row.
+ */
+static const uint8 *
+codes_ahead(const IvfReader *reader, const IvfListWalk *walk)
+{
+	const IvfLayout *layout = &reader->index->layout;
+	Buffer		buffer = InvalidBuffer;
+	const char *page;
+
+	if (walk->next_block == InvalidBlockNumber || layout->pieces > 0)
+		return NULL;
+	buffer = map_guess(reader->index->map, walk->next_block + 1);
+	if (buffer <= 0)
+		buffer = walk->next;
+	if (buffer <= 0)
+		return NULL;
+	page = unpinned_page(buffer);
+	prefetch_far(page, layout->codes);
+	return (const uint8 *) page + layout->codes;
+}
+
+/*
  * Read a list.  False if a page was not the list's any more, which happens on
  * standbys only.  after: the list that comes then, or NULL.
  */
@@ -335,7 +359,9 @@ walk_list(IvfReader *reader, IvfNear *near, const IvfNear *after)
 
 		ivf_walk_pin_next(&walk);
 		entries += all;
-		if (BufferIsValid(walk.next))
+		if (index->kind == IVF_EXACT && !reader->filtered)
+			reader->query->ahead = codes_ahead(reader, &walk);
+		else if (BufferIsValid(walk.next))
 			ask_for_page(reader, walk.next, near->list, entries);
 		else if (after != NULL && after->head != InvalidBlockNumber)
 			ask_for_page(reader, map_guess(index->map, after->head), after->list, 0);

@@ -9,7 +9,7 @@ import tempfile
 PAGE = "docs/languages.md"
 SUFFIX = {"python": "py", "js": "mjs", "go": "go", "java": "java"}
 UNUSED = """SELECT c.relname FROM pg_class c JOIN pg_am a ON a.oid = c.relam LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = c.oid
-WHERE c.relkind = 'i' AND a.amname IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'sparse_inverted')
+WHERE c.relkind = 'i' AND a.amname IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'flat', 'sparse_inverted')
 AND coalesce(s.idx_scan, 0) = 0 ORDER BY 1"""
 
 

@@ -14,6 +14,7 @@ OPERATORS = {
     "ivfflat": {"vector": DENSE + ("<+>",), "halfvec": DENSE + ("<+>",), "bit": ("<~>",)},
     "ivfpq": {"vector": DENSE, "halfvec": DENSE},
     "ivfrabitq": {"vector": DENSE, "halfvec": DENSE},
+    "flat": {"vector": DENSE, "halfvec": DENSE},
     "sparse_inverted": {"sparsevec": ("<#>", "<=>")},
 }
 DIMS = {
@@ -204,6 +205,8 @@ def index_options(rng, target, dims):
             options["quantizer"] = rng.choice(("auto", "none", "rabitq8", "rabitq4", "rabitq2", "rabitq1"))
         options["rerank"] = rng.choice(("index", "heap"))
         return options
+    if am == "flat":
+        return {}
     if am == "sparse_inverted":
         return {"weights": rng.choice(("int8", "float4")), "pending_list_limit": rng.choice((64, 1024))}
     options["lists"] = rng.choice((0, 1, 2, 10, 50))

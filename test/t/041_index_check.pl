@@ -256,6 +256,22 @@ my %ivf_pq = (
 my %ivf_four = (
 	code => [ 'row_differs', sub { my $b = first_page(); my $at = tids_of($b) + 6 * $size{slots}; $at = align($at - $b * $page) + $b * $page; put8($at + 8 + $_, get8($at + 8 + $_) ^ 0xFF) foreach 0 .. 15 } ]);
 
+# flat, of one list: norms, scales and errors, then TIDs, then codes
+sub flat_page { return (list_pages(0, 5))[0] }
+sub flat_number { my ($array, $number) = @_; my $b = flat_page(); substr($file, $b * $page + 40 + 4 * $array * slots_of($b, 3), 4) = pack('f', $number) }
+my %flat = (
+	norm => [ 'row_differs', sub { flat_number(0, 1e-3) } ],
+	scale => [ 'row_differs', sub { flat_number(1, 7) } ],
+	error => [ 'row_differs', sub { flat_number(2, 1e-12) } ],
+	no_number => [ 'row_differs', sub { flat_number(2, 'NaN') } ],
+	code => [ 'row_differs', sub { my $b = flat_page(); my $at = keys_of($b, 3); put8($at + $_, get8($at + $_) ^ 0x80) foreach 0 .. 3 } ],
+	circle => [ 'list_page', sub { put32(flat_page() * $page + 32, flat_page()) } ],
+	count => [ 'list_page', sub { put32(flat_page() * $page + 28, 7777) } ],
+	cut => [ 'row_missing', sub { put32(flat_page() * $page + 32, 0xFFFFFFFF) } ],
+	twice => [ 'row_twice', sub { my $at = tids_of(flat_page()); substr($file, $at, 6) = substr($file, $at + 6, 6) } ],
+	weights => [ 'page_unowned', sub { put8(2 * $page + $page - 4, 3) } ],
+	metapage => [ 'page_damaged', sub { put32(24 + 4, 9) } ]);
+
 # Of arrays, whose rows have an entry for each vector
 my %ivf_arrays = (
 	entries => [ 'row_entries', sub {
@@ -333,6 +349,7 @@ my %sets = (
 	ivf_arrays => { index => 'ivfflat (a vector_maxsim_ops) WITH (lists = 2)', cases => \%ivf_arrays, sizes => sub { } },
 	ivf_pq => { index => 'ivfpq (v vector_l2_ops) WITH (lists = 3, m = 16, nbits = 8)', cases => \%ivf_pq, sizes => sub { } },
 	ivf_four => { index => 'ivfrabitq (v vector_ip_ops) WITH (lists = 3, bits = 4)', cases => \%ivf_four, sizes => \&ivf_slots },
+	flat => { index => 'flat (v vector_l2_ops)', cases => \%flat, sizes => sub { } },
 	sparse => { index => 'sparse_inverted (s, k)', cases => \%sparse, sizes => sub { } },
 	sparse_floats => { index => 'sparse_inverted (s sparsevec_cosine_ops) WITH (weights = float4)', cases => \%sparse_floats, sizes => sub { } },
 	hnsw_plain => { index => 'hnsw (v vector_l1_ops) WITH (m = 4, ef_construction = 16)', cases => \%hnsw_plain, sizes => \&hnsw_sizes });

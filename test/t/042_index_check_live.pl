@@ -17,6 +17,7 @@ my %indexes = (
 	flat => 'ivfflat (v vector_l2_ops, k) WITH (lists = 4)',
 	pq => 'ivfpq (v vector_ip_ops) WITH (lists = 3, m = 8, nbits = 8, rerank = index)',
 	rabitq => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 2, bits = 1, rerank = index)',
+	exact => 'flat (v vector_cosine_ops, k)',
 	sparse => 'sparse_inverted (s, k) WITH (pending_list_limit = 64)');
 
 my $node = PostgreSQL::Test::Cluster->new('primary');

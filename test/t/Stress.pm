@@ -63,6 +63,8 @@ my @kinds = (
 	{ name => 'ivfpq_filter', type => 'halfvec(12)', index => 'ivfpq (v halfvec_cosine_ops, k) WITH (lists = 6, m = 6, nbits = 4, opq = on)', op => '<=>', value => 'item(n, 12)::halfvec', filter => 1, ordered => 1 },
 	{ name => 'ivfrabitq', type => 'vector(16)', index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 9, bits = 1, rerank = index)', value => 'item(n, 16)', filter => 1, ordered => 1 },
 	{ name => 'ivfrabitq_four', type => 'halfvec(12)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 5, bits = 4)', op => '<#>', value => 'item(n, 12)::halfvec', ordered => 1 },
+	{ name => 'flat', type => 'vector(16)', index => 'flat (v vector_l2_ops, k)', value => 'item(n, 16)', filter => 1, ordered => 1 },
+	{ name => 'flat_cosine', type => 'halfvec(12)', index => 'flat (v halfvec_cosine_ops)', op => '<=>', value => 'item(n, 12)::halfvec', ordered => 1 },
 	{ name => 'sparse', type => 'sparsevec(300)', index => 'sparse_inverted (v, k) WITH (pending_list_limit = 64)', op => '<#>', value => $sparse, filter => 1, ordered => 1 },
 	{ name => 'sparse_floats', type => 'sparsevec(300)', index => 'sparse_inverted (v sparsevec_cosine_ops) WITH (pending_list_limit = 64, weights = float4)', op => '<=>', value => $sparse, ordered => 1 },
 );
@@ -78,7 +80,7 @@ foreach (@kinds)
 sub kinds
 {
 	my (%o) = @_;
-	my %few = map { $_ => 1 } qw(hnsw_filter ivfflat_pieces ivfpq_filter ivfrabitq sparse);
+	my %few = map { $_ => 1 } qw(hnsw_filter ivfflat_pieces ivfpq_filter ivfrabitq flat sparse);
 
 	return grep { $few{ $_->{name} } } @kinds if $o{few} && !$ENV{VECTOR_METHOD} && !$ENV{VECTOR_CYCLES};
 	my $method = $ENV{VECTOR_METHOD} // '.';

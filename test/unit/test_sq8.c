@@ -198,9 +198,9 @@ check_bounds(int kind, Sq8Metric metric, size_t dims)
 	if (metric == SQ8_COSINE)
 		known = scale_to_1(q, dims, x);
 	sq8_query_prepare(query, x, mean, weights, dims, metric, !known);
-	sq8_bounds(query, codes, bytes, scales, errors, norms, ROWS, INFINITY, sums, bounds);
+	sq8_bounds(query, codes, bytes, scales, errors, norms, ROWS, INFINITY, NULL, sums, bounds);
 	limit = bounds[random_bits() % ROWS];
-	sq8_bounds(query, codes, bytes, scales, errors, norms, ROWS, limit, sums, limited);
+	sq8_bounds(query, codes, bytes, scales, errors, norms, ROWS, limit, codes, sums, limited);
 	for (size_t r = 0; r < (q == rows + (ROWS - 1) * dims ? ROWS : ROWS - 1); r++)
 	{
 		double		d = distance(metric, rows + r * dims, q, dims);
@@ -249,6 +249,48 @@ test_bounds(void **state)
 	assert_true(useful[GAUSSIAN] > 4000);
 }
 
+/* Codes, and what is measured of them, are the same everywhere. */
+static void
+test_levels(void **state)
+{
+	SimdLevel	level = *(SimdLevel *) *state;
+	const QuantizeKernels *scalar = quantize_table(SIMD_SCALAR);
+
+	if (quantize_set_level(level) != 0)
+		skip();
+	random_state = 3;
+	for (size_t dims = 1; dims <= 200; dims++)
+	{
+		float	   *x = malloc(dims * sizeof(float));
+		float	   *mean = malloc(dims * sizeof(float));
+		float	   *weights = malloc(dims * sizeof(float));
+		uint8_t    *expected = malloc(dims);
+		uint8_t    *levels = malloc(dims);
+		Sq8Sums		expected_sums;
+		Sq8Sums		sums;
+		float		scale;
+
+		for (size_t i = 0; i < dims; i++)
+		{
+			x[i] = (float) gauss();
+			mean[i] = (float) gauss() / 10;
+			weights[i] = (float) (0.1 + unit());
+		}
+		scale = scalar->sq8_reach(x, mean, weights, dims);
+		assert_true(scale == quantize_kernels->sq8_reach(x, mean, weights, dims));
+		scale /= 100;
+		scalar->sq8_levels(x, mean, weights, dims, scale, 1 / scale, expected, &expected_sums);
+		quantize_kernels->sq8_levels(x, mean, weights, dims, scale, 1 / scale, levels, &sums);
+		assert_memory_equal(levels, expected, dims);
+		assert_memory_equal(&sums, &expected_sums, sizeof(sums));
+		free(x);
+		free(mean);
+		free(weights);
+		free(expected);
+		free(levels);
+	}
+}
+
 /* Sums of integers, the same everywhere, at the end of what may be read */
 static void
 test_sums(void **state)
@@ -275,8 +317,8 @@ test_sums(void **state)
 				query[i] = (int16_t) (count == 9 ? most : (int) (random_bits() % (2 * most + 1)) - most);
 			for (size_t i = 0; i < count * dims; i++)
 				codes[i] = (uint8_t) (count == 9 ? 255 : random_bits());
-			scalar->sq8_sums(query, codes, dims, dims, count, expected);
-			quantize_kernels->sq8_sums(query, codes, dims, dims, count, sums);
+			scalar->sq8_sums(query, codes, dims, dims, count, NULL, expected);
+			quantize_kernels->sq8_sums(query, codes, dims, dims, count, codes, sums);
 			assert_memory_equal(sums, expected, count * sizeof(int64_t));
 			free(codes);
 		}
@@ -288,6 +330,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		AT_EVERY_LEVEL(test_levels),
 		AT_EVERY_LEVEL(test_sums),
 		AT_EVERY_LEVEL(test_bounds),
 	};

@@ -524,49 +524,151 @@ DOT_MANY(dot4_many, 4, dot_parts(query, CODE_AT(i), dims, 4))
 DOT_MANY(dot8_many, 8, dot_bytes(query, CODE_AT(i), dims))
 
 /*
- * Codes of sq8.h, SQ8_ROWS at a time: each has a sum of its own to add to, so that no
- * addition waits for the one before it.  A lane has its part of 2^32 at most.
+ * Codes of sq8.h.
+ *
+ * Memory is what the sums wait for, where codes are many: they are read in the order in
+ * which they lie, one after the other, and what will be needed later is asked for line
+ * by line meanwhile, into the second level of caches.  (Four codes at a time, and a page
+ * asked for at once, took a third more.)  A lane has its part of 2^32 at most.
  */
-#define SQ8_ROWS		4
-
-/* The sums of rows codes */
 INLINE void
-sq8_rows(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
-		 int rows, int64_t *out)
+sq8_ask(const uint8_t *ahead, size_t at)
 {
-	Sums		sums[SQ8_ROWS];
-	size_t		i = 0;
-
-	UNROLLED
-	for (int r = 0; r < rows; r++)
-		sums[r] = (Sums) {0};
-	for (; i + BYTES / 2 <= dims; i += BYTES / 2)
-	{
-		UNROLLED
-		for (int r = 0; r < rows; r++)
-			sums[r] = wide_dot(sums[r], codes + (size_t) r * stride + i, query + i);
-	}
-	if (i < dims)
-	{
-		UNROLLED
-		for (int r = 0; r < rows; r++)
-			sums[r] = wide_dot_part(sums[r], codes + (size_t) r * stride + i, query + i);
-	}
-	UNROLLED
-	for (int r = 0; r < rows; r++)
-		out[r] = sums_total(sums[r]);
+	if (ahead != NULL)
+		__builtin_prefetch(ahead + at, 0, 2);
 }
 
 static TARGET void
 sq8_sums(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
-		 size_t count, int64_t *out)
+		 size_t count, const uint8_t *ahead, int64_t *out)
 {
+	for (size_t r = 0; r < count; r++)
+	{
+		const uint8_t *code = codes + r * stride;
+		Sums		sums[2] = {{0}, {0}};
+		size_t		i = 0;
+
+		for (; i + 64 <= dims; i += 64)
+		{
+			sq8_ask(ahead, r * stride + i);
+			UNROLLED
+			for (size_t k = 0; k < 64; k += BYTES / 2)
+				sums[k / (BYTES / 2) % 2] = wide_dot(sums[k / (BYTES / 2) % 2],
+													 code + i + k, query + i + k);
+		}
+		if (i < dims)
+			sq8_ask(ahead, r * stride + i);
+		for (; i + BYTES / 2 <= dims; i += BYTES / 2)
+			sums[0] = wide_dot(sums[0], code + i, query + i);
+		if (i < dims)
+			sums[1] = wide_dot_part(sums[1], code + i, query + i);
+		out[r] = sums_total(sums[0]) + sums_total(sums[1]);
+	}
+}
+
+static TARGET float
+sq8_reach(const float *x, const float *mean, const float *weights, size_t dims)
+{
+	Vec			largest = {0};
+	float		lanes[LANES];
+	float		result = 0;
 	size_t		i = 0;
 
-	for (; i + SQ8_ROWS <= count; i += SQ8_ROWS)
-		sq8_rows(query, codes + i * stride, stride, dims, SQ8_ROWS, out + i);
-	for (; i < count; i++)
-		sq8_rows(query, codes + i * stride, stride, dims, 1, out + i);
+	for (; i + LANES <= dims; i += LANES)
+		largest = vec_max(vec_abs(vec_load_f32(x + i) - vec_load_f32(mean + i)) /
+						  vec_load_f32(weights + i), largest);
+	vec_store_f32(lanes, largest);
+	for (int k = 0; k < LANES; k++)
+		result = lanes[k] > result ? lanes[k] : result;
+	for (; i < dims; i++)
+	{
+		float		y = fabsf(x[i] - mean[i]) / weights[i];
+
+		result = y > result ? y : result;
+	}
+	return result;
+}
+
+/* LANES elements, whose squares are added to those of at */
+INLINE void
+sq8_levels_at(const float *x, const float *mean, const float *weights, Vec scale,
+			  Vec inverse, uint8_t *levels, Vec *at[4])
+{
+	Vec			value = vec_load_f32(x);
+	Vec			weight = vec_load_f32(weights);
+	Vec			moved = value - vec_load_f32(mean);
+	Vec			rounder = vec_set(SQ8_ROUNDER);
+	Vec			steps = vec_mul(moved, inverse) / weight;
+	Vec			coded;
+	Vec			left;
+
+	steps = vec_max(vec_min(steps, vec_set(SQ8_STEPS)), vec_set(-SQ8_STEPS));
+	steps = (steps + rounder) - rounder;
+	coded = vec_mul(vec_mul(scale, weight), steps);
+	left = moved - coded;
+	*at[0] += vec_mul(value, value);
+	*at[1] += vec_mul(moved, moved);
+	*at[2] += vec_mul(coded, coded);
+	*at[3] += vec_mul(left, left);
+	levels_store(levels, steps + vec_set(SQ8_STEPS + 1), (Vec) {0}, 0);
+}
+
+static TARGET void
+sq8_levels(const float *x, const float *mean, const float *weights, size_t dims,
+		   float scale, float inverse, uint8_t *levels, Sq8Sums *sums)
+{
+	Vec			parts[4][SUM_VECS];
+	size_t		i = 0;
+
+	UNROLLED
+	for (int s = 0; s < 4; s++)
+	{
+		UNROLLED
+		for (int k = 0; k < SUM_VECS; k++)
+			parts[s][k] = (Vec) {0};
+	}
+	for (; i + SUM_LANES <= dims; i += SUM_LANES)
+	{
+		UNROLLED
+		for (int k = 0; k < SUM_VECS; k++)
+		{
+			Vec		   *at[4] = {&parts[0][k], &parts[1][k], &parts[2][k], &parts[3][k]};
+			size_t		first = i + (size_t) k * LANES;
+
+			sq8_levels_at(x + first, mean + first, weights + first, vec_set(scale),
+						  vec_set(inverse), levels + first, at);
+		}
+	}
+	if (i < dims)
+	{
+		/* the rest among zeros, which are coded as such */
+		float		rest[3][SUM_LANES];
+		uint8_t		rest_levels[SUM_LANES];
+
+		for (size_t k = 0; k < SUM_LANES; k++)
+		{
+			rest[0][k] = i + k < dims ? x[i + k] : 0;
+			rest[1][k] = i + k < dims ? mean[i + k] : 0;
+			rest[2][k] = i + k < dims ? weights[i + k] : 1;
+		}
+		UNROLLED
+		for (int k = 0; k < SUM_VECS; k++)
+		{
+			Vec		   *at[4] = {&parts[0][k], &parts[1][k], &parts[2][k], &parts[3][k]};
+
+			sq8_levels_at(rest[0] + k * LANES, rest[1] + k * LANES, rest[2] + k * LANES,
+						  vec_set(scale), vec_set(inverse), rest_levels + k * LANES, at);
+		}
+		memcpy(levels + i, rest_levels, dims - i);
+	}
+	UNROLLED
+	for (int k = 0; k < SUM_VECS; k++)
+	{
+		vec_store_f32(sums->x + k * LANES, parts[0][k]);
+		vec_store_f32(sums->moved + k * LANES, parts[1][k]);
+		vec_store_f32(sums->coded + k * LANES, parts[2][k]);
+		vec_store_f32(sums->left + k * LANES, parts[3][k]);
+	}
 }
 
 /*

@@ -50,6 +50,18 @@ typedef struct EncodeSums
 	float		ur;				/* <u, r> > 0 */
 } EncodeSums;
 
+/* Running sums of a kernel: element i goes into sum i modulo this */
+#define SUM_LANES		16
+
+/* Sums of squares that sq8_levels leaves: of x, of x - m, of y, of what is left */
+typedef struct Sq8Sums
+{
+	float		x[SUM_LANES];
+	float		moved[SUM_LANES];
+	float		coded[SUM_LANES];
+	float		left[SUM_LANES];
+} Sq8Sums;
+
 typedef struct QuantizeKernels
 {
 	const char *name;			/* as in DistanceKernels */
@@ -84,10 +96,23 @@ typedef struct QuantizeKernels
 	 * sq8.h: the sum of level * query value for each of count codes, stride bytes
 	 * from one to the next.  dims is a multiple of SQ8_DIMS_STEP; query is int16_t,
 	 * such that 256 * |value| * dims is below 2^32, and readable like that of dot.
+	 * ahead, unless NULL, is where codes lie that will be needed later: they are asked
+	 * for from memory at the same pace.
 	 */
 	void		(*sq8_sums) (const int16_t *query, const uint8_t *codes,
 							 size_t stride, size_t dims, size_t count,
-							 int64_t *out);
+							 const uint8_t *ahead, int64_t *out);
+
+	/*
+	 * sq8.h: the largest |x - mean| / weight of dims floats; and the levels, at scale
+	 * (inverse is 1 / scale), with sums of squares, in SUM_LANES parts: element i is
+	 * in part i modulo this.  The scalar kernel has the order of operations.
+	 */
+	float		(*sq8_reach) (const float *x, const float *mean,
+							  const float *weights, size_t dims);
+	void		(*sq8_levels) (const float *x, const float *mean,
+							   const float *weights, size_t dims, float scale,
+							   float inverse, uint8_t *levels, Sq8Sums *sums);
 
 	/*
 	 * fastscan.h: the sums of 32 vectors' table entries, modulo 2^16.  columns

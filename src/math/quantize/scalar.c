@@ -10,6 +10,7 @@
 #include "tables.h"
 
 #include <math.h>
+#include <string.h>
 
 /*
  * A product as it is rounded, not to be fused with an addition: some compilers
@@ -272,12 +273,57 @@ DOT_MANY(dot2_many, dot2)
 DOT_MANY(dot4_many, dot4)
 DOT_MANY(dot8_many, dot8)
 
+/*
+ * Codes of sq8.h.
+ */
+
 static void
 sq8_sums(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
-		 size_t count, int64_t *out)
+		 size_t count, const uint8_t *ahead, int64_t *out)
 {
+	(void) ahead;
 	for (size_t i = 0; i < count; i++)
 		out[i] = dot8(query, codes + i * stride, dims);
+}
+
+static float
+sq8_reach(const float *x, const float *mean, const float *weights, size_t dims)
+{
+	float		largest = 0;
+
+	for (size_t i = 0; i < dims; i++)
+	{
+		float		y = fabsf(x[i] - mean[i]) / weights[i];
+
+		if (y > largest)
+			largest = y;
+	}
+	return largest;
+}
+
+static void
+sq8_levels(const float *x, const float *mean, const float *weights, size_t dims,
+		   float scale, float inverse, uint8_t *levels, Sq8Sums *sums)
+{
+	memset(sums, 0, sizeof(*sums));
+	for (size_t i = 0; i < dims; i++)
+	{
+		size_t		lane = i % SUM_LANES;
+		float		moved = x[i] - mean[i];
+		float		steps = product(moved, inverse) / weights[i];
+		float		coded;
+		float		left;
+
+		steps = steps > SQ8_STEPS ? SQ8_STEPS : steps < -SQ8_STEPS ? -SQ8_STEPS : steps;
+		steps = (steps + SQ8_ROUNDER) - SQ8_ROUNDER;
+		coded = product(product(scale, weights[i]), steps);
+		left = moved - coded;
+		sums->x[lane] += product(x[i], x[i]);
+		sums->moved[lane] += product(moved, moved);
+		sums->coded[lane] += product(coded, coded);
+		sums->left[lane] += product(left, left);
+		levels[i] = (uint8_t) (int) (steps + (SQ8_STEPS + 1));
+	}
 }
 
 /*

@@ -2,22 +2,18 @@
  * sq8.c
  *	  Scalar quantization to 8 bits a dimension, with proven errors.
  *
- * sq8.h has the formulas.  Here, sums for codes are float32 in 16 lanes, and what that
+ * sq8.h has the formulas.  Sums for codes are float32 in 16 lanes, and what that
  * may have lost is added to errors; sums for queries and bounds are float64, whose
  * rounding (below 2^-40 of the sums for 16,000 dimensions) is added, too.
  */
 #include "sq8.h"
+#include "tables.h"
 
 #include "../distance/distance.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-#define LANES		16
-
-/* The largest level away from SQ8_ZERO that is made */
-#define MAX_STEPS	127
 
 /* The largest weight is at most so many times the smallest */
 #define WEIGHT_RANGE	64
@@ -35,9 +31,6 @@
 
 /* How far a value that was scaled to norm 1 may be off */
 #define SCALED_ERROR	0x1p-23
-
-/* Added and taken away, it rounds a float below 2^22 to a whole number */
-#define ROUNDER		12582912.0f
 
 static float
 above(double x)
@@ -57,7 +50,7 @@ total(const float *lanes)
 {
 	double		sum = 0;
 
-	for (int k = 0; k < LANES; k++)
+	for (int k = 0; k < SUM_LANES; k++)
 		sum += lanes[k];
 	return sum;
 }
@@ -92,63 +85,6 @@ sq8_train(const float *rows, size_t count, size_t stride, const float *mean,
 	}
 }
 
-/* The scale that brings the farthest element of x to the last level */
-static float
-find_scale(const float *x, const float *mean, const float *weights, size_t dims)
-{
-	float		largest[LANES] = {0};
-	float		result = 0;
-	size_t		i = 0;
-
-	for (; i + LANES <= dims; i += LANES)
-	{
-		for (size_t k = 0; k < LANES; k++)
-		{
-			float		y = fabsf(x[i + k] - mean[i + k]) / weights[i + k];
-
-			largest[k] = y > largest[k] ? y : largest[k];
-		}
-	}
-	for (; i < dims; i++)
-	{
-		float		y = fabsf(x[i] - mean[i]) / weights[i];
-
-		largest[0] = y > largest[0] ? y : largest[0];
-	}
-	for (int k = 0; k < LANES; k++)
-		result = largest[k] > result ? largest[k] : result;
-	return result / MAX_STEPS;
-}
-
-/* Sums of squares: of x, of x - m, of y, of what is left */
-typedef struct Sq8Sums
-{
-	float		x[LANES];
-	float		moved[LANES];
-	float		coded[LANES];
-	float		left[LANES];
-} Sq8Sums;
-
-static inline uint8_t
-encode_one(float x, float mean, float weight, float scale, float inverse,
-		   Sq8Sums *sums, size_t lane)
-{
-	float		moved = x - mean;
-	float		steps = moved * inverse / weight;
-	float		coded;
-	float		left;
-
-	steps = steps > MAX_STEPS ? MAX_STEPS : steps < -MAX_STEPS ? -MAX_STEPS : steps;
-	steps = (steps + ROUNDER) - ROUNDER;
-	coded = scale * weight * steps;
-	left = moved - coded;
-	sums->x[lane] += x * x;
-	sums->moved[lane] += moved * moved;
-	sums->coded[lane] += coded * coded;
-	sums->left[lane] += left * left;
-	return (uint8_t) (int) (steps + SQ8_ZERO);
-}
-
 /* |y|^2 of a code, in float64 */
 static double
 code_norm2(const uint8_t *levels, float scale, const float *weights, size_t dims)
@@ -178,12 +114,11 @@ sq8_encode(const float *x, const float *mean, const float *weights, size_t dims,
 		   Sq8Metric metric, uint8_t *levels, Sq8Factors *factors)
 {
 	Sq8Sums		sums;
-	float		scale = find_scale(x, mean, weights, dims);
+	float		scale = quantize_kernels->sq8_reach(x, mean, weights, dims) / SQ8_STEPS;
 	float		inverse = scale > 0 ? 1 / scale : 0;
 	double		moved;
 	double		coded;
 	double		left;
-	size_t		i = 0;
 
 	if (!isfinite(scale))
 	{
@@ -192,15 +127,7 @@ sq8_encode(const float *x, const float *mean, const float *weights, size_t dims,
 	}
 	if (scale < FLT_MIN || isinf(inverse))
 		scale = inverse = 0;
-	memset(&sums, 0, sizeof(sums));
-	for (; i + LANES <= dims; i += LANES)
-	{
-		for (size_t k = 0; k < LANES; k++)
-			levels[i + k] = encode_one(x[i + k], mean[i + k], weights[i + k], scale,
-									   inverse, &sums, k);
-	}
-	for (size_t k = 0; i < dims; i++, k++)
-		levels[i] = encode_one(x[i], mean[i], weights[i], scale, inverse, &sums, k);
+	quantize_kernels->sq8_levels(x, mean, weights, dims, scale, inverse, levels, &sums);
 	memset(levels + dims, SQ8_ZERO, sq8_code_bytes(dims) - dims);
 
 	/*
@@ -387,7 +314,8 @@ product_bounds(const Sq8Query *query, const float *scales, const float *errors,
 void
 sq8_bounds(const Sq8Query *query, const uint8_t *codes, size_t stride,
 		   const float *scales, const float *errors, const float *norms,
-		   size_t count, double limit, int64_t *sums, float *bounds)
+		   size_t count, double limit, const uint8_t *ahead, int64_t *sums,
+		   float *bounds)
 {
 	if (query->unknown)
 	{
@@ -396,7 +324,8 @@ sq8_bounds(const Sq8Query *query, const uint8_t *codes, size_t stride,
 				isnan(errors[i]) ? INFINITY : 0;
 		return;
 	}
-	quantize_kernels->sq8_sums(query->values, codes, stride, query->dims, count, sums);
+	quantize_kernels->sq8_sums(query->values, codes, stride, query->dims, count, ahead,
+							   sums);
 	if (query->metric == SQ8_NEGATIVE_IP)
 		product_bounds(query, scales, errors, norms, count, sums, bounds);
 	else

@@ -118,11 +118,12 @@ extern void sq8_query_prepare(Sq8Query *query, const float *q, const float *mean
 /*
  * The least that the operator may give for the query and each of count codes, stride
  * bytes from one to the next; rounded down, never NaN.  Infinite where it is above
- * limit, or where the result is no number.  sums is room for count numbers.
+ * limit, or where the result is no number.  ahead is where codes lie that will be
+ * wanted later, to be asked for from memory, or NULL; sums is room for count numbers.
  */
 extern void sq8_bounds(const Sq8Query *query, const uint8_t *codes, size_t stride,
 					   const float *scales, const float *errors,
 					   const float *norms, size_t count, double limit,
-					   int64_t *sums, float *bounds);
+					   const uint8_t *ahead, int64_t *sums, float *bounds);
 
 #endif							/* VECTOR_MATH_SQ8_H */

@@ -13,8 +13,11 @@
 /* Rounds of a rotation, each with its own signs */
 #define ROUNDS			4
 
-/* Running sums of encode: element i goes into sum i modulo this */
-#define SUM_LANES		16
+/* Steps of sq8.h on each side of the level that stands for 0 */
+#define SQ8_STEPS		127.0f
+
+/* Added and taken away, it rounds a float below 2^22 to a whole number */
+#define SQ8_ROUNDER		12582912.0f
 
 /* Residuals whose largest element is below this are taken for zero */
 #define TINY_RESIDUAL	0x1p-100f
@@ -115,6 +118,8 @@ fits_better(float ur, float uu, float best_ur, float best_uu)
 	.dot = {dot1, dot2, dot4, dot8}, \
 	.dot_many = {dot1_many, dot2_many, dot4_many, dot8_many}, \
 	.sq8_sums = sq8_sums, \
+	.sq8_reach = sq8_reach, \
+	.sq8_levels = sq8_levels, \
 	.scan = scan, \
 	.pq_columns = pq_columns, \
 	.pq_nearest = pq_nearest, \
