@@ -33,8 +33,11 @@ def build(conn, table, rows, storage):
     conn.execute(f"ALTER TABLE {table} ALTER v SET STORAGE {storage}")
     common.copy_in(conn, table, rows, "vector")
     conn.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
-    wall, cpu = common.timed_backend(conn.info.backend_pid, conn.execute,
-                                     f"CREATE INDEX {table}_v ON {table} USING flat (v)")
+    # again: the first one also has the system find memory for buffers
+    for _ in range(2):
+        conn.execute(f"DROP INDEX IF EXISTS {table}_v")
+        wall, cpu = common.timed_backend(conn.info.backend_pid, conn.execute,
+                                         f"CREATE INDEX {table}_v ON {table} USING flat (v)")
     return len(rows) / cpu * 1000, len(rows) / wall * 1000
 
 

@@ -49,7 +49,6 @@ typedef struct Assigner
 	struct varlena **values;	/* of ivfflat */
 	uint8	   *keys;			/* of filter columns */
 	uint8	   *row_keys;		/* of the row that is being collected */
-	uint8	   *code;			/* exact codes: of that row */
 	SlotId	   *value_ids;		/* of values that the index keeps */
 	uint32	   *nearest;
 	float	   *distances;
@@ -122,20 +121,6 @@ flush_block(Assigner *assigner)
 	MemoryContextReset(assigner->block_context);
 }
 
-/* An entry with an exact code, straight to the sort: there is one list. */
-static void
-add_exact(Assigner *assigner, ItemPointer tid, const struct varlena *value)
-{
-	IvfEntry	entry = {.tid = *tid, .value = NO_SLOT};
-
-	entry.code = assigner->code;
-	entry.keys = assigner->row_keys;
-	ivf_encode(assigner->encoder, value, NULL, NULL, &entry);
-	ivf_sort_put(assigner->sort, 0, &entry);
-	assigner->sums[0].rows++;
-	build_count(assigner->process);
-}
-
 /*
  * A value that the index is to have an entry for: into the block, with the keys of
  * its row
@@ -147,13 +132,6 @@ collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value)
 	int			at = assigner->rows;
 	MemoryContext caller = MemoryContextSwitchTo(assigner->tuple_context);
 
-	if (model->kind == IVF_EXACT)
-	{
-		add_exact(assigner, tid, value);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(assigner->tuple_context);
-		return;
-	}
 	if (ivf_transform(model, value, false, assigner->ys + (Size) at * model->width))
 	{
 		assigner->tids[at] = *tid;
@@ -243,7 +221,6 @@ assigner_create(BuildProcess *process, SortCoordinate coordinate)
 	assigner->shared = shared;
 	assigner->centroids = floats + ivf_constants(&shared->meta).centroids;
 	assigner->encoder = ivf_encoder_create(model);
-	assigner->code = (uint8 *) palloc0(ivf_code_bytes(model));
 	assigner->panel = centroid_panel_create(&index_host, assigner->centroids,
 											model->lists, model->width, true);
 	if (shared->queries > 0)

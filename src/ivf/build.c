@@ -7,6 +7,8 @@
  * 2. All rows are assigned to their nearest centroid, in blocks, and encoded, by
  *	  this process and workers, into a sort by (list, TID).  On the way, exact
  *	  neighbours of some sampled rows are found (assign.c).
+ *	  (Of flat, which has one list, each process writes its rows as they come:
+ *	  exact_build.c.)
  * 3. Lists are written in order, and all pages logged (write.c).
  * 4. Where the neighbours found in 2 lie tells how many lists a search must
  *	  probe for a certain recall (calibrate.c).
@@ -50,13 +52,17 @@ init(BuildProcess *process, void *arg)
 		if (training->query_count > 0)
 			memcpy(process->chunks[IVF_CHUNK_QUERIES], training->queries,
 				   process->sizes[IVF_CHUNK_QUERIES]);
-		tuplesort_initialize_shared((Sharedsort *) process->chunks[IVF_CHUNK_SORT],
-									process->totals->participants,
-									process->segment);
+		if (training->meta.kind != IVF_EXACT)
+			tuplesort_initialize_shared((Sharedsort *) process->chunks[IVF_CHUNK_SORT],
+										process->totals->participants,
+										process->segment);
 	}
 	shared = (IvfBuildShared *) build_chunk(process, IVF_CHUNK_SHARED);
 	shared->meta = training->meta;
 	shared->queries = training->query_count;
+	if (training->meta.kind == IVF_EXACT && ((Build *) arg)->filter != NULL)
+		filter_bounds_init(((Build *) arg)->filter,
+						   ((IvfChains *) build_chunk(process, IVF_CHUNK_CHAINS))->bounds);
 	if (process->segment != NULL)
 		LWLockInitialize(&shared->lock, process->totals->tranche);
 	ivf_neighbors_init((IvfNeighbor *) build_chunk(process, IVF_CHUNK_NEIGHBORS),
@@ -69,6 +75,11 @@ run(BuildProcess *process)
 {
 	SortCoordinateData coordinate = {true, -1, NULL};
 
+	if (((IvfBuildShared *) build_chunk(process, IVF_CHUNK_SHARED))->meta.kind == IVF_EXACT)
+	{
+		ivf_write_rows(process);
+		return;
+	}
 	if (process->segment == NULL)
 	{
 		process->state = ivf_assign_rows(process, NULL);
@@ -93,7 +104,9 @@ finish(BuildProcess *process, void *arg)
 	Training   *training = build->training;
 	IvfMeta    *meta = &training->meta;
 
-	if (process->segment != NULL)
+	if (meta->kind == IVF_EXACT)
+		ivf_join_chains(process, &build->model, meta, build->filter);
+	else if (process->segment != NULL)
 	{
 		SortCoordinateData all = {false, process->workers + 1,
 		(Sharedsort *) build_chunk(process, IVF_CHUNK_SORT)};
@@ -102,10 +115,13 @@ finish(BuildProcess *process, void *arg)
 							  &all);
 		tuplesort_performsort(sort->state);
 	}
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_WRITE);
-	ivf_write_lists(process->index, MAIN_FORKNUM, &build->model, meta,
-					build->filter, sort, sums);
-	ivf_sort_end(sort);
+	if (meta->kind != IVF_EXACT)
+	{
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_WRITE);
+		ivf_write_lists(process->index, MAIN_FORKNUM, &build->model, meta,
+						build->filter, sort, sums);
+		ivf_sort_end(sort);
+	}
 
 	meta->rows = (double) pg_atomic_read_u64(&process->totals->tuples);
 	meta->error = shared->error / Max(meta->rows, 1);
@@ -172,8 +188,8 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	sizes[IVF_CHUNK_NEIGHBORS] =
 		mul_size(Max(training->query_count, 1), IVF_NEIGHBORS * sizeof(IvfNeighbor));
 	sizes[IVF_CHUNK_SUMS] = mul_size(training->meta.lists, sizeof(IvfListSum));
-	sizes[IVF_CHUNK_SORT] =
-		tuplesort_estimate_shared(max_parallel_maintenance_workers + 1);
+	sizes[IVF_CHUNK_SORT] = training->meta.kind == IVF_EXACT ? ivf_chains_size()
+		: tuplesort_estimate_shared(max_parallel_maintenance_workers + 1);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_ASSIGN);
 	named.am = ivf_names[training->meta.kind];

@@ -88,7 +88,8 @@ enum IvfBuildChunk
 	IVF_CHUNK_QUERIES,			/* y's, transformed as queries */
 	IVF_CHUNK_NEIGHBORS,		/* IvfNeighbor, of the queries */
 	IVF_CHUNK_SUMS,				/* IvfListSum, of all lists */
-	IVF_CHUNK_SORT				/* Sharedsort */
+	IVF_CHUNK_SORT,				/* Sharedsort */
+	IVF_CHUNK_CHAINS = IVF_CHUNK_SORT	/* of flat: IvfChains */
 };
 
 typedef struct IvfBuildShared
@@ -110,6 +111,37 @@ extern IvfEntrySort *ivf_assign_rows(BuildProcess *process,
 									 SortCoordinate coordinate);
 
 /* ------------------------------------------------------------------------
+ * The rows of flat, which has one list, by each process (exact_build.c)
+ */
+
+/* The pages that a process has written, each of which leads to the next */
+typedef struct IvfChain
+{
+	BlockNumber head;
+	BlockNumber last;
+	uint32		pages;
+	uint64		rows;
+} IvfChain;
+
+/* Of all processes that have had rows; changed under IvfBuildShared.lock */
+typedef struct IvfChains
+{
+	FilterBounds bounds[FILTER_MAX_COLUMNS];	/* of all rows */
+	int			count;
+	IvfChain	chains[FLEXIBLE_ARRAY_MEMBER];
+} IvfChains;
+
+/* Bytes of it, for as many processes as there may be */
+extern Size ivf_chains_size(void);
+
+/* Encode and write the rows of this process's part of the table. */
+extern void ivf_write_rows(BuildProcess *process);
+
+/* Leader: make one list of what all have written, and write its record. */
+extern void ivf_join_chains(BuildProcess *process, const IvfModel *model,
+							const IvfMeta *meta, const FilterShape *filter);
+
+/* ------------------------------------------------------------------------
  * The pages of a new index (write.c)
  */
 
@@ -128,6 +160,11 @@ extern void ivf_write_lists(Relation index, ForkNumber fork,
 							const IvfModel *model, const IvfMeta *meta,
 							const FilterShape *filter, IvfEntrySort *sort,
 							const IvfListSum *sums);
+
+/* The record of a list; with filter (not NULL) its summary, too */
+extern void ivf_write_record(Relation index, ForkNumber fork, const IvfMeta *meta,
+							 uint32 list, const IvfList *record,
+							 const FilterShape *filter, const FilterBounds *bounds);
 
 /* Keep in the metapage what only the whole table has told. */
 extern void ivf_update_meta(Relation index, const IvfMeta *meta);

@@ -69,12 +69,11 @@ typedef struct ListWriter
 	ForkNumber	fork;
 	const IvfModel *model;
 	IvfLayout	layout;
-	BlockNumber directory;
+	const IvfMeta *meta;
 	uint32		list;			/* the next to be begun */
 	IvfList		record;
 	Buffer		buffer;			/* its last page */
 	uint8	   *codes;			/* of that page, if it has pieces */
-	BlockNumber summaries;
 	FilterBounds bounds[FILTER_MAX_COLUMNS];
 } ListWriter;
 
@@ -132,31 +131,39 @@ start_list(ListWriter *writer)
 	writer->record.head = writer->record.fill;
 }
 
+void
+ivf_write_record(Relation index, ForkNumber fork, const IvfMeta *meta, uint32 list,
+				 const IvfList *record, const FilterShape *filter,
+				 const FilterBounds *bounds)
+{
+	Buffer		buffer = ReadBufferExtended(index, fork,
+											meta->directory + list / IVF_LISTS_PER_PAGE,
+											RBM_NORMAL, NULL);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	((IvfList *) PageGetContents(BufferGetPage(buffer)))[list % IVF_LISTS_PER_PAGE] = *record;
+	build_page_end(buffer, fork);
+	if (filter == NULL)
+		return;
+	buffer = ReadBufferExtended(index, fork,
+								meta->summaries + list / ivf_summaries_per_page(filter),
+								RBM_NORMAL, NULL);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	memcpy(ivf_summary(filter, BufferGetPage(buffer), list), bounds,
+		   filter->count * sizeof(FilterBounds));
+	build_page_end(buffer, fork);
+}
+
 /* End the list, and write its record and summary. */
 static void
 end_list(ListWriter *writer, const IvfListSum *sum)
 {
-	const FilterShape *filter = writer->layout.filter;
-	BlockNumber block = writer->directory + writer->list / IVF_LISTS_PER_PAGE;
-	Buffer		buffer;
-
 	end_page(writer);
 	writer->record.built = sum->rows;
 	writer->record.radius = ivf_list_radius(sum);
-	buffer = ReadBufferExtended(writer->index, writer->fork, block, RBM_NORMAL, NULL);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	((IvfList *) PageGetContents(BufferGetPage(buffer)))
-		[writer->list % IVF_LISTS_PER_PAGE] = writer->record;
-	build_page_end(buffer, writer->fork);
-	if (filter != NULL && sum->rows > 0)
-	{
-		block = writer->summaries + writer->list / ivf_summaries_per_page(filter);
-		buffer = ReadBufferExtended(writer->index, writer->fork, block, RBM_NORMAL, NULL);
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		memcpy(ivf_summary(filter, BufferGetPage(buffer), writer->list),
-			   writer->bounds, filter->count * sizeof(FilterBounds));
-		build_page_end(buffer, writer->fork);
-	}
+	ivf_write_record(writer->index, writer->fork, writer->meta, writer->list,
+					 &writer->record, sum->rows > 0 ? writer->layout.filter : NULL,
+					 writer->bounds);
 	writer->list++;
 }
 
@@ -215,8 +222,7 @@ ivf_write_lists(Relation index, ForkNumber fork, const IvfModel *model,
 	writer.fork = fork;
 	writer.model = model;
 	writer.layout = ivf_layout(model, filter);
-	writer.directory = meta->directory;
-	writer.summaries = meta->summaries;
+	writer.meta = meta;
 	writer.codes = (uint8 *) palloc(ivf_codes_bytes(&writer.layout));
 	while (writer.list < meta->lists)
 	{

@@ -89,14 +89,27 @@ sq8_train(const float *rows, size_t count, size_t stride, const float *mean,
 static double
 code_norm2(const uint8_t *levels, float scale, const float *weights, size_t dims)
 {
+	double		lanes[SUM_LANES] = {0};
 	double		sum = 0;
+	size_t		i = 0;
 
-	for (size_t i = 0; i < dims; i++)
+	for (; i + SUM_LANES <= dims; i += SUM_LANES)
+	{
+		for (size_t k = 0; k < SUM_LANES; k++)
+		{
+			double		y = (double) scale * weights[i + k] * (levels[i + k] - SQ8_ZERO);
+
+			lanes[k] += y * y;
+		}
+	}
+	for (; i < dims; i++)
 	{
 		double		y = (double) scale * weights[i] * (levels[i] - SQ8_ZERO);
 
 		sum += y * y;
 	}
+	for (size_t k = 0; k < SUM_LANES; k++)
+		sum += lanes[k];
 	return sum;
 }
 
