@@ -466,3 +466,49 @@ def test_loads(db):
     assert sum(r.embedded for r in results) == 6300
     assert db.one("SELECT count(embedding) FROM t2") == 2100 and db.one("SELECT count(embedding) FROM t3") == 2100
     assert db.one("SELECT count(*) FROM vectorizer.loaded_2") == 0
+
+
+@pytest.mark.parametrize("noting", [True, False], ids=["noted", "transition table"])
+def test_new_rows_are_queued(db, monkeypatch, noting):
+    """By whatever statement, at whatever depth, undone or not: the queue has the keys of
+    the rows that are there.  An older extension notes no keys."""
+    if not noting:
+        monkeypatch.setattr(ddl, "can_note", lambda conn, extension: False)
+    db("CREATE TABLE articles (id int PRIMARY KEY, title text)")
+    db.create("articles", "title")
+    assert db.one("SELECT bool_or(tgtype & 1 = 1) FROM pg_trigger WHERE tgfoid = 'vectorizer.changed_1'::regproc") == noting
+    # a row of its own for each, above and below, of which the odd ones are undone
+    db("""CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.id < 1000 THEN
+                INSERT INTO articles VALUES (NEW.id + 1000, 'within') ON CONFLICT DO NOTHING;
+                BEGIN
+                    INSERT INTO articles VALUES (NEW.id + 2000, 'within a block') ON CONFLICT DO NOTHING;
+                    IF NEW.id % 2 = 1 THEN
+                        RAISE division_by_zero;
+                    END IF;
+                EXCEPTION WHEN division_by_zero THEN
+                END;
+            END IF;
+            RETURN NEW;
+        END $$""")
+    for when in ("BEFORE", "AFTER"):
+        db(f"CREATE TRIGGER more {when} INSERT ON articles FOR EACH ROW EXECUTE FUNCTION more()")
+        db("INSERT INTO articles VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+        db("INSERT INTO articles VALUES (2, 'b'), (4, 'd') ON CONFLICT DO NOTHING")
+        with db.conn.transaction():
+            db("INSERT INTO articles VALUES (5, 'e')")
+            with db.conn.transaction(force_rollback=True):
+                db("INSERT INTO articles VALUES (7, 'never')")
+            with db.conn.transaction():
+                db("INSERT INTO articles VALUES (2, 'b'), (6, 'f') ON CONFLICT (id) DO UPDATE SET title = 'changed'")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            db("INSERT INTO articles VALUES (8, 'h'), (8, 'again')")
+        with db.conn.cursor() as cur, cur.copy("COPY articles (id, title) FROM STDIN") as copy:
+            copy.write("".join(f"{g}\tcopied\n" for g in range(3000, 3300)))
+        db("WITH new AS (INSERT INTO articles VALUES (10, 'with') RETURNING id) SELECT * FROM new")
+        queued = "SELECT id FROM vectorizer.queue_1 UNION SELECT unnest(id) FROM vectorizer.loaded_1"
+        assert db(f"SELECT * FROM (SELECT id FROM articles EXCEPT ({queued})) missing") == []
+        assert db.one(f"SELECT count(*) FROM (({queued}) EXCEPT SELECT id FROM articles) superfluous") == 0
+        assert db.one("SELECT count(*) FROM articles WHERE id < 3000") == 7 + 7 + 4
+        db("DROP TRIGGER more ON articles; TRUNCATE articles, vectorizer.queue_1, vectorizer.loaded_1")

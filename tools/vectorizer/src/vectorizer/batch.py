@@ -242,7 +242,8 @@ class Embedder:
             if v is None or not self.source.partitioned:
                 return False
             new = 0
-            have = {t for t, in conn.execute("SELECT tgrelid::regclass::oid FROM pg_trigger WHERE tgfoid = %s::regproc",
+            noting = ddl.notes(conn, v) is not None
+            have = {t for t, in conn.execute("SELECT tgrelid::regclass::oid FROM pg_trigger WHERE tgfoid = %s::regproc AND tgtype & 1 = 0",
                                              [f"vectorizer.changed_{v.id}"])}
             for table in trigger_tables(conn, self.source):
                 oid = conn.execute("SELECT %s::regclass::oid", [table.as_string(None).replace("%%", "%")]).fetchone()[0]
@@ -251,7 +252,7 @@ class Embedder:
                 new += 1
                 log.info("%s: a new partition, %s", v.name, table.as_string(None).replace("%%", "%"))
                 conn.execute("SET LOCAL lock_timeout = '2s'")
-                for statement in ddl.triggers(v, table):
+                for statement in ddl.triggers(v, table, noting):
                     conn.execute(statement, [])
                 conn.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
                     v.queue, self.source.key_list(), self.source.key_list(), table), [])

@@ -13,7 +13,6 @@ from .source import check_expression, parse_name, read_extension, read_source, s
 
 INDEXES = ("hnsw", "ivfrabitq", "ivfpq", "ivfflat", "sparse_inverted")
 FEW = 100			# rows of an INSERT that go to the queue one by one; of more, their keys go as arrays
-KEYS = 50000		# of an array, about
 CHUNK_COLUMNS = ("chunk_no", "chunk")
 SQL = sql.SQL
 
@@ -167,6 +166,9 @@ def create(conn, v, source, extension):
     if source.packs:
         add("CREATE TABLE {} (\n    {},\n    queued_at timestamptz NOT NULL DEFAULT now()\n)", v.loaded,
             SQL(",\n    ").join(SQL("{} {} NOT NULL").format(ident(k.name), raw(k.array)) for k in source.keys))
+        # They are soon gone: not worth the time to compress them.
+        add("ALTER TABLE {} {}", v.loaded, SQL(", ").join(
+            SQL("ALTER {} SET STORAGE EXTERNAL").format(ident(k.name)) for k in source.keys))
     type = SQL("{}.{}({})").format(ident(extension), ident(v.type), literal(v.dimensions))
     if v.chunks:
         _chunk_table(conn, out, v, source, type, extension)
@@ -177,9 +179,12 @@ def create(conn, v, source, extension):
             add("ALTER TABLE {} ADD COLUMN {} tsvector", source.table, ident(v.words))
         if v.bm25:
             _bm25(conn, out, v, source, source.name, bm25_columns(conn, v, source), extension)
-    out.append(trigger_function(v, source))
+    noting = source.packs and can_note(conn, extension)
+    out.append(trigger_function(v, source, noting and extension))
+    if noting:
+        out.append(note_trigger(v, source, extension))
     for table in trigger_tables(conn, source):
-        out.extend(triggers(v, table))
+        out.extend(triggers(v, table, noting))
     held = v.chunk_table if v.chunks else source.table
     if v.index:
         add("CREATE INDEX {} ON {} USING {} ({})", ident(f"vectorizer_{v.id}_idx"), held, ident(v.index), SQL(", ").join(
@@ -199,10 +204,35 @@ def create(conn, v, source, extension):
     return out
 
 
-def triggers(v, table):
-    """The triggers of a table, or of one of its partitions."""
-    for event, rows in (("INSERT", "NEW TABLE AS new_rows"), ("UPDATE", "OLD TABLE AS old_rows NEW TABLE AS new_rows")):
-        yield SQL("CREATE TRIGGER {} AFTER {} ON {}\n    REFERENCING {}\n    FOR EACH STATEMENT EXECUTE FUNCTION {}()").format(
+def can_note(conn, extension):
+    """Whether the extension notes keys of new rows."""
+    return conn.execute("SELECT to_regprocedure(format('%%I.vector_queue_take(integer)', %s::text)) IS NOT NULL",
+                        [extension]).fetchone()[0]
+
+
+def notes(conn, v):
+    """The schema of the extension, if it notes the keys of v's new rows; else None."""
+    found = conn.execute("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = to_regproc(%s)::oid AND tgtype & 1 = 1)",
+                         [f"vectorizer.changed_{v.id}"]).fetchone()[0]
+    return read_extension(conn) if found else None
+
+
+def note_trigger(v, source, extension):
+    """The trigger whose condition notes the key of each new row, and never
+    holds.  PostgreSQL gives it to partitions, those to come as well.
+
+    A transition table would do without, and does where there are no arrays of
+    keys; but it is a copy of all rows, whole."""
+    return SQL("CREATE TRIGGER {} AFTER INSERT ON {}\n    FOR EACH ROW WHEN ({}.vector_queue_note({}, {}))"
+               "\n    EXECUTE FUNCTION {}()").format(ident(f"vectorizer_{v.id}_note"), source.table, ident(extension),
+                                                    literal(v.id), source.key_list("new"), v.changed)
+
+
+def triggers(v, table, noting):
+    """The triggers of a table, or of one of its partitions, for a statement."""
+    for event, rows in (("INSERT", "" if noting else "\n    REFERENCING NEW TABLE AS new_rows"),
+                        ("UPDATE", "\n    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows")):
+        yield SQL("CREATE TRIGGER {} AFTER {} ON {}{}\n    FOR EACH STATEMENT EXECUTE FUNCTION {}()").format(
             ident(f"vectorizer_{v.id}_{event.lower()}"), SQL(event), table, SQL(rows), v.changed)
 
 
@@ -271,13 +301,14 @@ def _chunk_table(conn, out, v, source, type, extension):
         out.append(SQL("GRANT SELECT ON {}, {} TO {}").format(v.chunk_table, v.view_table, role))
 
 
-def trigger_function(v, source):
+def trigger_function(v, source, extension):
     """A changed row is one whose key is new, or whose text or filters differ,
     byte by byte: *<> of records needs no operator of the columns' types.
     (Between ROW() and ROW(), without the cast, it would be one of each column's.)
 
-    Rows that come many at a time are noted as arrays of keys, of about KEYS
-    each, so that a load writes one row where it would write thousands."""
+    Rows that come many at a time go to the queue as arrays of keys, so that a load
+    writes one row where it would write thousands.  extension is its schema, if it
+    notes keys."""
     watched = list(dict.fromkeys(v.reads + (v.filters if v.chunks else [])))
     first = source.keys[0].name
     changed = SQL("FROM new_rows n LEFT JOIN old_rows o ON {}\n        WHERE o.{} IS NULL OR ROW({})::record *<> ROW({})::record").format(
@@ -297,7 +328,7 @@ BEGIN
 {notify}    RETURN NULL;
 END
 """).format(
-        insert=_note_inserted(v, source), queue=v.queue, keys=source.key_list(), nkeys=source.key_list("n"), difference=changed,
+        insert=_insert_keys(v, source, extension), queue=v.queue, keys=source.key_list(), nkeys=source.key_list("n"), difference=changed,
         sync=sync, notify=SQL("    IF FOUND THEN\n        PERFORM pg_notify('vectorizer', {});\n    END IF;\n").format(
             literal(str(v.id))) if v.notify else SQL(""))
     # A name may have dollars, too.
@@ -309,27 +340,20 @@ END
         v.changed, SQL(tag), body, SQL(tag))
 
 
-def _note_inserted(v, source):
-    each = SQL("INSERT INTO {} ({}) SELECT {} FROM new_rows;\n").format(v.queue, source.key_list(), source.key_list())
-    if not source.packs:
-        return SQL("        {}").format(each)
+def _insert_keys(v, source, extension):
+    """Keys of new rows, into the queue or, where they are many, into arrays."""
+    if not extension:
+        return SQL("        INSERT INTO {} ({}) SELECT {} FROM new_rows;\n").format(v.queue, source.key_list(), source.key_list())
     return SQL("""\
-        PERFORM FROM new_rows OFFSET {few} LIMIT 1;
-        IF FOUND THEN
-            INSERT INTO {loaded} ({keys}) SELECT {arrays} FROM (
-                SELECT {keys}, floor(random() * (SELECT count(*) / {many} + 1 FROM new_rows)) AS {part} FROM new_rows
-            ) n GROUP BY {part};
+        IF {extension}.vector_queue_noted({id}) > {few} THEN
+            INSERT INTO {loaded} ({keys}) SELECT {tkeys} FROM {extension}.vector_queue_take({id}) AS t({arrays});
         ELSE
-            {each}        END IF;
-""").format(few=literal(FEW), many=literal(KEYS), loaded=v.loaded, keys=source.key_list(), each=each, part=_part(source),
-           arrays=SQL(", ").join(SQL("array_agg({})").format(ident(k.name)) for k in source.keys))
-
-
-def _part(source):
-    name = "part"
-    while name in [k.name for k in source.keys]:
-        name += "_"
-    return ident(name)
+            INSERT INTO {queue} ({keys}) SELECT {ukeys}
+            FROM {extension}.vector_queue_take({id}) AS t({arrays}), unnest({tkeys}) AS u({keys});
+        END IF;
+""").format(extension=ident(extension), id=literal(v.id), few=literal(FEW), loaded=v.loaded, queue=v.queue,
+           keys=source.key_list(), tkeys=source.key_list("t"), ukeys=source.key_list("u"),
+           arrays=SQL(", ").join(SQL("{} {}").format(ident(k.name), raw(k.array)) for k in source.keys))
 
 
 def _register(v, source):

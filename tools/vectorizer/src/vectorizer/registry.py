@@ -9,7 +9,8 @@ can be exchanged when the model changes:
     vectorizer.loaded_ID            keys that came many at a time: arrays of them, which workers put into the queue
     vectorizer.retry_ID             keys that failed, with when to try again and why
     vectorizer.changed_ID()         the trigger function, of
-    vectorizer_ID_insert, vectorizer_ID_update
+    vectorizer_ID_insert, vectorizer_ID_update, and
+    vectorizer_ID_note              the trigger whose condition notes keys of new rows
 """
 
 import dataclasses

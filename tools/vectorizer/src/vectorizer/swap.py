@@ -97,7 +97,7 @@ def swap(conn, v, force):
     if v.chunks and v.filters:
         # The functions of the triggers know the tables by name.
         for one, chunks in ((v, v.chunks_name + "_old"), (other, v.chunks_name)):
-            out.append(ddl.trigger_function(dataclasses.replace(one, chunks_name=chunks), source))
+            out.append(ddl.trigger_function(dataclasses.replace(one, chunks_name=chunks), source, ddl.notes(conn, one)))
     update = SQL("UPDATE vectorizer.vectorizers SET name = {}{} WHERE id = {}")
     target = SQL("") if v.chunks else SQL(", target = {}")
     # names are unique: by way of one that no other has
