@@ -10,6 +10,7 @@
 
 #include "admin/recall.h"
 #include "hnsw/hnsw.h"
+#include "index/build_report.h"
 #include "index/scan_counters.h"
 #include "ivf/ivf.h"
 #include "math/distance/distance.h"
@@ -86,6 +87,7 @@ _PG_init(void)
 							 true,
 							 PGC_USERSET, GUC_NOT_IN_SAMPLE,
 							 NULL, assign_openblas, NULL);
+	build_report_init();
 	scan_counters_init();
 	approximation_init();
 	exact_scan_init();

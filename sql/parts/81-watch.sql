@@ -50,6 +50,26 @@ CREATE FUNCTION vector_stat_reset(index regclass DEFAULT NULL) RETURNS void
 COMMENT ON FUNCTION vector_stat_reset(regclass) IS
 	'set the counters of vector_stat_scans to 0: of an index, or of all of this database';
 
+-- PostgreSQL's progress of VACUUM has nothing within an index; the last of its numbers
+-- have. A parallel worker's are under a number that no command of CREATE INDEX has.
+CREATE FUNCTION vector_vacuum_progress(OUT pid integer, OUT "table" regclass, OUT index regclass, OUT phase text,
+	OUT done bigint, OUT total bigint) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 5
+BEGIN ATOMIC
+	SELECT p.pid, p.relid::regclass, p.param17::oid::regclass,
+		CASE p.param18 WHEN 1 THEN 'marking dead elements' WHEN 2 THEN 'mending the graph' WHEN 3 THEN 'freeing elements'
+			WHEN 4 THEN 'cleaning lists' WHEN 5 THEN 'cleaning segments' WHEN 6 THEN 'merging segments' END,
+		p.param19, p.param20
+	FROM (
+		SELECT v.* FROM pg_stat_get_progress_info('VACUUM') v
+		UNION ALL
+		SELECT w.* FROM pg_stat_get_progress_info('CREATE INDEX') w WHERE w.param1 = 102) p
+	WHERE p.param17 <> 0 AND p.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+END;
+
+COMMENT ON FUNCTION vector_vacuum_progress() IS
+	'how far VACUUM is in indexes of this database';
+
 -- loading an index
 
 CREATE FUNCTION vector_prewarm(index regclass, with_table boolean DEFAULT NULL) RETURNS bigint

@@ -23,6 +23,7 @@
 
 #include "hnsw/memory_graph.h"
 #include "hnsw/page.h"
+#include "index/build_report.h"
 #include "index/metapage.h"
 #include "index/parallel_build.h"
 
@@ -170,12 +171,10 @@ static void
 write_graph(Builder *builder)
 {
 	if (builder->process->leader)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
-									 HNSW_PHASE_WRITE);
+		build_phase(HNSW_PHASE_WRITE);
 	memory_graph_write(builder->graph);
 	if (builder->process->leader)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
-									 HNSW_PHASE_LOAD);
+		build_phase(HNSW_PHASE_LOAD);
 }
 
 /* Memory is full: the first process to say so writes the graph. */
@@ -319,6 +318,7 @@ finish(BuildProcess *process, void *arg)
 {
 	Builder    *builder = (Builder *) process->state;
 
+	build_report_memory(builder->shared->graph.memory.used);
 	if (builder->shared->state == BUILD_MEMORY)
 		write_graph(builder);
 }
@@ -379,10 +379,11 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	Size		bytes;
 
 	build_check_empty(index);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_SAMPLE);
+	build_report_begin(index);
+	build_phase(HNSW_PHASE_SAMPLE);
 	described = sample_table(heap, index, index_info, &rows);
 	hnsw_create_pages(index, MAIN_FORKNUM, described);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_LOAD);
+	build_phase(HNSW_PHASE_LOAD);
 
 	/*
 	 * Of a predicate, the table's statistics say nothing.  What a sample of it
@@ -399,6 +400,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	build_by_processes(heap, index, index_info, &methods, sizes, bytes, rows,
 					   plan, result);
 	build_log(index, HNSW_PHASE_WAL);
+	build_report_end(heap, index, result);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return result;

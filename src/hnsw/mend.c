@@ -6,6 +6,7 @@
  * and from those of the deleted ones; the entry point moves if it must.
  */
 #include "hnsw/vacuum.h"
+#include "index/vacuum_progress.h"
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -659,13 +660,16 @@ hnsw_mend(Vacuum *vacuum)
 	vacuum->mender->survivor.level = -1;
 	vacuum->mender->survivor_linked = false;
 	blocks = RelationGetNumberOfBlocks(vacuum->relation);
+	vacuum_phase(VACUUM_PHASE_MEND, 2 * (int64) blocks);
 	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
 	{
+		vacuum_progress(block);
 		while (!mend_page(vacuum, block, PAGE_UPPER))
 			;
 	}
 	for (BlockNumber block = META_BLOCK + 1; block < blocks; block++)
 	{
+		vacuum_progress((int64) blocks + block);
 		while (!mend_page(vacuum, block, PAGE_RECORD))
 			;
 	}

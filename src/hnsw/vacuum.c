@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 
 #include "hnsw/vacuum.h"
+#include "index/vacuum_progress.h"
 #include "math/heap/heap.h"
 #include "storage/page_check.h"
 
@@ -422,12 +423,14 @@ mark(Vacuum *vacuum, BlockNumber block, BlockNumber blocks)
 {
 	uint32		per_page = vacuum->index->shape.base.per_page;
 
+	vacuum_phase(VACUUM_PHASE_MARK, blocks);
 	for (; block < blocks && !node_set_full(&vacuum->base, per_page); block++)
 	{
 		Buffer		buffer = vacuum_lock_nodes(vacuum, block, PAGE_RECORD,
 											   BUFFER_LOCK_EXCLUSIVE);
 		bool		unlisted;
 
+		vacuum_progress(block);
 		if (!BufferIsValid(buffer))
 			continue;
 		mark_page(vacuum, buffer);
@@ -507,6 +510,7 @@ free_nodes(Vacuum *vacuum, const NodeSet *set, PageKind kind)
 	/* before a node's slot can be another's */
 	if (kind == PAGE_RECORD && vacuum->inserter->keys != NULL)
 		hnsw_keys_clear(vacuum->inserter->keys, set->ids, set->count);
+	vacuum_phase(VACUUM_PHASE_FREE, (int64) set->count);
 	for (Size i = 0; i < set->count;)
 	{
 		BlockNumber block = slot_block(geometry, set->ids[i]);
@@ -545,6 +549,7 @@ free_nodes(Vacuum *vacuum, const NodeSet *set, PageKind kind)
 			free_tids(vacuum, tids[k]);
 		}
 		slot_page_offer(vacuum->relation, kind, block);
+		vacuum_progress((int64) i);
 	}
 	pfree(values);
 	pfree(tids);
@@ -603,6 +608,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum->stats = stats;
 	vacuum->callback = callback;
 	vacuum->callback_state = callback_state;
+	vacuum_progress_begin(info->index);
 	while (block < blocks)
 	{
 		block = mark(vacuum, block, blocks);
@@ -615,6 +621,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		node_set_clear(&vacuum->base);
 		node_set_clear(&vacuum->upper);
 	}
+	vacuum_progress_end();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return stats;

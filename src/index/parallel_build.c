@@ -19,6 +19,7 @@
 #include "utils/snapmgr.h"
 
 #include "index/build_memory.h"
+#include "index/build_report.h"
 
 /* Keys in the table of contents */
 #define KEY_QUERY		UINT64CONST(0xA700000000000001)
@@ -226,6 +227,10 @@ lead(BuildProcess *process, ParallelContext *context, void *arg,
 		for (int i = 0; i < context->nworkers_launched; i++)
 			InstrAccumParallelQuery(&buffers[i], &wal[i]);
 	}
+	build_report_workers(process->workers);
+	build_report_memory(add_size(MemoryContextMemAllocated(CurrentMemoryContext, true),
+								 process->segment != NULL
+								 ? dsm_segment_map_length(process->segment) : 0));
 	process->methods->finish(process, arg);
 	leave(process);
 	if (process->totals->broken_hot_chain)
@@ -311,7 +316,7 @@ build_log(Relation index, int phase)
 {
 	if (!RelationNeedsWAL(index))
 		return;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+	build_phase(phase);
 	log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index),
 					  true);
 }

@@ -21,6 +21,7 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
+#include "index/build_report.h"
 #include "index/metapage.h"
 #include "ivf/page.h"
 
@@ -117,7 +118,7 @@ finish(BuildProcess *process, void *arg)
 	}
 	if (meta->kind != IVF_EXACT)
 	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_WRITE);
+		build_phase(IVF_PHASE_WRITE);
 		ivf_write_lists(process->index, MAIN_FORKNUM, &build->model, meta,
 						build->filter, sort, sums);
 		ivf_sort_end(sort);
@@ -178,6 +179,7 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	BuildMethods named = methods;
 
 	build_check_empty(index);
+	build_report_begin(index);
 	build.training = train(heap, index, index_info);
 	begin_build(&build, index, MAIN_FORKNUM);
 	training = build.training;
@@ -191,11 +193,12 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	sizes[IVF_CHUNK_SORT] = training->meta.kind == IVF_EXACT ? ivf_chains_size()
 		: tuplesort_estimate_shared(max_parallel_maintenance_workers + 1);
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_ASSIGN);
+	build_phase(IVF_PHASE_ASSIGN);
 	named.am = ivf_names[training->meta.kind];
 	build_by_processes(heap, index, index_info, &named, sizes, 0, training->rows,
 					   &build, result);
 	build_log(index, IVF_PHASE_WAL);
+	build_report_end(heap, index, result);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return result;

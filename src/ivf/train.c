@@ -19,6 +19,7 @@
 #include "pgstat.h"
 #include "utils/rel.h"
 
+#include "index/build_report.h"
 #include "index/sample.h"
 #include "ivf/centroids.h"
 #include "math/random.h"
@@ -259,7 +260,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 	bool		chosen;
 
 	block_sample_begin(&blocks, heap, index, index_info, sample_value, sample);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_SAMPLE);
+	build_phase(IVF_PHASE_SAMPLE);
 
 	/* not more lists than there can be rows */
 	if (!given && !sample->column.type->array)
@@ -487,7 +488,7 @@ find_centroids(ClusterHost *host, IvfModel *model, const Sample *sample,
 {
 	Size		width = model->width;
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_KMEANS);
+	build_phase(IVF_PHASE_KMEANS);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
 	if (given != NULL)
 	{
@@ -526,7 +527,7 @@ train_constants(const IvfMeta *meta, Sample *sample, float *given)
 
 	train_point_model(&model, &training->meta, sample->column, training->floats);
 	(void) cluster_centre(&host, rows, count, meta->dims, model.width, model.mean);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+	build_phase(IVF_PHASE_CODES);
 	if (meta->kind == IVF_EXACT)
 	{
 		sq8_train(rows, count, model.width, model.mean, meta->dims, model.weights);
@@ -546,7 +547,7 @@ train_constants(const IvfMeta *meta, Sample *sample, float *given)
 	find_centroids(&host, &model, sample, given, centroids);
 	if (meta->kind == IVF_PQ && sample->count > 0)
 	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_CODES);
+		build_phase(IVF_PHASE_CODES);
 		train_codebooks(&host, &model, sample, centroids);
 	}
 	return training;

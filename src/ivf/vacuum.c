@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 
 #include "index/handler.h"
+#include "index/vacuum_progress.h"
 
 typedef struct IvfVacuum
 {
@@ -347,8 +348,14 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum.values = (SlotId *) palloc(vacuum.index->layout.slots * sizeof(SlotId));
 	vacuum.slots = (uint32 *) palloc(vacuum.index->layout.slots * sizeof(uint32));
 	vacuum.dead = (bool *) palloc(vacuum.index->layout.slots * sizeof(bool));
+	vacuum_progress_begin(info->index);
+	vacuum_phase(VACUUM_PHASE_LISTS, vacuum.index->meta.lists);
 	for (uint32 list = 0; list < vacuum.index->meta.lists; list++)
+	{
 		vacuum_list(&vacuum, list);
+		vacuum_progress(list + 1);
+	}
+	vacuum_progress_end();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return stats;

@@ -15,6 +15,7 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
+#include "index/build_report.h"
 #include "index/metapage.h"
 #include "index/parallel_build.h"
 #include "sparse/progress.h"
@@ -243,7 +244,7 @@ finish(BuildProcess *process, void *arg)
 		palloc((runs + list_length(builder->files) + 1) * sizeof(PostingSource *));
 	ListCell   *cell;
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, INVERTED_PHASE_MERGE);
+	build_phase(INVERTED_PHASE_MERGE);
 	foreach(cell, builder->files)
 		sources[count++] = source_of_file((RunFile *) lfirst(cell));
 	for (uint32 i = 0; i < runs; i++)
@@ -293,12 +294,14 @@ inverted_build(Relation heap, Relation relation, IndexInfo *index_info)
 	InvertedIndex *index;
 
 	build_check_empty(relation);
+	build_report_begin(relation);
 	index = new_index(relation);
 	inverted_write_meta(index, MAIN_FORKNUM);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, INVERTED_PHASE_INVERT);
+	build_phase(INVERTED_PHASE_INVERT);
 	build_by_processes(heap, relation, index_info, &methods, sizes, 0,
 					   Max(heap->rd_rel->reltuples, 0), index, result);
 	build_log(relation, INVERTED_PHASE_WAL);
+	build_report_end(heap, relation, result);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return result;

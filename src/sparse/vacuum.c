@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "index/handler.h"
+#include "index/vacuum_progress.h"
 #include "sparse/pending.h"
 #include "storage/page_check.h"
 #include "storage/page_edit.h"
@@ -191,8 +192,10 @@ inverted_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum.callback = callback;
 	vacuum.callback_state = callback_state;
 	vacuum.log = RelationNeedsWAL(info->index);
+	vacuum_progress_begin(info->index);
 	(void) inverted_lock_merge(vacuum.index, true);
 	inverted_refresh(vacuum.index);
+	vacuum_phase(VACUUM_PHASE_SEGMENTS, vacuum.index->meta.segments);
 
 	/*
 	 * Rows that are pending now will be in a segment only after the lock has been
@@ -201,8 +204,12 @@ inverted_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	clean_pending(&vacuum, &vacuum.index->meta.sealed);
 	clean_pending(&vacuum, &vacuum.index->meta.pending);
 	for (uint32 i = 0; i < vacuum.index->meta.segments; i++)
+	{
 		clean_segment(&vacuum, &vacuum.index->meta.segment[i]);
+		vacuum_progress(i + 1);
+	}
 	inverted_unlock_merge(vacuum.index);
+	vacuum_progress_end();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return stats;
@@ -220,7 +227,10 @@ inverted_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	context = AllocSetContextCreate(CurrentMemoryContext, "sparse vacuum",
 									ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
+	vacuum_progress_begin(info->index);
+	vacuum_phase(VACUUM_PHASE_MERGE, 0);
 	(void) inverted_merge(inverted_open(info->index), true, false);
+	vacuum_progress_end();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 

@@ -86,6 +86,33 @@ FROM (SELECT index, count(*) AS scans, sum(searches) AS searches, sum(batches) A
 	FULL JOIN vector_stat_scans s USING (index) ORDER BY d.index::text COLLATE "C";
 SELECT index, scans, searches FROM vector_stat_scans WHERE index = 'watched_hnsw_none'::regclass;
 
+-- EXPLAIN (ANALYZE) says of each scan what vector_last_scan() says of the last one, in
+-- every format, on every version.
+CREATE FUNCTION explained(query text, format text, options text DEFAULT 'ANALYZE, ') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	lines text := '';
+BEGIN
+	FOR line IN EXECUTE format('EXPLAIN (%s COSTS OFF, FORMAT %s) %s', options, format, query) LOOP
+		lines := lines || line || E'\n';
+	END LOOP;
+	RETURN lines;
+END $$;
+CREATE VIEW last AS SELECT format('%s, batches=%s visited=%s filtered=%s distances=%s reread=%s', mode, batches, visited, filtered, distances, reread) AS line, * FROM vector_last_scan();
+SELECT substring(explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'text'), 'Vector Search[^:]*: ([^\n]*)') = (SELECT line FROM last) AS text;
+SELECT j.value = to_jsonb((SELECT visited FROM last)) AS json FROM jsonb_path_query(explained('SELECT id FROM watched WHERE k = 3 ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'json')::jsonb, 'strict $.**."Vector Visited"') j(value);
+SELECT substring(explained('SELECT id FROM watched ORDER BY h <=> (SELECT h FROM watched WHERE id = 11) LIMIT 10', 'yaml'), 'Vector Search: "graph"\n +Vector Batches: 1\n +Vector Visited: (\d+)\n') = (SELECT visited FROM last)::text AS yaml;
+SELECT substring(explained('SELECT id FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 10', 'xml'), '<Vector-Search>lists</Vector-Search>\n *<Vector-Batches>\d+</Vector-Batches>\n *<Vector-Visited>(\d+)</Vector-Visited>') = (SELECT visited FROM last)::text AS xml;
+-- each scan of a plan, below its subqueries; none without ANALYZE, or where none is done
+SELECT count(*) FROM regexp_matches(explained('SELECT (SELECT id FROM watched w ORDER BY w.v <-> q.v LIMIT 1), x.id FROM (SELECT v FROM watched WHERE id < 4) q, LATERAL (SELECT id FROM watched w ORDER BY w.v <+> q.v LIMIT 5) x', 'text'), 'Vector Search', 'g');
+SELECT explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'text', '') LIKE '%Vector Search%' AS without_analyze,
+	explained('SELECT id FROM watched ORDER BY id LIMIT 1', 'json') LIKE '%Vector%' AS without_scan;
+-- a query explained within one that is explained has lines of its own
+SELECT count(*) FROM regexp_matches(explained('SELECT id, explained(''SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10'', ''text'') FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 1', 'text'), 'Vector Search', 'g');
+-- an error on the way is none of the next one's
+SELECT explained('SELECT 1 / (id - id) FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 1', 'text');
+SELECT count(*) FROM regexp_matches(explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'text'), 'Vector Search', 'g');
+
 -- Limits
 SELECT vector_stat_reset('watched_hnsw_1');
 SELECT vector_stat_reset('watched_flat');
@@ -165,7 +192,8 @@ SELECT index, rows, problem FROM vector_index_info('{trap_v}', true);
 SELECT vector_prewarm('trap_v') > 0 AS read;
 
 DROP TABLE watched, done, hidden, read, trap CASCADE;
-DROP FUNCTION spy;
+DROP FUNCTION spy, explained;
+DROP VIEW last;
 DROP PROCEDURE search;
 REVOKE ALL ON SCHEMA watch FROM watch_other;
 DROP ROLE watch_reader, watch_monitor, watch_other;

@@ -133,6 +133,74 @@ ok($node->poll_query_until('postgres', "SELECT dead = 100 FROM vector_indexes WH
 $node->safe_psql('postgres', 'VACUUM items');
 ok($node->poll_query_until('postgres', "SELECT dead = 0 AND rows = 400 FROM vector_indexes WHERE index = 'items_v'::regclass"), 'after VACUUM');
 
+# How far VACUUM is: seen while it sleeps between pages, which it does as long as that takes.
+sub vacuum_seen
+{
+	my ($options, $expected, $what) = @_;
+	my ($rows, $tries) = ('', 0);
+	my ($vacuum_in, $vacuum_out, $vacuum_err) = ("SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1; SET min_parallel_index_scan_size = 0; VACUUM $options items;\n", '', '');
+	my $vacuum;
+
+	$node->safe_psql('postgres', 'DELETE FROM items WHERE id IN (SELECT id FROM items ORDER BY id LIMIT 20)');
+	$vacuum = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$vacuum_in, '>', \$vacuum_out, '2>', \$vacuum_err);
+	while ($vacuum->pumpable && $rows !~ $expected)
+	{
+		$rows = $node->safe_psql('postgres', q{SELECT format('%s|%s|%s|%s', "table", index, phase, done <= total OR total = 0) FROM vector_vacuum_progress() ORDER BY index});
+		$vacuum->pump_nb;
+	}
+	like($rows, $expected, $what);
+	$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%VACUUM%items;%' AND pid <> pg_backend_pid()});
+	$vacuum->finish;
+}
+$node->safe_psql('postgres', q{DROP INDEX items_v; INSERT INTO items SELECT 1000 + i, v FROM items, generate_series(1, 5) i; ALTER TABLE items SET (vacuum_index_cleanup = on)});
+foreach my $index ([ 'hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 16)', 'marking dead elements' ], [ 'ivfflat (v vector_l2_ops) WITH (lists = 50)', 'cleaning lists' ])
+{
+	$node->safe_psql('postgres', "CREATE INDEX items_seen ON items USING $index->[0]");
+	vacuum_seen('', qr/^items\|items_seen\|$index->[1]\|t$/m, "VACUUM $index->[1]");
+	$node->safe_psql('postgres', 'DROP INDEX items_seen');
+}
+is($node->safe_psql('postgres', 'SELECT count(*) FROM vector_vacuum_progress()'), '0', 'no VACUUM, no progress');
+
+# What builds have taken, in the log: nothing unless it is asked for.
+my $logged = -s $node->logfile;
+sub new_lines
+{
+	my $from = $logged;
+	my $lines = substr(slurp_file($node->logfile), $from);
+	$logged += length $lines;
+	return $lines;
+}
+$node->safe_psql('postgres', 'ALTER TABLE items ADD s sparsevec(20); UPDATE items SET s = v::vector(16)::real[]::vector || array_fill(0, ARRAY[4])::vector; VACUUM FULL items');
+$node->safe_psql('postgres', 'CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 16)');
+unlike(new_lines(), qr/built by/, 'builds are not logged by default');
+my $rows = $node->safe_psql('postgres', 'SELECT count(*) FROM items');
+sub built
+{
+	my ($statement, $index, $method, $phases) = @_;
+	my $statements = "SET vector.log_build_min_duration = 0; SET ivfflat.probes = 20;";
+	my ($kilobytes, $lines);
+
+	$node->command_ok([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $statements, '-c', $statement ], $statement);
+	$lines = new_lines();
+	$kilobytes = $node->safe_psql('postgres', "SELECT pg_relation_size('" . ($index =~ s/_ccnew//r) . "') / 1024");
+	like($lines, qr/LOG:  index "public\.$index" of table "items" built by $method in \d+\.\d{3} s: $rows rows, $kilobytes kB, recall (1\.000|0\.[89]\d\d) of the 10 nearest of 20 rows\n/, "$statement is logged");
+	like($lines, qr/DETAIL:  Phases: .*$phases.*\. Memory: [1-9]\d* kB\. Parallel workers: \d\./, "its phases");
+}
+built('REINDEX INDEX items_v', 'items_v', 'hnsw', 'sampling table \d\.\d+ s, loading tuples \d+\.\d+ s, writing graph \d+\.\d+ s, writing WAL');
+built('REINDEX INDEX CONCURRENTLY items_v', 'items_v_ccnew', 'hnsw', 'loading tuples');
+built('CREATE INDEX items_flat ON items USING ivfflat (v vector_l2_ops) WITH (lists = 50)', 'items_flat', 'ivfflat', 'performing k-means \d+\.\d+ s, .*assigning tuples');
+built('CREATE INDEX CONCURRENTLY items_pq ON items USING ivfpq (v vector_ip_ops) WITH (lists = 10)', 'items_pq', 'ivfpq', 'training quantizer');
+built('CREATE INDEX items_rabitq ON items USING ivfrabitq ((v::halfvec(16)) halfvec_cosine_ops) WITH (lists = 10)', 'items_rabitq', 'ivfrabitq', 'assigning tuples');
+built('CREATE INDEX items_s ON items USING sparse_inverted (s)', 'items_s', 'sparse_inverted', 'inverting tuples \d+\.\d+ s, merging runs');
+$node->safe_psql('postgres', 'SET vector.log_build_min_duration = 100000000; REINDEX INDEX items_v');
+unlike(new_lines(), qr/built by/, 'builds that took less are not logged');
+$node->safe_psql('postgres', q{CREATE TABLE words (v vector(3)[]); INSERT INTO words VALUES (ARRAY['[1,2,3]', '[4,5,6]']::vector(3)[]); SET vector.log_build_min_duration = 0;
+	CREATE INDEX words_v ON words USING ivfrabitq (v vector_maxsim_ops) WITH (lists = 1); CREATE TABLE nothing (v vector(3)); CREATE INDEX nothing_v ON nothing USING hnsw (v vector_l2_ops);});
+like(new_lines(), qr/words_v.* 2 rows, .*recall not measured.*nothing_v.* 0 rows, .*recall not measured/s, 'recall of arrays, and of nothing');
+$node->safe_psql('postgres', 'CREATE ROLE builder; GRANT ALL ON SCHEMA public TO builder');
+($rc, $out, $err) = $node->psql('postgres', 'SET ROLE builder; SET vector.log_build_min_duration = 0');
+like($err, qr/permission denied to set parameter "vector.log_build_min_duration"/, 'what is logged is for superusers to say');
+
 # An index that another session rebuilds has a row that says so, at once.
 my ($lock_in, $lock_out) = ("BEGIN; REINDEX INDEX items_v; SELECT 'locked';\n", '');
 my $lock = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$lock_in, '>', \$lock_out);

@@ -1,0 +1,140 @@
+/*
+ * build_report.c
+ *	  What a build has taken, in the server's log.
+ */
+#include "index/build_report.h"
+
+#include <math.h>
+
+#include "access/amapi.h"
+#include "commands/progress.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "storage/bufmgr.h"
+#include "commands/defrem.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* Phases have small numbers; those beyond are not timed */
+#define PHASES		16
+
+/* The part of a build's time that measuring its recall may take, and seconds */
+#define RECALL_PART		0.1
+#define RECALL_LEAST	1.0
+
+static int	log_min_duration = -1;
+
+/* The build of this backend that began last */
+static struct
+{
+	instr_time	start;
+	instr_time	phase_start;
+	int			phase;
+	double		seconds[PHASES];
+	Size		memory;
+	int			workers;
+}			report;
+
+void
+build_report_init(void)
+{
+	DefineCustomIntVariable("vector.log_build_min_duration",
+							"Sets the time above which builds of indexes are logged.",
+							"-1 logs none, 0 logs all.",
+							&log_min_duration, -1, -1, INT_MAX, PGC_SUSET,
+							GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static double
+seconds_since(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+void
+build_report_begin(Relation index)
+{
+	memset(&report, 0, sizeof(report));
+	INSTR_TIME_SET_CURRENT(report.start);
+	report.phase_start = report.start;
+	report.phase = PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE;
+}
+
+static void
+end_phase(void)
+{
+	if (report.phase >= 0 && report.phase < PHASES)
+		report.seconds[report.phase] += seconds_since(report.phase_start);
+	INSTR_TIME_SET_CURRENT(report.phase_start);
+}
+
+void
+build_phase(int phase)
+{
+	end_phase();
+	report.phase = phase;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+}
+
+void
+build_report_memory(Size bytes)
+{
+	report.memory = Max(report.memory, bytes);
+}
+
+void
+build_report_workers(int workers)
+{
+	report.workers = workers;
+}
+
+/* "sampling table 0.1 s, loading tuples 2.3 s" */
+static char *
+phases_of(Relation index)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int phase = 0; phase < PHASES; phase++)
+	{
+		const char *name = report.seconds[phase] > 0
+			? index->rd_indam->ambuildphasename(phase) : NULL;
+
+		if (name != NULL)
+			appendStringInfo(&text, "%s%s %.3f s", text.len > 0 ? ", " : "", name,
+							 report.seconds[phase]);
+	}
+	return text.data;
+}
+
+void
+build_report_end(Relation heap, Relation index, const IndexBuildResult *result)
+{
+	double		seconds = seconds_since(report.start);
+	double		recall = 0;
+	int			searched;
+	StringInfoData measured;
+
+	end_phase();
+	if (log_min_duration < 0 || seconds * 1000 < log_min_duration)
+		return;
+	searched = build_recall(heap, index, Max(seconds * RECALL_PART, RECALL_LEAST), &recall);
+	initStringInfo(&measured);
+	if (searched > 0)
+		appendStringInfo(&measured, "recall %.3f of the 10 nearest of %d rows", recall, searched);
+	else
+		appendStringInfoString(&measured, "recall not measured");
+	ereport(LOG,
+			(errmsg("index \"%s.%s\" of table \"%s\" built by %s in %.3f s: %.0f rows, %.0f kB, %s",
+					get_namespace_name(RelationGetNamespace(index)),
+					RelationGetRelationName(index), RelationGetRelationName(heap),
+					get_am_name(index->rd_rel->relam), seconds, result->index_tuples,
+					RelationGetNumberOfBlocks(index) * (BLCKSZ / 1024.0), measured.data),
+			 errdetail("Phases: %s. Memory: %.0f kB. Parallel workers: %d.",
+					   phases_of(index), ceil(report.memory / 1024.0), report.workers),
+			 errhidestmt(true)));
+}
