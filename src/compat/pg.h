@@ -272,16 +272,6 @@ analyze_delay_point(void)
 	(pg_namespace_aclcheck(oid, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #endif
 
-/* May the current role use what is in a schema? */
-#if PG_VERSION_NUM >= 160000
-#include "catalog/pg_namespace.h"
-#define may_use_schema(oid) \
-	(object_aclcheck(NamespaceRelationId, oid, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
-#else
-#define may_use_schema(oid) \
-	(pg_namespace_aclcheck(oid, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
-#endif
-
 /* Temporary files that processes share were of one kind, and got another name, with 15. */
 #include "storage/sharedfileset.h"
 #if PG_VERSION_NUM >= 150000
