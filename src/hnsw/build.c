@@ -26,6 +26,7 @@
 #include "index/build_report.h"
 #include "index/metapage.h"
 #include "index/parallel_build.h"
+#include "math/heap/heap.h"
 
 /* Ranges of blocks, and blocks in each, that are looked at beforehand */
 #define SAMPLE_RANGES	64
@@ -84,14 +85,7 @@ sample_value(const struct varlena *value, void *arg)
 		sample_add(sample->values, value);
 }
 
-static int
-compare_sizes(const void *a, const void *b)
-{
-	Size		x = *(const Size *) a;
-	Size		y = *(const Size *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
+ASCENDING(compare_sizes, Size, Size, *e)
 
 /*
  * Look at a few blocks all over the table.  Returns the index's description

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "math/heap/heap.h"
 #include "storage/heap_value.h"
 #include "storage/page_check.h"
 #include "types/dense.h"
@@ -279,14 +280,7 @@ write_mean(HnswInserter *inserter, const float *mean)
 	}
 }
 
-static int
-compare_elements(const void *a, const void *b)
-{
-	const Element *x = (const Element *) a;
-	const Element *y = (const Element *) b;
-
-	return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
-}
+ASCENDING(compare_elements, Element, GraphId, e->id)
 
 /* Give all nodes of a page the codes of their elements. */
 static void

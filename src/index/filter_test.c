@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "math/heap/heap.h"
 #include "math/keys/keys.h"
 
 /* From so many members on, a set is searched by halves */
@@ -114,14 +115,7 @@ comparison_range(const FilterColumn *column, int strategy, FilterConstant consta
 	}
 }
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	uint64		x = *(const uint64 *) a;
-	uint64		y = *(const uint64 *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
+ASCENDING(compare_keys, uint64, uint64, *e)
 
 /* Make a test of one of the collected keys: a range, if it is a single one. */
 static void

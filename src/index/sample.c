@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "math/distance/distance.h"
+#include "math/heap/heap.h"
 #include "math/random.h"
 #include "types/sparse.h"
 
@@ -221,14 +222,7 @@ sample_add(ValueSample *sample, const struct varlena *value)
 		memcpy(sample->floats + place * dims, sample->one, dims * sizeof(float));
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
+ASCENDING(compare_doubles, double, double, *e)
 
 float *
 sample_centre(const ValueSample *sample)

@@ -43,6 +43,8 @@ ivf_neighbors_add(IvfNeighbor *neighbors, float distance, uint32 list)
 		farthest_sink(neighbors, IVF_NEIGHBORS, 0, neighbor);
 }
 
+ASCENDING(compare_doubles, double, double, *e)
+
 /* What the neighbours of queries have told */
 typedef struct Calibration
 {
@@ -71,7 +73,7 @@ place_neighbors(Calibration *calibration, const IvfMeta *meta,
 							meta->width, meta->dims, ivf_list_radius(&sums[i]));
 	}
 	memcpy(calibration->sorted, ranks, meta->lists * sizeof(double));
-	qsort(calibration->sorted, meta->lists, sizeof(double), ivf_compare_doubles);
+	qsort(calibration->sorted, meta->lists, sizeof(double), compare_doubles);
 
 	/* the query is a row of the table, and the nearest to itself */
 	for (int i = 1; i < IVF_NEIGHBORS; i++)
@@ -143,7 +145,7 @@ ivf_calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 						queries + (Size) q * meta->width,
 						neighbors + q * IVF_NEIGHBORS, sums);
 	qsort(calibration.reaches, calibration.total, sizeof(double),
-		  ivf_compare_doubles);
+		  compare_doubles);
 	keep_points(&calibration, meta);
 	pfree(calibration.reaches);
 	pfree(calibration.sorted);

@@ -78,15 +78,6 @@ ivf_rank(const MetricTraits *traits, const float *y, double norm,
 	return traits->product ? distance - product_margin(norm, radius, dims) : distance;
 }
 
-static int
-compare_entries(const void *a, const void *b)
-{
-	const TopkEntry *x = (const TopkEntry *) a;
-	const TopkEntry *y = (const TopkEntry *) b;
-
-	return topk_entry_less(*x, *y) ? -1 : topk_entry_less(*y, *x);
-}
-
 /* Put the count nearest of the n lists in coarse->near in order. */
 static void
 order_lists(IvfCoarse *coarse, int n, int count)
@@ -99,7 +90,7 @@ order_lists(IvfCoarse *coarse, int n, int count)
 		coarse->entries[i].id = (uint64) near[i].list << 32 | i;
 	}
 	topk_select(coarse->entries, n, count);
-	qsort(coarse->entries, count, sizeof(TopkEntry), compare_entries);
+	topk_sort(coarse->entries, count);
 	for (int i = 0; i < count; i++)
 		coarse->ordered[i] = near[(uint32) coarse->entries[i].id];
 	coarse->near = coarse->ordered;

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "math/heap/heap.h"
 
 typedef struct CachedModel
 {
@@ -73,6 +74,8 @@ load_floats(IvfIndex *index, uint64 offset, uint64 count)
 	return floats;
 }
 
+ASCENDING(compare_doubles, double, double, *e)
+
 /* The squared radius that three of four lists with several entries are within */
 static double
 usual_error(const IvfModel *model)
@@ -86,7 +89,7 @@ usual_error(const IvfModel *model)
 		if (model->built[i] > 1)
 			squares[count++] = (double) model->radii[i] * model->radii[i];
 	}
-	qsort(squares, count, sizeof(double), ivf_compare_doubles);
+	qsort(squares, count, sizeof(double), compare_doubles);
 	if (count > 0)
 		result = squares[count - 1 - count / 4];
 	pfree(squares);

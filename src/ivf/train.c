@@ -9,7 +9,6 @@
  */
 #include "ivf/build.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "access/genam.h"
@@ -22,6 +21,7 @@
 #include "index/build_report.h"
 #include "index/sample.h"
 #include "ivf/centroids.h"
+#include "math/heap/heap.h"
 #include "math/random.h"
 #include "types/detoast.h"
 
@@ -339,6 +339,8 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 	pfree(nearest);
 }
 
+ASCENDING(compare_doubles, double, double, *e)
+
 /*
  * A few rows that are very far from all others have nearly all of the error, and
  * would get nearly all centroids.  In the sample they are moved nearer, in their
@@ -370,7 +372,7 @@ pull_outliers(Sample *sample)
 		lengths[i] = sorted[i] = isfinite(norm2) ? sqrt(norm2) : INFINITY;
 	}
 	CHECK_FOR_INTERRUPTS();
-	qsort(sorted, count, sizeof(double), ivf_compare_doubles);
+	qsort(sorted, count, sizeof(double), compare_doubles);
 	limit = OUTLIER_LENGTHS * sorted[count / 2];
 	if (limit > 0 && sorted[count - 1 - count / OUTLIER_PART] <= limit)
 	{

@@ -21,6 +21,7 @@
 #include "access/parallel.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -68,13 +69,6 @@ typedef struct ExactScanState
 	TopkEntry	last;			/* largest entry of the pass before */
 	bool		has_last;
 } ExactScanState;
-
-/* A TID as an entry's id, and back; ids order as TIDs do */
-static inline uint64
-tid_to_id(BlockNumber block, OffsetNumber offset)
-{
-	return ((uint64) block << 16) | offset;
-}
 
 /*
  * The offsets of the tuples on a page that the snapshot sees; returns their
@@ -175,7 +169,6 @@ scan_block(ExactScanState *state, Buffer buffer, Buffer next)
 {
 	Relation	relation = state->css.ss.ss_currentRelation;
 	TupleDesc	desc = RelationGetDescr(relation);
-	BlockNumber block = BufferGetBlockNumber(buffer);
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
 	int			count;
 
@@ -198,7 +191,7 @@ scan_block(ExactScanState *state, Buffer buffer, Buffer next)
 		if (!passes_filter(state, &tuple, buffer))
 			continue;
 		entry.key = distance_key(state, desc, &tuple);
-		entry.id = tid_to_id(block, offsets[i]);
+		entry.id = itemptr_encode(&tuple.t_self);
 		if (state->has_last && !topk_entry_less(state->last, entry))
 			continue;
 		if (state->topk.count == state->topk.capacity)
@@ -276,7 +269,7 @@ scan_table(ExactScanState *state)
 	if (pass.strategy != NULL)
 		FreeAccessStrategy(pass.strategy);
 
-	topk_sort(&state->topk);
+	topk_sort(state->topk.entries, state->topk.count);
 	state->scanned = true;
 	state->next = 0;
 }
@@ -345,8 +338,7 @@ exact_next(ScanState *ss)
 	}
 
 	entry = &state->topk.entries[state->next++];
-	ItemPointerSet(&tid, (BlockNumber) (entry->id >> 16),
-				   (OffsetNumber) (entry->id & 0xFFFF));
+	itemptr_decode(&tid, entry->id);
 	if (!table_tuple_fetch_row_version(ss->ss_currentRelation, &tid,
 									   ss->ps.state->es_snapshot, slot))
 		elog(ERROR, "could not fetch row (%u,%u) of relation \"%s\" again",

@@ -15,19 +15,14 @@
 
 #include "common/hashfn.h"
 
+#include "math/heap/heap.h"
+
 /*
  * Stored values are told apart by a hash of their stored bytes.  That takes
  * values for distinct that are equal but for the sign of a zero, which does not
  * matter in an estimate.
  */
-static int
-compare_hashes(const void *a, const void *b)
-{
-	uint64		x = *(const uint64 *) a;
-	uint64		y = *(const uint64 *) b;
-
-	return (x > y) - (x < y);
-}
+ASCENDING(compare_hashes, uint64, uint64, *e)
 
 /*
  * The number of distinct values in a table of total rows, from a sample of n

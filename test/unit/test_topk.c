@@ -58,7 +58,7 @@ keeps_the_smallest(void **state)
 					if (topk_wants(&topk, all[i]))
 						topk_add(&topk, all[i]);
 				}
-				topk_sort(&topk);
+				topk_sort(topk.entries, topk.count);
 				qsort(all, n, sizeof(TopkEntry), compare_entries);
 				assert_int_equal(topk.count, n < k ? n : k);
 				for (size_t i = 0; i < topk.count; i++)

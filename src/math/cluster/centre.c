@@ -6,6 +6,7 @@
  * move; then the mean of all that are not far from it.
  */
 #include "cluster.h"
+#include "math/heap/heap.h"
 
 #include <assert.h>
 #include <math.h>
@@ -24,36 +25,11 @@
 /* From a row looked at to the next, modulo their number */
 #define STEP 2654435761u
 
-/* Elements between two ticks */
-#define TICK 131072
+/* Multiplications that take as long as an element here */
+#define ELEMENT_WORK 32
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
-
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
-
-static void
-tick(const ClusterHost *host, size_t *work, size_t elements)
-{
-	if ((*work += elements) > TICK)
-	{
-		*work = 0;
-		host->tick(host->arg);
-	}
-}
+ASCENDING(compare_floats, float, float, *e)
+ASCENDING(compare_doubles, double, double, *e)
 
 static void
 medians(const ClusterHost *host, const float *rows, size_t n, size_t dims,
@@ -70,7 +46,7 @@ medians(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 			column[i] = rows[(n > some ? i * STEP % n : i) * stride + d];
 		qsort(column, some, sizeof(float), compare_floats);
 		centre[d] = column[some / 2];
-		tick(host, &work, some * 8);
+		host_work(host, &work, ELEMENT_WORK * some * 8);
 	}
 }
 
@@ -101,7 +77,7 @@ cluster_centre(const ClusterHost *host, const float *rows, size_t n,
 			distance += difference * difference;
 		}
 		distances[i] = sorted[i] = sqrt(distance);
-		tick(host, &work, dims);
+		host_work(host, &work, ELEMENT_WORK * dims);
 	}
 	qsort(sorted, n, sizeof(double), compare_doubles);
 	limit = FAR * sorted[n / 2];
@@ -116,7 +92,7 @@ cluster_centre(const ClusterHost *host, const float *rows, size_t n,
 		near++;
 		for (size_t d = 0; d < dims; d++)
 			sum[d] += row[d];
-		tick(host, &work, dims);
+		host_work(host, &work, ELEMENT_WORK * dims);
 	}
 	for (size_t d = 0; d < dims && near > 0; d++)
 		centre[d] = (float) (sum[d] / (double) near);
@@ -134,7 +110,7 @@ cluster_centre(const ClusterHost *host, const float *rows, size_t n,
 
 			largest = x > largest ? x : largest;
 		}
-		tick(host, &work, dims);
+		host_work(host, &work, ELEMENT_WORK * dims);
 	}
 	host_release(host, sum);
 	host_release(host, sorted);

@@ -107,13 +107,6 @@ typedef struct Grouping
 	((a)->at > (b)->at || ((a)->at == (b)->at && (a)->id > (b)->id))
 HEAP(line, Projected, STANDS_BEHIND)
 
-static void
-sort_line(Projected *line, size_t n)
-{
-	line_build(line, n);
-	line_sort(line, n);
-}
-
 /* Sort n members by where they are between the centres of two clusters of them */
 static void
 sort_across(Grouping *g, uint32_t *members, size_t n)
@@ -140,7 +133,7 @@ sort_across(Grouping *g, uint32_t *members, size_t n)
 		g->line[i].id = members[i];
 		work_done(g->training->work, 8 * dims);
 	}
-	sort_line(g->line, n);
+	line_sort(g->line, n);
 	for (size_t i = 0; i < n; i++)
 		members[i] = g->line[i].id;
 }
@@ -172,7 +165,7 @@ divide_group(Grouping *g, size_t from, size_t n)
 			g->line[i].at = members[i];
 			g->line[i].id = members[i];
 		}
-		sort_line(g->line, n);
+		line_sort(g->line, n);
 		for (size_t i = 0; i < n; i++)
 			members[i] = g->line[i].id;
 		p->first[p->groups++] = from;

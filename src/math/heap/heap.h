@@ -1,6 +1,7 @@
 /*
  * heap.h
- *	  Binary heaps over whatever entries a caller has, and binary search.
+ *	  Binary heaps over whatever entries a caller has, binary search, and orders
+ *	  for qsort.
  *
  * HEAP(name, Entry, above) defines the functions of a heap in a flat array of
  * Entry.  above(a, b) says of two entries, given by pointer, whether a must
@@ -25,8 +26,8 @@
  *	name_build(entries, count)
  *		Make a heap of entries in any order; O(count).
  *	name_sort(entries, count)
- *		Sort a heap in place, what was on top last (heapsort: it allocates
- *		nothing, and takes n log n steps whatever the entries are).
+ *		Sort entries in any order in place, what belongs on top last (heapsort: it
+ *		allocates nothing, and takes n log n steps whatever the entries are).
  *
  * HEAP_OVER is for entries that do not lie in one array: Entries is the type of
  * what holds them (passed by value), get(entries, i) reads an entry and
@@ -137,6 +138,7 @@ name##_build(Entries entries, size_t count) \
 HEAP_FUNCTION void \
 name##_sort(Entries entries, size_t count) \
 { \
+	name##_build(entries, count); \
 	for (; count > 1; count--) \
 	{ \
 		Entry		top = name##_pop(entries, count); \
@@ -168,5 +170,24 @@ name##_sort(Entries entries, size_t count) \
 		} \
 		(result) = low_; \
 	} while (0)
+
+/*
+ * ASCENDING(name, Entry, Key, key) defines an order for qsort, of entries by key, an
+ * expression of the entry at e.
+ *
+ *		ASCENDING(compare_ids, Candidate, uint32_t, e->id)
+ */
+#define ASCENDING(name, Entry, Key, key) \
+static int \
+name(const void *a_, const void *b_) \
+{ \
+	const Entry *e = a_; \
+	Key			x_ = key; \
+	Key			y_; \
+\
+	e = b_; \
+	y_ = key; \
+	return (x_ > y_) - (x_ < y_); \
+}
 
 #endif							/* VECTOR_MATH_HEAP_HEAP_H */

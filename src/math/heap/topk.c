@@ -20,9 +20,9 @@ topk_add(Topk *topk, TopkEntry entry)
 }
 
 void
-topk_sort(Topk *topk)
+topk_sort(TopkEntry *entries, size_t n)
 {
-	topk_heap_sort(topk->entries, topk->count);
+	topk_heap_sort(entries, n);
 }
 
 /* The middle one of three */

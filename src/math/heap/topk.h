@@ -80,8 +80,8 @@ topk_wants(const Topk *topk, TopkEntry entry)
 /* Keep an entry that topk_wants; O(log k) */
 extern void topk_add(Topk *topk, TopkEntry entry);
 
-/* Put the entries in ascending order; nothing can be added after that. */
-extern void topk_sort(Topk *topk);
+/* Put n entries in ascending order; nothing can be added to a Topk after that. */
+extern void topk_sort(TopkEntry *entries, size_t n);
 
 /*
  * Put the k least of n entries, no two of which are the same, in front, in no

@@ -64,16 +64,6 @@ typedef struct SparseEntry
 #define HIGHER_INDEX(a, b) ((a)->index > (b)->index)
 HEAP_OVER(entries, EntryArrays, SparseEntry, GET_ENTRY, SET_ENTRY, HIGHER_INDEX)
 
-/* Heap sort: in place, and n log n whatever the input */
-static void
-sort_entries(int32_t *index, float *value, size_t n)
-{
-	EntryArrays arrays = {index, value};
-
-	entries_build(arrays, n);
-	entries_sort(arrays, n);
-}
-
 /*
  * Does the text [p, next) of a number that was read as 0 say something else?
  * A zero is not stored, so what is too small would be gone without a trace.
@@ -191,7 +181,7 @@ sparse_text_parse(const char *s, size_t len, int max_dims, int max_nnz,
 
 	if (!ascending)
 	{
-		sort_entries(index, value, (size_t) n);
+		entries_sort((EntryArrays) {index, value}, (size_t) n);
 		for (int i = 1; i < n; i++)
 		{
 			if (index[i] == index[i - 1])
