@@ -12,7 +12,6 @@
 #include "panel.h"
 
 #include <assert.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -139,7 +138,7 @@ divide_coarsely(Training *t, Clusters *coarse, int iterations)
 					  sizeof(float));
 	matrix_init(&matrix, t->space, t->work, &centres, memory);
 	matrix_assign(&matrix, t->space, t->work, &coarse->rows, coarse->number,
-				  coarse->distance);
+				  NULL, coarse->distance);
 	host_release(t->host, memory);
 	(void) clusters_sort(t, coarse);
 }

@@ -383,7 +383,7 @@ measure_seeds(Training *t, const Clusters *c, const Seeding *s, size_t first,
 
 	matrix_init(&matrix, t->space, t->work, &seeds, s->memory);
 	matrix_assign(&matrix, t->space, t->work, &s->sample, s->new_number,
-				  s->new_distance);
+				  NULL, s->new_distance);
 	for (size_t i = 0; i < s->sample.n; i++)
 		if (first == 0 || s->new_distance[i] < s->distance[i])
 			s->distance[i] = s->new_distance[i];
@@ -486,7 +486,7 @@ assign_all(Training *t, Clusters *c, void *arg)
 
 	matrix_init(&matrix, t->space, t->work, &centroids, arg);
 	matrix_assign(&matrix, t->space, t->work, &c->rows, c->number,
-				  c->distance);
+				  NULL, c->distance);
 }
 
 /* Rows of the first iterations: a part of all, or all */

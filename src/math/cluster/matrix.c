@@ -112,7 +112,6 @@ matrix_lowest(const float *rows, size_t k, size_t dims, size_t stride,
 
 	for (size_t j = 0; j < k; j++)
 		order[j] = (uint32_t) j;
-	numbered_rows_build(all, k);
 	numbered_rows_sort(all, k);
 	for (size_t i = 0; i < k; i++)
 	{
@@ -299,23 +298,8 @@ nearest_rows(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 }
 
 void
-matrix_nearest(const Matrix *m, const Space *space, Work *w, const Rows *rows,
-			   uint32_t *number, float *best)
-{
-	size_t		count;
-
-	for (size_t from = 0; from < rows->n; from += count)
-	{
-		count = min_size(rows->n - from, w->room);
-		nearest_rows(m, space, w, rows, from, count);
-		memcpy(number + from, w->number, count * sizeof(*number));
-		memcpy(best + from, w->best, count * sizeof(*best));
-	}
-}
-
-void
 matrix_assign(const Matrix *m, const Space *space, Work *w, const Rows *rows,
-			  uint32_t *number, float *distance)
+			  uint32_t *number, float *best, float *distance)
 {
 	size_t		count;
 
@@ -324,6 +308,8 @@ matrix_assign(const Matrix *m, const Space *space, Work *w, const Rows *rows,
 		count = min_size(rows->n - from, w->room);
 		nearest_rows(m, space, w, rows, from, count);
 		memcpy(number + from, w->number, count * sizeof(*number));
+		if (best != NULL)
+			memcpy(best + from, w->best, count * sizeof(*best));
 		if (distance == NULL)
 			continue;
 		for (size_t i = 0; i < count; i++)

@@ -123,17 +123,13 @@ extern void work_free(Work *work);
 extern double work_bytes(size_t dims);
 
 /*
- * The largest <x', c'> - |c'|^2 / 2 of each row, and where it is (the lowest of
- * equal ones).
+ * The nearest centroid of each row (the lowest of equally near ones); where not
+ * NULL, best gets the largest <x', c'> - |c'|^2 / 2 of each row, which tells it, and
+ * distance the inner squared distance.
  */
-extern void matrix_nearest(const Matrix *matrix, const Space *space,
-						   Work *work, const Rows *rows,
-						   uint32_t *number, float *best);
-
-/* The nearest centroid of each row, and the inner squared distance (or NULL) */
 extern void matrix_assign(const Matrix *matrix, const Space *space,
 						  Work *work, const Rows *rows, uint32_t *number,
-						  float *distance);
+						  float *best, float *distance);
 
 /*
  * Called with the sums of count rows, from row on, with columns centroids, from

@@ -77,13 +77,11 @@ centroid_panel_create(const ClusterHost *host, const float *centroids,
 	float	   *shift = host_alloc(host, dims, sizeof(*shift));
 	Space		space = {.shift = shift};
 	double		largest = cluster_centre(host, centroids, k, dims, dims, shift);
-	CentroidPanel *p;
 
 	space.scale = space_scale(largest);
 	for (size_t i = 0; i < dims; i++)
 		shift[i] *= space.scale;
-	p = panel_create(host, &space, centroids, k, dims, two_level);
-	return p;
+	return panel_create(host, &space, centroids, k, dims, two_level);
 }
 
 void
@@ -218,8 +216,8 @@ look_at_group(const CentroidPanel *p, Work *w, Batch *b, size_t g)
 		return;
 	rows.ids = b->ids + from;
 	rows.n = n;
-	matrix_nearest(&p->group[g], &p->space, w, &rows, b->group_number,
-				   b->group_best);
+	matrix_assign(&p->group[g], &p->space, w, &rows, b->group_number,
+				  b->group_best, NULL);
 	for (size_t i = 0; i < n; i++)
 	{
 		uint32_t	row = b->queue[from + i];
@@ -307,7 +305,7 @@ panel_assign(const CentroidPanel *p, Work *w, const Rows *rows,
 
 	if (p->groups == 1)
 	{
-		matrix_assign(&p->group[0], &p->space, w, rows, number, distance);
+		matrix_assign(&p->group[0], &p->space, w, rows, number, NULL, distance);
 		return;
 	}
 	b.first = host_alloc(host, p->groups + 1, sizeof(*b.first));

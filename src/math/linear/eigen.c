@@ -94,22 +94,25 @@ sweep(const ClusterHost *host, float *a, size_t n, double *squares,
 }
 
 /*
- * Rotations V' that make the rows of a orthogonal to each other make V' a of it.
+ * Without a library: rotations V' that make the rows of a orthogonal to each other make V' a of it.
  * Where a is symmetric, V are its eigenvectors, and V' a has them as rows, each
  * times its eigenvalue (Hestenes, "Inversion of matrices by biorthogonalization
  * and related results", SIAM J. 6(1), 1958).  As long as no eigenvalue is 0,
  * nothing else needs to be remembered.
  */
-static bool
-jacobi(const ClusterHost *host, float *a, size_t n, float *values,
-	   float *vectors)
+bool
+linear_eigenvectors(const ClusterHost *host, float *a, size_t n, float *values,
+					float *vectors)
 {
-	double	   *squares = host_alloc(host, n, sizeof(*squares));
+	double	   *squares;
 	double		trace = 0;
 	double		lift;
 	size_t		done = 0;
 	size_t		rotated = 1;
 
+	if (linear_library != NULL)
+		return lapack(host, a, n, values, vectors);
+	squares = host_alloc(host, n, sizeof(*squares));
 	for (size_t i = 0; i < n; i++)
 		trace += a[i * n + i];
 	lift = trace > 0 ? LIFT * trace / (double) n : 1;
@@ -127,13 +130,4 @@ jacobi(const ClusterHost *host, float *a, size_t n, float *values,
 	}
 	host_release(host, squares);
 	return rotated == 0;
-}
-
-bool
-linear_eigenvectors(const ClusterHost *host, float *a, size_t n, float *values,
-					float *vectors)
-{
-	if (linear_library != NULL)
-		return lapack(host, a, n, values, vectors);
-	return jacobi(host, a, n, values, vectors);
 }

@@ -39,60 +39,49 @@ typedef struct Training
 	const PqShape *shape;
 	size_t		dims;
 	size_t		work;			/* since the last tick */
+	size_t		count;
+	float	   *x;				/* count rows to train on, less their mean */
 	float	   *mean;
 } Training;
 
+/* Copy a sample of n rows, and take their mean away */
 static void
-find_mean(Training *t, const float *rows, size_t n, size_t count,
-		  uint64_t seed)
+take_sample(Training *t, const float *rows, size_t n, uint64_t seed)
 {
 	size_t		dims = t->dims;
 	double	   *sums = host_alloc(&t->host, dims, sizeof(*sums));
 
 	memset(sums, 0, dims * sizeof(*sums));
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < t->count; i++)
 	{
-		const float *row = rows + pq_sample(i, count, n, seed) * dims;
+		const float *row = rows + pq_sample(i, t->count, n, seed) * dims;
 
+		memcpy(t->x + i * dims, row, dims * sizeof(*row));
 		for (size_t d = 0; d < dims; d++)
 			sums[d] += row[d];
-		host_work(&t->host, &t->work, dims);
+		host_work(&t->host, &t->work, 2 * dims);
 	}
 	for (size_t d = 0; d < dims; d++)
-		t->mean[d] = (float) (sums[d] / (double) count);
-	host_release(&t->host, sums);
-}
-
-/* Put count rows, less the mean, behind each other */
-static void
-centred_sample(Training *t, const float *rows, size_t n, size_t count,
-			   uint64_t seed, float *out)
-{
-	size_t		dims = t->dims;
-
-	for (size_t i = 0; i < count; i++)
+		t->mean[d] = (float) (sums[d] / (double) t->count);
+	for (size_t i = 0; i < t->count; i++)
 	{
-		const float *row = rows + pq_sample(i, count, n, seed) * dims;
-
 		for (size_t d = 0; d < dims; d++)
-			out[i * dims + d] = row[d] - t->mean[d];
+			t->x[i * dims + d] -= t->mean[d];
 		host_work(&t->host, &t->work, dims);
 	}
+	host_release(&t->host, sums);
 }
 
 /* The power of two that brings the largest difference near 1; 0: none does */
 static float
-sample_scale(Training *t, const float *rows, size_t n, size_t count,
-			 uint64_t seed)
+sample_scale(Training *t)
 {
 	float		largest = 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < t->count; i++)
 	{
-		const float *row = rows + pq_sample(i, count, n, seed) * t->dims;
-
 		for (size_t d = 0; d < t->dims; d++)
-			largest = fmaxf(largest, fabsf(row[d] - t->mean[d]));
+			largest = fmaxf(largest, fabsf(t->x[i * t->dims + d]));
 		host_work(&t->host, &t->work, t->dims);
 	}
 	if (!(largest > 0 && isfinite(largest)))
@@ -100,12 +89,13 @@ sample_scale(Training *t, const float *rows, size_t n, size_t count,
 	return ldexpf(1, ilogbf(largest) < -126 ? 126 : -ilogbf(largest));
 }
 
-/* The sum of x x' over count rows x, less the mean and scaled */
+/* The sum of x x' over some of the rows x, scaled */
 static void
-covariance(Training *t, const float *rows, size_t n, size_t count,
-		   uint64_t seed, float scale, float *out)
+covariance(Training *t, float scale, float *out)
 {
 	size_t		dims = t->dims;
+	size_t		count = t->count < COVARIANCE_ROWS ? t->count : COVARIANCE_ROWS;
+	size_t		step = t->count / count * dims;
 	float	   *columns = host_alloc(&t->host, dims, BLOCK_STRIDE * sizeof(*columns));
 	float	   *products = host_alloc(&t->host, size_times(dims, dims),
 									  sizeof(*products));
@@ -120,10 +110,8 @@ covariance(Training *t, const float *rows, size_t n, size_t count,
 
 		for (size_t i = 0; i < block; i++)
 		{
-			const float *row = rows + pq_sample(from + i, count, n, seed) * dims;
-
 			for (size_t d = 0; d < dims; d++)
-				columns[d * BLOCK_STRIDE + i] = (row[d] - t->mean[d]) * scale;
+				columns[d * BLOCK_STRIDE + i] = t->x[(from + i) * step + d] * scale;
 			host_work(&t->host, &t->work, 4 * dims);
 		}
 
@@ -210,11 +198,10 @@ identity(float *rotation, size_t dims)
 
 /* The rotation by a sample of the rows; none where they do not differ */
 static void
-find_rotation(Training *t, const float *rows, size_t n, size_t count,
-			  uint64_t seed, float *rotation)
+find_rotation(Training *t, float *rotation)
 {
 	size_t		dims = t->dims;
-	float		scale = sample_scale(t, rows, n, count, seed);
+	float		scale = sample_scale(t);
 	float	   *matrix;
 	float	   *vectors;
 	float	   *eigenvalues;
@@ -225,7 +212,7 @@ find_rotation(Training *t, const float *rows, size_t n, size_t count,
 	matrix = host_alloc(&t->host, size_times(dims, dims), sizeof(*matrix));
 	vectors = host_alloc(&t->host, size_times(dims, dims), sizeof(*vectors));
 	eigenvalues = host_alloc(&t->host, dims, sizeof(*eigenvalues));
-	covariance(t, rows, n, count, seed, scale, matrix);
+	covariance(t, scale, matrix);
 	if (linear_eigenvectors(&t->host, matrix, dims, eigenvalues, vectors))
 		distribute(t, eigenvalues, vectors, rotation);
 	host_release(&t->host, eigenvalues);
@@ -268,24 +255,21 @@ error_of(Training *t, const float *y, size_t n, const float *codebooks)
  * up where the latter are as good.
  */
 static void
-train_codebooks(Training *t, const float *rows, size_t n, uint64_t seed,
-				float *rotation, float *codebooks)
+train_codebooks(Training *t, uint64_t seed, float *rotation, float *codebooks)
 {
 	const PqShape *shape = t->shape;
+	const float *x = t->x;
 	size_t		dims = t->dims;
-	size_t		limit = pq_training_rows(shape);
-	size_t		count = n < limit ? n : limit;
+	size_t		count = t->count;
 	size_t		floats = pq_codebook_floats(shape);
 	CentroidPanel *panel = centroid_panel_create(&t->host, rotation, dims,
 												 dims, false);
-	float	   *x = host_alloc(&t->host, size_times(count, dims), sizeof(*x));
 	float	   *y = host_alloc(&t->host, size_times(count, dims), sizeof(*y));
 	float	   *plain = host_alloc(&t->host, floats, sizeof(*plain));
 
-	centred_sample(t, rows, n, count, seed, x);
 	centroid_panel_products(panel, &t->host, x, count, y);
-	pq_train_sample(&t->host, shape, y, count, count, 0, seed, codebooks);
-	pq_train_sample(&t->host, shape, x, count, count, 0, seed, plain);
+	pq_train_sample(&t->host, shape, y, count, count, seed, codebooks);
+	pq_train_sample(&t->host, shape, x, count, count, seed, plain);
 	if (!(error_of(t, y, count, codebooks) < error_of(t, x, count, plain)))
 	{
 		identity(rotation, dims);
@@ -293,7 +277,6 @@ train_codebooks(Training *t, const float *rows, size_t n, uint64_t seed,
 	}
 	host_release(&t->host, plain);
 	host_release(&t->host, y);
-	host_release(&t->host, x);
 	centroid_panel_free(&t->host, panel);
 }
 
@@ -319,8 +302,11 @@ void
 pq_train_opq(const ClusterHost *host, const PqShape *shape, const float *rows,
 			 size_t n, uint64_t seed, float *rotation, float *codebooks)
 {
-	size_t		count = n < COVARIANCE_ROWS ? n : COVARIANCE_ROWS;
-	Training	t = {.host = *host, .shape = shape, .dims = shape->dims};
+	size_t		limit = pq_training_rows(shape);
+	Training	t = {
+		.host = *host, .shape = shape, .dims = shape->dims,
+		.count = n < limit ? n : limit
+	};
 
 	if (n == 0)
 	{
@@ -331,12 +317,14 @@ pq_train_opq(const ClusterHost *host, const PqShape *shape, const float *rows,
 	(void) linear_begin(host);
 	t.host.progress = NULL;
 	t.mean = host_alloc(host, t.dims, sizeof(float));
-	find_mean(&t, rows, n, count, seed);
-	find_rotation(&t, rows, n, count, seed, rotation);
+	t.x = host_alloc(host, size_times(t.count, t.dims), sizeof(float));
+	take_sample(&t, rows, n, seed);
+	find_rotation(&t, rotation);
 	if (host->progress != NULL)
 		host->progress(host->arg, ROTATION_SHARE);
-	train_codebooks(&t, rows, n, seed, rotation, codebooks);
+	train_codebooks(&t, seed, rotation, codebooks);
 	add_mean(&t, rotation, codebooks);
+	host_release(host, t.x);
 	host_release(host, t.mean);
 	if (host->progress != NULL)
 		host->progress(host->arg, 1);

@@ -12,7 +12,6 @@
 #include "math/random.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 /* Rows to train on: at most this many for a centroid, but so many at least */
@@ -94,8 +93,8 @@ pq_sample(size_t i, size_t count, size_t n, uint64_t seed)
 
 void
 pq_train_sample(const ClusterHost *host, const PqShape *shape,
-				const float *rows, size_t n, size_t count, int iterations,
-				uint64_t seed, float *codebooks)
+				const float *rows, size_t n, size_t count, uint64_t seed,
+				float *codebooks)
 {
 	size_t		centroids = pq_centroids(shape);
 	size_t		width = shape->part;
@@ -112,7 +111,6 @@ pq_train_sample(const ClusterHost *host, const PqShape *shape,
 		float	   *codebook = codebooks + j * centroids * width;
 		KmeansParams params = {
 			.k = centroids,
-			.iterations = iterations,
 			.seed = seed + j,
 		};
 
@@ -149,7 +147,7 @@ pq_train(const ClusterHost *host, const PqShape *shape, const float *rows,
 	if (n == 0)
 		memset(codebooks, 0, pq_codebook_floats(shape) * sizeof(*codebooks));
 	else
-		pq_train_sample(host, shape, rows, n, n < limit ? n : limit, 0, seed,
+		pq_train_sample(host, shape, rows, n, n < limit ? n : limit, seed,
 						codebooks);
 }
 

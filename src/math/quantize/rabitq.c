@@ -68,25 +68,18 @@ pack(const uint8_t *levels, size_t dims, int bits, uint8_t *packed)
 {
 	size_t		part = dims * (size_t) bits / 8;
 
-	switch (bits)
+	if (bits == 1)
 	{
-		case 1:
-			for (size_t i = 0; i < part; i++)
-				packed[i] = gather_bits(levels + 8 * i);
-			break;
-		case 2:
-			for (size_t i = 0; i < part; i++)
-				packed[i] = (uint8_t) (levels[i] | levels[i + part] << 2 |
-									   levels[i + 2 * part] << 4 |
-									   levels[i + 3 * part] << 6);
-			break;
-		case 4:
-			for (size_t i = 0; i < part; i++)
-				packed[i] = (uint8_t) (levels[i] | levels[i + part] << 4);
-			break;
-		default:
-			memcpy(packed, levels, dims);
-			break;
+		for (size_t i = 0; i < part; i++)
+			packed[i] = gather_bits(levels + 8 * i);
+		return;
+	}
+	memcpy(packed, levels, part);
+	for (int shift = bits; shift < 8; shift += bits)
+	{
+		levels += part;
+		for (size_t i = 0; i < part; i++)
+			packed[i] |= (uint8_t) (levels[i] << shift);
 	}
 }
 

@@ -41,11 +41,10 @@ pq_number(const PqShape *shape, const uint8_t *code, size_t j)
 }
 
 /*
- * Train codebooks by at most iterations (0: the default) on a sample of count
- * of n rows, n > 0.
+ * Train codebooks on a sample of count of n rows, n > 0.
  */
 extern void pq_train_sample(const ClusterHost *host, const PqShape *shape,
 							const float *rows, size_t n, size_t count,
-							int iterations, uint64_t seed, float *codebooks);
+							uint64_t seed, float *codebooks);
 
 #endif							/* VECTOR_MATH_QUANTIZE_TRAINING_H */

@@ -65,21 +65,17 @@ detect(void)
 	return SIMD_AVX2;
 }
 
-#elif defined(SIMD_ARM)
+#else
 
 /* NEON is part of the 64-bit architecture: every processor has it. */
 static SimdLevel
 detect(void)
 {
+#ifdef SIMD_ARM
 	return SIMD_NEON;
-}
-
 #else
-
-static SimdLevel
-detect(void)
-{
 	return SIMD_SCALAR;
+#endif
 }
 
 #endif
@@ -98,18 +94,8 @@ best_level(void)
 bool
 simd_runs(SimdLevel level)
 {
-	switch (level)
-	{
-		case SIMD_AUTO:
-		case SIMD_SCALAR:
-			return true;
-		case SIMD_NEON:
-			return best_level() == SIMD_NEON;
-		case SIMD_AVX2:
-		case SIMD_AVX512:
-			return best_level() >= level;
-	}
-	return false;
+	return level == SIMD_AUTO || level == SIMD_SCALAR || level == best_level() ||
+		(level == SIMD_AVX2 && best_level() == SIMD_AVX512);
 }
 
 const void *
