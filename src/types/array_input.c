@@ -11,8 +11,11 @@ ArrayType *
 new_array(int count, Oid type, Size elem_size)
 {
 	Size		size = ARR_OVERHEAD_NONULLS(1) + elem_size * count;
-	ArrayType  *result = (ArrayType *) palloc0(size);
+	ArrayType  *result;
 
+	if (count == 0)
+		return construct_empty_array(type);
+	result = (ArrayType *) palloc0(size);
 	SET_VARSIZE(result, size);
 	result->ndim = 1;
 	result->dataoffset = 0;

@@ -31,21 +31,8 @@ dense_binary(FunctionCallInfo fcinfo, const DenseType *type, Operation op)
 	dense_check_same_dims(type, va, vb);
 
 	r = (float *) palloc(sizeof(float) * va->dim);
-	switch (op)
-	{
-		case ADD:
-			for (int i = 0; i < va->dim; i++)
-				r[i] = a[i] + b[i];
-			break;
-		case SUBTRACT:
-			for (int i = 0; i < va->dim; i++)
-				r[i] = a[i] - b[i];
-			break;
-		case MULTIPLY:
-			for (int i = 0; i < va->dim; i++)
-				r[i] = a[i] * b[i];
-			break;
-	}
+	for (int i = 0; i < va->dim; i++)
+		r[i] = op == ADD ? a[i] + b[i] : op == SUBTRACT ? a[i] - b[i] : a[i] * b[i];
 	result = dense_from_result(type, r, va->dim);
 
 	/* a product that is 0 though neither factor is */

@@ -65,16 +65,16 @@ DENSE_COMPARISON(ne, !=);
 DENSE_COMPARISON(ge, >=);
 DENSE_COMPARISON(gt, >);
 
-/* The elements' bytes, with zeros made positive; *size of them, palloc'd */
-static unsigned char *
-hashable_bytes(FunctionCallInfo fcinfo, const DenseType *type, int *size)
+/* A hash of the elements' bytes, with zeros made positive */
+static uint64
+hash(FunctionCallInfo fcinfo, const DenseType *type, uint64 seed)
 {
 	DenseVector *v = DENSE_ARG(0);
-	unsigned char *copy;
+	int			size = (int) type->elem_size * v->dim;
+	unsigned char *copy = (unsigned char *) palloc(size);
+	uint64		result;
 
-	*size = (int) type->elem_size * v->dim;
-	copy = (unsigned char *) palloc(*size);
-	memcpy(copy, v->elements, *size);
+	memcpy(copy, v->elements, size);
 	if (type == &vector_type)
 	{
 		float	   *x = (float *) copy;
@@ -90,18 +90,16 @@ hashable_bytes(FunctionCallInfo fcinfo, const DenseType *type, int *size)
 			x[i] = x[i] == 0x8000 ? 0 : x[i];
 	}
 	free_argument(fcinfo, 0, v);
-	return copy;
+	result = hash_bytes_extended(copy, size, seed);
+	pfree(copy);
+	return result;
 }
 
+/* The lower half of what a seed of 0 gives, as PostgreSQL wants it */
 static Datum
 dense_hash(FunctionCallInfo fcinfo, const DenseType *type)
 {
-	int			size;
-	unsigned char *bytes = hashable_bytes(fcinfo, type, &size);
-	Datum		hash = hash_any(bytes, size);
-
-	pfree(bytes);
-	return hash;
+	PG_RETURN_UINT32((uint32) hash(fcinfo, type, 0));
 }
 
 DENSE_SQL_FUNCTIONS(vector_hash, halfvec_hash, dense_hash);
@@ -109,12 +107,7 @@ DENSE_SQL_FUNCTIONS(vector_hash, halfvec_hash, dense_hash);
 static Datum
 dense_hash_extended(FunctionCallInfo fcinfo, const DenseType *type)
 {
-	int			size;
-	unsigned char *bytes = hashable_bytes(fcinfo, type, &size);
-	Datum		hash = hash_any_extended(bytes, size, PG_GETARG_INT64(1));
-
-	pfree(bytes);
-	return hash;
+	PG_RETURN_UINT64(hash(fcinfo, type, PG_GETARG_INT64(1)));
 }
 
 DENSE_SQL_FUNCTIONS(vector_hash_extended, halfvec_hash_extended,

@@ -7,45 +7,44 @@
  */
 #include "types/limits.h"
 
+/* What a type does not allow: its name is the first argument, its limit the second */
+static const struct
+{
+	int			code;
+	const char *message;
+}			limit_errors[] = {
+	[PARSE_NO_DIMS] = {ERRCODE_DATA_EXCEPTION, "%s must have at least 1 dimension"},
+	[PARSE_TOO_MANY_DIMS] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "%s cannot have more than %d dimensions"},
+	[PARSE_TOO_MANY_NONZERO] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "%s cannot have more than %d non-zero elements"},
+	[PARSE_NAN] = {ERRCODE_DATA_EXCEPTION, "NaN not allowed in %s"},
+	[PARSE_INFINITE] = {ERRCODE_DATA_EXCEPTION, "infinite value not allowed in %s"},
+	[PARSE_INDEX_BOUNDS] = {ERRCODE_DATA_EXCEPTION, "%s index out of bounds"},
+	[PARSE_INDEX_DUPLICATE] = {ERRCODE_DATA_EXCEPTION, "%s indices must not contain duplicates"}
+};
+
+/* What is wrong with a message, all else being in order */
+static const char *const message_errors[] = {
+	[PARSE_RESERVED] = "Its reserved field must be 0.",
+	[PARSE_NEGATIVE_COUNT] = "Its number of non-zero elements must not be negative.",
+	[PARSE_MORE_THAN_DIMS] = "It must not have more non-zero elements than dimensions.",
+	[PARSE_INDEX_ORDER] = "Its indices must be in ascending order.",
+	[PARSE_ZERO_VALUE] = "It must not contain zero values."
+};
+
 Datum
 text_parse_error(const TypeLimits *type, ParseStatus status, const char *str,
 				 const ParseToken *token, struct Node *context)
 {
 	const char *detail = NULL;
 
+	if (status < lengthof(limit_errors) && limit_errors[status].message != NULL)
+		ereturn(context, (Datum) 0,
+				(errcode(limit_errors[status].code),
+				 errmsg(limit_errors[status].message, type->name,
+						status == PARSE_TOO_MANY_NONZERO ? type->max_nonzero
+						: type->max_dims)));
 	switch (status)
 	{
-		case PARSE_NO_DIMS:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%s must have at least 1 dimension", type->name)));
-		case PARSE_TOO_MANY_DIMS:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("%s cannot have more than %d dimensions",
-							type->name, type->max_dims)));
-		case PARSE_TOO_MANY_NONZERO:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("%s cannot have more than %d non-zero elements",
-							type->name, type->max_nonzero)));
-		case PARSE_NAN:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("NaN not allowed in %s", type->name)));
-		case PARSE_INFINITE:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("infinite value not allowed in %s", type->name)));
-		case PARSE_INDEX_BOUNDS:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%s index out of bounds", type->name)));
-		case PARSE_INDEX_DUPLICATE:
-			ereturn(context, (Datum) 0,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%s indices must not contain duplicates",
-							type->name)));
 		case PARSE_OUT_OF_RANGE:
 			ereturn(context, (Datum) 0,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -95,38 +94,18 @@ check_dims(const TypeLimits *type, int64 dims)
 void
 wire_parse_error(const TypeLimits *type, ParseStatus status)
 {
-	const char *problem;
-
 	/* worded as pq_copymsgbytes does */
 	if (status == PARSE_TRUNCATED)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("insufficient data left in message")));
 
-	switch (status)
-	{
-		case PARSE_RESERVED:
-			problem = "Its reserved field must be 0.";
-			break;
-		case PARSE_NEGATIVE_COUNT:
-			problem = "Its number of non-zero elements must not be negative.";
-			break;
-		case PARSE_MORE_THAN_DIMS:
-			problem = "It must not have more non-zero elements than dimensions.";
-			break;
-		case PARSE_INDEX_ORDER:
-			problem = "Its indices must be in ascending order.";
-			break;
-		case PARSE_ZERO_VALUE:
-			problem = "It must not contain zero values.";
-			break;
-		default:
-			value_error(type, status);
-	}
+	if (status >= lengthof(message_errors) || message_errors[status] == NULL)
+		value_error(type, status);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 			 errmsg("invalid binary representation of type %s", type->name),
-			 errdetail_internal("%s", problem)));
+			 errdetail_internal("%s", message_errors[status])));
 }
 
 int32

@@ -5,27 +5,25 @@
 #include "types/sparse.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
+
+#include "types/array_input.h"
 
 /* Indices as the text form has them, counted from 1 */
 SQL_FUNCTION(sparsevec_indices)
 {
 	SparseVector *v = SPARSE_ARG(0);
-	Datum	   *elements = (Datum *) palloc(sizeof(Datum) * Max(v->nnz, 1));
+	ArrayType  *result = new_array(v->nnz, INT4OID, sizeof(int32));
 
 	for (int i = 0; i < v->nnz; i++)
-		elements[i] = Int32GetDatum(v->indices[i] + 1);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, v->nnz, INT4OID,
-										  sizeof(int32), true, TYPALIGN_INT));
+		((int32 *) ARR_DATA_PTR(result))[i] = v->indices[i] + 1;
+	PG_RETURN_ARRAYTYPE_P(result);
 }
 
 SQL_FUNCTION(sparsevec_values)
 {
 	SparseVector *v = SPARSE_ARG(0);
-	Datum	   *elements = (Datum *) palloc(sizeof(Datum) * Max(v->nnz, 1));
+	ArrayType  *result = new_array(v->nnz, FLOAT4OID, sizeof(float4));
 
-	for (int i = 0; i < v->nnz; i++)
-		elements[i] = Float4GetDatum(sparse_values(v)[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, v->nnz, FLOAT4OID,
-										  sizeof(float4), true, TYPALIGN_INT));
+	memcpy(ARR_DATA_PTR(result), sparse_values(v), sizeof(float4) * v->nnz);
+	PG_RETURN_ARRAYTYPE_P(result);
 }
