@@ -10,7 +10,6 @@
 
 #include "common/hashfn.h"
 #include "utils/memutils.h"
-#include "utils/varbit.h"
 
 #include "math/distance/distance.h"
 #include "storage/page_check.h"
@@ -273,30 +272,12 @@ plain_element_distance(CodecQuery *query, const struct varlena *value)
 	return (float) Max(Min(result, FLT_MAX), -FLT_MAX);
 }
 
-/* Prepare a search in a centred index, by inner products, for query->floats. */
-static void
-set_product_query(CodecQuery *query)
-{
-	const Codec *codec = query->codec;
-	int			dims = codec->column.dims;
-	double		base = 0;
-
-	for (int i = 0; i < dims; i++)
-	{
-		base += (double) query->floats[i] * codec->mean[i];
-		query->residual[i] = Max(Min(query->floats[i], FLT_MAX), -FLT_MAX);
-	}
-	rotation_apply(&codec->rotation, codec->signs, query->residual);
-	base = Max(Min(-2 * base, FLT_MAX), -FLT_MAX);
-	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
-						 codec->bits, (float) base);
-	query->rabitq->weight = 0;
-}
-
 void
 codec_query_set(CodecQuery *query, const struct varlena *value, bool element)
 {
 	const Codec *codec = query->codec;
+	/* in a centred index, what is searched for keeps its own origin (codec.h) */
+	bool		search = codec->centred && !element;
 	int			dims = codec->column.dims;
 	double		base = 0;
 	double		residual_mean = 0;
@@ -313,22 +294,11 @@ codec_query_set(CodecQuery *query, const struct varlena *value, bool element)
 		return;
 	}
 
-	if (!bounded_query_set(&query->exact, value))
-	{
-		/* the norm of what codec_indexes is not 0, in double precision */
-		Assert(false);
-		query->constant = true;
-		memset(query->residual, 0, codec->rotation.padded * sizeof(float));
-		return;
-	}
-	if (codec->centred && !element)
-	{
-		set_product_query(query);
-		return;
-	}
+	/* what codec_indexes has a norm, in double precision */
+	(void) bounded_query_set(&query->exact, value);
 	for (int i = 0; i < dims; i++)
 	{
-		float		residual = query->floats[i] - codec->mean[i];
+		float		residual = query->floats[i] - (search ? 0 : codec->mean[i]);
 
 		residual_mean += (double) residual * codec->mean[i];
 		base += (double) residual * residual;
@@ -339,12 +309,16 @@ codec_query_set(CodecQuery *query, const struct varlena *value, bool element)
 	query->residual_mean = residual_mean;
 
 	/* - <c, q> = - <c, c> - <c, q - c> */
-	if (codec->centred)
+	if (search)
+		base = -2 * residual_mean;
+	else if (codec->centred)
 		base = codec->weight * Min(base, codec->most);
 	else if (codec->column.traits->product)
 		base = -codec->mean_norm2 - residual_mean;
 	rabitq_query_prepare(query->rabitq, query->residual, codec->rotation.padded,
-						 codec->bits, (float) Min(base, FLT_MAX));
+						 codec->bits, (float) Max(Min(base, FLT_MAX), -FLT_MAX));
+	if (search)
+		query->rabitq->weight = 0;
 }
 
 /* Are codes those of squared distances? */

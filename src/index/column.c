@@ -228,29 +228,15 @@ column_nonzero(const IndexColumn *column, const struct varlena *value)
 	const DenseVector *dense = (const DenseVector *) value;
 	const SparseVector *sparse = (const SparseVector *) value;
 
+	/* no square of a float is 0 in double precision */
 	switch (column->type->kind)
 	{
 		case COLUMN_VECTOR:
-			for (int i = 0; i < dense->dim; i++)
-			{
-				if (DENSE_FLOATS(dense)[i] != 0)
-					return true;
-			}
-			return false;
+			return distance_kernels->f32_norm2(DENSE_FLOATS(dense), dense->dim) > 0;
 		case COLUMN_HALFVEC:
-			for (int i = 0; i < dense->dim; i++)
-			{
-				if (half_to_float(DENSE_HALVES(dense)[i]) != 0)
-					return true;
-			}
-			return false;
+			return distance_kernels->f16_norm2(DENSE_HALVES(dense), dense->dim) > 0;
 		case COLUMN_SPARSEVEC:
-			for (int i = 0; i < sparse->nnz; i++)
-			{
-				if (sparse_values(sparse)[i] != 0)
-					return true;
-			}
-			return false;
+			return distance_kernels->f32_norm2(sparse_values(sparse), sparse->nnz) > 0;
 		default:
 			return true;
 	}

@@ -18,6 +18,7 @@
 #include "access/genam.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
+#include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -30,6 +31,7 @@
 #include "utils/uuid.h"
 
 #include "index/column.h"
+#include "math/heap/topk.h"
 
 /* ------------------------------------------------------------------------
  * Numbers in the order of values
@@ -48,17 +50,11 @@ signed_key(int64 value)
 	return (uint64) value ^ (UINT64CONST(1) << 63);
 }
 
-/* Floats order by their bits, once negative ones are turned around; NaN last */
+/* Numbers that order as floats do; NaN last */
 static uint64
 float8_bits(double value)
 {
-	uint64		bits;
-
-	if (isnan(value))
-		return PG_UINT64_MAX;
-	value += 0.0;				/* no negative zero */
-	memcpy(&bits, &value, sizeof(bits));
-	return bits >> 63 ? ~bits : bits | UINT64CONST(1) << 63;
+	return isnan(value) ? PG_UINT64_MAX : topk_key(value);
 }
 
 static uint32
@@ -110,12 +106,10 @@ KEY_FUNCTION(numeric_key,
 static uint64
 uuid_key(FilterColumn *column, Datum value)
 {
-	const pg_uuid_t *uuid = DatumGetUUIDP(value);
-	uint64		key = 0;
+	uint64		key;
 
-	for (int i = 0; i < 8; i++)
-		key = key << 8 | uuid->data[i];
-	return key;
+	memcpy(&key, DatumGetUUIDP(value)->data, sizeof(key));
+	return pg_ntoh64(key);
 }
 
 /* UTC, then the zone; not quite all of the zone's order */

@@ -67,6 +67,15 @@ metapage_read(Relation index, const MetaFormat *format, void *content,
 	UnlockReleaseBuffer(buffer);
 }
 
+static void
+built_otherwise(Relation index, const char *how)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" was built %s", RelationGetRelationName(index), how),
+			 errhint("Use REINDEX to rebuild the index.")));
+}
+
 void
 metapage_check_column(Relation index, IndexColumn *column, int kind, int metric,
 					  uint32 dims)
@@ -76,22 +85,14 @@ metapage_check_column(Relation index, IndexColumn *column, int kind, int metric,
 		column->dims = dims;
 	if (kind != column_number(column) || metric != (int) column->metric ||
 		dims != (uint32) column->dims)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" was built for another column type or operator class",
-						RelationGetRelationName(index)),
-				 errhint("Use REINDEX to rebuild the index.")));
+		built_otherwise(index, "for another column type or operator class");
 }
 
 void
 metapage_check_filter(Relation index, bool same)
 {
 	if (!same)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" was built with other filter columns",
-						RelationGetRelationName(index)),
-				 errhint("Use REINDEX to rebuild the index.")));
+		built_otherwise(index, "with other filter columns");
 }
 
 void

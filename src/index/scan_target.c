@@ -7,10 +7,9 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "index/filter.h"
 #include "types/sphere.h"
 
 static bool
@@ -53,24 +52,13 @@ static int
 read_spheres(ScanKey key, const IndexColumn *column, TargetSphere **spheres)
 {
 	Datum	   *elements = &key->sk_argument;
-	bool		not_null = false;
-	bool	   *nulls = &not_null;
 	int			count = 1;
 	int			kept = 0;
 
 	if (key->sk_flags & SK_ISNULL)
 		return 0;
 	if (key->sk_flags & SK_SEARCHARRAY)
-	{
-		ArrayType  *array = DatumGetArrayTypeP(key->sk_argument);
-		int16		length;
-		bool		by_value;
-		char		align;
-
-		get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
-		deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align,
-						  &elements, &nulls, &count);
-	}
+		elements = filter_array_members(key->sk_argument, &count);
 	*spheres = (TargetSphere *) palloc(mul_size(Max(count, 1), sizeof(TargetSphere)));
 	for (int i = 0; i < count; i++)
 	{
@@ -79,8 +67,7 @@ read_spheres(ScanKey key, const IndexColumn *column, TargetSphere **spheres)
 		int			same = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		if (nulls[i] ||
-			!sphere_parts(DatumGetHeapTupleHeader(elements[i]), &sphere->center,
+		if (!sphere_parts(DatumGetHeapTupleHeader(elements[i]), &sphere->center,
 						  &radius))
 			continue;
 		column_check_dims(column, sphere->center);

@@ -34,28 +34,21 @@ query_changes_rows(const PlannerInfo *root)
 	return command != CMD_SELECT && command != CMD_INSERT;
 }
 
-/* Is a query, or one that it is a part of, such a statement? */
-static bool
-statement_changes_rows(const PlannerInfo *root)
+bool
+approximate_spheres_allowed(const PlannerInfo *root)
 {
 	for (; root != NULL; root = root->parent_root)
 	{
 		if (query_changes_rows(root))
-			return true;
+			return false;
 	}
-	return false;
-}
-
-bool
-approximate_spheres_allowed(const PlannerInfo *root)
-{
-	return !statement_changes_rows(root);
+	return true;
 }
 
 bool
 approximate_all_allowed(const PlannerInfo *root)
 {
-	return approximate_without_limit && !statement_changes_rows(root);
+	return approximate_without_limit && approximate_spheres_allowed(root);
 }
 
 /*

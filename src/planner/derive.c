@@ -406,7 +406,10 @@ derive_bound(PlannerInfo *root, const IndexDistance *distance, Expr *clause,
 											   InvalidOid, COERCE_IMPLICIT_CAST);
 		if (!find_bounded_distance(root, distance, expr, &value, &falling, &bound))
 			continue;
-		*upper = bound.upper;
+		if (upper != NULL)
+			*upper = bound.upper;
+		else if (!bound.upper)
+			return NULL;
 		if (falling)
 			bound.expr = nan_radius(distance, value, bound.expr);
 
@@ -421,15 +424,6 @@ derive_bound(PlannerInfo *root, const IndexDistance *distance, Expr *clause,
 							  InvalidOid);
 	}
 	return NULL;
-}
-
-OpExpr *
-derive_sphere(PlannerInfo *root, const IndexDistance *distance, Expr *clause)
-{
-	bool		upper;
-	OpExpr	   *sphere = derive_bound(root, distance, clause, &upper);
-
-	return sphere != NULL && upper ? sphere : NULL;
 }
 
 /* value = ANY (array) as array @> ARRAY[value], for a filter column */
@@ -546,7 +540,7 @@ derive_ranges(PlannerInfo *root, const IndexDistance *distance,
 
 		if (restriction->pseudoconstant)
 			continue;
-		clause = derive_sphere(root, distance, restriction->clause);
+		clause = derive_bound(root, distance, restriction->clause, NULL);
 		if (clause == NULL)
 			continue;
 		if (is_exact_index(distance->index) &&

@@ -60,14 +60,10 @@ extern bool find_distance(PlannerInfo *root, const IndexDistance *distance,
 /*
  * distance < bound, in any spelling, as a sphere; NULL where it is none.  *upper
  * is false where the bound is one from below: all that is not in the sphere
- * meets the condition, then.
+ * meets the condition, then.  Where upper is NULL, such a bound is none.
  */
 extern OpExpr *derive_bound(PlannerInfo *root, const IndexDistance *distance,
 							Expr *clause, bool *upper);
-
-/* The same, but NULL where the distance is bounded from below */
-extern OpExpr *derive_sphere(PlannerInfo *root, const IndexDistance *distance,
-							 Expr *clause);
 
 /*
  * The ranges among a list of restrictions, as RestrictInfos with spheres.  Of

@@ -159,9 +159,7 @@ evict_others(const DistanceSample *kept)
 /* What tells the value that an index has of a row */
 typedef struct RowReader
 {
-	Relation	heap;
-	AttrNumber	column;			/* 0: an expression */
-	IndexInfo  *index_info;		/* where there is an expression or a predicate */
+	IndexInfo  *index_info;
 	EState	   *estate;
 	ExprState  *predicate;
 	TupleTableSlot *slot;
@@ -170,12 +168,7 @@ typedef struct RowReader
 static void
 reader_begin(RowReader *reader, Relation heap, Relation index)
 {
-	memset(reader, 0, sizeof(RowReader));
-	reader->heap = heap;
-	reader->column = index->rd_index->indkey.values[0];
 	reader->index_info = BuildIndexInfo(index);
-	if (reader->column != 0 && reader->index_info->ii_Predicate == NIL)
-		return;
 	reader->slot = MakeSingleTupleTableSlot(RelationGetDescr(heap),
 											&TTSOpsHeapTuple);
 	reader->estate = CreateExecutorState();
@@ -184,46 +177,24 @@ reader_begin(RowReader *reader, Relation heap, Relation index)
 										reader->estate);
 }
 
-static void
-reader_end(RowReader *reader)
-{
-	if (reader->slot == NULL)
-		return;
-	FreeExecutorState(reader->estate);
-	ExecDropSingleTupleTableSlot(reader->slot);
-}
-
 /* False where a row does not belong to the index.  The value may be toasted. */
 static bool
 reader_value(RowReader *reader, HeapTuple tuple, Datum *value, bool *isnull)
 {
-	ExprContext *context;
+	ExprContext *context = GetPerTupleExprContext(reader->estate);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	MemoryContext caller;
 
-	if (reader->slot == NULL)
-	{
-		*value = heap_getattr(tuple, reader->column,
-							  RelationGetDescr(reader->heap), isnull);
-		return true;
-	}
-	context = GetPerTupleExprContext(reader->estate);
 	ResetExprContext(context);
 	ExecStoreHeapTuple(tuple, reader->slot, false);
 	if (!ExecQual(reader->predicate, context))
 		return false;
-	if (reader->column != 0)
-		*value = slot_getattr(reader->slot, reader->column, isnull);
-	else
-	{
-		Datum		values[INDEX_MAX_KEYS];
-		bool		nulls[INDEX_MAX_KEYS];
-		MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
-
-		FormIndexDatum(reader->index_info, reader->slot, reader->estate, values,
-					   nulls);
-		MemoryContextSwitchTo(caller);
-		*value = values[0];
-		*isnull = nulls[0];
-	}
+	caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+	FormIndexDatum(reader->index_info, reader->slot, reader->estate, values, nulls);
+	MemoryContextSwitchTo(caller);
+	*value = values[0];
+	*isnull = nulls[0];
 	return true;
 }
 
@@ -324,7 +295,8 @@ read_rows(DistanceSample *sample, Relation heap, Relation index,
 		if (sample->bytes > most_bytes * (double) (i + 1) / count)
 			per_block = Max(per_block / 2, 1);
 	}
-	reader_end(&reader);
+	FreeExecutorState(reader.estate);
+	ExecDropSingleTupleTableSlot(reader.slot);
 }
 
 /* Take a sample anew. */

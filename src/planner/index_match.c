@@ -72,7 +72,7 @@ is_never_null(PlannerInfo *root, const IndexDistance *distance)
 		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
 
 		if (OidIsValid(distance->sphere_operator) &&
-			derive_sphere(root, distance, clause) != NULL)
+			derive_bound(root, distance, clause, NULL) != NULL)
 			return true;
 		if (IsA(clause, NullTest) &&
 			((NullTest *) clause)->nulltesttype == IS_NOT_NULL &&

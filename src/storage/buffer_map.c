@@ -107,12 +107,8 @@ grow(BufferMap *map, BlockNumber block)
 void
 block_damaged(Relation index, BlockNumber block)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" is damaged: it has no block %u",
-					RelationGetRelationName(index), block),
-			 errdetail("One of its pages refers to that block, or its file has been truncated."),
-			 errhint("Use REINDEX to rebuild the index.")));
+	index_damaged(index, block, NO_PLACE,
+				  "There is no such block: one of its pages refers to it, or its file has been truncated.");
 }
 
 bool

@@ -75,11 +75,8 @@ page_lock_below(Relation index, Buffer buffer, PageKind kind, int mode)
 Buffer
 page_lock_record(BufferMap *map, BlockNumber block, PageKind kind)
 {
-	Buffer		known = map_guess(map, block);
-	Buffer		buffer = map_read(map, block);
+	Buffer		buffer = map_read_constant(map, block, kind);
 
-	if (unlikely(buffer != known || block == META_BLOCK))
-		page_check_kind(map->index, buffer, kind);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	return buffer;
 }

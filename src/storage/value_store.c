@@ -82,11 +82,8 @@ static inline void
 check_keeps(ValueStore *store, SlotId id)
 {
 	if (unlikely(store->geometry.per_page == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" is damaged: one of its records has value %u, but it keeps no values",
-						RelationGetRelationName(store->index), id),
-				 errhint("Use REINDEX to rebuild the index.")));
+		index_damaged(store->index, InvalidBlockNumber, NO_PLACE,
+					  psprintf("One of its records has value %u, but it keeps no values.", id));
 }
 
 /* Pin the page of a piece. */
