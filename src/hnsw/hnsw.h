@@ -9,7 +9,6 @@
 
 #include "compat/pg.h"
 
-#include "access/amapi.h"
 #include "commands/progress.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
@@ -70,26 +69,12 @@ extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 #define HNSW_PHASE_WRITE	4
 #define HNSW_PHASE_WAL		5
 
-extern IndexBuildResult *hnsw_build(Relation heap, Relation index,
-									IndexInfo *index_info);
-extern void hnsw_build_empty(Relation index);
-
-extern bool hnsw_insert(Relation index, Datum *values, bool *isnull,
-						ItemPointer heap_tid, Relation heap,
-						IndexUniqueCheck check_unique, bool index_unchanged,
-						IndexInfo *index_info);
-
-extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info,
-											   IndexBulkDeleteResult *stats,
-											   IndexBulkDeleteCallback callback,
-											   void *callback_state);
-
-extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
-
-extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path,
-							   double loop_count, Cost *startup_cost,
-							   Cost *total_cost, Selectivity *selectivity,
-							   double *correlation, double *pages);
+AM_FUNCTION(ambuild, hnsw_build);
+AM_FUNCTION(ambuildempty, hnsw_build_empty);
+AM_FUNCTION(aminsert, hnsw_insert);
+AM_FUNCTION(ambulkdelete, hnsw_bulk_delete);
+AM_FUNCTION(ambeginscan, hnsw_begin_scan);
+AM_FUNCTION(amcostestimate, hnsw_cost_estimate);
 
 /* verify.c: is an index what it promises to be? */
 extern const struct VerifyMethods hnsw_verify_methods;

@@ -11,8 +11,11 @@
 
 #include "compat/pg.h"
 
-#include "access/genam.h"
+#include "access/amapi.h"
 #include "access/reloptions.h"
+
+/* Declare what PostgreSQL calls, with the type that amapi.h gives: ambuild, ... */
+#define AM_FUNCTION(member, name) extern __typeof__(*(member##_function) NULL) name
 
 /* ------------------------------------------------------------------------
  * Options

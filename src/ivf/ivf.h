@@ -10,11 +10,12 @@
 
 #include "compat/pg.h"
 
-#include "access/amapi.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
+
+#include "index/handler.h"
 
 /* The access methods */
 typedef enum IvfKind
@@ -60,28 +61,13 @@ extern void ivf_init(void);
 #define IVF_PHASE_WRITE		6
 #define IVF_PHASE_WAL		7
 
-extern IndexBuildResult *ivf_build(Relation heap, Relation index,
-								   IndexInfo *index_info);
-extern void ivf_build_empty(Relation index);
-
-extern bool ivf_insert(Relation index, Datum *values, bool *isnull,
-					   ItemPointer heap_tid, Relation heap,
-					   IndexUniqueCheck check_unique, bool index_unchanged,
-					   IndexInfo *index_info);
-
-extern IndexBulkDeleteResult *ivf_bulk_delete(IndexVacuumInfo *info,
-											  IndexBulkDeleteResult *stats,
-											  IndexBulkDeleteCallback callback,
-											  void *callback_state);
-
-extern IndexScanDesc ivf_begin_scan(Relation index, int nkeys, int norderbys);
-extern void ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
-					   ScanKey orderbys, int norderbys);
-
-extern void ivf_cost_estimate(PlannerInfo *root, IndexPath *path,
-							  double loop_count, Cost *startup_cost,
-							  Cost *total_cost, Selectivity *selectivity,
-							  double *correlation, double *pages);
+AM_FUNCTION(ambuild, ivf_build);
+AM_FUNCTION(ambuildempty, ivf_build_empty);
+AM_FUNCTION(aminsert, ivf_insert);
+AM_FUNCTION(ambulkdelete, ivf_bulk_delete);
+AM_FUNCTION(ambeginscan, ivf_begin_scan);
+AM_FUNCTION(amrescan, ivf_rescan);
+AM_FUNCTION(amcostestimate, ivf_cost_estimate);
 
 /* The same of flat: the planner knows by it that an index is exact. */
 extern void flat_cost_estimate(PlannerInfo *root, IndexPath *path,

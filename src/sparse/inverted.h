@@ -9,8 +9,6 @@
 
 #include "compat/pg.h"
 
-#include "access/amapi.h"
-#include "access/genam.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "storage/bufmgr.h"
@@ -19,6 +17,7 @@
 
 #include "index/column.h"
 #include "index/filter.h"
+#include "index/handler.h"
 #include "math/sparse/postings.h"
 #include "math/sparse/tiers.h"
 #include "storage/buffer_map.h"
@@ -490,25 +489,13 @@ extern void inverted_unlock_merge(InvertedIndex *index);
  * What PostgreSQL calls
  */
 
-extern IndexBuildResult *inverted_build(Relation heap, Relation index,
-										IndexInfo *index_info);
-extern void inverted_build_empty(Relation index);
-extern bool inverted_insert(Relation index, Datum *values, bool *isnull,
-							ItemPointer heap_tid, Relation heap,
-							IndexUniqueCheck check_unique,
-							bool index_unchanged, IndexInfo *index_info);
-extern IndexBulkDeleteResult *inverted_bulk_delete(IndexVacuumInfo *info,
-												   IndexBulkDeleteResult *stats,
-												   IndexBulkDeleteCallback callback,
-												   void *callback_state);
-extern IndexBulkDeleteResult *inverted_vacuum_cleanup(IndexVacuumInfo *info,
-													  IndexBulkDeleteResult *stats);
-extern void inverted_cost_estimate(PlannerInfo *root, IndexPath *path,
-								   double loop_count, Cost *startup_cost,
-								   Cost *total_cost, Selectivity *selectivity,
-								   double *correlation, double *pages);
-extern IndexScanDesc inverted_begin_scan(Relation index, int nkeys,
-										 int norderbys);
+AM_FUNCTION(ambuild, inverted_build);
+AM_FUNCTION(ambuildempty, inverted_build_empty);
+AM_FUNCTION(aminsert, inverted_insert);
+AM_FUNCTION(ambulkdelete, inverted_bulk_delete);
+AM_FUNCTION(amvacuumcleanup, inverted_vacuum_cleanup);
+AM_FUNCTION(amcostestimate, inverted_cost_estimate);
+AM_FUNCTION(ambeginscan, inverted_begin_scan);
 
 /* verify.c: is an index what it promises to be? */
 extern const struct VerifyMethods inverted_verify_methods;
