@@ -16,8 +16,6 @@
  */
 #include "hnsw/scan.h"
 
-#include <math.h>
-
 #include "miscadmin.h"
 
 #include "hnsw/hnsw.h"

@@ -6,7 +6,6 @@
 
 #include <math.h>
 
-#include "access/rmgr.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"

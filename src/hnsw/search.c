@@ -11,8 +11,6 @@
  */
 #include "hnsw/search.h"
 
-#include <math.h>
-
 #include "miscadmin.h"
 
 #define FIRST_FOUND			1024

@@ -10,8 +10,6 @@
  */
 #include "ivf/centroids.h"
 
-#include <math.h>
-
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
@@ -34,7 +32,6 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/varlena.h"
 
 #include "types/dense.h"
 #include "types/own_type.h"

@@ -11,8 +11,6 @@
  */
 #include "ivf/ivf.h"
 
-#include <math.h>
-
 #include "access/genam.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"

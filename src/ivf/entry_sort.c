@@ -4,6 +4,7 @@
  */
 #include "ivf/build.h"
 
+#include "catalog/index.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
 
@@ -62,8 +63,7 @@ ivf_sort_put(IvfEntrySort *sort, uint32 list, const IvfEntry *entry)
 	ExecClearTuple(slot);
 	slot->tts_values[0] = Int32GetDatum((int32) list);
 	slot->tts_values[1] =
-		Int64GetDatum(((int64) ItemPointerGetBlockNumber(&entry->tid) << 16) |
-					  ItemPointerGetOffsetNumber(&entry->tid));
+		Int64GetDatum(itemptr_encode(&unconstify(IvfEntry *, entry)->tid));
 	slot->tts_values[2] = PointerGetDatum(header);
 	memset(slot->tts_isnull, false, 3 * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
@@ -76,15 +76,12 @@ ivf_sort_get(IvfEntrySort *sort, uint32 *list, IvfEntry *entry)
 	TupleTableSlot *slot = sort->get_slot;
 	EntryHeader header;
 	const char *bytes;
-	int64		tid;
 	bool		isnull;
 
 	if (!tuplesort_gettupleslot(sort->state, true, false, slot, NULL))
 		return false;
 	*list = (uint32) DatumGetInt32(slot_getattr(slot, 1, &isnull));
-	tid = DatumGetInt64(slot_getattr(slot, 2, &isnull));
-	ItemPointerSet(&entry->tid, (BlockNumber) (tid >> 16),
-				   (OffsetNumber) (tid & 0xFFFF));
+	itemptr_decode(&entry->tid, DatumGetInt64(slot_getattr(slot, 2, &isnull)));
 
 	/* as a tuple has it: perhaps with a short header, and not aligned */
 	bytes = VARDATA_ANY(DatumGetPointer(slot_getattr(slot, 3, &isnull)));

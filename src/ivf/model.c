@@ -218,15 +218,6 @@ ivf_make_centroid_codes(IvfModel *model, const float *centroids)
 	pfree(rotated);
 }
 
-int
-ivf_compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* ------------------------------------------------------------------------
  * Entries
  */
@@ -234,8 +225,6 @@ ivf_compare_doubles(const void *a, const void *b)
 Size
 ivf_code_bytes(const IvfModel *model)
 {
-	int			dims = model->dims;
-
 	switch (model->kind)
 	{
 		case IVF_PQ:
@@ -246,16 +235,7 @@ ivf_code_bytes(const IvfModel *model)
 		case IVF_EXACT:
 			return sq8_code_bytes(model->width);
 		default:
-			break;
-	}
-	switch (model->column.type->kind)
-	{
-		case COLUMN_VECTOR:
-			return add_size(8, mul_size(dims, sizeof(float)));
-		case COLUMN_HALFVEC:
-			return add_size(8, mul_size(dims, sizeof(half)));
-		default:
-			return add_size(8, (dims + 7) / 8);
+			return column_value_size(&model->column);
 	}
 }
 

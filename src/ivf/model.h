@@ -179,7 +179,4 @@ extern SlotId ivf_write_value(IvfBounder *bounder, ValueStore *values,
 							  const struct varlena *value, ItemPointer tid,
 							  bool log);
 
-/* For qsort, of doubles that are numbers */
-extern int	ivf_compare_doubles(const void *a, const void *b);
-
 #endif							/* VECTOR_IVF_MODEL_H */

@@ -7,11 +7,9 @@
 #include <limits.h>
 
 #include "access/reloptions.h"
-#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
-#include "utils/varlena.h"
 
 #include "index/option_watch.h"
 #include "ivf/centroids.h"

@@ -4,7 +4,6 @@
  */
 #include "ivf/reader.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
