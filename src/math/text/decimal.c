@@ -3,11 +3,10 @@
  *	  Decimal to float32, correctly rounded: the tables, and every number that
  *	  the fast half (decimal.h) does not take.
  *
- * Three ways, each handing on to the next: the inlined one for decimals of up
- * to 19 digits, decimal_rest's own scan for longer ones, and strtof for what is
- * not decimal (inf, nan, hexadecimal), for results that are denormal or beyond
- * float32, and for decimals too near the midpoint of two floats (about one in
- * sixty million of random ones).
+ * Two ways: the inlined one for decimals of up to 19 digits, and strtof for longer
+ * ones, for what is not decimal (inf, nan, hexadecimal), for results that are
+ * denormal or beyond float32, and for decimals too near the midpoint of two floats
+ * (about one in sixty million of random ones).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -39,9 +38,8 @@ const uint64_t decimal_small_powers[8] = {
 	1, 10, 100, 1000, 10000, 100000, 1000000, 10000000
 };
 
-/* What only strtof can tell; it stops at *end, which is '\0'. */
-static const char *
-read_by_strtof(const char *s, float *value, int *overflow)
+const char *
+decimal_rest(const char *s, float *value, int *overflow)
 {
 	char	   *stop;
 
@@ -85,77 +83,12 @@ decimal_exponent(const char *p, int64_t *k)
 }
 
 const char *
-decimal_rest(const char *s, const char *end, float *value, int *overflow)
-{
-	const char *p = s;
-	const char *digits;
-	uint64_t	m = 0;
-	int64_t		k = 0;
-	int			n = 0;			/* digits in m, leading zeros not counted */
-	int			has_point = 0;
-	int			negative = (*p == '-');
-
-	(void) end;					/* every loop below stops at the '\0' there */
-
-	if (*p == '-' || *p == '+')
-		p++;
-	digits = p;
-
-	while (*p == '0')
-		p++;
-	for (; decimal_is_digit(*p); p++)
-	{
-		if (n < DECIMAL_MAX_DIGITS)
-		{
-			m = m * 10 + (uint64_t) (*p - '0');
-			n++;
-		}
-		else
-			k++;
-	}
-
-	if (*p == '.')
-	{
-		has_point = 1;
-		p++;
-		if (n == 0)
-		{
-			for (; *p == '0'; p++)
-				k--;
-		}
-		for (; decimal_is_digit(*p); p++)
-		{
-			if (n < DECIMAL_MAX_DIGITS)
-			{
-				m = m * 10 + (uint64_t) (*p - '0');
-				n++;
-				k--;
-			}
-		}
-	}
-
-	if (p - digits == has_point || *p == 'x' || *p == 'X')
-		return read_by_strtof(s, value, overflow);
-
-	if (*p == 'e' || *p == 'E')
-		p = decimal_exponent(p, &k);
-
-	if (m == 0)
-		*value = negative ? -0.0f : 0.0f;
-	else if (!decimal_scale(m, k, negative, value))
-		return read_by_strtof(s, value, overflow);
-
-	*overflow = 0;
-	return p;
-}
-
-const char *
 decimal_to_float(const char *s, const char *end, float *value, int *overflow)
 {
 	const char *next = decimal_fast(s, end, value);
 
 	if (next == NULL)
-		return decimal_rest(s, end, value, overflow);
+		return decimal_rest(s, value, overflow);
 
 	*overflow = 0;
 	return next;

@@ -14,7 +14,6 @@
 #ifndef VECTOR_MATH_DECIMAL_H
 #define VECTOR_MATH_DECIMAL_H
 
-#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -43,9 +42,8 @@ extern const uint64_t decimal_small_powers[8];
  */
 extern const char *decimal_exponent(const char *p, int64_t *k);
 
-/* Any number, without haste; the contract is that of decimal_to_float. */
-extern const char *decimal_rest(const char *s, const char *end, float *value,
-								int *overflow);
+/* Any number, by strtof, which stops at the '\0' behind the text; see decimal_to_float. */
+extern const char *decimal_rest(const char *s, float *value, int *overflow);
 
 static inline int
 decimal_is_digit(char c)

@@ -20,12 +20,12 @@
  * loop, whose registers it would take.
  */
 static __attribute__((noinline)) ParseStatus
-read_unusual(const char *p, const char *end, float limit, float *value,
-			 const char **next, ParseToken *token)
+read_unusual(const char *p, float limit, float *value, const char **next,
+			 ParseToken *token)
 {
 	int			overflow;
 
-	*next = decimal_rest(p, end, value, &overflow);
+	*next = decimal_rest(p, value, &overflow);
 	if (*next == NULL)
 		return PARSE_SYNTAX;
 
@@ -69,7 +69,7 @@ dense_text_parse(const char *s, size_t len, float limit, int max_dims,
 		{
 			ParseStatus status;
 
-			status = read_unusual(p, end, limit, &out[n], &next, token);
+			status = read_unusual(p, limit, &out[n], &next, token);
 			if (status != PARSE_OK)
 				return status;
 		}
