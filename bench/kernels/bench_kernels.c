@@ -142,12 +142,12 @@ PAIR_RUN(f16_ip, half, k->f16_ip(q, row, rows->n))
 PAIR_RUN(f16_l1, half, k->f16_l1(q, row, rows->n))
 PAIR_RUN(f16_cosine, half, k->f16_cosine(q, row, rows->n).bb)
 PAIR_RUN(f16_norm2, half, k->f16_norm2(row, rows->n))
+PAIR_RUN(mixed_l2sq, half, k->mixed_l2sq((const float *) query, row, rows->n))
+PAIR_RUN(mixed_ip, half, k->mixed_ip((const float *) query, row, rows->n))
 PAIR_RUN(bit_hamming, uint8_t, k->bit_hamming(q, row, rows->n / 8))
 PAIR_RUN(sdot, float, cblas_sdot((int) rows->n, q, 1, row, 1))
 
 MANY_RUN(f32_ip_many, float, float)
-MANY_RUN(f16_l2sq_many, half, float)
-MANY_RUN(f16_ip_many, half, float)
 
 static void
 run_bit_jaccard(const DistanceKernels *k, const Rows *rows)
@@ -260,8 +260,8 @@ static const Kernel kernels[] = {
 	KERNEL(f16_l1, 16),
 	KERNEL(f16_cosine, 16),
 	KERNEL(f16_norm2, 16),
-	KERNEL(f16_l2sq_many, 16),
-	KERNEL(f16_ip_many, 16),
+	KERNEL(mixed_l2sq, 16),
+	KERNEL(mixed_ip, 16),
 	KERNEL(f16_to_f32, 16),
 	KERNEL(f32_to_f16, 32),
 	KERNEL(bit_hamming, 1),

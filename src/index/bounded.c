@@ -94,11 +94,8 @@ bounded_l2_interval(const float *q, double q_norm, const half *h, size_t n,
 					double error, double norm, double *low, double *high)
 {
 	double		relative = rounding(n);
-	double		middle;
-	float		sum;
+	double		middle = sqrt((double) distance_kernels->mixed_l2sq(q, h, n));
 
-	distance_kernels->f16_l2sq_many(q, h, n, n, 1, &sum);
-	middle = sqrt((double) sum);
 	*low = (middle * (1 - relative) - error) * (1 - relative) - 1e-18;
 	*high = (middle * (1 + relative) + error) * (1 + relative) + 1e-18;
 	*low = Max(*low, 0);
@@ -127,10 +124,7 @@ void
 bounded_ip_interval(const float *q, double q_norm, const half *h, size_t n,
 					double error, double norm, double *low, double *high)
 {
-	float		sum;
-
-	distance_kernels->f16_ip_many(q, h, n, n, 1, &sum);
-	product_interval(-(double) sum,
+	product_interval(-(double) distance_kernels->mixed_ip(q, h, n),
 					 q_norm * (error + 2 * rounding(n) * norm) + 1e-30,
 					 q_norm, norm, low, high);
 }
@@ -139,11 +133,8 @@ void
 bounded_cosine_interval(const float *q, double q_norm, const half *h, size_t n,
 						double error, double norm, double *low, double *high)
 {
-	float		sum;
-
-	distance_kernels->f16_ip_many(q, h, n, n, 1, &sum);
-	product_interval(1 - (double) sum, error + 8 * rounding(n) + 1e-6,
-					 q_norm, norm, low, high);
+	product_interval(1 - (double) distance_kernels->mixed_ip(q, h, n),
+					 error + 8 * rounding(n) + 1e-6, q_norm, norm, low, high);
 	/* the operator's result is within 0 and 2 */
 	*low = Min(*low, 2);
 	*high = Max(*high, 0);

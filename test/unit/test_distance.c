@@ -482,10 +482,15 @@ run_many(const DistanceKernels *k, Type type, Sum sum, const float *q,
 {
 	if (type == F32)
 		k->f32_ip_many(q, rows, n, stride, count, out);
-	else if (sum == L2SQ)
-		k->f16_l2sq_many(q, rows, n, stride, count, out);
 	else
-		k->f16_ip_many(q, rows, n, stride, count, out);
+	{
+		for (size_t r = 0; r < count; r++)
+		{
+			const half *row = (const half *) rows + r * stride;
+
+			out[r] = sum == L2SQ ? k->mixed_l2sq(q, row, n) : k->mixed_ip(q, row, n);
+		}
+	}
 }
 
 static void

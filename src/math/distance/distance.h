@@ -53,17 +53,15 @@ typedef struct DistanceKernels
 	CosineSums	(*f16_cosine) (const half *a, const half *b, size_t n);
 	double		(*f16_norm2) (const half *a, size_t n);
 
+	/* float32 against float16 */
+	float		(*mixed_l2sq) (const float *a, const half *b, size_t n);
+	float		(*mixed_ip) (const float *a, const half *b, size_t n);
+
 	/*
 	 * One float32 query against count rows of n elements; row r starts at
 	 * rows + r * stride (stride in elements, >= n).  out has count elements.
 	 */
 	void		(*f32_ip_many) (const float *q, const float *rows, size_t n,
-								size_t stride, size_t count, float *out);
-
-	/* The same, one float32 query against float16 rows */
-	void		(*f16_l2sq_many) (const float *q, const half *rows, size_t n,
-								  size_t stride, size_t count, float *out);
-	void		(*f16_ip_many) (const float *q, const half *rows, size_t n,
 								size_t stride, size_t count, float *out);
 
 	/* Bit strings of n bytes, any byte alignment; results count bits */

@@ -98,16 +98,6 @@ prefix##_norm2(const A *a, size_t n) \
 	return sum; \
 }
 
-/* A kernel over rows is the pair kernel, row by row */
-#define MANY_KERNEL(name, B, pair) \
-static void \
-name(const float *q, const B *rows, size_t n, size_t stride, size_t count, \
-	 float *out) \
-{ \
-	for (size_t r = 0; r < count; r++) \
-		out[r] = pair(q, rows + r * stride, n); \
-}
-
 PAIR_KERNELS(f32, float, widen_f32, float, widen_f32)
 OTHER_PAIR_KERNELS(f32, float, widen_f32, float, widen_f32)
 PAIR_KERNELS(f16, half, widen_f16, half, widen_f16)
@@ -117,9 +107,13 @@ PAIR_KERNELS(mixed, float, widen_f32, half, widen_f16)
 NORM2_KERNEL(f32, float, widen_f32)
 NORM2_KERNEL(f16, half, widen_f16)
 
-MANY_KERNEL(f32_ip_many, float, f32_ip)
-MANY_KERNEL(f16_l2sq_many, half, mixed_l2sq)
-MANY_KERNEL(f16_ip_many, half, mixed_ip)
+static void
+f32_ip_many(const float *q, const float *rows, size_t n, size_t stride,
+			size_t count, float *out)
+{
+	for (size_t r = 0; r < count; r++)
+		out[r] = f32_ip(q, rows + r * stride, n);
+}
 
 /* Bits set in one byte */
 static inline unsigned int

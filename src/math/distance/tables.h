@@ -29,8 +29,8 @@
 	.f16_cosine = f16_cosine, \
 	.f16_norm2 = f16_norm2, \
 	.f32_ip_many = f32_ip_many, \
-	.f16_l2sq_many = f16_l2sq_many, \
-	.f16_ip_many = f16_ip_many, \
+	.mixed_l2sq = mixed_l2sq, \
+	.mixed_ip = mixed_ip, \
 	.bit_hamming = bit_hamming, \
 	.bit_jaccard = bit_jaccard, \
 	.f16_to_f32 = f16_to_f32, \
