@@ -53,7 +53,8 @@ report_ivf(Relation index, IndexReport *report)
 	report->lists = (int) meta.lists;
 	report->imbalance = list_imbalance(index, &meta);
 	report->built_rows = meta.rows;
-	report_option(report, "lists=%u", meta.lists);
+	if (meta.kind != IVF_EXACT)
+		report_option(report, "lists=%u", meta.lists);
 	if (meta.kind == IVF_PQ)
 	{
 		report_option(report, "m=%u", meta.m);
@@ -67,7 +68,7 @@ report_ivf(Relation index, IndexReport *report)
 		report->quantizer = psprintf("rabitq%d", meta.bits);
 	}
 	else
-		report->quantizer = "none";
+		report->quantizer = meta.kind == IVF_EXACT ? "int8" : "none";
 	if (meta.kind != IVF_FLAT)
 		report->rerank = meta.keeps_values ? "index" : "heap";
 	if (meta.filter_columns > 0)

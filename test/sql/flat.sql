@@ -75,6 +75,7 @@ SELECT * FROM vector_index_check('flat_h', true);
 REINDEX INDEX CONCURRENTLY flat_v;
 SELECT * FROM vector_index_check('flat_v', true);
 SELECT * FROM vector_reindex_list();
+SELECT method, options, quantizer, rerank, lists, drift, needs_reindex FROM vector_indexes WHERE index = 'flat_v'::regclass;
 
 -- built by several processes; entries whose codes go on to other pages
 CREATE TABLE flat_wide (id int, v vector(9000) NOT NULL);
