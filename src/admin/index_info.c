@@ -240,7 +240,8 @@ walk_index(Watched *watched, Relation heap, Relation index)
 	verify.index = index;
 	verify.methods = verify_methods_of(index);
 	verify_index(&verify);
-	if (index->rd_indam->ambuild == ivf_build && verify.violations == 0)
+	if (index->rd_indam->ambuild == ivf_build && verify.violations == 0 &&
+		ivf_kind_of(index) != IVF_EXACT)
 		ivf_measure_drift(index, heap, &drift);
 	as_owner_end(&owner);
 	MemoryContextSwitchTo(caller);

@@ -50,11 +50,13 @@ report_ivf(Relation index, IndexReport *report)
 
 	ivf_read_meta(index, &meta, &column, filter_shape(index));
 	report->dimensions = (int) meta.dims;
-	report->lists = (int) meta.lists;
-	report->imbalance = list_imbalance(index, &meta);
-	report->built_rows = meta.rows;
 	if (meta.kind != IVF_EXACT)
+	{
+		report->lists = (int) meta.lists;
+		report->imbalance = list_imbalance(index, &meta);
+		report->built_rows = meta.rows;
 		report_option(report, "lists=%u", meta.lists);
+	}
 	if (meta.kind == IVF_PQ)
 	{
 		report_option(report, "m=%u", meta.m);
@@ -68,7 +70,7 @@ report_ivf(Relation index, IndexReport *report)
 		report->quantizer = psprintf("rabitq%d", meta.bits);
 	}
 	else
-		report->quantizer = meta.kind == IVF_EXACT ? "int8" : "none";
+		report->quantizer = meta.kind == IVF_EXACT ? "sq8" : "none";
 	if (meta.kind != IVF_FLAT)
 		report->rerank = meta.keeps_values ? "index" : "heap";
 	if (meta.filter_columns > 0)

@@ -15,6 +15,7 @@ CREATE INDEX watched_hnsw ON watched USING hnsw (v vector_l2_ops, k) WITH (m = 8
 CREATE INDEX watched_hnsw_1 ON watched USING hnsw (h halfvec_cosine_ops) WITH (m = 8, quantizer = rabitq1, rerank = heap, ef_search = 70);
 CREATE INDEX watched_hnsw_none ON watched USING hnsw (v vector_l1_ops) WITH (m = 4, ef_construction = 16);
 CREATE INDEX watched_flat ON watched USING ivfflat (v vector_l2_ops) WITH (lists = 20);
+CREATE INDEX watched_exact ON watched USING flat (v vector_l2_ops);
 CREATE INDEX watched_pq ON watched USING ivfpq ((h::vector(32)) vector_ip_ops) WITH (lists = 20, m = 8, opq = on);
 CREATE INDEX watched_rabitq ON watched USING ivfrabitq (v vector_l2_ops) WITH (lists = 20, bits = 4, rerank = index);
 CREATE INDEX watched_sparse ON watched USING sparse_inverted (s) WITH (weights = float4);
@@ -40,7 +41,7 @@ WHERE "table" = 'watched'::regclass AND NOT index::text LIKE '%hnsw_%' ORDER BY 
 SELECT i.index, i.rows, i.dead, round(i.imbalance::numeric, 6) = round(d.imbalance::numeric, 6) AS imbalance_right,
 	round(i.drift::numeric, 6) = round((d.error / d.built_error)::numeric, 6) AS drift_right, i.drift BETWEEN 0.5 AND 2 AS drift_plausible, i.problem
 FROM vector_index_info('{watched_flat,watched_pq,watched_rabitq}', true) i, LATERAL ivf_drift(i.index) d ORDER BY 1;
-SELECT index, rows, drift, problem FROM vector_index_info('{watched_hnsw,watched_hnsw_1,watched_sparse,watched_part}', walk => true) ORDER BY index::text COLLATE "C";
+SELECT index, rows, drift, problem FROM vector_index_info('{watched_hnsw,watched_hnsw_1,watched_sparse,watched_part,watched_exact}', walk => true) ORDER BY index::text COLLATE "C";
 SELECT index, rows FROM vector_index_info(ARRAY['watched_flat'::regclass, NULL, 0]);
 SELECT count(*) FROM vector_index_info('{}');
 SELECT * FROM vector_index_info('{watched_pkey}');
@@ -125,7 +126,7 @@ SET LOCAL hnsw.max_scan_tuples = 20000;
 SET LOCAL work_mem = '64kB';
 CALL search('SELECT array_agg(id) FROM (SELECT id FROM watched ORDER BY h <=> (SELECT h FROM watched WHERE id = 12) LIMIT 3900) x');
 SELECT * FROM hits;
-DROP INDEX watched_hnsw, watched_flat;
+DROP INDEX watched_hnsw, watched_flat, watched_exact;
 SET LOCAL ivfrabitq.max_probes = 4;
 CALL search('SELECT array_agg(id) FROM (SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 12) LIMIT 4000) x');
 SELECT * FROM hits;
