@@ -35,6 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "hnsw/hnsw.h"
 #include "index/scan.h"
 #include "index/scan_target.h"
 
@@ -47,6 +48,9 @@
 
 /* And has so many times the rows that are wanted, before these are chosen */
 #define SAMPLE_FACTOR	4
+
+/* One row in so many is taken besides: for those that cannot be left out */
+#define SPARE_PART	8
 
 /* Of the time allowed, the part that exact searches may take */
 #define EXACT_PART	0.9
@@ -98,6 +102,14 @@ recall_init(void)
 	relation_info_hook = hide_indexes;
 }
 
+/* Have a table planned with one of our indexes, or none; InvalidOid: as ever. */
+static void
+plan_with(Oid heap, Oid index)
+{
+	planned_heap = heap;
+	planned_index = index;
+}
+
 /*
  * Run a plan for a value, with no index of ours but one (or none), in the
  * snapshot of the caller's statement; plans that have become invalid are made
@@ -108,21 +120,23 @@ run_plan(const RecallMeasured *measured, SPIPlanPtr plan, Oid index, Datum value
 {
 	instr_time	begin;
 	instr_time	end;
-	int			result;
+	volatile int result = 0;
 
-	planned_heap = measured->heap;
-	planned_index = index;
+	plan_with(measured->heap, index);
+	INSTR_TIME_SET_CURRENT(begin);
 	PG_TRY();
 	{
-		INSTR_TIME_SET_CURRENT(begin);
 		result = SPI_execute_plan(plan, &value, NULL, true, 0);
-		INSTR_TIME_SET_CURRENT(end);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		planned_heap = planned_index = InvalidOid;
+		plan_with(InvalidOid, InvalidOid);
+		hnsw_leave_out(InvalidOid, 0);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	INSTR_TIME_SET_CURRENT(end);
+	plan_with(InvalidOid, InvalidOid);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "search failed: %s", SPI_result_code_string(result));
 	INSTR_TIME_SUBTRACT(end, begin);
@@ -350,6 +364,43 @@ run_for_queries(RecallMeasured *measured, const char *statement, bool rows,
 	SPI_freeplan(plan);
 }
 
+/*
+ * Find out which elements are to be left out, and put those queries first that they
+ * can be left out of: of more than count, the others are dropped.
+ */
+static void
+leave_out_rows(RecallMeasured *measured, int count)
+{
+	Relation	index = index_open(measured->index, AccessShareLock);
+	RecallQuery *sorted;
+	int			place = 0;
+
+	if (index->rd_indam->ambuild == hnsw_build)
+	{
+		sorted = (RecallQuery *) palloc(mul_size(Max(measured->count, 1), sizeof(RecallQuery)));
+		for (int i = 0; i < measured->count; i++)
+		{
+			RecallQuery *query = &measured->queries[i];
+
+			CHECK_FOR_INTERRUPTS();
+			query->element = hnsw_element_of(index,
+											 (const struct varlena *) DatumGetPointer(query->value),
+											 &query->row);
+			if (query->element != 0)
+				sorted[place++] = *query;
+		}
+		for (int i = 0; i < measured->count; i++)
+		{
+			if (measured->queries[i].element == 0)
+				sorted[place++] = measured->queries[i];
+		}
+		memcpy(measured->queries, sorted, place * sizeof(RecallQuery));
+		pfree(sorted);
+	}
+	index_close(index, NoLock);
+	measured->count = Min(measured->count, count);
+}
+
 static void
 check_sample(int count)
 {
@@ -387,12 +438,13 @@ recall_take_rows(RecallMeasured *measured, int count)
 							 100 * wanted / blocks, SAMPLE_SEED);
 		appendStringInfo(&statement,
 						 "%s ORDER BY pg_catalog.hashtidextended(ctid, %d) LIMIT %d",
-						 measured->where, SAMPLE_SEED, count);
+						 measured->where, SAMPLE_SEED, count + count / SPARE_PART + 1);
 		run_for_queries(measured, statement.data, true, 0);
 		pfree(statement.data);
-		if (measured->count == count)
+		if (measured->count >= count)
 			break;
 	}
+	leave_out_rows(measured, count);
 }
 
 void
@@ -471,6 +523,17 @@ recall_find_nearest(RecallMeasured *measured, int number)
 	pfree(distances);
 }
 
+bool
+recall_any_wanted(const RecallMeasured *measured)
+{
+	for (int i = 0; i < measured->count; i++)
+	{
+		if (measured->queries[i].wanted > 0)
+			return true;
+	}
+	return false;
+}
+
 /* Does a plan read the index in its order? */
 static bool
 uses_index(const Plan *plan, Oid index)
@@ -484,20 +547,21 @@ uses_index(const Plan *plan, Oid index)
 static void
 check_plan(const RecallMeasured *measured)
 {
-	CachedPlan *cached;
+	CachedPlan *volatile cached = NULL;
 	bool		used;
 
-	planned_heap = measured->heap;
-	planned_index = measured->index;
+	plan_with(measured->heap, measured->index);
 	PG_TRY();
 	{
 		cached = SPI_plan_get_cached_plan(measured->index_plan);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		planned_heap = planned_index = InvalidOid;
+		plan_with(InvalidOid, InvalidOid);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	plan_with(InvalidOid, InvalidOid);
 	used = cached != NULL &&
 		uses_index(linitial_node(PlannedStmt, cached->stmt_list)->planTree,
 				   measured->index);
@@ -544,8 +608,10 @@ recall_search(RecallMeasured *measured, int number)
 	int			count;
 
 	CHECK_FOR_INTERRUPTS();
+	hnsw_leave_out(query->element != 0 ? measured->index : InvalidOid, query->element);
 	query->index_time = run_plan(measured, measured->index_plan, measured->index,
 								 query->value);
+	hnsw_leave_out(InvalidOid, 0);
 	count = read_distances(measured, query, distances);
 	query->found = 0;
 	for (int i = 0; i < count && query->found < query->wanted; i++)
@@ -689,17 +755,13 @@ measure(RecallMeasured *measured, double limit)
 	TimestampTz begin = GetCurrentTimestamp();
 	int			known = 0;
 	int			number = 0;
-	bool		any = false;
 
 	while (known < measured->count &&
 		   (known == 0 || !TimestampDifferenceExceeds(begin, GetCurrentTimestamp(),
 													  (int) Min(limit * EXACT_PART, INT_MAX))))
-	{
-		recall_find_nearest(measured, known);
-		any |= measured->queries[known++].wanted > 0;
-	}
+		recall_find_nearest(measured, known++);
 	/* where conditions rule out all rows, no plan has the index */
-	if (!any)
+	if (!recall_any_wanted(measured))
 		return known == measured->count;
 	recall_index_begin(measured);
 	while (number < known &&

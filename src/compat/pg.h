@@ -235,6 +235,13 @@ analyze_delay_point(void)
 #define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
 #endif
 
+/* What a setting's check hook hands to its assign hook has an allocator from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define setting_extra(bytes) guc_malloc(LOG, bytes)
+#else
+#define setting_extra(bytes) malloc(bytes)
+#endif
+
 /* A parser of names got a place for soft errors with 16. */
 #if PG_VERSION_NUM >= 160000
 #define qualified_name_list(name) stringToQualifiedNameList(name, NULL)

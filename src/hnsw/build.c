@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "hnsw/calibrate.h"
 #include "hnsw/memory_graph.h"
 #include "hnsw/page.h"
 #include "index/build_report.h"
@@ -60,6 +61,7 @@ typedef struct Builder
 	HnswIndex  *index;
 	MemoryGraph *graph;
 	HnswInserter *inserter;		/* values' pages, and all when memory is full */
+	HnswQueries *queries;		/* of the leader's rows; NULL: of no leader */
 	MemoryContext tuple_context;
 } Builder;
 
@@ -263,6 +265,8 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 			filter_make_keys(builder->index->filter, values, isnull,
 							 builder->inserter->entry_keys);
 		build_value(builder, value, tid);
+		if (builder->queries != NULL)
+			hnsw_queries_add(builder->queries, value, tid);
 		build_count(builder->process);
 	}
 	MemoryContextSwitchTo(caller);
@@ -285,6 +289,8 @@ builder_create(BuildProcess *process)
 	builder->inserter = hnsw_inserter_create(process->index, builder->index, false);
 	builder->graph = memory_graph_join(&builder->shared->graph, process->segment,
 									   builder->index, builder->inserter);
+	if (process->leader)
+		builder->queries = hnsw_queries_create(builder->index->meta.seed);
 	builder->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
 												   "hnsw build tuple",
 												   ALLOCSET_DEFAULT_SIZES);
@@ -306,6 +312,19 @@ leave(BuildProcess *process)
 	build_memory_leave(((Builder *) process->state)->graph->memory);
 }
 
+/* What searches of the new index find, for those that declare a recall */
+static void
+calibrate(Builder *builder)
+{
+	BuildProcess *process = builder->process;
+	HnswCalibration calibration;
+
+	if (builder->queries != NULL &&
+		hnsw_calibrate(process->index, (double) pg_atomic_read_u64(&process->totals->tuples),
+					   builder->queries, &calibration))
+		hnsw_keep_calibration(process->index, &calibration, false);
+}
+
 /* BuildMethods.finish */
 static void
 finish(BuildProcess *process, void *arg)
@@ -315,6 +334,7 @@ finish(BuildProcess *process, void *arg)
 	build_report_memory(builder->shared->graph.memory.used);
 	if (builder->shared->state == BUILD_MEMORY)
 		write_graph(builder);
+	calibrate(builder);
 }
 
 /* ------------------------------------------------------------------------

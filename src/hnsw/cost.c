@@ -18,6 +18,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
+#include "hnsw/calibrate.h"
 #include "hnsw/filter.h"
 #include "index/index_cost.h"
 
@@ -66,6 +67,20 @@
 /* Nodes that share a page fault, where the index is larger than the cache */
 #define NODES_PER_FAULT	4
 
+/* The ef_search that a scan will begin with */
+static int
+expected_ef(Relation index)
+{
+	double		recall = hnsw_declared_recall(index);
+	HnswCalibration calibration;
+
+	if (recall == 0)
+		return hnsw_scan_ef(index);
+	hnsw_get_calibration(index, &calibration);
+	return hnsw_is_calibrated(&calibration) ? hnsw_ef_for(&calibration, recall, 1)
+		: hnsw_scan_ef(index);
+}
+
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				   Cost *startup_cost, Cost *total_cost,
@@ -92,7 +107,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	index = index_open(info->indexoid, NoLock);
 	m = hnsw_options(index)->m;
-	ef = hnsw_scan_ef(index);
+	ef = expected_ef(index);
 	dims = index_declared_dims(index);
 	index_close(index, NoLock);
 

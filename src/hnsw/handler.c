@@ -17,7 +17,11 @@ int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
 int			hnsw_iterative_scan = ITERATIVE_STRICT;
 int			hnsw_max_scan_tuples = 20000;
 double		hnsw_scan_mem_multiplier = 1;
+double		hnsw_target_recall = 0;
 int			hnsw_seed = 0;
+
+/* Has hnsw.ef_search been set, be it to its default? */
+static bool ef_search_is_set = false;
 
 static relopt_kind option_kind;
 
@@ -38,6 +42,24 @@ options_changed(Oid index, Relation relation, const bytea *options,
 {
 	if (changed && options != NULL)
 		pfree(hnsw_describe(relation, (const HnswOptions *) options, NULL, 0));
+}
+
+static bool
+check_ef_search(int *newval, void **extra, GucSource source)
+{
+	bool	   *is_set = (bool *) setting_extra(sizeof(bool));
+
+	if (is_set == NULL)
+		return false;
+	*is_set = source != PGC_S_DEFAULT;
+	*extra = is_set;
+	return true;
+}
+
+static void
+assign_ef_search(int newval, void *extra)
+{
+	ef_search_is_set = *(const bool *) extra;
 }
 
 void
@@ -61,12 +83,21 @@ hnsw_init(void)
 					   "Valid values are \"auto\", \"none\", \"rabitq1\", \"rabitq2\", \"rabitq4\" and \"rabitq8\".",
 					   AccessExclusiveLock);
 	add_rerank_option(option_kind, RERANK_INDEX);
+	add_real_reloption(option_kind, "target_recall",
+					   "hnsw.target_recall for this index, unless the session sets it or hnsw.ef_search; 0: none",
+					   0, 0, 1, ShareUpdateExclusiveLock);
 
 	DefineCustomIntVariable("hnsw.ef_search",
 							"Sets the size of the dynamic candidate list for search.",
 							NULL, &hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH,
 							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+							PGC_USERSET, 0, check_ef_search, assign_ef_search,
+							NULL);
+	DefineCustomRealVariable("hnsw.target_recall",
+							 "Sets the recall for which searches choose their ef_search.",
+							 "As measured when the index was built, or by vector_tune(); 0 leaves it to hnsw.ef_search, which goes before it where it is set.",
+							 &hnsw_target_recall, 0, 0, 1, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	define_iterative_scan("hnsw.iterative_scan",
 						  "Sets how a scan goes on when the first ef_search rows were not enough.",
 						  &hnsw_iterative_scan);
@@ -96,6 +127,7 @@ hnsw_reloptions(Datum reloptions, bool validate)
 		{"ef_search", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_search)},
 		{"quantizer", RELOPT_TYPE_ENUM, offsetof(HnswOptions, quantizer)},
 		{"rerank", RELOPT_TYPE_ENUM, offsetof(HnswOptions, rerank)},
+		{"target_recall", RELOPT_TYPE_REAL, offsetof(HnswOptions, target_recall)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, option_kind,
@@ -117,14 +149,29 @@ hnsw_options(Relation index)
 		? (const HnswOptions *) index->rd_options : &defaults;
 }
 
-/* A setting that still has its default gives way to the index's own. */
+/* A setting that nobody has set gives way to the index's own. */
 int
 hnsw_scan_ef(Relation index)
 {
 	int			own = hnsw_options(index)->ef_search;
 
-	return own > 0 && hnsw_ef_search == HNSW_DEFAULT_EF_SEARCH
-		? own : hnsw_ef_search;
+	return own > 0 && !ef_search_is_set ? own : hnsw_ef_search;
+}
+
+/*
+ * What is set for the session goes before what the index has, and a number before
+ * a recall.
+ */
+double
+hnsw_declared_recall(Relation index)
+{
+	const HnswOptions *options = hnsw_options(index);
+
+	if (ef_search_is_set)
+		return 0;
+	if (hnsw_target_recall > 0)
+		return hnsw_target_recall;
+	return options->ef_search > 0 ? 0 : options->target_recall;
 }
 
 /* ------------------------------------------------------------------------

@@ -44,9 +44,11 @@ typedef struct HnswOptions
 	int			ef_search;		/* 0: the setting's */
 	HnswQuantizer quantizer;
 	IndexRerank rerank;
+	double		target_recall;	/* 0: none */
 } HnswOptions;
 
 extern int	hnsw_ef_search;
+extern double hnsw_target_recall;
 extern int	hnsw_iterative_scan;
 extern int	hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
@@ -58,8 +60,32 @@ extern void hnsw_init(void);
 /* An index's options, defaults filled in; never NULL */
 extern const HnswOptions *hnsw_options(Relation index);
 
-/* The ef_search of a scan: the index's, unless the session has set one */
+/*
+ * The ef_search of a scan, unless a recall is declared: the index's, unless the
+ * session has set one
+ */
 extern int	hnsw_scan_ef(Relation index);
+
+/*
+ * The recall that is declared: by the session, or else of the index; 0: none is, or
+ * an ef_search is set that goes before it.
+ */
+extern double hnsw_declared_recall(Relation index);
+
+/*
+ * The number of the element of a row, whose plain value is given, for
+ * hnsw_leave_out; 0 where it cannot be left out without harm to searches for
+ * others, or has not been found.
+ */
+extern uint32 hnsw_element_of(Relation index, const struct varlena *value,
+							  ItemPointer tid);
+
+/*
+ * From now on, scans of an index in this session pass an element by, as if it had
+ * never been inserted; index InvalidOid: no longer.  For measurements: a row is easier
+ * to find than a value that the index does not have.
+ */
+extern void hnsw_leave_out(Oid index, uint32 element);
 
 extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 

@@ -303,6 +303,7 @@ fill_cache(Relation index)
 		HnswMeta	meta;
 		HnswKeyMeta keys;
 		HnswCentre	centre;
+		HnswCalibration calibration;
 	}			page;
 	HnswMeta   *meta = &page.meta;
 	float	   *mean = NULL;
@@ -315,11 +316,13 @@ fill_cache(Relation index)
 	metapage_check_column(index, &column, meta->column_kind, meta->metric,
 						  meta->dims);
 	metapage_check_numbers(index, meta_fits(meta, &column) &&
-						   centre_fits(&page.centre, meta, &column));
+						   centre_fits(&page.centre, meta, &column) &&
+						   hnsw_calibration_fits(&page.calibration));
 
 	if (meta->raw_blocks > 0)
 		mean = hnsw_read_mean(index, meta);
 	described = describe_meta(meta, &page.centre, column, mean);
+	described->calibration = page.calibration;
 	cached = (HnswIndex *) MemoryContextAlloc(index->rd_indexcxt,
 											  described->size);
 	memcpy(cached, described, described->size);
@@ -380,7 +383,7 @@ hnsw_create_pages(Relation index, ForkNumber fork, const HnswIndex *described)
 		memset(hnsw_page_keys(page), 0xFF, sizeof(HnswKeyMeta));
 	*hnsw_page_centre(page) = described->centre;
 	((PageHeader) page)->pd_lower =
-		(char *) (hnsw_page_centre(page) + 1) - (char *) page;
+		(char *) (hnsw_page_calibration(page) + 1) - (char *) page;
 	build_page_end(buffer, fork);
 
 	for (uint32 i = 0; i < meta->raw_blocks; i++)

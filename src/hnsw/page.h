@@ -7,6 +7,7 @@
 
 #include "compat/pg.h"
 
+#include "hnsw/calibrate.h"
 #include "hnsw/hnsw.h"
 #include "hnsw/neighbors.h"
 #include "index/filter.h"
@@ -88,6 +89,7 @@ typedef struct HnswIndex
 	Size		size;			/* of this chunk */
 	HnswMeta	meta;			/* entry and space: not kept up to date */
 	HnswCentre	centre;			/* rows: not kept up to date */
+	HnswCalibration calibration;
 	Codec		codec;
 	GraphShape	shape;
 	SlotGeometry values;		/* where meta.value_slot_size > 0 */
@@ -118,6 +120,22 @@ static inline HnswCentre *
 hnsw_page_centre(Page page)
 {
 	return (HnswCentre *) (hnsw_page_keys(page) + 1);
+}
+
+/* Behind that, an HnswCalibration; zero where there is none */
+static inline HnswCalibration *
+hnsw_page_calibration(Page page)
+{
+	return (HnswCalibration *) (hnsw_page_centre(page) + 1);
+}
+
+/* Does a locked block 0, which may be anything, have a place for it? */
+static inline bool
+hnsw_page_has_calibration(Page page)
+{
+	return ((PageHeader) page)->pd_lower >=
+		(char *) (hnsw_page_calibration(page) + 1) - (char *) page &&
+		hnsw_page_meta(page)->common.magic == HNSW_MAGIC;
 }
 
 /*

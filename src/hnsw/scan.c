@@ -18,27 +18,8 @@
 
 #include "miscadmin.h"
 
+#include "hnsw/calibrate.h"
 #include "hnsw/hnsw.h"
-
-/*
- * Elements beyond ef whose true distances are looked at: estimates put some in
- * the wrong order, coarse ones many.
- */
-static inline int
-extra_candidates(int ef, int bits)
-{
-	switch (bits)
-	{
-		case 0:
-			return 0;
-		case 1:
-			return ef * 5 + 40;
-		case 2:
-			return ef * 2 + 20;
-		default:
-			return ef / 4 + 6;
-	}
-}
 
 /*
  * Nodes kept on the way down.  One is enough in a new index; where clusters are
@@ -55,20 +36,6 @@ extra_candidates(int ef, int bits)
 #define BLOCKS_AHEAD	16
 
 /*
- * Inner products of rows whose lengths vary have their greatest values at the
- * rim of the data, where neighbours are few: a walk for ef elements there keeps
- * so many (README.md, "Inner product").  Sparse values are far from each other
- * in all directions.
- */
-static inline int
-walk_width(const Codec *codec, int ef)
-{
-	if (!codec->centred)
-		return ef;
-	return codec->column.type->kind == COLUMN_SPARSEVEC ? ef * 4 : ef * 2 + ef / 2;
-}
-
-/*
  * In strict order, what is found nearer than something returned is dropped.  So
  * a scan that goes on for more rows knows, for each element that it is about to
  * return, so many farther ones: what would come late is mostly among these.
@@ -80,6 +47,9 @@ walk_width(const Codec *codec, int ef)
 #define HELD_BACK			1
 #define HELD_BACK_IN_RANGE	7
 #define FIRST_IN_RANGE		2
+
+/* Rows for which a search begins that is to find a declared recall of them */
+#define DECLARED_ROWS	10
 
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
@@ -95,7 +65,7 @@ walk_width(const Codec *codec, int ef)
 static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 {
-	int			wanted = ef + extra_candidates(ef, scan->index->codec.bits);
+	int			wanted = ef + hnsw_extra_candidates(ef, scan->index->codec.bits);
 	int			count;
 
 	if (wanted > scan->taken_room)
@@ -107,6 +77,7 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 			repalloc_huge(scan->values, mul_size(wanted, sizeof(SlotId)));
 	}
 	count = graph_search_take(scan->search, wanted, true, scan->taken);
+	scan->taken_ever += count;
 	hnsw_read_elements(scan, desc, count);
 	scan->quota = quota;
 	scan->batch++;
@@ -220,6 +191,17 @@ sweep_is_cheap(const HnswScan *scan)
 		SWEEP_CHEAP_BLOCKS + scan->search->found_count;
 }
 
+/* See hnsw_leave_out */
+static Oid	left_out_of = InvalidOid;
+static GraphId left_out = NO_SLOT;
+
+void
+hnsw_leave_out(Oid index, uint32 element)
+{
+	left_out_of = index;
+	left_out = element;
+}
+
 /* The first walk at level 0, as the conditions want it; from count starts */
 static void
 search_base(HnswScan *scan, const GraphId *starts, int count)
@@ -235,6 +217,9 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 		return;
 	}
 	graph_search_begin(scan->search, 0, starts, count);
+	if (unlikely(OidIsValid(left_out_of)) && left_out != NO_SLOT &&
+		left_out_of == RelationGetRelid(scan->store.relation))
+		graph_search_leave_out(scan->search, left_out);
 	if (mode == FILTER_HOPS)
 		graph_search_add(scan->search, scan->filter->seeds,
 						 scan->filter->seed_count, true, scan->width);
@@ -295,6 +280,50 @@ count_outside(const HnswScan *scan)
 	return count;
 }
 
+/*
+ * The ef_search to begin with.  Where a recall is declared, it is that of ten rows,
+ * and what is asked for beyond these is searched for in larger steps: a scan does
+ * not know how many rows will be wanted.
+ */
+static void
+set_ef(HnswScan *scan, Relation index)
+{
+	scan->recall = hnsw_is_calibrated(&scan->index->calibration)
+		? hnsw_declared_recall(index) : 0;
+	scan->ef = scan->recall > 0
+		? hnsw_ef_for(&scan->index->calibration, scan->recall, DECLARED_ROWS)
+		: hnsw_scan_ef(index);
+	scan->width = hnsw_walk_width(&scan->index->codec, scan->ef);
+}
+
+/* Of the first batch's elements, so many may be returned before the next one. */
+static int
+first_quota(const HnswScan *scan)
+{
+	if (scan->recall == 0 || hnsw_iterative_scan == ITERATIVE_OFF ||
+		scan_target_bounded(&scan->common.target))
+		return scan->ef;
+	return Max(DECLARED_ROWS, scan->ef / (1 + HELD_BACK));
+}
+
+/* Elements to be returned by a further batch, and how many are to be found for them */
+static int
+further_quota(const HnswScan *scan, int *found)
+{
+	double		rows;
+	int			quota;
+
+	*found = 0;
+	if (scan->recall == 0 || scan_target_bounded(&scan->common.target))
+		/* larger steps the farther out, so that their number is small */
+		return Max(scan->ef, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
+	quota = (int) Min(Max(scan->returned_ever, DECLARED_ROWS), HNSW_MAX_EF_SEARCH);
+	rows = (double) scan->returned_ever + quota;
+	*found = Max(hnsw_ef_for(&scan->index->calibration, scan->recall, rows) -
+				 (int) Min(scan->taken_ever, HNSW_MAX_EF_SEARCH), 0);
+	return quota;
+}
+
 /* ScanMethods.search */
 static void
 first_batch(IndexScanDesc desc)
@@ -318,8 +347,7 @@ first_batch(IndexScanDesc desc)
 	if (scan->common.target.empty)
 		return;
 
-	scan->ef = hnsw_scan_ef(desc->indexRelation);
-	scan->width = walk_width(&scan->index->codec, scan->ef);
+	set_ef(scan, desc->indexRelation);
 	scan->search->skip_dead = desc->ignore_killed_tuples;
 	if (!begin_filter(scan, desc))
 		return;
@@ -355,7 +383,7 @@ first_batch(IndexScanDesc desc)
 			break;
 		scan->common.stats.restarts++;
 	}
-	(void) collect(scan, desc, scan->ef, scan->ef);
+	(void) collect(scan, desc, scan->ef, first_quota(scan));
 
 	/* more is inside a range than has been found */
 	if (strict_order(scan) && scan_target_bounded(&scan->common.target) &&
@@ -372,7 +400,7 @@ walk_on(IndexScanDesc desc, int ef, int quota)
 	/* at the limit, what has been met already is all there is */
 	if (!at_limit(scan))
 	{
-		graph_search_resume(scan->search, walk_width(&scan->index->codec, ef));
+		graph_search_resume(scan->search, hnsw_walk_width(&scan->index->codec, ef));
 		if (!scan->added_all && scan->search->best.count < ef)
 			add_all(scan, ef);
 	}
@@ -385,14 +413,15 @@ walk_on(IndexScanDesc desc, int ef, int quota)
  * inside have not been found yet: 14 of 2,600 rows were lost).
  */
 static void
-walk_ahead(IndexScanDesc desc, int quota)
+walk_ahead(IndexScanDesc desc, int quota, int found)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 	int			count;
 
 	if (!scan_target_bounded(&scan->common.target))
 	{
-		(void) walk_on(desc, quota + Max(HELD_BACK * quota - scan->results.count, 0),
+		(void) walk_on(desc,
+					   Max(quota + Max(HELD_BACK * quota - scan->results.count, 0), found),
 					   quota);
 		return;
 	}
@@ -413,19 +442,19 @@ static bool
 next_batch(IndexScanDesc desc)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
-	int			quota = scan->ef;
+	int			quota;
+	int			found;
 	int			count = 0;
 
 	if (scan->batch == 0 || scan->beyond ||
 		hnsw_iterative_scan == ITERATIVE_OFF)
 		return false;
 
-	/* larger steps the farther out, so that their number is small */
-	quota = Max(quota, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
+	quota = further_quota(scan, &found);
 	if (strict_order(scan))
-		walk_ahead(desc, quota);
+		walk_ahead(desc, quota, found);
 	else
-		count = walk_on(desc, quota, quota);
+		count = walk_on(desc, Max(quota, found), quota);
 	return count > 0 || scan->results.count > 0;
 }
 
@@ -592,6 +621,7 @@ forget(IndexScanDesc desc)
 	scan->batch = 0;
 	scan->quota = 0;
 	scan->returned_ever = 0;
+	scan->taken_ever = 0;
 	scan->returned_count = 0;
 	scan->visible = false;
 	scan->results.count = 0;

@@ -11,6 +11,40 @@
 #include "index/result_heap.h"
 #include "index/scan.h"
 
+/*
+ * Elements beyond ef whose true distances are looked at: estimates put some in
+ * the wrong order, coarse ones many.
+ */
+static inline int
+hnsw_extra_candidates(int ef, int bits)
+{
+	switch (bits)
+	{
+		case 0:
+			return 0;
+		case 1:
+			return ef * 5 + 40;
+		case 2:
+			return ef * 2 + 20;
+		default:
+			return ef / 4 + 6;
+	}
+}
+
+/*
+ * Inner products of rows whose lengths vary have their greatest values at the
+ * rim of the data, where neighbours are few: a walk for ef elements there keeps
+ * so many (README.md, "Inner product").  Sparse values are far from each other
+ * in all directions.
+ */
+static inline int
+hnsw_walk_width(const Codec *codec, int ef)
+{
+	if (!codec->centred)
+		return ef;
+	return codec->column.type->kind == COLUMN_SPARSEVEC ? ef * 4 : ef * 2 + ef / 2;
+}
+
 /* A candidate whose true distance is at least low, and at most high */
 typedef struct Candidate
 {
@@ -39,7 +73,8 @@ typedef struct HnswScan
 
 	bool		beyond;			/* what is left is farther than wanted */
 	int			ef;
-	int			width;			/* walk_width of ef */
+	int			width;			/* hnsw_walk_width of ef */
+	double		recall;			/* declared; 0: none, ef is what was asked for */
 	int			batch;			/* how many there have been */
 	int			quota;			/* elements still to return from this one */
 	uint32		counted;		/* of what was found, in stats */
@@ -59,6 +94,7 @@ typedef struct HnswScan
 	int			returned_room;
 	bool		visible;		/* the only one left is known to be */
 	uint64		returned_ever;
+	uint64		taken_ever;
 	Candidate	last;			/* the one returned last */
 
 	ItemPointerData *tids;		/* of last, not yet returned */

@@ -245,6 +245,12 @@ graph_search_begin(GraphSearch *search, int level, const GraphId *ids,
 }
 
 void
+graph_search_leave_out(GraphSearch *search, GraphId id)
+{
+	(void) visited_add(search, id);
+}
+
+void
 graph_search_add(GraphSearch *search, const GraphId *ids, int count,
 				 bool lead_on, int ef)
 {

@@ -98,6 +98,9 @@ extern GraphSearch *graph_search_create(const GraphShape *shape,
 extern void graph_search_begin(GraphSearch *search, int level,
 							   const GraphId *ids, int count);
 
+/* Pass a node by, in a search that has just begun, as if there were none. */
+extern void graph_search_leave_out(GraphSearch *search, GraphId id);
+
 /*
  * Let nodes take part that have not been met.  lead_on: they are starting
  * points, too.

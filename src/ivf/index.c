@@ -218,3 +218,9 @@ ivf_lists_may_pass(IvfIndex *index, const Filter *filter, bool *may_pass)
 		UnlockReleaseBuffer(buffer);
 	}
 }
+
+int
+ivf_list_count(Relation index)
+{
+	return (int) ivf_open(index)->meta.lists;
+}

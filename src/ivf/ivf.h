@@ -47,6 +47,9 @@ extern IvfSettings ivf_settings[IVF_KINDS];
 extern double ivf_target_recall;	/* 0: probes says */
 extern int	ivf_seed;
 
+/* Lists that an index, which is open, has */
+extern int	ivf_list_count(Relation index);
+
 /* Define settings and options; called at load. */
 extern void ivf_init(void);
 

@@ -117,7 +117,9 @@ SELECT queries_measured >= 1 AS some, complete FROM vector_recall('of_v_l2', sam
 -- the caller's rights, and the rows that the caller sees
 CREATE ROLE recall_reader;
 SET ROLE recall_reader;
+\set VERBOSITY terse
 SELECT * FROM vector_recall('of_v_l2');
+\set VERBOSITY default
 RESET ROLE;
 GRANT SELECT ON measured TO recall_reader;
 ALTER TABLE measured ENABLE ROW LEVEL SECURITY;
@@ -156,7 +158,9 @@ SELECT p.relid, r.recall FROM pg_partition_tree('parts_v') p, LATERAL vector_rec
 
 -- it leaves settings as they are, even after an error
 SET vector.enable_exact_scan = on;
+\set VERBOSITY terse
 SELECT recall FROM vector_recall('of_v_l2', sample => 2, filter => '1 / (id - id) > 0');
+\set VERBOSITY default
 SELECT name, setting FROM pg_settings WHERE name IN ('enable_seqscan', 'enable_sort', 'vector.enable_exact_scan', 'enable_tidscan') ORDER BY 1;
 EXPLAIN (COSTS OFF) SELECT id FROM measured ORDER BY v <-> '[1,1,1,1,1,1,1,1]' LIMIT 5;
 DROP SCHEMA recall CASCADE;
