@@ -2,7 +2,8 @@
  * build.c
  *	  CREATE INDEX: the graph in memory, then on pages.
  *
- * All processes insert into the graph in memory (memory_graph.h).  If memory runs
+ * All processes insert into the graph in memory (memory_graph.h); or, where a table
+ * has the neighbours of rows, link it by that (given_graph.h).  If memory runs
  * out, the graph is written, and what is left of the table is inserted as by
  * INSERT, but without WAL.  To write it, a process waits until no other is inside
  * (build_enter, build_leave).
@@ -22,6 +23,7 @@
 #include "utils/rel.h"
 
 #include "hnsw/calibrate.h"
+#include "hnsw/given_graph.h"
 #include "hnsw/memory_graph.h"
 #include "hnsw/page.h"
 #include "index/build_report.h"
@@ -50,7 +52,22 @@ typedef struct BuildShared
 	BuildState	state;
 	int			inside;			/* processes that are in the graph */
 	ConditionVariable changed;	/* state or inside has */
+	bool		given;			/* a table gives neighbours */
 } BuildShared;
+
+/* Chunks that processes share: a BuildShared; then, those of given_graph.h */
+enum
+{
+	CHUNK_SHARED,
+	CHUNK_GIVEN
+};
+
+/* What the leader knows of a build */
+typedef struct BuildPlan
+{
+	BuildShared shared;
+	RowHints   *hints;			/* NULL: no table gives neighbours */
+} BuildPlan;
 
 /* A process's part in a build */
 typedef struct Builder
@@ -62,6 +79,7 @@ typedef struct Builder
 	MemoryGraph *graph;
 	HnswInserter *inserter;		/* values' pages, and all when memory is full */
 	HnswQueries *queries;		/* of the leader's rows; NULL: of no leader */
+	GivenGraph *given;			/* NULL: no table gives neighbours */
 	MemoryContext tuple_context;
 } Builder;
 
@@ -250,6 +268,20 @@ build_value(Builder *builder, const struct varlena *value, ItemPointer tid)
 	hnsw_insert_value(inserter, value, tid);
 }
 
+/*
+ * Put a value into the graph that a table links.  False, and the graph is linked,
+ * if there is no room.
+ */
+static bool
+place_value(Builder *builder, const struct varlena *value, ItemPointer tid,
+			const Datum *values, const bool *isnull)
+{
+	if (given_graph_place(builder->given, value, tid, values, isnull))
+		return true;
+	given_graph_link(builder->given);
+	return false;
+}
+
 static void
 build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		  bool alive, void *state)
@@ -264,7 +296,9 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		if (builder->index->filter != NULL)
 			filter_make_keys(builder->index->filter, values, isnull,
 							 builder->inserter->entry_keys);
-		build_value(builder, value, tid);
+		if (builder->given == NULL ||
+			!place_value(builder, value, tid, values, isnull))
+			build_value(builder, value, tid);
 		if (builder->queries != NULL)
 			hnsw_queries_add(builder->queries, value, tid);
 		build_count(builder->process);
@@ -283,7 +317,7 @@ builder_create(BuildProcess *process)
 	Builder    *builder = (Builder *) palloc0(sizeof(Builder));
 
 	builder->process = process;
-	builder->shared = (BuildShared *) build_chunk(process, 0);
+	builder->shared = (BuildShared *) build_chunk(process, CHUNK_SHARED);
 	builder->alone = process->segment == NULL;
 	builder->index = hnsw_open(process->index);
 	builder->inserter = hnsw_inserter_create(process->index, builder->index, false);
@@ -294,6 +328,8 @@ builder_create(BuildProcess *process)
 	builder->tuple_context = AllocSetContextCreate(CurrentMemoryContext,
 												   "hnsw build tuple",
 												   ALLOCSET_DEFAULT_SIZES);
+	if (builder->shared->given)
+		builder->given = given_graph_join(process, CHUNK_GIVEN, builder->graph);
 	return builder;
 }
 
@@ -301,8 +337,14 @@ builder_create(BuildProcess *process)
 static void
 run(BuildProcess *process)
 {
-	process->state = builder_create(process);
-	build_scan(process, build_row, process->state);
+	Builder    *builder = builder_create(process);
+
+	process->state = builder;
+	build_scan(process, build_row, builder);
+	if (builder->given == NULL)
+		return;
+	given_graph_link(builder->given);
+	given_graph_leave(builder->given);
 }
 
 /* BuildMethods.leave */
@@ -341,13 +383,14 @@ finish(BuildProcess *process, void *arg)
  * The build
  */
 
-/* BuildMethods.init; arg: a BuildShared with the plan of its memory */
+/* BuildMethods.init; arg: a BuildPlan, with the plan of the graph's memory */
 static void
 init_shared(BuildProcess *process, void *arg)
 {
-	BuildShared *shared = (BuildShared *) build_chunk(process, 0);
+	const BuildPlan *plan = (const BuildPlan *) arg;
+	BuildShared *shared = (BuildShared *) build_chunk(process, CHUNK_SHARED);
 
-	*shared = *(const BuildShared *) arg;
+	*shared = plan->shared;
 	memory_graph_init(&shared->graph, process->totals->participants,
 					  process->totals->tranche);
 	if (process->segment != NULL)
@@ -355,6 +398,9 @@ init_shared(BuildProcess *process, void *arg)
 	SpinLockInit(&shared->mutex);
 	shared->state = BUILD_MEMORY;
 	ConditionVariableInit(&shared->changed);
+	shared->given = plan->hints != NULL;
+	if (shared->given)
+		given_graph_init(process, CHUNK_GIVEN, plan->hints);
 }
 
 static const BuildMethods methods = {
@@ -379,13 +425,13 @@ hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 IndexBuildResult *
 hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 {
-	static const Size sizes[] = {sizeof(BuildShared), 0};
+	Size		sizes[CHUNK_GIVEN + GIVEN_CHUNKS + 1] = {sizeof(BuildShared), 0};
 	IndexBuildResult *result = (IndexBuildResult *) palloc0(sizeof(IndexBuildResult));
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "hnsw build",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	BuildShared *plan = (BuildShared *) palloc0(sizeof(BuildShared));
+	BuildPlan  *plan = (BuildPlan *) palloc0(sizeof(BuildPlan));
 	HnswIndex  *described;
 	double		rows;
 	double		expected;
@@ -409,10 +455,17 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 		expected = Max(rows, heap->rd_rel->reltuples);
 	most = Max((double) RelationGetNumberOfBlocks(heap) * MaxHeapTuplesPerPage,
 			   expected * 4);
-	plan->rows = expected;
-	bytes = memory_graph_plan(&plan->graph, described, expected, most);
+	plan->shared.rows = expected;
+	bytes = memory_graph_plan(&plan->shared.graph, described, expected, most);
+	plan->hints = row_hints_open(heap, index, HINT_NEIGHBORS, "neighbors",
+								 hnsw_neighbor_table(hnsw_options(index)));
+	if (plan->hints != NULL)
+		given_graph_plan(plan->hints, &plan->shared.graph, expected, most,
+						 sizes + CHUNK_GIVEN);
 	build_by_processes(heap, index, index_info, &methods, sizes, bytes, rows,
 					   plan, result);
+	if (plan->hints != NULL)
+		row_hints_close(plan->hints);
 	build_log(index, HNSW_PHASE_WAL);
 	build_report_end(heap, index, result);
 	MemoryContextSwitchTo(caller);

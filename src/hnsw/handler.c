@@ -11,6 +11,7 @@
 
 #include "hnsw/page.h"
 #include "index/option_watch.h"
+#include "index/row_hints.h"
 #include "index/scan.h"
 
 int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
@@ -62,6 +63,12 @@ assign_ef_search(int newval, void *extra)
 	ef_search_is_set = *(const bool *) extra;
 }
 
+static void
+check_neighbors(const char *value)
+{
+	row_hints_check_name("neighbors", value);
+}
+
 void
 hnsw_init(void)
 {
@@ -86,6 +93,9 @@ hnsw_init(void)
 	add_real_reloption(option_kind, "target_recall",
 					   "hnsw.target_recall for this index, unless the session sets it or hnsw.ef_search; 0: none",
 					   0, 0, 1, ShareUpdateExclusiveLock);
+	add_string_reloption(option_kind, "neighbors",
+						 "Table with the nearest neighbors of rows, for builds",
+						 NULL, check_neighbors, ShareUpdateExclusiveLock);
 
 	DefineCustomIntVariable("hnsw.ef_search",
 							"Sets the size of the dynamic candidate list for search.",
@@ -128,6 +138,7 @@ hnsw_reloptions(Datum reloptions, bool validate)
 		{"quantizer", RELOPT_TYPE_ENUM, offsetof(HnswOptions, quantizer)},
 		{"rerank", RELOPT_TYPE_ENUM, offsetof(HnswOptions, rerank)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(HnswOptions, target_recall)},
+		{"neighbors", RELOPT_TYPE_STRING, offsetof(HnswOptions, neighbors)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, option_kind,
@@ -186,7 +197,8 @@ hnsw_build_phase_name(int64 phase)
 		[HNSW_PHASE_SAMPLE] = "sampling table",
 		[HNSW_PHASE_LOAD] = "loading tuples",
 		[HNSW_PHASE_WRITE] = "writing graph",
-		[HNSW_PHASE_WAL] = "writing WAL"
+		[HNSW_PHASE_WAL] = "writing WAL",
+		[HNSW_PHASE_LINK] = "linking neighbors"
 	};
 
 	return phase > 0 && phase < lengthof(names) ? names[phase] : NULL;

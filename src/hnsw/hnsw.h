@@ -45,6 +45,7 @@ typedef struct HnswOptions
 	HnswQuantizer quantizer;
 	IndexRerank rerank;
 	double		target_recall;	/* 0: none */
+	int			neighbors;		/* offset of a table's name; 0: none */
 } HnswOptions;
 
 extern int	hnsw_ef_search;
@@ -59,6 +60,14 @@ extern void hnsw_init(void);
 
 /* An index's options, defaults filled in; never NULL */
 extern const HnswOptions *hnsw_options(Relation index);
+
+/* The name of the table that gives neighbours to a build; NULL: none */
+static inline const char *
+hnsw_neighbor_table(const HnswOptions *options)
+{
+	return options->neighbors == 0 ? NULL
+		: (const char *) options + options->neighbors;
+}
 
 /*
  * The ef_search of a scan, unless a recall is declared: the index's, unless the
@@ -94,6 +103,7 @@ extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 #define HNSW_PHASE_LOAD		3
 #define HNSW_PHASE_WRITE	4
 #define HNSW_PHASE_WAL		5
+#define HNSW_PHASE_LINK		6
 
 AM_FUNCTION(ambuild, hnsw_build);
 AM_FUNCTION(ambuildempty, hnsw_build_empty);

@@ -25,17 +25,8 @@
 #include "hnsw/page.h"
 #include "storage/recent_buffer.h"
 
-/*
- * What is known of a node's neighbours, in their order.  It makes room for a
- * new one without computing again what the others are to each other, and is
- * forgotten when the graph is written.
- */
-typedef struct BuildEdge
-{
-	float		distance;
-	bool		diverse;
-	bool		ring;			/* EDGE_RING */
-} BuildEdge;
+/* A head's edge to its first twin */
+static const BuildEdge twin_edge = {-FLT_MAX, false, true};
 
 /*
  * Arrays of the graph's memory: of level 0, a node, its edges and its filter
@@ -137,33 +128,6 @@ memory_release(GraphStore *store)
 {
 }
 
-static inline void
-lock_if_shared(MemoryGraph *graph, LWLock *lock, LWLockMode mode)
-{
-	if (!graph->alone)
-		LWLockAcquire(lock, mode);
-}
-
-static inline void
-unlock_if_shared(MemoryGraph *graph, LWLock *lock)
-{
-	if (!graph->alone)
-		LWLockRelease(lock);
-}
-
-static LWLock *
-node_lock(MemoryGraph *graph, GraphId id)
-{
-	return &graph->shared->node_locks[id % MEMORY_NODE_LOCKS].lock;
-}
-
-static inline BuildEdge *
-memory_edges(const MemoryGraph *graph, int level, GraphId id)
-{
-	return (BuildEdge *) ((char *) memory_node(graph, level, id) +
-						  graph_geometry(&graph->index->shape, level)->slot_size);
-}
-
 /*
  * Does a new neighbour at a distance come before one that is there?  Equal
  * distances are in a different order at every node, so that among many equal
@@ -210,14 +174,21 @@ choose_victim(const BuildEdge *edges, int count, const BuildEdge *edge,
 	return farthest == INT_MAX ? -1 : farthest;
 }
 
-/* Put the edges of a new element into its node, and what is known of them. */
-static void
+void
 memory_set_edges(MemoryGraph *graph, int level, GraphId id,
 				 const GraphLinks *links)
 {
 	const GraphShape *shape = &graph->index->shape;
+	GraphNode  *node = memory_node(graph, level, id);
 	BuildEdge  *known = memory_edges(graph, level, id);
+	GraphId		twin = NO_SLOT;
 	GraphEdges	edges;
+
+	if (level == 0 && (node->header.flags & NODE_HEAD))
+	{
+		node_get_edges(shape, level, node, &edges);
+		twin = edges_twin(&edges);
+	}
 
 	edges_from_links(shape, links, &edges);
 	for (int i = 0; i < edges.count; i++)
@@ -229,15 +200,17 @@ memory_set_edges(MemoryGraph *graph, int level, GraphId id,
 		known[i].distance = near ? links->near[i].distance : FLT_MAX;
 		known[i].diverse = near && links->near[i].diverse;
 	}
-	node_set_edges(shape, memory_node(graph, level, id), &edges);
+	if (twin != NO_SLOT)
+	{
+		int			moved = edges_add_twin(shape, &edges, twin);
+
+		memmove(known + 1, known, moved * sizeof(BuildEdge));
+		known[0] = twin_edge;
+	}
+	node_set_edges(shape, node, &edges);
 }
 
-/*
- * Move the edges of a node from place by one, to where one has been dropped (or
- * behind the last), and put an edge into the place that gets free.  Readers find
- * each edge that stays, some of them twice for a moment.
- */
-static void
+void
 memory_move_edges(const GraphShape *shape, GraphNode *node,
 				  const GraphEdges *edges, BuildEdge *known, int place,
 				  int dropped, GraphId id, const BuildEdge *edge)
@@ -259,7 +232,7 @@ memory_move_edges(const GraphShape *shape, GraphNode *node,
  * Put a new element into the ring behind a node, which is locked, by its links:
  * the one that comes next after the node comes after it.
  */
-static void
+void
 memory_join_ring(MemoryGraph *graph, GraphNode *node, GraphId to,
 				 GraphEdges *edges, BuildEdge *known, GraphId id,
 				 GraphLinks *links)
@@ -290,7 +263,7 @@ memory_join_ring(MemoryGraph *graph, GraphNode *node, GraphId to,
  *
  * See the head of this file about the order of these stores.
  */
-static void
+void
 memory_link(MemoryGraph *graph, int level, const GraphNear *to, GraphId id,
 			GraphLinks *ring)
 {
@@ -344,8 +317,7 @@ memory_keys(MemoryGraph *graph, GraphId id)
 					  graph_capacity(&graph->index->shape, 0));
 }
 
-/* Add a TID to an element, if it has the query's value and the same keys. */
-static bool
+bool
 memory_add_tid(MemoryGraph *graph, GraphId id, uint64 hash, ItemPointer tid)
 {
 	HnswInserter *inserter = graph->inserter;
@@ -396,8 +368,7 @@ memory_graph_make_room(MemoryGraph *graph, int level)
 							pg_atomic_read_u32(&shared->tid_count) + others + 1);
 }
 
-/* Write a new element's node at one level. */
-static GraphId
+GraphId
 memory_write(MemoryGraph *graph, int level, const GraphNode *head,
 			 const GraphLinks *links, uint8 flags)
 {
@@ -460,7 +431,6 @@ memory_find_twins(MemoryGraph *graph, GraphId head, GraphLinks *links)
 static void
 memory_join_chain(MemoryGraph *graph, GraphId head, GraphId id)
 {
-	const BuildEdge edge = {-FLT_MAX, false, true};
 	const GraphShape *shape = &graph->index->shape;
 	GraphNode  *node = memory_node(graph, 0, head);
 	BuildEdge  *known = memory_edges(graph, 0, head);
@@ -475,11 +445,33 @@ memory_join_chain(MemoryGraph *graph, GraphId head, GraphId id)
 	node_get_edges(shape, 0, node, &edges);
 	place = edges_add_twin(shape, &edges, id);
 	memmove(known + 1, known, place * sizeof(BuildEdge));
-	known[0] = edge;
+	known[0] = twin_edge;
 	for (int i = place; i >= 0; i--)
 		node_put_edge(shape, node, i, edges.ids[i]);
 	pg_write_barrier();
 	node->header.flags |= NODE_HEAD;
+}
+
+void
+memory_put_twin(MemoryGraph *graph, GraphId head, GraphNode *node)
+{
+	GraphLinks	links;
+	GraphId		id;
+
+	memory_find_twins(graph, head, &links);
+	for (int i = 0; i < links.count - 1; i++)
+	{
+		if (memory_add_tid(graph, links.near[i].id, node->hash, &node->tid))
+			return;
+	}
+	node->value = hnsw_write_value(graph->inserter);
+	id = memory_write(graph, 0, node, &links, NODE_TWIN);
+	lock_if_shared(graph, node_lock(graph, head), LW_EXCLUSIVE);
+	memory_find_twins(graph, head, &links);
+	memory_set_edges(graph, 0, id, &links);
+	pg_write_barrier();
+	memory_join_chain(graph, head, id);
+	unlock_if_shared(graph, node_lock(graph, head));
 }
 
 /*
@@ -490,58 +482,116 @@ static bool
 memory_twin(MemoryGraph *graph, int results, GraphNode *node)
 {
 	HnswInserter *inserter = graph->inserter;
-	GraphLinks	links;
-	GraphId		head = NO_SLOT;
-	GraphId		id;
 
-	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES) && head == NO_SLOT; i++)
+	for (int i = 0; i < Min(results, HNSW_DUPLICATE_CANDIDATES); i++)
 	{
 		GraphId		result = inserter->results[i]->id;
 
 		if (codec_same(inserter->query, inserter->payload,
 					   node_payload(memory_node(graph, 0, result))))
-			head = result;
-	}
-	if (head == NO_SLOT)
-		return false;
-
-	memory_find_twins(graph, head, &links);
-	for (int i = 0; i < links.count - 1; i++)
-	{
-		if (memory_add_tid(graph, links.near[i].id, node->hash, &node->tid))
+		{
+			memory_put_twin(graph, result, node);
 			return true;
+		}
 	}
-	node->value = hnsw_write_value(inserter);
-	id = memory_write(graph, 0, node, &links, NODE_TWIN);
-	lock_if_shared(graph, node_lock(graph, head), LW_EXCLUSIVE);
-	memory_find_twins(graph, head, &links);
-	memory_set_edges(graph, 0, id, &links);
-	pg_write_barrier();
-	memory_join_chain(graph, head, id);
-	unlock_if_shared(graph, node_lock(graph, head));
-	return true;
+	return false;
+}
+
+GraphEntry
+memory_take_entry(MemoryGraph *graph, int level, bool *rises)
+{
+	MemoryGraphShared *shared = graph->shared;
+	GraphEntry	entry;
+
+	lock_if_shared(graph, &shared->entry_lock, LW_SHARED);
+	entry = shared->entry;
+	unlock_if_shared(graph, &shared->entry_lock);
+	*rises = level > entry.level;
+	if (*rises)
+	{
+		lock_if_shared(graph, &shared->entry_lock, LW_EXCLUSIVE);
+		entry = shared->entry;
+	}
+	return entry;
+}
+
+void
+memory_give_entry(MemoryGraph *graph, GraphEntry entry, bool rises, GraphId id,
+				  int level)
+{
+	MemoryGraphShared *shared = graph->shared;
+
+	if (!rises)
+		return;
+	if (level > entry.level)
+	{
+		shared->entry.id = id;
+		shared->entry.level = level;
+	}
+	unlock_if_shared(graph, &shared->entry_lock);
+}
+
+void
+memory_write_upper(MemoryGraph *graph, uint64 hash, int level,
+				   const GraphLinks *links, GraphId *ids)
+{
+	GraphNode	head;
+
+	memset(&head, 0, sizeof(head));
+	head.hash = hash;
+	ItemPointerSetInvalid(&head.tid);
+	head.element = ids[0];
+	for (int at = 1; at <= level; at++)
+	{
+		head.below = ids[at - 1];
+		ids[at] = memory_write(graph, at, &head, &links[at],
+							   at < level ? NODE_RISES : 0);
+	}
+}
+
+void
+memory_link_back(MemoryGraph *graph, int from, int level,
+				 const GraphLinks *links, const GraphId *ids)
+{
+	for (int at = from; at <= level; at++)
+	{
+		for (int i = 0; i < links[at].count; i++)
+		{
+			if (links[at].near[i].id != links[at].after)
+				memory_link(graph, at, &links[at].near[i], ids[at], NULL);
+		}
+	}
+}
+
+/* An element's node at level 0 has its edges, and nothing leads to it yet. */
+static void
+connect(MemoryGraph *graph, GraphId id, uint64 hash, int level, GraphLinks *links,
+		GraphEntry entry, bool rises)
+{
+	GraphId		ids[GRAPH_MAX_LEVEL];
+
+	ids[0] = id;
+
+	/* before anything else leads to it */
+	for (int i = 0; i < links[0].count; i++)
+	{
+		if (links[0].near[i].id == links[0].after)
+			memory_link(graph, 0, &links[0].near[i], ids[0], &links[0]);
+	}
+	memory_write_upper(graph, hash, level, links, ids);
+	memory_link_back(graph, 0, level, links, ids);
+	memory_give_entry(graph, entry, rises, ids[level], level);
 }
 
 void
 memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 {
-	MemoryGraphShared *shared = graph->shared;
 	HnswInserter *inserter = graph->inserter;
 	GraphLinks *links = inserter->links;
-	GraphId		ids[GRAPH_MAX_LEVEL];
-	GraphNode	head;
-	GraphEntry	entry;
 	bool		rises;
-
-	lock_if_shared(graph, &shared->entry_lock, LW_SHARED);
-	entry = shared->entry;
-	unlock_if_shared(graph, &shared->entry_lock);
-	rises = level > entry.level;
-	if (rises)
-	{
-		lock_if_shared(graph, &shared->entry_lock, LW_EXCLUSIVE);
-		entry = shared->entry;
-	}
+	GraphEntry	entry = memory_take_entry(graph, level, &rises);
+	GraphNode	head;
+	GraphId		id;
 
 	memset(&head, 0, sizeof(head));
 	head.hash = hash;
@@ -559,46 +609,38 @@ memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 			memory_twin(graph, results, &head))
 		{
 			if (rises)
-				unlock_if_shared(graph, &shared->entry_lock);
+				unlock_if_shared(graph, &graph->shared->entry_lock);
 			return;
 		}
 	}
 
 	head.value = hnsw_write_value(inserter);
-	ids[0] = memory_write(graph, 0, &head, &links[0],
-						  level > 0 ? NODE_RISES : 0);
+	id = memory_write(graph, 0, &head, &links[0], level > 0 ? NODE_RISES : 0);
+	connect(graph, id, hash, level, links, entry, rises);
+}
 
-	/* before anything else leads to it */
-	for (int i = 0; i < links[0].count; i++)
-	{
-		if (links[0].near[i].id == links[0].after)
-			memory_link(graph, 0, &links[0].near[i], ids[0], &links[0]);
-	}
-	ItemPointerSetInvalid(&head.tid);
-	head.element = ids[0];
-	for (int at = 1; at <= level; at++)
-	{
-		head.below = ids[at - 1];
-		ids[at] = memory_write(graph, at, &head, &links[at],
-							   at < level ? NODE_RISES : 0);
-	}
+void
+memory_attach(MemoryGraph *graph, GraphId id)
+{
+	HnswInserter *inserter = graph->inserter;
+	GraphLinks *links = inserter->links;
+	const GraphNode *node = memory_node(graph, 0, id);
+	uint64		hash = node->hash;
+	int			level = hnsw_level(graph->index, hash);
+	bool		rises;
+	GraphEntry	entry = memory_take_entry(graph, level, &rises);
+
+	memcpy(inserter->payload, node_payload(node), graph->index->shape.payload_size);
+	codec_query_set_payload(inserter->query, inserter->payload);
 	for (int at = 0; at <= level; at++)
-	{
-		for (int i = 0; i < links[at].count; i++)
-		{
-			if (links[at].near[i].id != links[at].after)
-				memory_link(graph, at, &links[at].near[i], ids[at], NULL);
-		}
-	}
-	if (rises)
-	{
-		if (level > entry.level)
-		{
-			shared->entry.id = ids[level];
-			shared->entry.level = level;
-		}
-		unlock_if_shared(graph, &shared->entry_lock);
-	}
+		graph_links_clear(&links[at]);
+	if (entry.level >= 0)
+		(void) graph_find_links(graph->search, graph->selector, entry, level,
+								graph->index->meta.ef_construction,
+								inserter->results, links);
+	memory_set_edges(graph, 0, id, &links[0]);
+	pg_write_barrier();
+	connect(graph, id, hash, level, links, entry, rises);
 }
 
 /* ------------------------------------------------------------------------

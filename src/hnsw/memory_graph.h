@@ -34,6 +34,18 @@ typedef struct BuildTid
 	ItemPointerData tid;
 } BuildTid;
 
+/*
+ * What is known of a node's neighbours, in their order.  It makes room for a
+ * new one without computing again what the others are to each other, and is
+ * forgotten when the graph is written.
+ */
+typedef struct BuildEdge
+{
+	float		distance;
+	bool		diverse;
+	bool		ring;			/* EDGE_RING */
+} BuildEdge;
+
 /* A process's view of the graph in memory, as search.c sees it */
 typedef struct MemoryGraph
 {
@@ -69,6 +81,34 @@ memory_tid(MemoryGraph *graph, uint32 number)
 	return (BuildTid *) build_array_at(graph->tids, number);
 }
 
+static inline BuildEdge *
+memory_edges(const MemoryGraph *graph, int level, GraphId id)
+{
+	return (BuildEdge *) ((char *) memory_node(graph, level, id) +
+						  graph_geometry(&graph->index->shape, level)->slot_size);
+}
+
+static inline void
+lock_if_shared(MemoryGraph *graph, LWLock *lock, LWLockMode mode)
+{
+	if (!graph->alone)
+		LWLockAcquire(lock, mode);
+}
+
+static inline void
+unlock_if_shared(MemoryGraph *graph, LWLock *lock)
+{
+	if (!graph->alone)
+		LWLockRelease(lock);
+}
+
+/* The lock of a node's edges */
+static inline LWLock *
+node_lock(MemoryGraph *graph, GraphId id)
+{
+	return &graph->shared->node_locks[id % MEMORY_NODE_LOCKS].lock;
+}
+
 /* The filter columns' keys of an element */
 extern uint8 *memory_keys(MemoryGraph *graph, GraphId id);
 
@@ -101,6 +141,79 @@ extern bool memory_graph_make_room(MemoryGraph *graph, int level);
 /* Insert the value that the inserter is set to.  There is room for it. */
 extern void memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash,
 								int level);
+
+/* ------------------------------------------------------------------------
+ * Parts of an insertion, for given_graph.c
+ */
+
+/*
+ * Write an element's node at one level; its payload and its filter columns' keys
+ * are the inserter's.
+ */
+extern GraphId memory_write(MemoryGraph *graph, int level, const GraphNode *head,
+							const GraphLinks *links, uint8 flags);
+
+/* Put edges into a node, and what is known of them; a head keeps its twins. */
+extern void memory_set_edges(MemoryGraph *graph, int level, GraphId id,
+							 const GraphLinks *links);
+
+/* Add a TID to an element, if it has the query's value and the same keys. */
+extern bool memory_add_tid(MemoryGraph *graph, GraphId id, uint64 hash,
+						   ItemPointer tid);
+
+/* Insert an element that has the payload of head as its twin. */
+extern void memory_put_twin(MemoryGraph *graph, GraphId head, GraphNode *node);
+
+/*
+ * Move the edges of a node from place by one, to where one has been dropped (or
+ * behind the last), and put an edge into the place that gets free.  Readers find
+ * each edge that stays, some of them twice for a moment.
+ */
+extern void memory_move_edges(const GraphShape *shape, GraphNode *node,
+							  const GraphEdges *edges, BuildEdge *known,
+							  int place, int dropped, GraphId id,
+							  const BuildEdge *edge);
+
+/*
+ * Put an element into the ring behind a node, which is locked and whose edges
+ * have been read, by its links.
+ */
+extern void memory_join_ring(MemoryGraph *graph, GraphNode *node, GraphId to,
+							 GraphEdges *edges, BuildEdge *known, GraphId id,
+							 GraphLinks *links);
+
+/*
+ * Make an element, whose value the query is set to and which a node does not lead
+ * to yet, one of its neighbours; ring, which has its links then: the one that
+ * comes next in the ring.
+ */
+extern void memory_link(MemoryGraph *graph, int level, const GraphNear *to,
+						GraphId id, GraphLinks *ring);
+
+/*
+ * The entry point; where an element of level rises above it, no other can take
+ * it until memory_give_entry.
+ */
+extern GraphEntry memory_take_entry(MemoryGraph *graph, int level, bool *rises);
+
+/* The highest node of an element becomes the entry point, if it rises above it. */
+extern void memory_give_entry(MemoryGraph *graph, GraphEntry entry, bool rises,
+							  GraphId id, int level);
+
+/*
+ * An element's nodes above level 0, by its links, which are ids[0]'s; their
+ * numbers into ids.  Then: all neighbours from level up lead to it.
+ */
+extern void memory_write_upper(MemoryGraph *graph, uint64 hash, int level,
+							   const GraphLinks *links, GraphId *ids);
+extern void memory_link_back(MemoryGraph *graph, int from, int level,
+							 const GraphLinks *links, const GraphId *ids);
+
+/*
+ * Insert an element whose node at level 0 is there, without edges, and which
+ * nothing leads to.
+ */
+extern void memory_attach(MemoryGraph *graph, GraphId id);
 
 /* Move the graph from memory to pages (write_graph.c).  No other process is in it. */
 extern void memory_graph_write(MemoryGraph *graph);

@@ -30,7 +30,7 @@
 #include "storage/lwlock.h"
 #include "utils/resowner.h"
 
-#define BUILD_MAX_ARRAYS	3
+#define BUILD_MAX_ARRAYS	4
 #define BUILD_MAX_SEGMENTS	64
 #define BUILD_MAX_PIECES	1024
 

@@ -33,7 +33,7 @@
 #include "port/atomics.h"
 #include "storage/spin.h"
 
-#define BUILD_MAX_CHUNKS	6
+#define BUILD_MAX_CHUNKS	7
 
 /* What the processes of any build share */
 typedef struct BuildTotals

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "index/sample.h"
+#include "ivf/assignments.h"
 #include "ivf/index.h"
 #include "math/cluster/cluster.h"
 #include "types/detoast.h"
@@ -21,6 +22,13 @@
 /* Rows that are assigned together */
 #define MAX_BLOCK_ROWS	1024
 #define BLOCK_FLOATS	(1024 * 1024)
+
+/*
+ * A list from a table is as good as the nearest one if its squared distance is
+ * not more than so many times as large: who assigns with products in 16 bits may
+ * miss the nearest by that.
+ */
+#define GIVEN_TOLERANCE	1.1f
 
 typedef struct Assigner
 {
@@ -41,6 +49,12 @@ typedef struct Assigner
 	IvfBounder *bounder;		/* NULL: no values are kept */
 	ValueStore	value_store;
 
+	/* lists from a table */
+	IvfAssignments *assignments;	/* NULL: there is none */
+	RowHints   *hints;
+	int			first_key;		/* the key's place among a row's values */
+	uint64		assigned;		/* lists that it has given */
+
 	/* the block: rows that have been collected */
 	int			block_rows;		/* room */
 	int			rows;
@@ -50,6 +64,11 @@ typedef struct Assigner
 	uint8	   *keys;			/* of filter columns */
 	uint8	   *row_keys;		/* of the row that is being collected */
 	SlotId	   *value_ids;		/* of values that the index keeps */
+	int64	   *given;			/* lists from the table; -1: none */
+	float	   *unknown;		/* rows whose nearest centroid is to be found, */
+	int		   *unknown_rows;	/* which ones these are, */
+	uint32	   *found;			/* and what has been found */
+	float	   *found_distances;
 	uint32	   *nearest;
 	float	   *distances;
 	float	   *products;		/* with queries; or squared distances from them */
@@ -81,6 +100,55 @@ find_neighbors(Assigner *assigner)
 	}
 }
 
+/* The squared distance of a row of the block from a centroid */
+static float
+distance_from(const Assigner *assigner, int row, uint32 list)
+{
+	int			width = assigner->model.width;
+
+	return distance_kernels->f32_l2sq(assigner->ys + (Size) row * width,
+									  assigner->centroids + (Size) list * width,
+									  width);
+}
+
+/* The lists of the block's rows that a table gives, and the nearest of the others */
+static void
+assign_given(Assigner *assigner)
+{
+	int			width = assigner->model.width;
+	int			unknown = 0;
+
+	for (int i = 0; i < assigner->rows; i++)
+	{
+		int64		list = assigner->given[i];
+
+		if (list >= 0 && !ivf_assignments_check_due(assigner->assigned++))
+		{
+			assigner->nearest[i] = (uint32) list;
+			assigner->distances[i] = distance_from(assigner, i, (uint32) list);
+			continue;
+		}
+		memcpy(assigner->unknown + (Size) unknown * width,
+			   assigner->ys + (Size) i * width, width * sizeof(float));
+		assigner->unknown_rows[unknown++] = i;
+	}
+	centroid_panel_nearest(assigner->panel, &index_host, assigner->unknown,
+						   unknown, assigner->found, assigner->found_distances);
+	for (int i = 0; i < unknown; i++)
+	{
+		int			row = assigner->unknown_rows[i];
+		int64		list = assigner->given[row];
+
+		assigner->nearest[row] = assigner->found[i];
+		assigner->distances[row] = assigner->found_distances[i];
+		if (list >= 0)
+			ivf_assignments_checked(assigner->assignments,
+									list == assigner->found[i] ||
+									distance_from(assigner, row, (uint32) list) <=
+									assigner->found_distances[i] * GIVEN_TOLERANCE);
+	}
+}
+
 /* Assign, encode and sort the rows of the block. */
 static void
 flush_block(Assigner *assigner)
@@ -90,9 +158,12 @@ flush_block(Assigner *assigner)
 
 	if (assigner->rows == 0)
 		return;
-	centroid_panel_nearest(assigner->panel, &index_host, assigner->ys,
-						   assigner->rows, assigner->nearest,
-						   assigner->distances);
+	if (assigner->assignments != NULL)
+		assign_given(assigner);
+	else
+		centroid_panel_nearest(assigner->panel, &index_host, assigner->ys,
+							   assigner->rows, assigner->nearest,
+							   assigner->distances);
 	if (assigner->query_panel != NULL)
 		find_neighbors(assigner);
 	for (int i = 0; i < assigner->rows; i++)
@@ -126,7 +197,8 @@ flush_block(Assigner *assigner)
  * its row
  */
 static void
-collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value)
+collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value,
+			  int64 list)
 {
 	const IvfModel *model = &assigner->model;
 	int			at = assigner->rows;
@@ -135,6 +207,8 @@ collect_value(Assigner *assigner, ItemPointer tid, const struct varlena *value)
 	if (ivf_transform(model, value, false, assigner->ys + (Size) at * model->width))
 	{
 		assigner->tids[at] = *tid;
+		if (assigner->assignments != NULL)
+			assigner->given[at] = list;
 		if (assigner->values != NULL)
 		{
 			assigner->values[at] = (struct varlena *)
@@ -165,6 +239,8 @@ collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	Assigner   *assigner = (Assigner *) state;
 	MultiVector elements;
 	MemoryContext caller;
+	int64		list = -1;
+	uint64		key;
 
 	if (isnull[0])
 		return;
@@ -173,8 +249,11 @@ collect_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 				  (const struct varlena *) PG_DETOAST_DATUM(values[0]), &elements);
 	if (assigner->filter != NULL && elements.count > 0)
 		filter_make_keys(assigner->filter, values, isnull, assigner->row_keys);
+	if (assigner->assignments != NULL &&
+		row_hints_key(assigner->hints, values, isnull, assigner->first_key, &key))
+		list = ivf_assignments_get(assigner->assignments, key);
 	for (int i = 0; i < elements.count; i++)
-		collect_value(assigner, tid, column_values_get(&elements, i));
+		collect_value(assigner, tid, column_values_get(&elements, i), list);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(assigner->row_context);
 }
@@ -193,6 +272,15 @@ prepare_block(Assigner *assigner)
 	assigner->distances = (float *) palloc(rows * sizeof(float));
 	assigner->products = (float *)
 		palloc(mul_size(rows, Max(assigner->shared->queries, 1) * sizeof(float)));
+	if (assigner->assignments != NULL)
+	{
+		assigner->given = (int64 *) palloc(rows * sizeof(int64));
+		assigner->unknown = (float *)
+			palloc(mul_size(mul_size(rows, width), sizeof(float)));
+		assigner->unknown_rows = (int *) palloc(rows * sizeof(int));
+		assigner->found = (uint32 *) palloc(rows * sizeof(uint32));
+		assigner->found_distances = (float *) palloc(rows * sizeof(float));
+	}
 	if (assigner->bounder != NULL)
 		assigner->value_ids = (SlotId *) palloc(rows * sizeof(SlotId));
 	if (assigner->filter != NULL)
@@ -243,6 +331,13 @@ assigner_create(BuildProcess *process, SortCoordinate coordinate)
 		assigner->bounder = ivf_bounder_create(model);
 		assigner->value_store = ivf_value_store(process->index, &shared->meta);
 	}
+	if (shared->assigned)
+	{
+		assigner->assignments = (IvfAssignments *)
+			build_chunk(process, IVF_CHUNK_ASSIGNMENTS);
+		assigner->hints = row_hints_join(ivf_assignments_plan(assigner->assignments));
+		assigner->first_key = row_hints_ask(assigner->hints, process->info);
+	}
 	assigner->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												  "ivf build row",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -289,6 +384,8 @@ ivf_assign_rows(BuildProcess *process, SortCoordinate coordinate)
 
 	build_scan(process, collect_row, assigner);
 	flush_block(assigner);
+	if (assigner->hints != NULL)
+		row_hints_close(assigner->hints);
 	tuplesort_performsort(assigner->sort->state);
 	if (process->segment != NULL)
 		LWLockAcquire(&assigner->shared->lock, LW_EXCLUSIVE);

@@ -23,6 +23,7 @@
 
 #include "index/build_report.h"
 #include "index/metapage.h"
+#include "ivf/assignments.h"
 #include "ivf/page.h"
 
 /* What the leader knows of an index that is being built */
@@ -31,13 +32,15 @@ typedef struct Build
 	Training   *training;
 	IvfModel	model;
 	FilterShape *filter;		/* NULL: no filter columns */
+	RowHints   *assignments;	/* NULL: no table gives rows' lists */
 } Build;
 
 /* BuildMethods.init; arg: a Build */
 static void
 init(BuildProcess *process, void *arg)
 {
-	const Training *training = ((Build *) arg)->training;
+	const Build *build = (const Build *) arg;
+	const Training *training = build->training;
 	IvfBuildShared *shared;
 
 	if (process->segment == NULL)
@@ -61,9 +64,14 @@ init(BuildProcess *process, void *arg)
 	shared = (IvfBuildShared *) build_chunk(process, IVF_CHUNK_SHARED);
 	shared->meta = training->meta;
 	shared->queries = training->query_count;
-	if (training->meta.kind == IVF_EXACT && ((Build *) arg)->filter != NULL)
-		filter_bounds_init(((Build *) arg)->filter,
+	if (training->meta.kind == IVF_EXACT && build->filter != NULL)
+		filter_bounds_init(build->filter,
 						   ((IvfChains *) build_chunk(process, IVF_CHUNK_CHAINS))->bounds);
+	shared->assigned = build->assignments != NULL;
+	if (shared->assigned)
+		ivf_assignments_read((IvfAssignments *) build_chunk(process, IVF_CHUNK_ASSIGNMENTS),
+							 process->sizes[IVF_CHUNK_ASSIGNMENTS],
+							 build->assignments, training->meta.lists);
 	if (process->segment != NULL)
 		LWLockInitialize(&shared->lock, process->totals->tranche);
 	ivf_neighbors_init((IvfNeighbor *) build_chunk(process, IVF_CHUNK_NEIGHBORS),
@@ -116,6 +124,8 @@ finish(BuildProcess *process, void *arg)
 							  &all);
 		tuplesort_performsort(sort->state);
 	}
+	if (shared->assigned)
+		ivf_assignments_announce((IvfAssignments *) build_chunk(process, IVF_CHUNK_ASSIGNMENTS));
 	if (meta->kind != IVF_EXACT)
 	{
 		build_phase(IVF_PHASE_WRITE);
@@ -193,10 +203,18 @@ ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	sizes[IVF_CHUNK_SORT] = training->meta.kind == IVF_EXACT ? ivf_chains_size()
 		: tuplesort_estimate_shared(max_parallel_maintenance_workers + 1);
 
+	build.assignments =
+		ivf_assignments_open(heap, index, ivf_options(index, ivf_kind_of(index)),
+							 &sizes[IVF_CHUNK_ASSIGNMENTS]);
+	if (build.assignments == NULL)
+		sizes[IVF_CHUNK_ASSIGNMENTS] = 0;
+
 	build_phase(IVF_PHASE_ASSIGN);
 	named.am = ivf_names[training->meta.kind];
 	build_by_processes(heap, index, index_info, &named, sizes, 0, training->rows,
 					   &build, result);
+	if (build.assignments != NULL)
+		row_hints_close(build.assignments);
 	build_log(index, IVF_PHASE_WAL);
 	build_report_end(heap, index, result);
 	MemoryContextSwitchTo(caller);

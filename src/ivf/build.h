@@ -89,13 +89,15 @@ enum IvfBuildChunk
 	IVF_CHUNK_NEIGHBORS,		/* IvfNeighbor, of the queries */
 	IVF_CHUNK_SUMS,				/* IvfListSum, of all lists */
 	IVF_CHUNK_SORT,				/* Sharedsort */
-	IVF_CHUNK_CHAINS = IVF_CHUNK_SORT	/* of flat: IvfChains */
+	IVF_CHUNK_CHAINS = IVF_CHUNK_SORT,	/* of flat: IvfChains */
+	IVF_CHUNK_ASSIGNMENTS		/* IvfAssignments, if there is a table of them */
 };
 
 typedef struct IvfBuildShared
 {
 	IvfMeta		meta;
 	int			queries;		/* whose neighbours are looked for */
+	bool		assigned;		/* a table gives rows' lists */
 	LWLock		lock;			/* of what follows, of sums and neighbours; not
 								 * initialised where one process builds alone */
 	double		error;			/* sum of squared distances */

@@ -8,10 +8,10 @@
 
 #include "access/reloptions.h"
 #include "utils/guc.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
 
 #include "index/option_watch.h"
+#include "index/row_hints.h"
 #include "ivf/centroids.h"
 #include "math/quantize/pq.h"
 #include "math/quantize/rabitq.h"
@@ -37,19 +37,16 @@ check_bits(const char *name, int value, bool valid, const char *values)
 				 errdetail("Valid values are %s.", values)));
 }
 
-/*
- * A table's name must say its schema: restoring a dump, and REINDEX by others,
- * have another search_path.
- */
 static void
 check_centroids(const char *value)
 {
-	if (value != NULL &&
-		(strchr(value, '.') == NULL || list_length(qualified_name_list(value)) < 2))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for option \"centroids\": \"%s\"", value),
-				 errhint("Name a table with its schema, as in 'public.centroids'.")));
+	row_hints_check_name("centroids", value);
+}
+
+static void
+check_assignments(const char *value)
+{
+	row_hints_check_name("assignments", value);
 }
 
 static void
@@ -97,6 +94,9 @@ ivf_init(void)
 		add_string_reloption(option_kind, "centroids",
 							 "Table with the lists' centroids, one vector a row",
 							 NULL, check_centroids, AccessExclusiveLock);
+		add_string_reloption(option_kind, "assignments",
+							 "Table with the rows' lists, for builds with centroids",
+							 NULL, check_assignments, ShareUpdateExclusiveLock);
 		if (kind != IVF_FLAT)
 			add_rerank_option(option_kind, RERANK_HEAP);
 		if (kind == IVF_PQ)
@@ -138,6 +138,7 @@ parse_options(Datum reloptions, bool validate, IvfKind kind)
 	static const relopt_parse_elt table[] = {
 		{"lists", RELOPT_TYPE_INT, offsetof(IvfOptions, lists)},
 		{"centroids", RELOPT_TYPE_STRING, offsetof(IvfOptions, centroids)},
+		{"assignments", RELOPT_TYPE_STRING, offsetof(IvfOptions, assignments)},
 		{"rerank", RELOPT_TYPE_ENUM, offsetof(IvfOptions, rerank)},
 		{"m", RELOPT_TYPE_INT, offsetof(IvfOptions, m)},
 		{"nbits", RELOPT_TYPE_INT, offsetof(IvfOptions, nbits)},
@@ -150,6 +151,11 @@ parse_options(Datum reloptions, bool validate, IvfKind kind)
 
 	if (options == NULL || !validate)
 		return (bytea *) options;
+	if (options->assignments != 0 && options->centroids == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"assignments\" needs option \"centroids\""),
+				 errdetail("Rows are assigned to the lists of these centroids.")));
 	if (kind == IVF_RABITQ)
 		check_bits("bits", options->bits,
 				   options->bits == 0 || rabitq_bits_valid(options->bits),
@@ -203,4 +209,11 @@ ivf_centroid_table(const IvfOptions *options)
 {
 	return options->centroids == 0 ? NULL
 		: (const char *) options + options->centroids;
+}
+
+const char *
+ivf_assignment_table(const IvfOptions *options)
+{
+	return options->assignments == 0 ? NULL
+		: (const char *) options + options->assignments;
 }

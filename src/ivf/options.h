@@ -20,6 +20,7 @@ typedef struct IvfOptions
 	int			bits;			/* ivfrabitq; 0: chosen by dimensions */
 	IndexRerank rerank;			/* ivfpq, ivfrabitq */
 	int			centroids;		/* offset of a string: a table's name */
+	int			assignments;	/* the same */
 } IvfOptions;
 
 /* An index's options, defaults filled in; never NULL */
@@ -27,6 +28,9 @@ extern const IvfOptions *ivf_options(Relation index, IvfKind kind);
 
 /* The name of the table that gives centroids, or NULL */
 extern const char *ivf_centroid_table(const IvfOptions *options);
+
+/* The name of the table that gives rows' lists, or NULL */
+extern const char *ivf_assignment_table(const IvfOptions *options);
 
 extern bytea *ivfflat_reloptions(Datum reloptions, bool validate);
 extern bytea *ivfpq_reloptions(Datum reloptions, bool validate);
