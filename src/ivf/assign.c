@@ -96,7 +96,7 @@ find_neighbors(Assigner *assigner)
 		for (int q = 0; q < queries; q++)
 			ivf_neighbors_add(assigner->neighbors + q * IVF_NEIGHBORS,
 							  product ? -products[q] : products[q],
-							  assigner->nearest[i]);
+							  assigner->nearest[i], &assigner->tids[i]);
 	}
 }
 
@@ -373,7 +373,8 @@ add_up(const Assigner *assigner)
 
 		if (neighbor->list != PG_UINT32_MAX)
 			ivf_neighbors_add(neighbors + i / IVF_NEIGHBORS * IVF_NEIGHBORS,
-							  neighbor->distance, neighbor->list);
+							  neighbor->distance, neighbor->list,
+							  unconstify(ItemPointerData *, &neighbor->tid));
 	}
 }
 

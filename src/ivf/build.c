@@ -142,6 +142,14 @@ finish(BuildProcess *process, void *arg)
 				  training->queries, training->query_count,
 				  (IvfNeighbor *) build_chunk(process, IVF_CHUNK_NEIGHBORS), sums);
 	ivf_update_meta(process->index, meta);
+	if (meta->kind == IVF_PQ && meta->trained && !build->model.column.type->array &&
+		training->query_count > 0)
+	{
+		ivf_calibrate_codes(process->index, meta, training->queries,
+							training->query_count,
+							(IvfNeighbor *) build_chunk(process, IVF_CHUNK_NEIGHBORS));
+		ivf_update_meta(process->index, meta);
+	}
 }
 
 static const BuildMethods methods = {

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 
 #include "ivf/coarse.h"
+#include "ivf/reader.h"
 #include "math/distance/distance.h"
 #include "math/heap/heap.h"
 
@@ -35,9 +36,10 @@ ivf_neighbors_init(IvfNeighbor *neighbors, int queries)
 HEAP(farthest, IvfNeighbor, FARTHER)
 
 void
-ivf_neighbors_add(IvfNeighbor *neighbors, float distance, uint32 list)
+ivf_neighbors_add(IvfNeighbor *neighbors, float distance, uint32 list,
+				  ItemPointer tid)
 {
-	IvfNeighbor neighbor = {distance, list};
+	IvfNeighbor neighbor = {distance, list, *tid};
 
 	if (distance < neighbors[0].distance)
 		farthest_sink(neighbors, IVF_NEIGHBORS, 0, neighbor);
@@ -56,6 +58,20 @@ typedef struct Calibration
 	double	   *sorted;			/* the same, ascending */
 } Calibration;
 
+/* The neighbour that is the query: a row of the table, and the nearest to itself */
+static int
+place_of_itself(const IvfNeighbor *neighbors)
+{
+	int			itself = 0;
+
+	for (int i = 1; i < IVF_NEIGHBORS; i++)
+	{
+		if (neighbors[i].distance < neighbors[itself].distance)
+			itself = i;
+	}
+	return itself;
+}
+
 /* Where the lists of a query's neighbours stand in the order of lists */
 static void
 place_neighbors(Calibration *calibration, const IvfMeta *meta,
@@ -64,7 +80,7 @@ place_neighbors(Calibration *calibration, const IvfMeta *meta,
 {
 	double	   *ranks = calibration->ranks;
 	double		norm = sqrt(distance_kernels->f32_norm2(y, meta->width));
-	int			itself = 0;
+	int			itself = place_of_itself(neighbors);
 
 	for (uint32 i = 0; i < meta->lists; i++)
 	{
@@ -75,12 +91,6 @@ place_neighbors(Calibration *calibration, const IvfMeta *meta,
 	memcpy(calibration->sorted, ranks, meta->lists * sizeof(double));
 	qsort(calibration->sorted, meta->lists, sizeof(double), compare_doubles);
 
-	/* the query is a row of the table, and the nearest to itself */
-	for (int i = 1; i < IVF_NEIGHBORS; i++)
-	{
-		if (neighbors[i].distance < neighbors[itself].distance)
-			itself = i;
-	}
 	for (int i = 0; i < IVF_NEIGHBORS; i++)
 	{
 		uint32		list = neighbors[i].list;
@@ -154,6 +164,118 @@ ivf_calibrate(IvfMeta *meta, const IvfModel *model, const float *centroids,
 }
 
 /* ------------------------------------------------------------------------
+ * What codes lose
+ */
+
+/* Recall of lists from which on codes are measured */
+#define CODES_FROM		0.8
+
+/* The most rows that are compared, and the steps in which their number is chosen */
+#define MOST_DEPTH		2000
+#define DEPTH_STEP		20
+
+/* Of what lists lose, the part that codes may lose besides; and what they may anyhow */
+#define CODES_PART		0.25
+#define CODES_LEAST		0.005
+
+/* Rows that are kept of what is read, for MOST_DEPTH of them to be told apart */
+#define CODES_KEPT		(MOST_DEPTH + 48)
+
+/*
+ * How many rows of what has been found are before a neighbour, by their estimates?
+ * MOST_DEPTH: too many, or it has not been found.
+ */
+static Size
+rank_of(const FoundSet *found, const IvfNeighbor *neighbor)
+{
+	Size		rank = 0;
+	double		bound = NAN;
+
+	for (Size i = 0; i < found->count && isnan(bound); i++)
+	{
+		if (ItemPointerEquals(&found->rows[i].tid,
+							  unconstify(ItemPointerData *, &neighbor->tid)))
+			bound = found->rows[i].bound;
+	}
+	if (isnan(bound))
+		return MOST_DEPTH;
+	for (Size i = 0; i < found->count; i++)
+		rank += found->rows[i].bound < bound;
+	return Min(rank, MOST_DEPTH);
+}
+
+/* Choose the depth of a point from how many neighbours have which rank. */
+static void
+choose_depth(IvfMeta *meta, int point, const uint64 *at_rank, uint64 total)
+{
+	double		lists = meta->recall[point].recall;
+	double		enough = lists - Max((1 - lists) * CODES_PART, CODES_LEAST);
+	uint64		sum = 0;
+	int			depth = 0;
+
+	while (depth < MOST_DEPTH && (sum < enough * total || depth % DEPTH_STEP != 0))
+		sum += at_rank[depth++];
+	meta->depth[point] = (uint16) depth;
+	meta->recall[point].recall = Min(lists, (float) sum / total);
+}
+
+void
+ivf_calibrate_codes(Relation relation, IvfMeta *meta, const float *queries,
+					int count, const IvfNeighbor *neighbors)
+{
+	IvfIndex   *index = ivf_open(relation);
+	IvfQuery   *query = ivf_query_create(index);
+	uint64	   *at_rank = (uint64 *) palloc((MOST_DEPTH + 1) * sizeof(uint64));
+	ScanStats	stats = {0};
+	FoundSet	found;
+	IvfReader  *reader;
+
+	found_init(&found);
+	reader = ivf_reader_create(query, NULL, &found, &stats, false);
+	for (int point = 0; point < IVF_RECALL_POINTS && meta->recall[point].probes > 0; point++)
+	{
+		uint64		total = 0;
+		bool		all = meta->recall[point].recall >= 1;
+
+		if (meta->recall[point].recall < CODES_FROM)
+			continue;
+		memset(at_rank, 0, (MOST_DEPTH + 1) * sizeof(uint64));
+		for (int q = 0; q < count; q++)
+		{
+			const IvfNeighbor *near = neighbors + q * IVF_NEIGHBORS;
+			int			itself = place_of_itself(near);
+
+			CHECK_FOR_INTERRUPTS();
+			ivf_query_set_floats(query, queries + (Size) q * meta->width);
+			found_start(&found, CODES_KEPT, 1);
+			ivf_reader_new_round(reader);
+			ivf_reader_start(reader, meta->recall[point].probes, 0, -INFINITY);
+			for (int i = 0; i < IVF_NEIGHBORS; i++)
+			{
+				if (i == itself || near[i].list == PG_UINT32_MAX)
+					continue;
+				at_rank[rank_of(&found, &near[i])]++;
+				total++;
+			}
+		}
+		if (total > 0)
+			choose_depth(meta, point, at_rank, total);
+
+		/* with further lists, what is read is the same as far as it matters */
+		if (all)
+		{
+			for (int i = point + 1; i < IVF_RECALL_POINTS && meta->recall[i].probes > 0; i++)
+			{
+				meta->depth[i] = meta->depth[point];
+				meta->recall[i].recall = meta->recall[point].recall;
+			}
+			break;
+		}
+	}
+	pfree(at_rank);
+}
+
+/* ------------------------------------------------------------------------
  * In a search
  */
 
@@ -172,14 +294,18 @@ ivf_scan_probes(const IvfMeta *meta)
 	}
 	if (target > 0)
 	{
+		float		best = 0;
+
+		/* where codes lose too much for it: no more lists than are of use */
 		probes = meta->lists;
 		for (int i = 0; i < IVF_RECALL_POINTS && meta->recall[i].probes > 0; i++)
 		{
-			if (meta->recall[i].recall >= target)
-			{
-				probes = meta->recall[i].probes;
+			if (meta->recall[i].recall <= best)
+				continue;
+			best = meta->recall[i].recall;
+			probes = meta->recall[i].probes;
+			if (best >= target)
 				break;
-			}
 		}
 	}
 	return (int) Max(1, Min(Max(probes, least), meta->lists));
@@ -195,6 +321,19 @@ double
 ivf_filtered_probes(const IvfMeta *meta, double share)
 {
 	return Min(ivf_scan_probes(meta) / sqrt(Max(share, 1e-9)), meta->lists);
+}
+
+int
+ivf_scan_depth(const IvfMeta *meta, int probes)
+{
+	int			depth = 0;
+
+	for (int i = 0; i < IVF_RECALL_POINTS && meta->recall[i].probes > 0; i++)
+	{
+		if (i == 0 || (int) meta->recall[i].probes <= probes)
+			depth = meta->depth[i];
+	}
+	return depth;
 }
 
 double

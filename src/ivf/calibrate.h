@@ -20,6 +20,7 @@ typedef struct IvfNeighbor
 {
 	float		distance;
 	uint32		list;			/* PG_UINT32_MAX: there is none yet */
+	ItemPointerData tid;
 } IvfNeighbor;
 
 /* What is summed up over the rows of a list */
@@ -41,7 +42,7 @@ extern void ivf_neighbors_init(IvfNeighbor *neighbors, int queries);
 
 /* A row of a list is at this distance of the query of these neighbours. */
 extern void ivf_neighbors_add(IvfNeighbor *neighbors, float distance,
-							  uint32 list);
+							  uint32 list, ItemPointer tid);
 
 /*
  * Fill in recall and reach of meta, from the neighbours of count queries (y's,
@@ -51,6 +52,15 @@ extern void ivf_calibrate(IvfMeta *meta, const IvfModel *model,
 						  const float *centroids, const float *queries,
 						  int count, const IvfNeighbor *neighbors,
 						  const IvfListSum *sums);
+
+/*
+ * What product codes lose: where the neighbours stand by estimate, among all that
+ * is read with them.  Fills in depth of meta, and lowers its recall by what is lost
+ * even so.  The index, which is complete, has meta already.
+ */
+extern void ivf_calibrate_codes(Relation index, IvfMeta *meta,
+								const float *queries, int count,
+								const IvfNeighbor *neighbors);
 
 /* ------------------------------------------------------------------------
  * In a search
@@ -64,6 +74,9 @@ extern int	ivf_scan_probes(const IvfMeta *meta);
  * passes
  */
 extern double ivf_filtered_probes(const IvfMeta *meta, double share);
+
+/* Rows to be compared by a scan with product codes that reads so many lists; or 0 */
+extern int	ivf_scan_depth(const IvfMeta *meta, int probes);
 
 /* The reach that was measured of so many probes; INFINITY: nothing was */
 extern double ivf_scan_reach(const IvfMeta *meta, int probes);

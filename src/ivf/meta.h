@@ -61,6 +61,13 @@ typedef struct IvfMeta
 	uint32		filter_columns;
 	uint32		filter_digest;
 	BlockNumber summaries;		/* first block of the lists' FilterBounds */
+
+	/*
+	 * Of product codes, and of each number of probes in recall: rows to be compared
+	 * by their true distance for that.  0: what a scan takes anyhow; so in an index
+	 * built before these were measured.
+	 */
+	uint16		depth[IVF_RECALL_POINTS];
 } IvfMeta;
 
 /* A list's record in the directory */

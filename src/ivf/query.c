@@ -71,6 +71,31 @@ set_exact(IvfQuery *query)
 	memset(query->y, 0, model->width * sizeof(float));
 }
 
+/* Tables of product codes, from y */
+static void
+set_pq_tables(IvfQuery *query)
+{
+	const IvfModel *model = query->index->model;
+
+	pq_table(&model->pq, model->codebooks, query->y, query->numbers);
+	if (query->index->layout.fastscan)
+		fastscan_table_numbers(query->table, query->numbers, model->pq.m);
+}
+
+void
+ivf_query_set_floats(IvfQuery *query, const float *y)
+{
+	const IvfModel *model = query->index->model;
+
+	Assert(model->kind == IVF_PQ);
+	query->value = NULL;
+	query->constant = false;
+	query->mean_product = 0;
+	memcpy(query->y, y, model->width * sizeof(float));
+	query->norm = sqrt(distance_kernels->f32_norm2(query->y, model->width));
+	set_pq_tables(query);
+}
+
 void
 ivf_query_set(IvfQuery *query, const struct varlena *value)
 {
@@ -103,11 +128,7 @@ ivf_query_set(IvfQuery *query, const struct varlena *value)
 	if (query->bounder != NULL)
 		bounded_query_set(&query->bounder->query, value);
 	if (model->kind == IVF_PQ)
-	{
-		pq_table(&model->pq, model->codebooks, query->y, query->numbers);
-		if (layout->fastscan)
-			fastscan_table_numbers(query->table, query->numbers, model->pq.m);
-	}
+		set_pq_tables(query);
 	else if (layout->fastscan)
 		fastscan_table_rabitq(query->table, query->y, model->width);
 	else if (model->kind == IVF_RABITQ)

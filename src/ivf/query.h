@@ -44,6 +44,12 @@ extern IvfQuery *ivf_query_create(IvfIndex *index);
 extern void ivf_query_set(IvfQuery *query, const struct varlena *value);
 
 /*
+ * Prepare for a y, transformed as a query, of which no true distances will be asked:
+ * product codes only.
+ */
+extern void ivf_query_set_floats(IvfQuery *query, const float *y);
+
+/*
  * Estimates of count entries of a locked page whose entries have codes: of those
  * in slots, ascending, or of the first count ones if that is NULL.  passes has a
  * flag for each slot of the page, if slots are given.  base is the list's

@@ -161,7 +161,7 @@ batch_size(const IvfScan *scan)
 		return set;
 	if (model->kind == IVF_RABITQ)
 		return model->bits == 1 ? 100 : model->bits == 2 ? 50 : 30;
-	return 100;
+	return Max(100, ivf_scan_depth(&scan->index->meta, ivf_scan_probes(&scan->index->meta)));
 }
 
 /*
