@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install a Python package of tools/ as a user does, into the cache; print its python.
 #
-#   tools/package-venv.sh vectorizer|import core|full
+#   tools/package-venv.sh vectorizer|import|gpu-build core|full
 #
 # core: what the package itself needs, and pytest. full: also every extra that
 # needs no framework of several gigabytes; for the vectorizer the weights of
@@ -14,10 +14,11 @@ set -euo pipefail
 package=${1:-}
 kind=${2:-}
 case $package:$kind in
-	vectorizer:core | import:core) extras=test ;;
+	vectorizer:core | import:core | gpu-build:core) extras=test ;;
+	gpu-build:full) extras=test,faiss ;;
 	vectorizer:full) extras=test,onnx,clip,code,pandas,langchain,llama-index ;;
 	import:full) extras=test,chroma,faiss,hdf5,lancedb,milvus,parquet,qdrant ;;
-	*) die "usage: $0 vectorizer|import core|full" ;;
+	*) die "usage: $0 vectorizer|import|gpu-build core|full" ;;
 esac
 
 home=$(cache_dir)/$package-$kind

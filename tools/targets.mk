@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer import clients generate unit-san fuzz test-vpath
+STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer import gpu-build clients generate unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
@@ -35,6 +35,7 @@ help:
 	@echo "make test-asan       regress on a server with AddressSanitizer"
 	@echo "make vectorizer      tests of tools/vectorizer that need no model"
 	@echo "make import          tests of tools/import on files and stubs"
+	@echo "make gpu-build       tests of tools/gpu-build, on the CPU"
 	@echo "make clients         a few client libraries with their own tests, from PyPI and npm"
 	@echo
 	@echo "Other tests:"

@@ -413,6 +413,12 @@ step_import()
 	package_tests import core -m 'not full'
 }
 
+# On the CPU; with FAISS and PyTorch where the environment has them.
+step_gpu-build()
+{
+	package_tests gpu-build core
+}
+
 # Also with the libraries of the systems that it imports from.
 step_test-import()
 {

@@ -1,0 +1,2 @@
+class BuildFailed(Exception):
+    """Something the user has to change; the message says what."""
