@@ -107,7 +107,8 @@ struct GivenGraph
 	GraphId    *payload_chains;
 	ParallelTableScanDesc scan; /* NULL: this process is alone */
 	RowHints   *hints;
-	int			first;			/* the key's place among a row's values */
+	IndexInfo  *info;			/* which asks for the key, too, */
+	int			first;			/* in this place among a row's values */
 	GivenStep	step;
 	bool		leader;
 	bool		linked;
@@ -189,6 +190,7 @@ given_graph_join(BuildProcess *process, int chunk, MemoryGraph *graph)
 	given->payload_chains = (GraphId *) build_chunk(process, chunk + 3);
 	given->leader = process->leader;
 	given->hints = row_hints_join(&given->shared->plan);
+	given->info = process->info;
 	given->first = row_hints_ask(given->hints, process->info);
 	given->context = AllocSetContextCreate(CurrentMemoryContext,
 										   "hnsw given neighbors",
@@ -208,6 +210,7 @@ given_graph_join(BuildProcess *process, int chunk, MemoryGraph *graph)
 void
 given_graph_leave(GivenGraph *given)
 {
+	row_hints_forget(given->info, given->first);
 	row_hints_close(given->hints);
 	MemoryContextDelete(given->context);
 	pfree(given);

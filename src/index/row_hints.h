@@ -127,6 +127,13 @@ extern void row_hints_close(RowHints *hints);
  */
 extern int	row_hints_ask(const RowHints *hints, IndexInfo *info);
 
+/* Undo that, when the table has been scanned: first is what it has returned. */
+static inline void
+row_hints_forget(IndexInfo *info, int first)
+{
+	info->ii_NumIndexAttrs = first;
+}
+
 /* The hash of a row's key; false where a column of it is null */
 extern bool row_hints_key(RowHints *hints, const Datum *values,
 						  const bool *isnull, int first, uint64 *hash);

@@ -386,7 +386,10 @@ ivf_assign_rows(BuildProcess *process, SortCoordinate coordinate)
 	build_scan(process, collect_row, assigner);
 	flush_block(assigner);
 	if (assigner->hints != NULL)
+	{
+		row_hints_forget(process->info, assigner->first_key);
 		row_hints_close(assigner->hints);
+	}
 	tuplesort_performsort(assigner->sort->state);
 	if (process->segment != NULL)
 		LWLockAcquire(&assigner->shared->lock, LW_EXCLUSIVE);
