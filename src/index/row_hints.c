@@ -201,6 +201,9 @@ problem_with(Relation table, Relation heap, Relation index, RowHintPlan *plan)
 	problem = find_columns(table, heap, plan);
 	if (problem != NULL)
 		return problem;
+	if (index->rd_att->natts + plan->keys > INDEX_MAX_KEYS)
+		return psprintf("Its key and the index have more than %d columns.",
+						INDEX_MAX_KEYS);
 	return check_rights(table, plan, index->rd_rel->relowner);
 }
 
@@ -320,10 +323,6 @@ row_hints_ask(const RowHints *hints, IndexInfo *info)
 {
 	int			first = info->ii_NumIndexAttrs;
 
-	if (first + hints->plan.keys > INDEX_MAX_KEYS)
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("too many columns for an index with a table of hints")));
 	for (int i = 0; i < hints->plan.keys; i++)
 		info->ii_IndexAttrNumbers[first + i] = hints->plan.columns[i].heap;
 	info->ii_NumIndexAttrs = first + hints->plan.keys;
