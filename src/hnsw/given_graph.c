@@ -416,18 +416,22 @@ take_sample(GivenGraph *given, GraphId id, GraphNear *sample)
 	const SlotGeometry *geometry = graph_geometry(&given->graph->index->shape, 0);
 	uint32		elements = pg_atomic_read_u32(&given->graph->shared->base_count);
 	uint64		random = id;
-	int			count = 0;
+	int			count;
+	int			kept = 0;
 
 	for (int i = 0; i < GIVEN_SAMPLE; i++)
-	{
-		GraphId		other = geometry->per_page + splitmix64_next(&random) % elements;
+		sample[i].id = geometry->per_page + splitmix64_next(&random) % elements;
+	count = graph_rank(given->graph->selector, 0, given->inserter->query, sample,
+					   GIVEN_SAMPLE);
 
-		if (other != id &&
-			!(memory_node(given->graph, 0, other)->header.flags & NODE_TWIN))
-			sample[count++].id = other;
+	/* looked at when they are in the caches */
+	for (int i = 0; i < count; i++)
+	{
+		if (sample[i].id != id &&
+			!(memory_node(given->graph, 0, sample[i].id)->header.flags & NODE_TWIN))
+			sample[kept++] = sample[i];
 	}
-	return graph_rank(given->graph->selector, 0, given->inserter->query, sample,
-					  count);
+	return kept;
 }
 
 /*
