@@ -6,8 +6,8 @@
  * build, which is taken when it is needed (index/build_memory.h).  It holds
  * codes, not values: those go to their pages at once, where the index keeps them
  * at all.  A node in memory is the same bytes as on its page; only numbers change
- * when the graph is written, all by the same amount, since nodes lie in their
- * pages in the order in which they lie in memory.
+ * when the graph is written, since neighbours are put on one page then
+ * (node_order.c).
  *
  * Concurrency.  A node's record is complete before anything refers to it; after
  * that, only its edges change.  They are changed under one of a set of locks

@@ -215,6 +215,27 @@ extern void memory_link_back(MemoryGraph *graph, int from, int level,
  */
 extern void memory_attach(MemoryGraph *graph, GraphId id);
 
+/*
+ * The order in which nodes of level 0, or all those above, go to pages; they are
+ * counted from 0.
+ */
+typedef struct NodeOrder
+{
+	uint32	   *numbers;		/* by place: which node is there */
+	uint32	   *places;			/* by number: where a node goes */
+	GraphId		first;			/* what the one in the first place is called on pages */
+} NodeOrder;
+
+/*
+ * Find an order that has neighbours on one page (node_order.c); of level 0, or 1
+ * for all above, where there are count nodes.  No other process is in the graph.
+ * In the current context: nine bytes a node, of which eight stay.  first is left
+ * to the caller.
+ */
+extern void node_order_create(NodeOrder *order, MemoryGraph *graph, int level,
+							  uint32 count);
+extern void node_order_free(NodeOrder *order);
+
 /* Move the graph from memory to pages (write_graph.c).  No other process is in it. */
 extern void memory_graph_write(MemoryGraph *graph);
 

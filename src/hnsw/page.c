@@ -467,13 +467,22 @@ hnsw_set_entry(Relation index, GraphEntry known, GraphEntry entry, bool log)
  * The graph on pages
  */
 
-/* Start reading those blocks of a batch that are not where the map says. */
+/*
+ * Start reading those blocks of a batch that are not where the map says, each once:
+ * neighbours share pages.
+ */
 static void
 prefetch_missing(PageStore *store, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (store->buffers[i] == InvalidBuffer)
+		bool		asked = false;
+
+		if (store->buffers[i] != InvalidBuffer)
+			continue;
+		for (int k = 0; k < i && !asked; k++)
+			asked = store->blocks[k] == store->blocks[i];
+		if (!asked)
 			map_prefetch(store->map, store->blocks[i]);
 	}
 }

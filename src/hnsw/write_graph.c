@@ -3,7 +3,8 @@
  *	  The graph from memory to pages.
  *
  * Pages are written one after the other and not logged: the end of the build logs
- * them.  Nodes get the numbers that they have in memory, plus a constant.
+ * them.  Nodes lie there in an order of their own (node_order.c), which gives them
+ * other numbers than in memory.
  */
 #include "hnsw/memory_graph.h"
 
@@ -77,60 +78,76 @@ write_tids(MemoryGraph *graph, PageWriter *writer, uint32 number)
 	return head;
 }
 
-/* Write the nodes of level 0 or of all others. */
-static BlockNumber
-write_nodes(MemoryGraph *graph, PageKind kind, uint32 count, GraphId base_shift,
-			GraphId upper_shift)
+/* What a node is called on pages; id: in memory */
+static inline GraphId
+written_id(const NodeOrder *order, const SlotGeometry *geometry, GraphId id)
+{
+	return order->first + order->places[id - geometry->per_page];
+}
+
+/* The numbers in a node's copy, from those in memory to those on pages */
+static void
+renumber_node(MemoryGraph *graph, GraphNode *node, const NodeOrder *orders)
 {
 	const GraphShape *shape = &graph->index->shape;
-	int			level = kind == PAGE_RECORD ? 0 : 1;
-	const SlotGeometry *geometry = graph_geometry(shape, level);
-	PageWriter	writer = {graph, geometry, InvalidBuffer, InvalidBlockNumber, 0};
-	GraphId		shift = level == 0 ? base_shift : upper_shift;
+	int			kind = node->level > 0;
+	const SlotGeometry *geometry = graph_geometry(shape, kind);
+	GraphEdges	edges;
 
-	for (uint32 i = 0; i < count; i++)
+	node_get_edges(shape, node->level, node, &edges);
+	for (int i = 0; i < edges.count; i++)
+		edges.ids[i] = (edges.ids[i] & EDGE_RING) |
+			written_id(&orders[kind], geometry, edge_id(edges.ids[i]));
+	node_set_edges(shape, node, &edges);
+	if (kind == 0)
+		return;
+	node->element = written_id(&orders[0], &shape->base, node->element);
+	node->below = node->level == 1
+		? written_id(&orders[0], &shape->base, node->below)
+		: written_id(&orders[1], &shape->upper, node->below);
+}
+
+/* Write the nodes of level 0, or (level 1) of all others; orders: of both. */
+static BlockNumber
+write_nodes(MemoryGraph *graph, int level, uint32 count, const NodeOrder *orders)
+{
+	const SlotGeometry *geometry = graph_geometry(&graph->index->shape, level);
+	PageWriter	writer = {graph, geometry, InvalidBuffer, InvalidBlockNumber, 0};
+
+	for (uint32 place = 0; place < count; place++)
 	{
-		GraphId		id = geometry->per_page + i;
-		const GraphNode *node = memory_node(graph, level, id);
+		GraphId		id = geometry->per_page + orders[level].numbers[place];
 		GraphId		written;
 		GraphNode  *copy = (GraphNode *) writer_next(&writer, &written);
-		GraphEdges	edges;
 
-		if (written != id + shift)
-			elog(ERROR, "hnsw node %u was to be written as %u", written, id + shift);
-		memcpy(copy, node, geometry->slot_size);
-		node_get_edges(shape, level, copy, &edges);
-		for (int k = 0; k < edges.count; k++)
-			edges.ids[k] += shift;
-		node_set_edges(shape, copy, &edges);
-		if (level > 0)
-		{
-			copy->element += base_shift;
-			copy->below += copy->level == 1 ? base_shift : upper_shift;
-		}
+		if (written != orders[level].first + place)
+			elog(ERROR, "hnsw node %u was to be written as %u",
+				 orders[level].first + place, written);
+		memcpy(copy, memory_node(graph, level, id), geometry->slot_size);
+		renumber_node(graph, copy, orders);
 	}
 	writer_end(&writer);
 	return writer.block;
 }
 
 /*
- * What is added to numbers: block 1 in memory is the next one to be written.
+ * What the first of count nodes is called that are written from a block on; error
+ * if the last one's number is out of range.
  */
 static GraphId
-shift_to(const SlotGeometry *geometry, BlockNumber first, uint32 count)
+first_number(const SlotGeometry *geometry, BlockNumber first, uint32 count)
 {
-	/* error if the last one is out of range */
 	(void) slot_id(geometry, first + count / geometry->per_page,
 				   geometry->per_page - 1);
-	return (GraphId) (first - 1) * geometry->per_page;
+	return slot_id(geometry, first, 0);
 }
 
 /* Write the entry point to the metapage, and which pages are being filled. */
 static void
-write_meta(MemoryGraph *graph, GraphId base_shift, GraphId upper_shift,
-		   const BlockNumber *last)
+write_meta(MemoryGraph *graph, const NodeOrder *orders, const BlockNumber *last)
 {
 	const GraphEntry *entry = &graph->shared->entry;
+	int			kind = entry->level > 0;
 	Buffer		buffer = ReadBuffer(graph->inserter->relation, META_BLOCK);
 	HnswMeta   *meta;
 
@@ -138,11 +155,12 @@ write_meta(MemoryGraph *graph, GraphId base_shift, GraphId upper_shift,
 	meta = hnsw_page_meta(BufferGetPage(buffer));
 	meta->entry_level = entry->level;
 	meta->entry = entry->level < 0 ? NO_SLOT
-		: entry->id + (entry->level == 0 ? base_shift : upper_shift);
-	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		: written_id(&orders[kind],
+					 graph_geometry(&graph->index->shape, kind), entry->id);
+	for (int page = 0; page < PAGE_KINDS; page++)
 	{
-		if (last[kind] != InvalidBlockNumber)
-			meta->common.space.filling[kind] = last[kind];
+		if (last[page] != InvalidBlockNumber)
+			meta->common.space.filling[page] = last[page];
 	}
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
@@ -155,18 +173,20 @@ memory_graph_write(MemoryGraph *graph)
 	uint32		base_count = pg_atomic_read_u32(&graph->shared->base_count);
 	uint32		upper_count = pg_atomic_read_u32(&graph->shared->upper_count);
 	PageWriter	tids = {graph, &graph->index->tids, InvalidBuffer, InvalidBlockNumber, 0};
+	NodeOrder	orders[2];
 	BlockNumber first;
 	BlockNumber last[PAGE_KINDS];
-	GraphId		base_shift;
-	GraphId		upper_shift;
 
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 		last[kind] = InvalidBlockNumber;
+	node_order_create(&orders[0], graph, 0, base_count);
+	node_order_create(&orders[1], graph, 1, upper_count);
 
 	/* these numbers are final at once */
-	for (uint32 i = 0; i < base_count; i++)
+	for (uint32 place = 0; place < base_count; place++)
 	{
-		GraphNode  *node = memory_node(graph, 0, shape->base.per_page + i);
+		GraphNode  *node = memory_node(graph, 0, shape->base.per_page +
+									   orders[0].numbers[place]);
 
 		node->more_tids = write_tids(graph, &tids, node->more_tids);
 	}
@@ -174,21 +194,21 @@ memory_graph_write(MemoryGraph *graph)
 	last[PAGE_TIDS] = tids.block;
 
 	first = RelationGetNumberOfBlocks(graph->inserter->relation);
-	base_shift = shift_to(&shape->base, first, base_count);
+	orders[0].first = first_number(&shape->base, first, base_count);
 	first += (base_count + shape->base.per_page - 1) / shape->base.per_page;
-	upper_shift = shift_to(&shape->upper, first, upper_count);
-	last[PAGE_RECORD] = write_nodes(graph, PAGE_RECORD, base_count,
-									base_shift, upper_shift);
-	last[PAGE_UPPER] = write_nodes(graph, PAGE_UPPER, upper_count,
-								   base_shift, upper_shift);
+	orders[1].first = first_number(&shape->upper, first, upper_count);
+	last[PAGE_RECORD] = write_nodes(graph, 0, base_count, orders);
+	last[PAGE_UPPER] = write_nodes(graph, 1, upper_count, orders);
 
-	for (uint32 i = 0; i < base_count && graph->index->filter != NULL; i++)
+	for (uint32 place = 0; place < base_count && graph->index->filter != NULL; place++)
 	{
-		GraphId		id = shape->base.per_page + i;
+		GraphId		id = shape->base.per_page + orders[0].numbers[place];
 
 		CHECK_FOR_INTERRUPTS();
-		hnsw_keys_put(graph->inserter->keys, id + base_shift,
+		hnsw_keys_put(graph->inserter->keys, orders[0].first + place,
 					  memory_keys(graph, id));
 	}
-	write_meta(graph, base_shift, upper_shift, last);
+	write_meta(graph, orders, last);
+	node_order_free(&orders[0]);
+	node_order_free(&orders[1]);
 }
