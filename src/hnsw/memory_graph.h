@@ -236,6 +236,12 @@ extern void node_order_create(NodeOrder *order, MemoryGraph *graph, int level,
 							  uint32 count);
 extern void node_order_free(NodeOrder *order);
 
+/*
+ * Put the values of count nodes of level 0 on their pages, which are the only ones
+ * behind the mean so far, in the order of these nodes (value_order.c).
+ */
+extern void value_order(MemoryGraph *graph, const NodeOrder *order, uint32 count);
+
 /* Move the graph from memory to pages (write_graph.c).  No other process is in it. */
 extern void memory_graph_write(MemoryGraph *graph);
 

@@ -182,6 +182,8 @@ memory_graph_write(MemoryGraph *graph)
 	node_order_create(&orders[0], graph, 0, base_count);
 	node_order_create(&orders[1], graph, 1, upper_count);
 
+	value_order(graph, &orders[0], base_count);
+
 	/* these numbers are final at once */
 	for (uint32 place = 0; place < base_count; place++)
 	{
