@@ -121,7 +121,6 @@ SELECT statement, r.* FROM unnest(ARRAY[
 	'SET hnsw.scan_mem_multiplier = 0.5',
 	'SET hnsw.scan_mem_multiplier = 1001',
 	'SET hnsw.seed = -1',
-	'SET hnsw.probes = 1',
 	-- values of other dimensions
 	'SET enable_seqscan = off',
 	'SELECT FROM wrong ORDER BY v3 <-> ''[1,2]''',

@@ -226,11 +226,9 @@ SELECT statement, r.* FROM unnest(ARRAY[
 	'SET ivfflat.iterative_scan = always',
 	'SET ivfpq.rerank = -1',
 	'SET ivfrabitq.rerank = 100001',
-	'SET ivfflat.rerank = 10',
 	'SET ivf.target_recall = 1.01',
 	'SET ivf.target_recall = -0.1',
 	'SET ivf.seed = -1',
-	'SET ivf.probes = 1',
 	-- values of other dimensions
 	'SET enable_seqscan = off',
 	'SELECT FROM wrong ORDER BY v3 <-> ''[1,2]''',
