@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Install what is missing from Debian's packages, and nothing else.
 #
-#   tools/install-deps.sh demo|test|versions|bench|deb [PG_CONFIG]
+#   tools/install-deps.sh demo|test|versions|bench|deb|rpm [PG_CONFIG]
 #
 # demo: a server, its headers, a compiler. test: also what the tests use.
 # versions: also what tools/versions.sh uses. bench: what bench/bench.sh uses.
-# deb: what builds the Debian packages, no server. A PG_CONFIG outside Debian's
+# deb: what builds the Debian packages, no server. rpm: what builds the RPM. A PG_CONFIG outside Debian's
 # /usr/lib/postgresql brings its own server, so none is installed then.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ $# -ge 1 ] || die "usage: $0 demo|test|versions|bench|deb [PG_CONFIG]"
+[ $# -ge 1 ] || die "usage: $0 demo|test|versions|bench|deb|rpm [PG_CONFIG]"
 set_name=$1
 pg_config=${2:-pg_config}
 
@@ -87,6 +87,7 @@ packages=(make gcc libc6-dev gzip libopenblas0-serial)
 case $set_name in
 	demo) ;;
 	deb) packages=(build-essential debhelper fakeroot postgresql-server-dev-all) ;;
+	rpm) packages+=(rpm cpio gawk) ;;
 	bench) packages+=(g++ python3-venv python3-dev libpq-dev debootstrap) ;;
 	test | versions)
 		# clang for the fuzzers; IPC::Run and prove for the TAP tests;

@@ -51,6 +51,8 @@ help:
 	@echo
 	@echo "make dist            the zip of a release, in build/dist"
 	@echo "make deb             Debian packages, in build/deb"
+	@echo "make rpm             an RPM for the version of PG_CONFIG, in build/rpm"
+	@echo "make test-rpm        the RPM built and compared with make install"
 	@echo "make test-deb        the package built, installed and tried in clean roots (needs root)"
 	@echo
 	@echo "These need root and Debian; they install what they use (bench/README.md):"
@@ -108,7 +110,13 @@ deb:
 test-deb:
 	@$(TOOLS)deb-test.sh
 
-.PHONY: help demo test check-one test-vectorizer test-import test-upgrade test-clients test-long test-versions $(STEPS) dist deb test-deb bench bench-quick bench-compare bench-check
+rpm:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)rpm.sh
+
+test-rpm:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)rpm-test.sh
+
+.PHONY: help demo test check-one test-vectorizer test-import test-upgrade test-clients test-long test-versions $(STEPS) dist deb test-deb rpm test-rpm bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

@@ -35,6 +35,8 @@ is($extension->{version}, $version, 'its version');
 ok(-f "$top/$extension->{$_}", "its $_ exists: $extension->{$_}") foreach qw(file docfile);
 my ($packaged) = slurp_file("$top/debian/changelog") =~ /^postgresql-vector \((.*)-\d+\)/;
 is($packaged, $version, 'the version in debian/changelog');
+my $spec = slurp_file("$top/tools/rpm/vector.spec");
+is(($spec =~ /^Version: (.*)$/m)[0], $version, 'the version in the spec of the RPM');
 like(slurp_file("$top/CHANGELOG.md"), qr/^## \Q$version\E\b/m, 'CHANGELOG.md has a section for it');
 
 # PostgreSQL's versions
@@ -52,5 +54,7 @@ cmp_ok(scalar @access_methods, '>=', 5, 'there are access methods');
 is_deeply([ grep { $meta->{description} !~ /\b$_\b/ } @access_methods ], [], 'META.json describes them all');
 is_deeply([ grep { my $am = $_; !grep { $_ eq $am } @{ $meta->{tags} } } @access_methods ], [], 'META.json has them as tags');
 is_deeply([ grep { slurp_file("$top/debian/control.in") !~ /\b$_\b/ } @access_methods ], [], 'debian/control.in describes them');
+
+is_deeply([ grep { $spec !~ /\b$_\b/ } @access_methods ], [], 'so does the spec of the RPM');
 
 done_testing();
