@@ -28,7 +28,7 @@ query()
 query --conflicts | grep -qx "pgvector_$major"
 query --recommends | grep -q openblas
 query --requires | grep -qx "postgresql$major-server"
-! query --requires | grep -qi blas
+if query --requires | grep -qi blas; then exit 1; fi
 step 'its name, and what it needs and excludes'
 
 mkdir "$here/installed" "$here/unpacked"
