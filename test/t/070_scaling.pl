@@ -1,0 +1,112 @@
+# docs/scaling.md on servers of its own: a table partitioned over three shards, read
+# through postgres_fdw, with the plans that the page promises; a search node that
+# follows by logical replication; a standby.  The statements are the page's, with
+# other addresses.
+use strict;
+use warnings;
+
+use FindBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $text = slurp_file("$FindBin::Bin/../../docs/scaling.md");
+my ($feedback, $lag, $publish, $subscribe, $shard, $coordinator, $plain, $async) = $text =~ /^```sql\n(.*?)^```/gms;
+my $rest = () = $text =~ /^```sql\n/gm;
+is($rest, 8, 'this test knows every block of the page');
+
+sub start
+{
+	my ($name, %init) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(%init);
+	$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nshared_buffers = 64MB\njit = off");
+	$node->start;
+	return $node;
+}
+my @shards = map { start("shard$_") } 1 .. 3;
+my $here = start('coordinator', allows_streaming => 'logical');
+
+# The page's role: no superuser.
+foreach my $node ($here, @shards)
+{
+	$node->safe_psql('postgres', 'CREATE ROLE app LOGIN SUPERUSER');
+	$node->safe_psql('postgres', 'CREATE DATABASE app OWNER app');
+}
+$_->safe_psql('app', $shard, extra_params => [ '-U', 'app' ]) foreach @shards;
+foreach my $i (1 .. 3)
+{
+	my ($host, $port) = ($shards[$i - 1]->host, $shards[$i - 1]->port);
+	$coordinator =~ s/host 'shard$i'/host '$host', port '$port'/;
+}
+my @as_app = (extra_params => [ '-U', 'app' ]);
+$here->safe_psql('app', $coordinator, @as_app);
+$here->safe_psql('app', q{
+	INSERT INTO documents SELECT i, i % 5, format('[%s,%s,%s]', i % 97 + 1, i % 89, i % 53)::vector FROM generate_series(1, 6000) i;
+	UPDATE documents SET embedding = '[3,1,2]' WHERE id IN (8, 13);
+	DELETE FROM documents WHERE id = 13;}, @as_app);
+$_->safe_psql('app', 'VACUUM ANALYZE documents') foreach @shards;
+
+# every shard has a part, and the parts are the whole
+my @counts = map { $_->safe_psql('app', 'SELECT count(*) FROM documents') } @shards;
+is($counts[0] + $counts[1] + $counts[2], 5999, "rows are spread: @counts");
+cmp_ok((sort { $a <=> $b } @counts)[0], '>', 1500, 'evenly');
+
+my $distances = 'SELECT array_agg(round(distance::numeric, 9)) FROM (%s) s';
+my $exact = $here->safe_psql('app', sprintf($distances,
+	q{SELECT (embedding <=> '[3,1,2]') + 0 AS distance FROM documents WHERE tenant = 3 ORDER BY distance LIMIT 10}), @as_app);
+foreach my $search ([ 'the plain statement', $plain ], [ 'branches', $async ])
+{
+	my ($name, $statement) = @$search;
+	(my $bare = $statement) =~ s/;\s*$//;
+	my @before = map { $_->safe_psql('app', q{SELECT pg_stat_get_numscans('documents_embedding_tenant_idx'::regclass)}) } @shards;
+	is($here->safe_psql('app', sprintf($distances, $bare), @as_app), $exact, "$name: the ten nearest of all shards");
+	$_->poll_query_until('app', q{SELECT pg_stat_get_numscans('documents_embedding_tenant_idx'::regclass) > } . shift @before)
+	  or fail("$name: an index was not used") foreach @shards;
+
+	my $plan = $here->safe_psql('app', "EXPLAIN (VERBOSE, COSTS OFF) $bare", @as_app);
+	my @sent = $plan =~ /Remote SQL: (.*)/g;
+	is(scalar @sent, 3, "$name: a statement for each shard");
+	is(scalar(grep { /WHERE \(\(tenant = 3\)\) ORDER BY \(embedding OPERATOR\(public\.<=>\) '\[3,1,2\]'\) ASC NULLS LAST/ } @sent), 3,
+		"$name: conditions and order are the shards'") or diag($plan);
+	next if $statement eq $plain;
+	is(scalar(grep { /LIMIT 10::bigint$/ } @sent), 3, "$name: and the limit");
+	is(scalar(() = $plan =~ /Async Foreign Scan/g), 3, "$name: all at the same time") or diag($plan);
+}
+
+# What a shard would do without cursor_tuple_fraction, and what it does with it
+my $cursor = q{EXPLAIN (COSTS OFF) DECLARE c CURSOR FOR SELECT id FROM documents ORDER BY embedding <=> '[3,1,2]'};
+unlike($shards[0]->safe_psql('app', $cursor), qr/documents_embedding/, 'a cursor of a tenth of all rows sorts');
+like($shards[0]->safe_psql('app', "SET cursor_tuple_fraction = 0.0001; $cursor"), qr/documents_embedding/, 'a cursor of few is by index');
+
+# A search node
+$here->safe_psql('app', $publish, @as_app);
+$here->safe_psql('app', q{INSERT INTO articles SELECT i, i % 5, format('[%s,%s,%s]', i % 97 + 1, i % 89, i % 53)::vector FROM generate_series(1, 3000) i}, @as_app);
+my $node = $shards[0];
+my $address = $here->connstr('app') . ' user=app';
+$subscribe =~ s/host=writer dbname=app/$address =~ s{'}{''}gr/e;
+$subscribe =~ s/CREATE EXTENSION/CREATE EXTENSION IF NOT EXISTS/;
+$node->safe_psql('app', $_, @as_app) foreach grep { /\S/ } split /;\n/, $subscribe;
+$node->wait_for_subscription_sync($here, 'articles_in', 'app');
+$here->safe_psql('app', q{INSERT INTO articles VALUES (9001, 3, '[3,1,2]'); DELETE FROM articles WHERE id <= 100}, @as_app);
+$here->wait_for_catchup('articles_in');
+my $nearest = q{SELECT array_agg(distance) FROM (SELECT embedding <=> '[3,1,2]' AS distance FROM articles WHERE tenant = 3 ORDER BY distance LIMIT 10) s};
+is($node->safe_psql('app', "SET enable_seqscan = off; $nearest"), $here->safe_psql('app', $nearest, @as_app), 'the search node finds what was written elsewhere');
+like($node->safe_psql('app', "SET enable_seqscan = off; EXPLAIN $nearest"), qr/articles_embedding_tenant_idx/, 'by its own index');
+is($here->safe_psql('app', q{SELECT count(*) FROM pg_index WHERE indrelid = 'articles'::regclass}, @as_app), 1, 'the other has none but its key');
+
+# A standby
+$shards[1]->append_conf('postgresql.conf', "wal_level = replica\nmax_wal_senders = 4");
+$shards[1]->restart;
+$shards[1]->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($shards[1], 'copy', has_streaming => 1);
+$standby->start;
+$standby->safe_psql('postgres', $_) foreach grep { /\S/ } split /;\n/, $feedback;
+$shards[1]->safe_psql('app', q{INSERT INTO documents VALUES (100001, 3, '[3,1,2.001]')});
+$shards[1]->wait_for_catchup($standby, 'replay', $shards[1]->lsn('insert'));
+like($shards[1]->safe_psql('app', $lag), qr/^standby\|\d+$/, 'how far it is behind');
+(my $local = $plain) =~ s/;\s*$//;
+is($standby->safe_psql('app', "SET enable_seqscan = off; $local"), $shards[1]->safe_psql('app', "SET enable_seqscan = off; $local"), 'the standby answers the same');
+
+done_testing();
