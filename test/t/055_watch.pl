@@ -159,6 +159,10 @@ foreach my $index ([ 'hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 16)'
 	vacuum_seen('', qr/^items\|items_seen\|$index->[1]\|t$/m, "VACUUM $index->[1]");
 	$node->safe_psql('postgres', 'DROP INDEX items_seen');
 }
+# by a worker, too, while the leader is in another index
+$node->safe_psql('postgres', 'CREATE INDEX items_seen ON items USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 16); CREATE INDEX items_too ON items USING ivfflat (v vector_l2_ops) WITH (lists = 50)');
+vacuum_seen('(PARALLEL 1)', qr/^items\|items_seen\|.*\|t\nitems\|items_too\|.*\|t$/m, 'VACUUM by two processes');
+$node->safe_psql('postgres', 'DROP INDEX items_seen, items_too');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM vector_vacuum_progress()'), '0', 'no VACUUM, no progress');
 
 # What builds have taken, in the log: nothing unless it is asked for.
