@@ -565,8 +565,8 @@ memory_link_back(MemoryGraph *graph, int from, int level,
 
 /* An element's node at level 0 has its edges, and nothing leads to it yet. */
 static void
-connect(MemoryGraph *graph, GraphId id, uint64 hash, int level, GraphLinks *links,
-		GraphEntry entry, bool rises)
+connect_node(MemoryGraph *graph, GraphId id, uint64 hash, int level,
+			 GraphLinks *links, GraphEntry entry, bool rises)
 {
 	GraphId		ids[GRAPH_MAX_LEVEL];
 
@@ -616,7 +616,7 @@ memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 
 	head.value = hnsw_write_value(inserter);
 	id = memory_write(graph, 0, &head, &links[0], level > 0 ? NODE_RISES : 0);
-	connect(graph, id, hash, level, links, entry, rises);
+	connect_node(graph, id, hash, level, links, entry, rises);
 }
 
 void
@@ -640,7 +640,7 @@ memory_attach(MemoryGraph *graph, GraphId id)
 								inserter->results, links);
 	memory_set_edges(graph, 0, id, &links[0]);
 	pg_write_barrier();
-	connect(graph, id, hash, level, links, entry, rises);
+	connect_node(graph, id, hash, level, links, entry, rises);
 }
 
 /* ------------------------------------------------------------------------
