@@ -545,7 +545,7 @@ sq8_sums(const int16_t *query, const uint8_t *codes, size_t stride, size_t dims,
 	for (size_t r = 0; r < count; r++)
 	{
 		const uint8_t *code = codes + r * stride;
-		Sums		sums[2] = {{0}, {0}};
+		Sums		sums[2] = {0};
 		size_t		i = 0;
 
 		for (; i + 64 <= dims; i += 64)
