@@ -26,8 +26,10 @@
  *
  * If memory is full during step 1, what is in memory is linked, and the graph is
  * written; the rest of the table is inserted on pages (build.c).
+ *
+ * Steps 4 to 6, as far as they are about one element, are in given_links.c.
  */
-#include "hnsw/given_graph.h"
+#include "hnsw/given_steps.h"
 
 #include <math.h>
 
@@ -42,82 +44,6 @@
 #include "hnsw/hnsw.h"
 #include "index/build_report.h"
 #include "math/random.h"
-
-/* Flags of a node at level 0, which are gone when the graph is written */
-#define NODE_POOR	32			/* most neighbours in its list have none */
-#define NODE_RINGED 64			/* it is in the ring */
-#define NODE_LISTED 128			/* it has edges from a list */
-
-#define GIVEN_LOCKS		128		/* a power of two */
-#define GIVEN_PART		256		/* elements that are handed out together */
-#define GIVEN_SAMPLE	32		/* random elements that a list is compared with */
-
-/* Candidates of a list that are looked at */
-#define GIVEN_CANDIDATES	128
-
-/* Of how many lists something is said, at least */
-#define GIVEN_VERDICT_LISTS	100
-
-/* Numbers of arrays in the build's memory: those of the graph, then ours */
-#define ARRAY_ROW_KEYS	3
-
-typedef enum GivenStep
-{
-	STEP_PLACE,
-	STEP_READ,
-	STEP_SETTLE,
-	STEP_RING,
-	STEP_BACK,
-	STEP_RAISE,
-	STEP_REST,
-	STEP_DONE
-} GivenStep;
-
-/* A row's key; in a chain of those with the same place in the table */
-typedef struct RowKey
-{
-	uint64		hash;
-	GraphId		id;
-	uint32		next;			/* number plus 1; 0: none */
-} RowKey;
-
-struct GivenShared
-{
-	RowHintPlan plan;
-	uint32		buckets;		/* of both hash tables; a power of two */
-	Barrier		barrier;
-	pg_atomic_uint32 keys;		/* in the array */
-	pg_atomic_uint32 upper;		/* nodes above level 0 that elements will have */
-	pg_atomic_uint32 anchor;	/* where the ring begins; NO_SLOT: nowhere yet */
-	pg_atomic_uint32 next[STEP_DONE];	/* element to be handed out */
-	pg_atomic_uint32 elements;	/* that are no twins */
-	pg_atomic_uint32 lists;		/* that have been taken, or might have been */
-	pg_atomic_uint32 strange;	/* those no better than half of random rows */
-	pg_atomic_uint32 listed;	/* elements with a list that is good */
-	LWLockPadded locks[GIVEN_LOCKS];	/* of chains of payloads */
-};
-
-struct GivenGraph
-{
-	GivenShared *shared;
-	MemoryGraph *graph;
-	HnswInserter *inserter;
-	BuildArray *keys;
-	pg_atomic_uint32 *key_chains;	/* numbers of RowKeys plus 1 */
-	GraphId    *payload_chains;
-	ParallelTableScanDesc scan; /* NULL: this process is alone */
-	RowHints   *hints;
-	IndexInfo  *info;			/* which asks for the key, too, */
-	int			first;			/* in this place among a row's values */
-	GivenStep	step;
-	bool		leader;
-	bool		linked;
-	MemoryContext context;		/* of one element */
-	uint32		lists;			/* that this process has looked at */
-	uint32		strange;
-	GraphNear	candidates[GIVEN_CANDIDATES + GIVEN_SAMPLE];
-	GraphNear	sample[GIVEN_SAMPLE];
-};
 
 /* ------------------------------------------------------------------------
  * Shared memory
@@ -397,18 +323,6 @@ next_part(GivenGraph *given, GraphId *from, GraphId *to)
 	return true;
 }
 
-/* Set the query to an element. */
-static void
-set_query(GivenGraph *given, GraphId id)
-{
-	HnswInserter *inserter = given->inserter;
-
-	MemoryContextReset(given->context);
-	memcpy(inserter->payload, node_payload(memory_node(given->graph, 0, id)),
-		   given->graph->index->shape.payload_size);
-	codec_query_set_payload(inserter->query, inserter->payload);
-}
-
 /* Random elements in ascending order of their distance from id; how many */
 static int
 take_sample(GivenGraph *given, GraphId id, GraphNear *sample)
@@ -538,7 +452,7 @@ take_list(GivenGraph *given, const RowHint *hint)
 	count = find_keys(given, hint->neighbors, hint->count, candidates);
 	if (count < least)
 		return;
-	set_query(given, id);
+	given_set_query(given, id);
 	count = graph_rank(selector, 0, given->inserter->query,
 					   candidates, count);
 	count = drop_repeated(candidates, count, id);
@@ -577,36 +491,6 @@ read_lists(GivenGraph *given)
 	row_hints_scan_end(scan);
 	pg_atomic_fetch_add_u32(&given->shared->lists, given->lists);
 	pg_atomic_fetch_add_u32(&given->shared->strange, given->strange);
-}
-
-/* Has an element edges from a list?  Those of a poor one do not count. */
-static inline bool
-is_listed(const MemoryGraph *graph, GraphId id)
-{
-	return (memory_node(graph, 0, id)->header.flags & (NODE_LISTED | NODE_POOR)) ==
-		NODE_LISTED;
-}
-
-/* An element's links, as they are in its node; those to unlisted ones go. */
-static void
-links_of(MemoryGraph *graph, GraphId id, GraphLinks *links)
-{
-	const GraphNode *node = memory_node(graph, 0, id);
-	const BuildEdge *known = memory_edges(graph, 0, id);
-	GraphEdges	edges;
-
-	graph_links_clear(links);
-	node_get_edges(&graph->index->shape, 0, node, &edges);
-	for (int i = first_neighbor(edges.flags); i < edges.count; i++)
-	{
-		GraphId		to = edge_id(edges.ids[i]);
-
-		if (!is_listed(graph, to))
-			continue;
-		links->near[links->count].id = to;
-		links->near[links->count].distance = known[i].distance;
-		links->near[links->count++].diverse = known[i].diverse;
-	}
 }
 
 /*
@@ -691,196 +575,6 @@ announce(const GivenGraph *given)
 }
 
 /* ------------------------------------------------------------------------
- * Edges that lead to an element
- */
-
-/*
- * Let a node lead to an element, which the query is set to.  It may do so already;
- * only this process makes it do so.  ring: see memory_link.
- */
-static void
-lead_to(GivenGraph *given, const GraphNear *from, GraphId id, GraphLinks *ring)
-{
-	MemoryGraph *graph = given->graph;
-	const GraphShape *shape = &graph->index->shape;
-	GraphNode  *node = memory_node(graph, 0, from->id);
-	BuildEdge  *known = memory_edges(graph, 0, from->id);
-	LWLock	   *lock = node_lock(graph, from->id);
-	GraphEdges	edges;
-	int			place;
-
-	lock_if_shared(graph, lock, LW_EXCLUSIVE);
-	node_get_edges(shape, 0, node, &edges);
-	for (place = first_neighbor(edges.flags); place < edges.count; place++)
-	{
-		if (edge_id(edges.ids[place]) == id)
-			break;
-	}
-	if (place < edges.count && ring != NULL)
-	{
-		memory_join_ring(graph, node, from->id, &edges, known, id, ring);
-		known[place].ring = true;
-		node_put_edge(shape, node, place, id | EDGE_RING);
-	}
-	unlock_if_shared(graph, lock);
-	if (place == edges.count)
-		memory_link(graph, 0, from, id, ring);
-}
-
-/* Begin the ring with an element; false if another process has begun it. */
-static bool
-begin_ring(GivenGraph *given, GraphId id)
-{
-	MemoryGraph *graph = given->graph;
-	uint32		none = NO_SLOT;
-	GraphEntry	entry;
-	bool		rises;
-
-	if (pg_atomic_read_u32(&given->shared->anchor) != NO_SLOT ||
-		!pg_atomic_compare_exchange_u32(&given->shared->anchor, &none, id))
-		return false;
-	entry = memory_take_entry(graph, 0, &rises);
-	memory_give_entry(graph, entry, rises, id, 0);
-	return true;
-}
-
-/* Put an element into the ring, after its nearest neighbour that is in it. */
-static void
-join_ring(GivenGraph *given, GraphId id)
-{
-	MemoryGraph *graph = given->graph;
-	GraphNode  *node = memory_node(graph, 0, id);
-	GraphNear	after = {.id = NO_SLOT};
-	GraphLinks	links;
-
-	links_of(graph, id, &links);
-	for (int i = 0; i < links.count && after.id == NO_SLOT; i++)
-	{
-		const GraphNode *neighbor = memory_node(graph, 0, links.near[i].id);
-
-		if (*(const volatile uint8 *) &neighbor->header.flags & NODE_RINGED)
-			after = links.near[i];
-	}
-	pg_read_barrier();
-	set_query(given, id);
-	if (after.id == NO_SLOT)
-	{
-		const void *payload;
-		float		distance;
-
-		/* its edges are there before it can be found */
-		memory_set_edges(graph, 0, id, &links);
-		if (begin_ring(given, id))
-		{
-			pg_write_barrier();
-			node->header.flags |= NODE_RINGED;
-			return;
-		}
-		after.id = pg_atomic_read_u32(&given->shared->anchor);
-		payload = node_payload(memory_node(graph, 0, after.id));
-		codec_distances(given->inserter->query, &payload, 1, &distance);
-		after.distance = comparable(distance);
-	}
-	links.after = after.id;
-	lead_to(given, &after, id, &links);
-	pg_write_barrier();
-	node->header.flags |= NODE_RINGED;
-}
-
-/* Let an element's neighbours lead back to it. */
-static void
-link_back(GivenGraph *given, GraphId id)
-{
-	MemoryGraph *graph = given->graph;
-	LWLock	   *lock = node_lock(graph, id);
-	GraphLinks	links;
-
-	/* others add themselves meanwhile */
-	lock_if_shared(graph, lock, LW_SHARED);
-	links_of(graph, id, &links);
-	unlock_if_shared(graph, lock);
-	set_query(given, id);
-	for (int i = 0; i < links.count; i++)
-	{
-		if (graph_links_back(&graph->index->shape, &links, i))
-			lead_to(given, &links.near[i], id, NULL);
-	}
-}
-
-/* ------------------------------------------------------------------------
- * Upper levels
- */
-
-/* Does one of an element's neighbours, or of theirs, have a node above? */
-static bool
-rises_nearby(const MemoryGraph *graph, GraphId id)
-{
-	const GraphShape *shape = &graph->index->shape;
-	GraphEdges	edges;
-	GraphEdges	beyond;
-
-	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
-	for (int i = 0; i < edges.count; i++)
-	{
-		if (memory_node(graph, 0, edge_id(edges.ids[i]))->header.flags & NODE_RISES)
-			return true;
-	}
-	for (int i = 0; i < edges.count; i++)
-	{
-		node_get_edges(shape, 0, memory_node(graph, 0, edge_id(edges.ids[i])),
-					   &beyond);
-		for (int k = 0; k < beyond.count; k++)
-		{
-			if (memory_node(graph, 0, edge_id(beyond.ids[k]))->header.flags & NODE_RISES)
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * The nodes above level 0 that an element is to have.  One that has none near by
- * gets one: else a small cluster might be without (README.md, "The way down").
- */
-static void
-raise_element(GivenGraph *given, GraphId id)
-{
-	MemoryGraph *graph = given->graph;
-	HnswInserter *inserter = given->inserter;
-	GraphLinks *links = inserter->links;
-	GraphNode  *node = memory_node(graph, 0, id);
-	int			level = hnsw_level(graph->index, node->hash);
-	uint32		others = graph->shared->participants - 1;
-	GraphId		ids[GRAPH_MAX_LEVEL];
-	GraphEntry	entry;
-	bool		rises;
-
-	if (level == 0)
-	{
-		if (rises_nearby(graph, id) ||
-			!build_array_reserve(graph->upper,
-								 pg_atomic_read_u32(&given->shared->upper) +
-								 others + 1))
-			return;
-		pg_atomic_fetch_add_u32(&given->shared->upper, 1);
-		node->header.flags |= NODE_RISES;
-		level = 1;
-	}
-	set_query(given, id);
-	entry = memory_take_entry(graph, level, &rises);
-	for (int at = 0; at <= level; at++)
-		graph_links_clear(&links[at]);
-	for (int at = Min(level, entry.level); at > 0; at--)
-		(void) graph_find_upper_links(graph->search, graph->selector, entry, at,
-									  graph->index->meta.ef_construction,
-									  inserter->results, &links[at]);
-	ids[0] = id;
-	memory_write_upper(graph, node->hash, level, links, ids);
-	memory_link_back(graph, 1, level, links, ids);
-	memory_give_entry(graph, entry, rises, ids[level], level);
-}
-
-/* ------------------------------------------------------------------------
  * All together
  */
 
@@ -897,7 +591,7 @@ for_listed(GivenGraph *given, void (*act) (GivenGraph *given, GraphId id))
 		for (GraphId id = from; id < to; id++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (is_listed(given->graph, id))
+			if (given_is_listed(given->graph, id))
 				act(given, id);
 		}
 	}
@@ -919,7 +613,7 @@ insert_rest(GivenGraph *given)
 		for (GraphId id = from; id < to; id++)
 		{
 			GraphNode  *node = memory_node(given->graph, 0, id);
-			bool		listed = serve && is_listed(given->graph, id);
+			bool		listed = serve && given_is_listed(given->graph, id);
 
 			CHECK_FOR_INTERRUPTS();
 			node->header.flags &= ~(NODE_LISTED | NODE_POOR | NODE_RINGED);
@@ -945,13 +639,13 @@ run_step(GivenGraph *given)
 		case STEP_RING:
 			if (given->leader)
 				announce(given);
-			for_listed(given, join_ring);
+			for_listed(given, given_join_ring);
 			break;
 		case STEP_BACK:
-			for_listed(given, link_back);
+			for_listed(given, given_link_back);
 			break;
 		case STEP_RAISE:
-			for_listed(given, raise_element);
+			for_listed(given, given_raise_element);
 			break;
 		case STEP_REST:
 			insert_rest(given);
