@@ -41,7 +41,7 @@ INSERT INTO shapes VALUES
 	(12, 'SELECT {d} AS d, count(*) FROM {t} t GROUP BY d ORDER BY d LIMIT 5'),
 	(13, 'SELECT {d} AS d, count(*) FROM {t} t WHERE {d} < {r} GROUP BY d HAVING count(*) > 1 ORDER BY d LIMIT 5'),
 	(14, 'SELECT rank() OVER (ORDER BY {d}) FROM {t} t LIMIT 50'),
-	(15, 'SELECT id, row_number() OVER (ORDER BY {d}, id) AS r FROM {t} t ORDER BY {d}, id LIMIT 20'),
+	(15, 'SELECT id, row_number() OVER (ORDER BY {d}, id) AS r FROM {t} t ORDER BY id LIMIT 20'),
 	(16, 'SELECT min({d}), max(2 - ({d})) FROM {t} t'),
 	(17, 'SELECT min({d}) FROM {t} t WHERE id = 1234'),
 	(18, 'SELECT array_agg(id ORDER BY {d}, id) FROM {t} t WHERE {d} < {r}'),

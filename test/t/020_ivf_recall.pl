@@ -112,7 +112,9 @@ foreach my $kind (@kinds)
 		my $last = 0;
 
 		build('t64', "$kind (v $class{$op}) WITH (lists = 100)");
-		is(sql(q{SELECT bool_and(r >= before AND p > before_p) AND min(r) < 0.8 AND max(r) = 1 FROM
+		# all lists find all, but for what product codes lose
+		my $most = $kind eq 'ivfpq' ? 0.97 : 1;
+		is(sql(qq{SELECT bool_and(r >= before AND p > before_p) AND min(r) < 0.8 AND max(r) >= $most FROM
 			(SELECT recall AS r, lag(recall, 1, 0) OVER (ORDER BY probes) AS before, probes AS p, lag(probes, 1, 0) OVER (ORDER BY probes) AS before_p FROM ivf_recall('i')) s}),
 			't', "$kind, $op: more lists, more recall");
 		foreach my $target (0.8, 0.95, 0.99)

@@ -61,14 +61,7 @@ my $explained = $node->safe_psql(
 	'postgres', q{
 	CREATE INDEX ON items USING hnsw (v vector_l2_ops, category); SET enable_seqscan = off;
 	EXPLAIN (ANALYZE) SELECT id FROM items WHERE category = 1 ORDER BY v <-> '[1,1,1,1]' LIMIT 2;});
-if ($node->pg_version >= 18)
-{
-	like($explained, qr/Vector Search: all passing rows, batches=1 visited=667 filtered=1333 distances=/, 'EXPLAIN shows counters');
-}
-else
-{
-	unlike($explained, qr/Vector Search/, 'EXPLAIN has no place for counters');
-}
+like($explained, qr/Vector Search.*: all passing rows, batches=1 visited=667 filtered=1333 distances=/, 'EXPLAIN shows counters');
 
 $node->stop;
 done_testing();
