@@ -181,7 +181,13 @@ limit_by_number(Query *query)
 {
 	ListCell   *cell;
 
-	if (query->jointree == NULL)
+	/*
+	 * The conditions of MERGE's ON stand here too, and filter nothing: a row that
+	 * they refuse is one that is not matched.
+	 */
+	if (query->jointree == NULL ||
+		(query->commandType != CMD_SELECT && query->commandType != CMD_UPDATE &&
+		 query->commandType != CMD_DELETE))
 		return;
 	foreach(cell, make_ands_implicit((Expr *) query->jointree->quals))
 	{
@@ -363,7 +369,7 @@ match_cross_join(Query *query, CrossJoin *join)
 	if (query->limitCount == NULL || query->limitOffset != NULL ||
 		query->limitOption != LIMIT_OPTION_COUNT || query->sortClause == NIL ||
 		query->hasWindowFuncs || checkExprHasSubLink(query->limitCount) ||
-		!is_plain_select(query))
+		contain_volatile_functions(query->limitCount) || !is_plain_select(query))
 		return false;
 	first = linitial_node(SortGroupClause, query->sortClause);
 	distance = get_sortgroupclause_tle((SortGroupClause *) first, query->targetList)->expr;

@@ -77,6 +77,20 @@ WITH outer_q AS (SELECT 3 AS k)
 SELECT k, (WITH s AS (SELECT row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) SELECT max(r) FROM s WHERE r <= k) FROM outer_q;
 -- on the nullable side of a join
 SELECT q.id, s.r FROM shape_queries q LEFT JOIN (SELECT row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) s ON s.r = q.id + 1 WHERE s.r <= 3 ORDER BY 1;
+-- what the condition of MERGE refuses is not matched, and inserted
+CREATE TABLE shape_merged (id int);
+DO $$
+DECLARE
+	numbered text := '(SELECT id, row_number() OVER (ORDER BY v <-> ''[3,4,1]'') AS r FROM shape_items) s';
+BEGIN
+	IF current_setting('server_version_num')::int >= 150000 THEN
+		EXECUTE format('MERGE INTO shape_merged m USING %s ON m.id = s.id AND s.r <= 5 WHEN NOT MATCHED THEN INSERT VALUES (s.id)', numbered);
+	ELSE
+		EXECUTE format('INSERT INTO shape_merged SELECT s.id FROM %s', numbered);
+	END IF;
+END $$;
+SELECT count(*) = (SELECT count(*) FROM shape_items) AS all_merged FROM shape_merged;
+DROP TABLE shape_merged;
 
 -- the nearest of each row of another table
 SELECT by_index($$SELECT i.id FROM shape_queries q CROSS JOIN shape_items i ORDER BY i.v <-> q.v LIMIT 5$$);
@@ -90,6 +104,10 @@ SELECT by_index($$SELECT i FROM shape_queries q, shape_items i ORDER BY i.v <-> 
 SELECT by_index($$SELECT i.id FROM shape_queries q, shape_items i ORDER BY i.v <-> q.v$$);
 SELECT by_index($$SELECT a.id FROM shape_items a, shape_items b ORDER BY a.v <-> b.v LIMIT 5$$);
 SELECT by_index($$SELECT i.id FROM shape_queries q LEFT JOIN shape_items i ON i.doc > q.id ORDER BY i.v <-> q.v LIMIT 5$$);
+-- a limit that is another each time it is asked for
+CREATE SEQUENCE shape_limit INCREMENT -1 MINVALUE 1 MAXVALUE 9;
+SELECT count(*) FROM (SELECT i.id FROM (VALUES ('[1,1,1]'::vector)) u(v), shape_items i ORDER BY i.v <-> u.v LIMIT nextval('shape_limit')) s;
+DROP SEQUENCE shape_limit;
 CREATE FUNCTION nearest_pairs(query text) RETURNS TABLE (rows bigint, same boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	a float8[];
