@@ -4,6 +4,7 @@
  */
 #include "index/row_hints.h"
 
+#include "access/detoast.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/transam.h"
@@ -23,6 +24,13 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 #include "utils/varlena.h"
+
+/*
+ * Bytes of an array of neighbours' keys.  A longer one is none: it may be a
+ * thousand times as large as what is kept of it in the table, and beyond
+ * maintenance_work_mem.
+ */
+#define MAX_ARRAY_SIZE	(1024 * 1024)
 
 void
 row_hints_check_name(const char *option, const char *value)
@@ -47,7 +55,8 @@ hash_function(Oid type, Oid *family)
 	TypeCacheEntry *entry;
 
 	*family = InvalidOid;
-	if (type_is_array(base) || type_is_rowtype(base) || type_is_range(base))
+	if (type_is_array(base) || type_is_rowtype(base) || type_is_range(base) ||
+		type_is_multirange(base))
 		return InvalidOid;
 	entry = lookup_type_cache(base, TYPECACHE_HASH_OPFAMILY |
 							  TYPECACHE_HASH_EXTENDED_PROC);
@@ -404,7 +413,7 @@ read_neighbors(RowHintScan *scan, RowHint *hint)
 		int			count;
 
 		hint->count = 0;
-		if (isnull)
+		if (isnull || toast_raw_datum_size(value) > MAX_ARRAY_SIZE)
 			return;
 		deconstruct_array(DatumGetArrayTypeP(value), column->element,
 						  hints->length[i], hints->by_value[i], hints->align[i],

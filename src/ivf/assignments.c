@@ -80,6 +80,7 @@ ivf_assignments_open(Relation heap, Relation index, const IvfOptions *options,
 	return NULL;
 }
 
+/* Of rows with the same key, the first one counts. */
 static void
 put(IvfAssignments *assignments, uint64 key, uint32 list)
 {
@@ -96,6 +97,8 @@ put(IvfAssignments *assignments, uint64 key, uint32 list)
 			slot->list = list;
 			return;
 		}
+		if (slot->tag == (uint32) (key >> 32))
+			return;
 		at = (at + 1) & assignments->mask;
 	}
 }

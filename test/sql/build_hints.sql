@@ -101,6 +101,15 @@ CREATE INDEX hinted ON items USING hnsw (v vector_l2_ops) WITH (neighbors = 'bui
 SELECT recall >= .95 AS found, violations, rows FROM judge('v', '<->');
 DROP INDEX hinted;
 
+-- an array of more than 1 MB is no list, though there is little of it in the table
+CREATE TABLE few AS SELECT id, v FROM items WHERE id <= 60;
+CREATE TABLE long AS SELECT id, (SELECT array_agg(x.id) FROM (SELECT b.id FROM few b WHERE b.id <> a.id ORDER BY b.v <-> a.v LIMIT 20) x) || array_fill(id, ARRAY[140000]) AS neighbors FROM few a;
+CREATE INDEX few_v ON few USING hnsw (v vector_l2_ops) WITH (neighbors = 'build_hints.long');
+SELECT count(*) FROM vector_index_check('few_v', true);
+UPDATE long SET neighbors = neighbors[1:1000];
+REINDEX INDEX few_v;
+DROP TABLE few, long;
+
 -- of other vectors; of too few rows; rows that have changed since
 CREATE TABLE other AS SELECT id, (SELECT array_agg((id * 7919 + k * 104729) % 400 + 1) FROM generate_series(1, 24) k) AS neighbors FROM items;
 CREATE INDEX hinted ON items USING hnsw (v vector_l2_ops) WITH (neighbors = 'build_hints.other');
@@ -219,6 +228,10 @@ SELECT build_lists('given', $$, assignments = 'build_hints.lists'$$);
 DELETE FROM lists WHERE id % 3 = 0;
 UPDATE lists SET list = CASE id % 4 WHEN 0 THEN 0 WHEN 1 THEN 21 ELSE NULL END WHERE id % 3 = 1;
 SELECT build_lists('some', $$, assignments = 'build_hints.lists'$$);
+-- of many rows with one key, the first counts, and no other is looked at
+INSERT INTO lists SELECT 7, 1 FROM generate_series(1, 50000);
+SELECT build_lists('repeated', $$, assignments = 'build_hints.lists'$$);
+DELETE FROM lists WHERE id = 7;
 UPDATE lists SET list = list % 20 + 1;
 SELECT build_lists('wrong', $$, assignments = 'build_hints.lists'$$);
 DROP TABLE lists;
