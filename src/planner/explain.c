@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 
 #include "index/scan.h"
@@ -49,7 +50,8 @@ show_stats(const ScanStats *stats, const char *index, ExplainState *es)
 						 "Vector Search%s%s: %s, batches=" UINT64_FORMAT
 						 " visited=" UINT64_FORMAT " filtered=" UINT64_FORMAT
 						 " distances=" UINT64_FORMAT " reread=" UINT64_FORMAT "\n",
-						 index != NULL ? " using " : "", index != NULL ? index : "",
+						 index != NULL ? " using " : "",
+						 index != NULL ? quote_identifier(index) : "",
 						 scan_mode_name(stats->mode), stats->batches,
 						 stats->visited, stats->filtered, stats->distances,
 						 stats->reread);

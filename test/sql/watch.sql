@@ -110,6 +110,10 @@ SELECT explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched W
 	explained('SELECT id FROM watched ORDER BY id LIMIT 1', 'json') LIKE '%Vector%' AS without_scan;
 -- a query explained within one that is explained has lines of its own
 SELECT count(*) FROM regexp_matches(explained('SELECT id, explained(''SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10'', ''text'') FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 1', 'text'), 'Vector Search', 'g');
+-- a name is quoted wherever it stands
+ALTER INDEX watched_sparse RENAME TO "Odd name";
+SELECT count(*) > 0 AS named, bool_and(name[1] LIKE '"%') AS quoted FROM regexp_matches(explained('SELECT id FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 10', 'text'), 'using ("?Odd)', 'g') name;
+ALTER INDEX "Odd name" RENAME TO watched_sparse;
 -- an error on the way is none of the next one's
 SELECT explained('SELECT 1 / (id - id) FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 1', 'text');
 SELECT count(*) FROM regexp_matches(explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'text'), 'Vector Search', 'g');
