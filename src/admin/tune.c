@@ -141,7 +141,8 @@ choose_setting(Tuning *tuning)
 		tuning->name = "hnsw.ef_search";
 		tuning->most = HNSW_MAX_EF_SEARCH;
 	}
-	else if (routine->ambuild == ivf_build)
+	/* all of flat is read */
+	else if (routine->ambuild == ivf_build && routine->amcostestimate != flat_cost_estimate)
 	{
 		const char *am = get_am_name(index->rd_rel->relam);
 

@@ -454,6 +454,7 @@ begin_measurement(Relation index, double rows, const HnswQueries *queries)
 		Asked	   *asked = &measurement->asked[i];
 
 		asked->query = codec_query_create(codec, &measurement->store.values, true);
+		column_check_dims(&codec->column, queries->values[i]);
 		codec_query_set(asked->query, queries->values[i], false);
 		asked->tid = queries->tids[i];
 		asked->itself = NO_SLOT;
@@ -557,6 +558,7 @@ hnsw_element_of(Relation index, const struct varlena *value, ItemPointer tid)
 
 	page_store_init(&store, index, opened, false);
 	query = codec_query_create(&opened->codec, &store.values, true);
+	column_check_dims(&opened->codec.column, value);
 	codec_query_set(query, value, false);
 	search = graph_search_create(&opened->shape, &store.store, query);
 	hnsw_get_entry(index, &entry);

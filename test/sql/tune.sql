@@ -110,9 +110,11 @@ CREATE INDEX codes ON items USING ivfrabitq (v vector_l2_ops) WITH (bits = 1);
 SELECT statement ~ '^SET ivfrabitq.probes = \d+; SET ivfrabitq.rerank = \d+$' AS statement, recall >= .99 AS recall, reached FROM vector_tune('codes', .99, 'SELECT v FROM asked');
 SELECT * FROM vector_tune('lists', apply => true);
 -- nothing to set of an exact index
-CREATE TABLE words AS SELECT id, v::sparsevec(12) AS s FROM items LIMIT 200;
+CREATE TABLE words AS SELECT id, v, v::sparsevec(12) AS s FROM items LIMIT 200;
 CREATE INDEX words_s ON words USING sparse_inverted (s sparsevec_ip_ops);
 SELECT statement, recall, reached FROM vector_tune('words_s');
+CREATE INDEX words_v ON words USING flat (v vector_l2_ops);
+SELECT statement, recall, reached FROM vector_tune('words_v');
 
 -- rights and errors
 CREATE ROLE tune_reader;
@@ -131,6 +133,8 @@ DROP ROLE tune_reader;
 SELECT * FROM vector_tune('graph', 0);
 SELECT * FROM vector_tune('graph', 1.1);
 SELECT * FROM vector_tune('graph', filter => 'false');
+-- queries of other dimensions, of which there is no time to measure any
+SELECT * FROM vector_tune('graph', .5, $$SELECT CASE WHEN n = 1 THEN v ELSE '[1]' END FROM asked ORDER BY n$$, apply => true, time_limit => '1 microsecond');
 SELECT * FROM vector_tune('graph', NULL);
 SELECT * FROM hnsw_recall('lists');
 CREATE INDEX ON items USING hnsw (v vector_l2_ops) WITH (target_recall = 1.5);
