@@ -14,16 +14,20 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/index.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -226,6 +230,61 @@ check_index(Relation index)
 				 errhint("Use REINDEX to rebuild the index.")));
 }
 
+/*
+ * May a function of somebody else's expression not be run as the caller?  One of a
+ * superuser's, or of a role that the caller is a member of, may.
+ */
+static bool
+is_of_others(Oid function, void *context)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (function < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return !superuser_arg(owner) && !is_member_of_role_nosuper(GetUserId(), owner);
+}
+
+static bool
+calls_others(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_of_others, context))
+		return true;
+	return expression_tree_walker(node, calls_others, context);
+}
+
+/*
+ * Searches have the index's expressions and predicate, which the table's owner has
+ * written, and run as the caller: so must no function that does what its owner may not.
+ */
+static void
+check_functions(Relation index)
+{
+	static const AttrNumber columns[] = {Anum_pg_index_indexprs, Anum_pg_index_indpred};
+
+	for (int i = 0; i < (int) lengthof(columns); i++)
+	{
+		bool		isnull;
+		Datum		nodes = SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+											columns[i], &isnull);
+
+		if (!isnull && calls_others((Node *) stringToNode(TextDatumGetCString(nodes)), NULL))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("index \"%s\" calls functions of other roles",
+							RelationGetRelationName(index)),
+					 errdetail("They would run with the rights of the role that measures."),
+					 errhint("Measure the index as the owner of its table, by SET ROLE.")));
+	}
+}
+
 RecallMeasured *
 recall_begin(Oid index_oid, int k, const char *filter)
 {
@@ -246,6 +305,7 @@ recall_begin(Oid index_oid, int k, const char *filter)
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(index))));
 	check_index(index);
+	check_functions(index);
 	measured->index = index_oid;
 	measured->heap = heap_oid;
 	measured->k = k;

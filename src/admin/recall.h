@@ -85,8 +85,10 @@ extern void recall_init(void);
  * A measurement of an index's k nearest rows (of those that fulfil filter, a
  * condition in SQL; NULL: all), in the current memory context, which must last
  * for as long as the measurement.  Errors: no index of ours, one that is
- * partitioned, not valid, or of another session's temporary table.  Locks table
- * and index in access share mode until the end of the transaction.
+ * partitioned, not valid, or of another session's temporary table; one whose
+ * expressions or predicate call functions of roles that are no superusers, and that the
+ * caller is no member of.  Locks table and index in access share mode until the end of the
+ * transaction.
  */
 extern RecallMeasured *recall_begin(Oid index, int k, const char *filter);
 

@@ -156,6 +156,30 @@ SELECT * FROM vector_recall('parts_v');
 INSERT INTO parts SELECT 1, ARRAY[n, 1]::vector FROM generate_series(1, 50) n;
 SELECT p.relid, r.recall FROM pg_partition_tree('parts_v') p, LATERAL vector_recall(p.relid) r WHERE p.isleaf;
 
+-- functions of others in an index are not run as the caller, not even as a superuser
+CREATE ROLE recall_owner;
+CREATE TABLE theirs AS SELECT id, v::vector(8) AS v FROM measured LIMIT 100;
+CREATE FUNCTION theirs(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN v; END $$;
+CREATE INDEX theirs_v ON theirs USING hnsw ((theirs.v::vector(8)) vector_l2_ops);
+CREATE INDEX theirs_f ON theirs USING hnsw ((theirs(v)::vector(8)) vector_l2_ops);
+CREATE INDEX theirs_p ON theirs USING flat (v vector_l2_ops) WHERE theirs(v) IS NOT NULL;
+SELECT recall FROM vector_recall('theirs_f');
+ALTER FUNCTION theirs(vector) OWNER TO recall_owner;
+SELECT recall FROM vector_recall('theirs_v');
+SELECT recall FROM vector_recall('theirs_f');
+SELECT recall FROM vector_recall('theirs_p');
+SELECT recall FROM vector_tune('theirs_f');
+GRANT USAGE ON SCHEMA recall TO recall_owner;
+GRANT SELECT ON theirs TO recall_owner;
+SET ROLE recall_owner;
+SELECT recall FROM vector_recall('theirs_f');
+SELECT recall FROM vector_recall('theirs_p');
+RESET ROLE;
+REVOKE ALL ON SCHEMA recall FROM recall_owner;
+DROP TABLE theirs;
+DROP FUNCTION theirs;
+DROP ROLE recall_owner;
+
 -- it leaves settings as they are, even after an error
 SET vector.enable_exact_scan = on;
 \set VERBOSITY terse
