@@ -19,6 +19,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "admin/recall.h"
@@ -318,7 +319,8 @@ begin_result(FunctionCallInfo fcinfo)
 
 /*
  * hnsw_recall(index regclass): a row for each point of an index's calibration.
- * Needs SELECT on the table, as the points tell of its rows.
+ * Needs SELECT on the table, and no policies that apply to the role, as the points tell
+ * of all rows.
  */
 SQL_FUNCTION(hnsw_recall)
 {
@@ -336,6 +338,12 @@ SQL_FUNCTION(hnsw_recall)
 	access = pg_class_aclcheck(heap, GetUserId(), ACL_SELECT);
 	if (access != ACLCHECK_OK)
 		aclcheck_error(access, OBJECT_TABLE, get_rel_name(heap));
+	if (check_enable_rls(heap, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for indexes of table %s", get_rel_name(heap)),
+				 errdetail("The table's row-level security may hide rows from role \"%s\", which its indexes tell of.",
+						   GetUserNameFromId(GetUserId(), false))));
 	if (RELATION_IS_OTHER_TEMP(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

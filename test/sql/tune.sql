@@ -127,7 +127,14 @@ GRANT SELECT ON items TO tune_reader;
 SET ROLE tune_reader;
 SELECT reached FROM vector_tune('graph', .5, sample => 10);
 SELECT * FROM vector_tune('graph', .5, sample => 10, apply => true);
+SELECT count(*) FROM hnsw_recall('graph');
 RESET ROLE;
+-- what tells of all rows is not for whom a policy hides some
+ALTER TABLE items ENABLE ROW LEVEL SECURITY;
+SET ROLE tune_reader;
+SELECT count(*) FROM hnsw_recall('graph');
+RESET ROLE;
+ALTER TABLE items DISABLE ROW LEVEL SECURITY;
 REVOKE SELECT ON items FROM tune_reader;
 DROP ROLE tune_reader;
 SELECT * FROM vector_tune('graph', 0);
