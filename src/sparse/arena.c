@@ -20,7 +20,8 @@ static void
 give_back(void *unused)
 {
 #ifdef USE_ASSERT_CHECKING
-	memset(arena, 0x7F, Min(arena_used, arena_size));
+	if (arena_size > 0)
+		memset(arena, 0x7F, Min(arena_used, arena_size));
 #endif
 	arena_wanted = Max(arena_wanted, arena_used);
 	arena_lent = false;
