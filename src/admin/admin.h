@@ -16,6 +16,13 @@
 /* How an index is checked; NULL: its access method is none of ours */
 extern const VerifyMethods *verify_methods_of(Relation index);
 
+/*
+ * Error unless an index, which is open, is one of ours with pages that can be read
+ * now: not partitioned, not another session's temporary one, valid, and not without
+ * content on a standby.
+ */
+extern void require_usable_index(Relation index);
+
 /* The result of a function that returns a set of rows, to be filled */
 extern Tuplestorestate *begin_set_result(FunctionCallInfo fcinfo,
 										 TupleDesc *desc);

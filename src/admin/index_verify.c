@@ -45,9 +45,8 @@ verify_methods_of(Relation index)
 	return NULL;
 }
 
-/* Error unless an index can be checked. */
-static void
-check_index(Relation index)
+void
+require_usable_index(Relation index)
 {
 	const char *name = RelationGetRelationName(index);
 
@@ -55,7 +54,7 @@ check_index(Relation index)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is partitioned", name),
-				 errhint("Check the indexes of its partitions, which pg_partition_tree() lists.")));
+				 errhint("Name an index of its partitions, which pg_partition_tree() lists.")));
 	if (verify_methods_of(index) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -132,7 +131,7 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 	 * on, because PostgreSQL may evaluate parts of them when it first reads them.
 	 */
 	as_owner_begin(&owner, verify->heap);
-	check_index(verify->index);
+	require_usable_index(verify->index);
 	verify->methods = verify_methods_of(verify->index);
 	verify->all_rows = PG_GETARG_BOOL(1);
 	if (verify->all_rows)

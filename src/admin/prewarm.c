@@ -110,35 +110,6 @@ room_for(Relation relation)
 	return buffers - buffers / LEFT_TO_OTHERS;
 }
 
-static void
-check_can_prewarm(Relation index)
-{
-	const char *name = RelationGetRelationName(index);
-
-	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("index \"%s\" is partitioned", name),
-				 errhint("Name the indexes of its partitions, which pg_partition_tree() lists.")));
-	if (verify_methods_of(index) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("index \"%s\" is not one of this extension's access methods", name)));
-	if (RELATION_IS_OTHER_TEMP(index))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot access temporary tables of other sessions")));
-	if (!index->rd_index->indisready)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" has not been built", name),
-				 errhint("Use REINDEX to build the index.")));
-	if (!RelationIsPermanent(index) && RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot access temporary or unlogged relations during recovery")));
-}
-
 /*
  * vector_prewarm(index regclass, with_table boolean): read an index's blocks, and,
  * with_table, its table's; with null, where scans read these.  As many as seven of
@@ -181,7 +152,7 @@ SQL_FUNCTION(vector_prewarm)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(index))));
-	check_can_prewarm(index);
+	require_usable_index(index);
 	most = room_for(index);
 	count = read_blocks(index, most);
 	if (PG_ARGISNULL(1) ? reads_table(index, heap) : PG_GETARG_BOOL(1))

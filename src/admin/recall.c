@@ -39,6 +39,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "admin/admin.h"
 #include "hnsw/hnsw.h"
 #include "index/scan.h"
 #include "index/scan_target.h"
@@ -204,32 +205,6 @@ qualified_operator(Relation index)
 	return name;
 }
 
-static void
-check_index(Relation index)
-{
-	const char *name = RelationGetRelationName(index);
-
-	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("index \"%s\" is partitioned", name),
-				 errhint("Measure the indexes of its partitions, which pg_partition_tree() lists.")));
-	if (index->rd_indam->amgettuple != vector_scan_next)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("index \"%s\" is not one of this extension's access methods",
-						name)));
-	if (RELATION_IS_OTHER_TEMP(index))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot access temporary tables of other sessions")));
-	if (!index->rd_index->indisvalid || !index->rd_index->indisready)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is not valid", name),
-				 errhint("Use REINDEX to rebuild the index.")));
-}
-
 /*
  * May a function of somebody else's expression not be run as the caller?  One of a
  * superuser's, or of a role that the caller is a member of, may.
@@ -304,7 +279,7 @@ recall_begin(Oid index_oid, int k, const char *filter)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("could not open parent table of index \"%s\"",
 						RelationGetRelationName(index))));
-	check_index(index);
+	require_usable_index(index);
 	check_functions(index);
 	measured->index = index_oid;
 	measured->heap = heap_oid;
