@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "admin/recall.h"
 #include "hnsw/calibrate.h"
