@@ -181,13 +181,7 @@ limit_by_number(Query *query)
 {
 	ListCell   *cell;
 
-	/*
-	 * The conditions of MERGE's ON stand here too, and filter nothing: a row that
-	 * they refuse is one that is not matched.
-	 */
-	if (query->jointree == NULL ||
-		(query->commandType != CMD_SELECT && query->commandType != CMD_UPDATE &&
-		 query->commandType != CMD_DELETE))
+	if (query->commandType != CMD_SELECT || query->jointree == NULL)
 		return;
 	foreach(cell, make_ands_implicit((Expr *) query->jointree->quals))
 	{
@@ -343,7 +337,6 @@ choose_item(const CrossJoin *join, const OpExpr *distance)
 		int			relation;
 
 		if (!bms_get_singleton_member(item, &relation) ||
-			!bms_is_member(relation, bms_union(item, other)) ||
 			bms_num_members(other) != 1 || bms_overlap(item, other) ||
 			!has_index_for(rt_fetch(relation, join->query->rtable), distance->opno))
 			continue;
@@ -632,6 +625,11 @@ search_for_each(Query *query)
 /* ------------------------------------------------------------------------
  * All queries of a statement
  */
+
+/*
+ * Not what a query reads that changes rows: these it finds exactly (README.md), but
+ * for an order that has a LIMIT.  The conditions of MERGE's ON would not even filter.
+ */
 static bool
 rewrite_queries(Node *node, void *context)
 {
@@ -639,6 +637,9 @@ rewrite_queries(Node *node, void *context)
 		return false;
 	if (!IsA(node, Query))
 		return expression_tree_walker(node, rewrite_queries, context);
+	if (((Query *) node)->commandType != CMD_SELECT &&
+		((Query *) node)->commandType != CMD_INSERT)
+		return false;
 	limit_by_number((Query *) node);
 	search_for_each((Query *) node);
 	return query_tree_walker((Query *) node, rewrite_queries, context, 0);
@@ -648,8 +649,7 @@ rewrite_queries(Node *node, void *context)
 static PlannedStmt *
 plan_rewritten(PLANNER_PARAMETERS)
 {
-	if (parse->commandType != CMD_UTILITY)
-		(void) rewrite_queries((Node *) parse, NULL);
+	(void) rewrite_queries((Node *) parse, NULL);
 	return previous_hook ? previous_hook(PLANNER_ARGUMENTS)
 		: standard_planner(PLANNER_ARGUMENTS);
 }

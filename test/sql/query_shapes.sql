@@ -77,6 +77,10 @@ WITH outer_q AS (SELECT 3 AS k)
 SELECT k, (WITH s AS (SELECT row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) SELECT max(r) FROM s WHERE r <= k) FROM outer_q;
 -- on the nullable side of a join
 SELECT q.id, s.r FROM shape_queries q LEFT JOIN (SELECT row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) s ON s.r = q.id + 1 WHERE s.r <= 3 ORDER BY 1;
+-- what changes rows finds them exactly, but for an order with a LIMIT
+SELECT by_index($$UPDATE shape_items i SET doc = 1 FROM (SELECT id, row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) s WHERE s.id = i.id AND s.r <= 5$$);
+SELECT by_index($$DELETE FROM shape_items WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) s WHERE r <= 5)$$);
+SELECT by_index($$INSERT INTO shape_queries (id) SELECT id FROM (SELECT id, row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) s WHERE r <= 5$$);
 -- what the condition of MERGE refuses is not matched, and inserted
 CREATE TABLE shape_merged (id int);
 DO $$
