@@ -23,6 +23,12 @@ extern const VerifyMethods *verify_methods_of(Relation index);
  */
 extern void require_usable_index(Relation index);
 
+/*
+ * Error unless the caller may have all of an index read: its owner, or a member of
+ * pg_monitor, for no more than TIDs and numbers are shown.
+ */
+extern void require_may_check(Oid index);
+
 /* The result of a function that returns a set of rows, to be filled */
 extern Tuplestorestate *begin_set_result(FunctionCallInfo fcinfo,
 										 TupleDesc *desc);

@@ -420,15 +420,6 @@ put_watched(Watched *watched, Tuplestorestate *store, TupleDesc desc)
  * The function
  */
 
-/* A walk reads all of an index: who may check one may have it walked. */
-static void
-check_may_walk(Oid index)
-{
-	if (!owns_relation(index) &&
-		!has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index));
-}
-
 /* Is it an index of ours that can be read?  Error where it is another's. */
 static bool
 is_watchable(Relation index)
@@ -472,7 +463,7 @@ watch(Oid oid, bool walk, Watched *watched)
 	if (walk)
 	{
 		/* as for all: the table before the index */
-		check_may_walk(oid);
+		require_may_check(oid);
 		heap = table_open(watched->table, AccessShareLock);
 		index = index_open(oid, AccessShareLock);
 	}

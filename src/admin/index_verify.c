@@ -76,9 +76,8 @@ require_usable_index(Relation index)
 				 errmsg("cannot access temporary or unlogged relations during recovery")));
 }
 
-/* Only TIDs are shown, so who may see statistics of everything may ask. */
-static void
-check_privileges(Oid index)
+void
+require_may_check(Oid index)
 {
 	if (!owns_relation(index) &&
 		!has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
@@ -117,7 +116,7 @@ run_check(FunctionCallInfo fcinfo, Verify *verify)
 
 	/* as for all: the table before the index */
 	if (OidIsValid(table))
-		check_privileges(oid);
+		require_may_check(oid);
 	verify->heap = OidIsValid(table) ? table_open(table, AccessShareLock) : NULL;
 	verify->index = index_open(oid, AccessShareLock);
 	if (verify->heap == NULL || table != IndexGetRelation(oid, false))
