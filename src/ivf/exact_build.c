@@ -217,30 +217,19 @@ ivf_write_rows(BuildProcess *process)
 	lock_shared(build, false);
 }
 
-/* A page of no rows, where no process has had any */
-static BlockNumber
-write_empty_page(Relation index, const IvfLayout *layout)
-{
-	Buffer		buffer = build_page_begin(index, MAIN_FORKNUM, PAGE_RECORD);
-	BlockNumber block = BufferGetBlockNumber(buffer);
-
-	ivf_list_page_init(layout, BufferGetPage(buffer), 0);
-	build_page_end(buffer, MAIN_FORKNUM);
-	return block;
-}
-
 void
 ivf_join_chains(BuildProcess *process, const IvfModel *model, const IvfMeta *meta,
 				const FilterShape *filter)
 {
 	IvfChains  *chains = (IvfChains *) build_chunk(process, IVF_CHUNK_CHAINS);
-	IvfLayout	layout = ivf_layout(model, filter);
 	IvfList		record = {0};
 
 	if (chains->count == 0)
 	{
-		record.head = record.fill = write_empty_page(process->index, &layout);
-		record.pages = 1;
+		const IvfListSum none = {0};
+
+		ivf_write_lists(process->index, MAIN_FORKNUM, model, meta, filter, NULL, &none);
+		return;
 	}
 	for (int i = 0; i < chains->count; i++)
 	{
