@@ -14,7 +14,8 @@ document's.  A row's tag is one of ten: filters pass a tenth.
 A search in SQL is a prepared statement of one connection over a Unix socket; times
 are the client's by the clock, and CPU time is the backend's (/proc/PID/schedstat).
 Libraries are timed in this process: by the clock, and its CPU time.  All use one
-thread, and one query at a time; engines take turns query by query.
+thread, and one query at a time; engines take turns query by query, or, with
+--at-a-time, after so many: then each has its own memory in the processor's caches.
 
 Scores are compared: the ten best of SQL must be those of bm25s.  Recall of the fused
 search is that of its ten best, against the same statement without indexes.
@@ -228,24 +229,26 @@ def bm25_peers(corpus, queries):
     return found
 
 
-def measure_bm25(conn, corpus, queries, rounds):
+def measure_bm25(conn, corpus, queries, rounds, at_a_time):
     pid = conn.info.backend_pid
     peers = bm25_peers(corpus, queries)
     sql = common.Prepared(conn, "bm25", BM25, "text")
-    clocks = {"SQL": Clock(pid)} | {name: Clock(os.getpid()) for name in peers}
+    engines = {"SQL": lambda words: sql.int4s(words.encode())} | peers
+    answers = {name: [search(words) for words, _, _ in queries] for name, search in engines.items()}
     wrong = 0
-    for turn in range(rounds + 1):
-        if turn == 1:
-            clocks = {name: Clock(pid if name == "SQL" else os.getpid()) for name in clocks}
-        for words, _, _ in queries:
-            with clocks["SQL"]:
-                ids = sql.int4s(words.encode())
-            for name, search in peers.items():
-                with clocks[name]:
-                    hits = search(words)
-                if name.startswith("numpy") and turn == 0:
-                    scores = conn.execute("SELECT array_agg(-(bm25 <#> q)) FROM docs, (SELECT bm25_query('docs', %s) AS q) x WHERE id = ANY (%s)", (words, ids)).fetchone()[0]
-                    wrong += not np.allclose(sorted(scores, reverse=True), [h[0] for h in hits], rtol=1e-4)
+    for name in answers:
+        for i, hits in enumerate(answers[name] if name.startswith("numpy") else []):
+            scores = conn.execute("SELECT array_agg(-(bm25 <#> q)) FROM docs, (SELECT bm25_query('docs', %s) AS q) x WHERE id = ANY (%s)", (queries[i][0], answers["SQL"][i])).fetchone()[0]
+            wrong += not np.allclose(sorted(scores, reverse=True), [h[0] for h in hits], rtol=1e-4)
+    clocks = {name: Clock(pid if name == "SQL" else os.getpid()) for name in engines}
+    for turn in range(rounds):
+        # each comes after each other one in some round
+        order = list(engines)[turn % len(engines):] + list(engines)[:turn % len(engines)]
+        for first in range(0, len(queries), at_a_time):
+            for name in order if turn % 2 == 0 else reversed(order):
+                for words, _, _ in queries[first:first + at_a_time]:
+                    with clocks[name]:
+                        engines[name](words)
     figures = {name: clock.figures() for name, clock in clocks.items()}
     figures["answers that differ from bm25s's"] = wrong
     for name in figures:
@@ -285,6 +288,7 @@ def main():
     arg.add_argument("--queries", type=int, default=200)
     arg.add_argument("--exact-queries", type=int, default=50)
     arg.add_argument("--rounds", type=int, default=3)
+    arg.add_argument("--at-a-time", type=int, default=1, metavar="N", help="queries of BM25 that an engine answers before the next one's turn")
     arg.add_argument("--keep", action="store_true", help="use the tables that there are")
     arg.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arg = arg.parse_args()
@@ -303,7 +307,7 @@ def main():
         figures["hybrid"] = measure_hybrid(conn, queries, arg.rounds, arg.exact_queries)
         say("hybrid", figures["hybrid"])
     if "bm25" in arg.parts:
-        figures["BM25"] = measure_bm25(conn, corpus, queries, arg.rounds)
+        figures["BM25"] = measure_bm25(conn, corpus, queries, arg.rounds, arg.at_a_time)
     figures["load at the end"] = os.getloadavg()[0]
     print(json.dumps(figures, indent=1))
 

@@ -147,15 +147,17 @@ read_directly(const Bm25Tables *tables, WordQuery *query)
 	return possible;
 }
 
-/* The same by statements */
+/* The same by statements, within a connection of SPI */
 static void
 read_by_statements(const Bm25Tables *tables, WordQuery *query)
 {
+	int			level = bm25_restrict();
 	Oid			configuration;
 
 	query->documents = read_settings(tables, &configuration);
 	find_terms(query, configuration);
 	look_up(tables, &query->terms, &query->numbers);
+	bm25_unrestrict(level);
 }
 
 /* The elements of a query's vector, by their numbers; elements has room for all. */
@@ -196,11 +198,9 @@ SQL_FUNCTION(bm25_query)
 	SparseBuilder builder;
 	Datum		result;
 	bool		connected = false;
-	int			level;
 
 	query.text = PG_GETARG_TEXT_PP(1);
 	bm25_find(&setup, PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(2)));
-	level = bm25_restrict();
 	if (!read_directly(&setup.tables, &query))
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
@@ -219,6 +219,5 @@ SQL_FUNCTION(bm25_query)
 		result = SPI_datumTransfer(result, false, -1);
 		SPI_finish();
 	}
-	bm25_unrestrict(level);
 	PG_RETURN_DATUM(result);
 }

@@ -51,7 +51,7 @@
  * bounds by which they are chosen are counted in so many parts, of at most so many
  * ranges.
  */
-#define FIRST_ADMITTED	512
+#define FIRST_ADMITTED	128
 #define ADMITTED_GROWTH	8
 #define BOUND_PARTS		256
 #define BOUNDS_COUNTED	2048
@@ -82,6 +82,14 @@ typedef struct WaitingRange
 
 #define LESS_KEY(a, b)		((a)->key < (b)->key)
 HEAP(waiting, WaitingRange, LESS_KEY)
+
+#define ST_SORT			sort_ranges
+#define ST_ELEMENT_TYPE WaitingRange
+#define ST_COMPARE(a, b) ((a)->range < (b)->range ? -1 : (a)->range > (b)->range)
+#define ST_SCOPE		static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 RESULT_HEAP(CandidateHeap, candidates, Candidate, LESS_KEY)
 
 typedef struct InvertedScan
@@ -266,6 +274,10 @@ select_range(InvertedScan *scan, QuerySegment *segment, uint32 range,
 		low = score_of_key(scan, segment, best->entries[0].key);
 	if (!isnan(scan->cuts[range]))
 		low = Min(low, bound);
+
+	/* most rows have none of the query's terms: they wait for those that have one */
+	if (bound > 0 && segment->flags == NULL && !isinf(segment->error))
+		low = Max(low, FLT_TRUE_MIN);
 	count = score_select(scores, docs_of_range(segment, range), passes, low,
 						 scan->cuts[range], places, &waiting.bound);
 	for (size_t i = 0; i < count; i++)
@@ -307,8 +319,9 @@ look_at_ranges(InvertedScan *scan, QuerySegment *segment,
 		numbers[kept] = ranges[i].range - segment->first_range;
 		scan->ranges[kept++] = ranges[i];
 	}
-	for (uint32 i = 0; i < kept * RANGE_DOCS; i++)
-		scan->scores[i] = SCORE_UNTOUCHED;
+	for (uint32 i = 0; i < kept; i++)
+		for (int j = 0; j < RANGE_DOCS; j++)
+			scan->scores[i * RANGE_DOCS + j] = SCORE_UNTOUCHED;
 	if (kept > 0 && !scan->constant)
 		scan->base.stats.visited += query_score(scan->index, segment, numbers, kept,
 										   scan->scores);
@@ -316,15 +329,6 @@ look_at_ranges(InvertedScan *scan, QuerySegment *segment,
 		select_range(scan, segment, scan->ranges[i].range, scan->ranges[i].bound,
 					 scan->scores + i * RANGE_DOCS,
 					 scan->filtered ? scan->passes + i * RANGE_DOCS : NULL, best);
-}
-
-static int
-compare_ranges(const void *a, const void *b)
-{
-	uint32		x = ((const WaitingRange *) a)->range;
-	uint32		y = ((const WaitingRange *) b)->range;
-
-	return x < y ? -1 : x > y;
 }
 
 /* No row of a range that waits has a key below; PG_UINT64_MAX if none waits */
@@ -449,7 +453,7 @@ look_further(InvertedScan *scan)
 		ranges[count++] = waiting_pop(scan->waiting, scan->waiting_count--);
 	scan->batch = Min(scan->batch * 4, GREATEST_BATCH);
 	scan->base.stats.batches++;
-	qsort(ranges, count, sizeof(WaitingRange), compare_ranges);
+	sort_ranges(ranges, count);
 	for (uint32 first = 0; first < count;)
 	{
 		QuerySegment *segment = segment_of_range(scan, ranges[first].range);
