@@ -31,7 +31,7 @@ def bar(total):
 @click.option("--type", "type_", type=click.Choice(["vector", "halfvec", "sparsevec"]), help="[default: vector; sparsevec for sparse vectors]")
 @click.option("--id-type", type=click.Choice(["bigint", "text", "uuid"]), help="[default: what the ids are]")
 @click.option("--dimensions", type=click.IntRange(1, 1000000000), help="[default: what the source says]")
-@click.option("--index", default="hnsw", show_default=True, type=click.Choice(["hnsw", "ivfrabitq", "ivfpq", "ivfflat", "sparse_inverted"]))
+@click.option("--index", default="hnsw", show_default=True, type=click.Choice(["hnsw", "ivfrabitq", "ivfpq", "ivfflat", "flat", "sparse_inverted"]))
 @click.option("--distance", type=click.Choice(["l2", "cosine", "ip", "l1"]), help="Of the index. [default: what the source says, else l2]")
 @click.option("--create-index", is_flag=True, help="Make the index that is proposed at the end.")
 @click.option("--batch", type=click.IntRange(1, 100000), help="Records of a transaction. [default: 2000, fewer of long vectors]")

@@ -9,7 +9,7 @@ from ..errors import ImportFailed
 SOURCES = {
     "chroma": ("a persistent folder of Chroma", "chroma"),
     "faiss": ("an index file of FAISS", "faiss"),
-    "qdrant": ("a folder of Qdrant's local mode, or the address of a server", "qdrant"),
+    "qdrant": ("a folder of Qdrant's local mode, the address of a server, or a snapshot", "qdrant"),
     "milvus": ("a file of Milvus Lite, or the address of a server", "milvus"),
     "lancedb": ("a folder of LanceDB", "lancedb"),
     "weaviate": ("the address of a server", None),
