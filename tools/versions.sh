@@ -2,12 +2,13 @@
 # make test-versions: build with -Werror and run the regression and TAP tests on
 # the major versions of PostgreSQL that this Debian does not have.
 #
-#   tools/versions.sh [-r] [MAJOR...]	by default 16 17 18
+#   tools/versions.sh [-r] [MAJOR...]	by default 14 16 17 18 19
 #
 # -r only sets up what is missing and tests nothing (for bench/).
 #
 # 17 and 18 come from later releases of Debian, each in a root folder of its own
-# kept in the cache (tools/root.sh). Needs root.
+# kept in the cache (tools/root.sh). Needs root. 19, not released yet, is in Debian's
+# experimental, and comes into a root of sid.
 #
 # 16 is in no release of Debian; it comes from PyPI (tools/wheel.sh), and so do the
 # 17 and 18 that pg_upgrade ends at (make test-upgrade).
@@ -33,7 +34,7 @@ done
 shift $((OPTIND - 1))
 versions=("$@")
 upgrades=
-[ $# -gt 0 ] || versions=(14 16 17 18) upgrades=1
+[ $# -gt 0 ] || versions=(14 16 17 18 19) upgrades=1
 logs=$TOP/build/test-logs
 passed=0 failed=0 skipped=0
 mkdir -p "$logs"
@@ -44,7 +45,11 @@ make_root()
 {
 	local root=$1 release=$2 major=$3
 
-	bare_root "$root.new" "$release" || return
+	if [ "$release" = experimental ]; then
+		bare_root "$root.new" sid && add_experimental "$root.new" "postgresql-$major" || return
+	else
+		bare_root "$root.new" "$release" || return
+	fi
 	in_root "$root.new" apt-get install -y -q --no-install-recommends \
 		gcc libc6-dev make perl libipc-run-perl \
 		"postgresql-$major" "postgresql-server-dev-$major" || return
@@ -52,6 +57,18 @@ make_root()
 		echo "no pgvector for $major in $release"
 	in_root "$root.new" apt-get clean
 	mv "$root.new" "$root"
+}
+
+# add_experimental ROOT SOURCE: what Debian's experimental has of a source package,
+# and nothing else of it. A mirror may be behind, and its lists be older than they
+# say they may be.
+add_experimental()
+{
+	local apt=$1/etc/apt
+
+	sed 's/ sid / experimental /' "$apt/sources.list" >"$apt/sources.list.d/experimental.list" &&
+		printf '%s\n' "Package: src:$2" 'Pin: release a=experimental' 'Pin-Priority: 990' >"$apt/preferences.d/experimental" &&
+		in_root "$1" apt-get update -q -o Acquire::Check-Valid-Until=false
 }
 
 # copy_sources DIR
@@ -151,6 +168,7 @@ for major in "${versions[@]}"; do
 		16) pypi_version 16 ;;
 		17) debian_version 17 trixie ;;
 		18) debian_version 18 sid ;;
+		19) debian_version 19 experimental ;;
 		*) die "no source of PostgreSQL $major" ;;
 	esac
 done

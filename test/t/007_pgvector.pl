@@ -88,7 +88,8 @@ cmp_ok(scalar keys %seen, '==', 5, 'five catalogs');
 make_database('held', 'CREATE EXTENSION vector');
 foreach my $use (
 	[ 'a filter column', 'CREATE TABLE t (v vector(3), k int); CREATE INDEX ON t USING hnsw (v vector_l2_ops, k)', 'DROP TABLE t', '0.8.6' ],
-	[ 'an access method', 'CREATE TABLE t (v vector(3)); CREATE INDEX ON t USING ivfrabitq (v vector_l2_ops)', 'DROP TABLE t', '0.8.6' ],
+	map({ [ "an index by $_->[0]", "CREATE TABLE t (v $_->[1](3)); CREATE INDEX ON t USING $_->[0] (v $_->[1]_$_->[2]_ops)", 'DROP TABLE t', '0.8.6' ] }
+		[ 'ivfpq', 'vector', 'l2' ], [ 'ivfrabitq', 'vector', 'l2' ], [ 'flat', 'halfvec', 'cosine' ], [ 'sparse_inverted', 'sparsevec', 'ip' ]),
 	[ 'a type', 'CREATE TABLE t (s sphere_vector)', 'DROP TABLE t', '0.8.6' ],
 	[ 'an operator', q{CREATE VIEW t AS SELECT '[1,2]'::vector <<->> sphere('[1,2]'::vector, 1)}, 'DROP VIEW t', '0.8.6' ],
 	[ 'a function', 'CREATE VIEW t AS SELECT * FROM vector_last_scan()', 'DROP VIEW t', '0.8.6' ],

@@ -45,6 +45,11 @@ my @kinds = (
 	[ rabitq_parts => 'vector(24)', $vector, 'ivfrabitq (x vector_l2_ops, kind) WITH (lists = 3)', '<->', partitions => 1 ],
 	[ sparse_ip => 'sparsevec(1000)', $sparse, 'sparse_inverted (x sparsevec_ip_ops, kind)', '<#>', where => 'kind < 6' ],
 	[ sparse_cosine => 'sparsevec(1000)', $sparse, 'sparse_inverted (x sparsevec_cosine_ops) WITH (weights = float4)', '<=>' ],
+	[ exact_l2 => 'vector(24)', $vector, 'flat (x vector_l2_ops)', '<->' ],
+	[ exact_ip => 'halfvec(24)', $vector, 'flat (x halfvec_ip_ops, kind, tags)', '<#>', where => q{kind < 5 AND tags @> '{a2}'} ],
+	[ exact_cosine => 'vector(24)', $vector, 'flat (x vector_cosine_ops, title) WHERE kind < 6', '<=>', where => q{kind < 6 AND title > 'title 2'} ],
+	[ exact_expression => 'vector(24)', $vector, 'flat ((x::halfvec(24)) halfvec_l2_ops)', '<->', by => '(x::halfvec(24))' ],
+	[ exact_parts => 'vector(24)', $vector, 'flat (x vector_l2_ops, kind)', '<->', partitions => 1, where => 'kind > 1' ],
 	[ btree => 'vector(24)', $vector, 'btree (x)', undef ],
 	[ hash => 'halfvec(24)', $vector, 'hash (x)', undef ]);
 
@@ -106,9 +111,9 @@ my $data = join '', map({ "SELECT '$_->[0]', count(*), md5(string_agg(t::text, '
   q{SELECT md5(string_agg(t::text, ';' ORDER BY id)) FROM texts t; SELECT md5(string_agg(t::text, ';' ORDER BY id)) FROM norms t; SELECT md5(string_agg(t::text, ';' ORDER BY id)) FROM areas t;};
 # Every index of an access method of ours, and what its check says
 my $check = q{
-	SELECT count(*) FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relkind = 'i' AND amname IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'sparse_inverted');
+	SELECT count(*) FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relkind = 'i' AND amname IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'flat', 'sparse_inverted');
 	SELECT c.oid::regclass, v.* FROM pg_class c JOIN pg_am a ON a.oid = relam, vector_index_check(c.oid, true) v
-	WHERE relkind = 'i' AND amname IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'sparse_inverted');
+	WHERE relkind = 'i' AND amname IN ('hnsw', 'ivfflat', 'ivfpq', 'ivfrabitq', 'flat', 'sparse_inverted');
 };
 
 # Is each index sound, and is it what answers?
@@ -117,7 +122,7 @@ sub indexes_ok
 	my ($node, $db, $when) = @_;
 	my ($count, @violations) = split /\n/, $node->safe_psql($db, $check);
 
-	cmp_ok($count, '>=', 24, "$when: $count indexes");
+	cmp_ok($count, '>=', 33, "$when: $count indexes");
 	is_deeply(\@violations, [], 'each is sound');
 	my @ordered = grep { $_->[4] } @kinds;
 	my $plans = $node->safe_psql($db, $by_index . queries('EXPLAIN (COSTS OFF) ', @ordered));
@@ -159,6 +164,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION vector;' . join('', map { create(
 	CREATE INDEX kept_near_x ON kept_near USING hnsw (x vector_l2_ops);
 	DELETE FROM hnsw_l2 WHERE id % 60 = 0;
 	DELETE FROM rabitq_ip WHERE id % 60 = 0;
+	DELETE FROM exact_ip WHERE id % 60 = 0;
 	VACUUM ANALYZE;});
 # An extension in a schema of its own, and one that was not updated
 $node->safe_psql('postgres', 'CREATE DATABASE elsewhere');

@@ -37,8 +37,13 @@ typedef int32_t FourInts __attribute__((vector_size(16)));
  * registers while the panel streams by (Goto, van de Geijn, "Anatomy of
  * high-performance matrix multiplication", 2008).  Only deep products may have
  * more than DEPTH elements: the compiler finds no registers for sums that others
- * may have to be added to.
+ * may have to be added to.  gcc 16 does not see that what was before is only read
+ * where it has been written.
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 INLINE void
 multiply(const float *a, size_t a_stride, int rows, const float *panel,
 		 size_t depth, bool deep, const float *start, int vectors,
@@ -99,6 +104,9 @@ multiply(const float *a, size_t a_stride, int rows, const float *panel,
 		}
 	}
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 /* The products of some rows with one panel, n columns of which are wanted */
 INLINE void

@@ -3,6 +3,9 @@
 import datetime
 import importlib
 import os
+import pathlib
+import re
+import shlex
 import signal
 import uuid
 
@@ -12,6 +15,7 @@ import pytest
 from stub import Stub
 
 from vector_import import ImportFailed, Plan, run, sources, target
+from vector_import.cli import main
 from vector_import.sources import base
 
 running = importlib.import_module("vector_import.run")
@@ -52,6 +56,8 @@ def test_npy_and_vecs(db, tmp_path):
         rows.tofile(tmp_path / f"x{suffix}")
         db.load("vecs", tmp_path / f"x{suffix}", "--batch", "123", table=f"t{suffix[1]}")
         assert (db.vectors(f"t{suffix[1]}") == data.astype(np.float32)).all()
+    db.load("npy", tmp_path / "x.npy", "--index", "flat", "--distance", "cosine", "--create-index", table="exact")
+    assert "USING flat (embedding vector_cosine_ops)" in db.one("SELECT string_agg(indexdef, ';') FROM pg_indexes WHERE tablename = 'exact'")
     db.load("npy", tmp_path / "x.npy", "--type", "halfvec", "--id-type", "text", table="half")
     assert (db.vectors("half", "id::int") == X.astype(np.float16).astype(np.float32)).all()
 
@@ -358,3 +364,22 @@ def test_pinecone(db, monkeypatch):
     assert "going on after" in out and "ip" in out
     assert (db.vectors(order="(metadata ->> 'n')::int") == stub.vectors).all()
     stub.close()
+
+
+def test_commands_of_the_documentation():
+    """They can be read, and what they name is there."""
+    top = pathlib.Path(__file__).parents[3]
+    extras = re.findall(r"^(\w+) = \[", (top / "tools/import/pyproject.toml").read_text(), re.M)
+    seen = set()
+    for page in [top / "README.md", *sorted((top / "docs/from").glob("*.md"))]:
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S):
+            for line in block.splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:2] == ["pip", "install"]:
+                    extra = re.fullmatch(r"\./tools/import(?:\[(\w+)\])?", words[2])
+                    assert extra and extra[1] in (None, *extras), (page, line)
+                elif words[:1] == ["vector-import"] and words[1] != "SOURCE":
+                    given = main.make_context("vector-import", words[1:]).params
+                    assert given["table"], (page, line)
+                    seen.add(given["source"])
+    assert seen == set(sources.SOURCES)

@@ -168,6 +168,7 @@ def test_qdrant_snapshot_other(db, tmp_path):
     assert np.abs(db.vectors(order="n") - unit(X)).max() < 1e-6
     assert "several vectors a point" in db.load("qdrant", tmp_path / "several.snapshot", ok=False, table="several")
 
+    assert "no file" in db.load("qdrant", tmp_path / "nowhere.snapshot", ok=False, table="bad")
     assert "no snapshot of Qdrant" in db.load("qdrant", __file__, ok=False, table="bad")
     for name, wanted in (("other/config.json", "no shard"), ("whole/docs-1.snapshot", "docs-1.snapshot"), ("damaged/segments/x/segment.json", "Error")):
         (tmp_path / name).parent.mkdir(parents=True)

@@ -122,6 +122,8 @@ def cut_out(path, folder, to):
 
 class Source(base.Source):
     def __init__(self, location, collection, vector):
+        if location.endswith(".snapshot"):
+            base.need_file(location)
         self.points = (Snapshot if os.path.isfile(location) else Client)(location, collection)
         try:
             self.collection, self.count = self.points.collection, self.points.count
