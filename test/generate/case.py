@@ -40,7 +40,8 @@ class Query:
     """A query and what its answer is compared with.
 
     promise: "nearest", rows (key, id, distance) that an index may give approximately;
-    "members", rows (id, distance) that may lack some; "rows", any rows, exactly.
+    "members", rows (id, distance) that may lack some; "rows", any rows, exactly;
+    "groups", rows (group, id, distance): each of the first limit groups, its first ones.
     truth: gives, by a sequential scan and nothing else, all rows (key, id, distance)
     or (id, distance) that pass the conditions, or the very rows.
     """
@@ -56,6 +57,8 @@ class Query:
     bounded: bool = False           # does a range or a sphere end the scan?
     nan_first: bool = False         # a descending order of similarity
     ties: bool = False              # WITH TIES
+    each: int = 0                   # rows of a group
+    numbered: str = ""              # the window function whose number stands behind a distance
     allowed: tuple = ()             # SQLSTATEs that are right, too
     session: str = "a"
     target: object = None

@@ -7,6 +7,16 @@ APPROXIMATE = ("hnsw", "ivfflat", "ivfpq", "ivfrabitq")
 MEGABYTE = {"kB": 1 / 1024, "MB": 1}
 
 
+PRINTED = 300                   # characters of a line that are printed
+
+
+def shortened(text):
+    """What is printed of a text: the file of a failed case has it whole."""
+    lines = str(text).splitlines()
+    cut = [line if len(line) <= PRINTED else f"{line[:PRINTED]}... ({len(line)} characters)" for line in lines[:20]]
+    return "\n".join(cut + ([f"... ({len(lines)} lines)"] if len(lines) > 20 else []))
+
+
 class Failure(Exception):
     """kind: what has to stay the same while a case shrinks."""
 
@@ -81,7 +91,8 @@ class Promise:
                 work_mem = setting(query, "work_mem", "4MB")
                 memory = int(work_mem[:-2]) * MEGABYTE[work_mem[-2:]] * int(setting(query, "hnsw.scan_mem_multiplier", "1"))
                 enough = memory >= 4 and int(setting(query, "hnsw.max_scan_tuples", "20000")) >= count
-                whole = enough and int(setting(query, "hnsw.ef_search", "40")) >= count
+                # what is not set may come of the index's own ef_search or target_recall
+                whole = enough and int(setting(query, "hnsw.ef_search", "0")) >= count
                 self.exact &= whole and mode != "off"
                 self.every &= enough and (mode == "relaxed_order" or whole and mode != "off")
             else:
@@ -98,10 +109,14 @@ class Promise:
 
 def compare(query, plan, truth, result, statistics):
     """Raises Failure where a promise is broken."""
-    if query.promise in ("rows", "exact") and plan.approximate:
+    if query.promise in ("rows", "exact", "exact unordered") and plan.approximate:
         raise Failure("approximate plan", f"{plan.kinds}")
-    if query.promise == "rows":
+    if query.promise == "rows" or query.promise == "rows unless approximate" and not (approximate_methods(query, plan) or plan.methods - {"btree"}):
         return compare_rows(truth, result)
+    if query.promise == "rows unless approximate":
+        return None
+    if query.promise == "groups":
+        return compare_groups(query, plan, truth, result)
     expected = collections.defaultdict(dict)
     for k, number, d in truth:
         expected[k][number] = d
@@ -110,9 +125,7 @@ def compare(query, plan, truth, result, statistics):
         found[row[0]].append(row[1:])
     for k in found.keys() - expected.keys():
         raise Failure("row too many", f"key {k}: {found[k][:5]}")
-    approximate = plan.approximate
-    if "sparse_inverted" in plan.methods and "sparse_inverted.drop_ratio" in query.settings:
-        approximate = approximate | {"sparse_inverted"}
+    approximate = approximate_methods(query, plan)
     for k, rows in expected.items():
         if approximate:
             promise = Promise(query, plan, max(len(truth), statistics.rows))
@@ -121,6 +134,65 @@ def compare(query, plan, truth, result, statistics):
         else:
             promise = None
         compare_nearest(query, promise, plan, rows, found.get(k, []), statistics)
+
+
+def approximate_methods(query, plan):
+    """Those whose answers may lack rows."""
+    if "sparse_inverted" in plan.methods and "sparse_inverted.drop_ratio" in query.settings:
+        return plan.approximate | {"sparse_inverted"}
+    return plan.approximate
+
+
+def compare_groups(query, plan, truth, result):
+    """Rows (group, id, distance): not more than limit groups, nor than each rows of one."""
+    expected = {row[1]: (row[0], row[2]) for row in truth}
+    best, found = collections.defaultdict(list), collections.defaultdict(list)
+    for group, number, d in result:
+        if number not in expected:
+            raise Failure("row too many", f"id {number} does not pass the conditions")
+        if expected[number][0] != group or not same(expected[number][1], d):
+            raise Failure("distance", f"id {number}: {(group, d)!r} instead of {expected[number]!r}")
+        found[group].append(d)
+    if len({row[1] for row in result}) < len(result):
+        raise Failure("row twice", "in groups")
+    if len(found) > query.limit or any(len(rows) > query.each for rows in found.values()):
+        raise Failure("limit", f"{len(found)} groups, {max(map(len, found.values()))} rows of one")
+    if approximate_methods(query, plan):
+        return
+    by_index = bool(plan.methods - {"btree"})
+    for group, _, d in truth:
+        if not by_index or key(d)[0] == 0:
+            best[group].append(d)
+    for rows in best.values():
+        rows.sort(key=key)
+    for group, rows in found.items():
+        rows = [d for d in rows if not by_index or key(d)[0] == 0]
+        if not same_list(sorted(rows, key=key), best[group][:query.each]):
+            raise Failure("not the nearest", f"group {group}: {rows[:5]} instead of {best[group][:5]}")
+    nearest = sorted((rows[0] for rows in best.values()), key=key)[:query.limit]
+    first = sorted((best[group][0] for group in found if best[group]), key=key)
+    if not same_list(first, nearest):
+        raise Failure("not the nearest", f"groups that begin with {first} instead of {nearest}")
+
+
+def same_list(a, b):
+    return len(a) == len(b) and all(map(same, a, b))
+
+
+def compare_numbers(query, rows, expected, distances):
+    """The numbers behind distances are those of their window function, where all rows
+    have been found: how many are nearer, or how many distances."""
+    if query.numbered == "row_number":
+        numbers = sorted(row[2] for row in rows)
+        if numbers != list(range(query.offset + 1, query.offset + 1 + len(numbers))):
+            raise Failure("numbers", f"{numbers[:10]}")
+        return
+    for row in rows:
+        nearer = [d for d in distances if key(d) < key(expected[row[0]])]
+        if query.numbered == "dense_rank":
+            nearer = {key(d) for d in nearer}
+        if row[2] != 1 + len(nearer):
+            raise Failure("numbers", f"id {row[0]} is number {row[2]}, and {len(nearer)} are nearer")
 
 
 def compare_rows(truth, result):
@@ -144,11 +216,11 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
         if len(row) > 1 and not same(row[1], expected[row[0]]):
             raise Failure("distance", f"id {row[0]}: {row[1]!r} instead of {expected[row[0]]!r}")
     found = [expected[n] for n in ids]
-    members, unordered = query.promise == "members", query.promise == "nearest unordered"
+    members, unordered = query.promise == "members", query.promise.endswith(" unordered")
     by = similarity_key if query.nan_first else key
     if query.limit is not None and len(rows) > query.limit and not query.ties:
         raise Failure("limit", f"{len(rows)} rows")
-    by_index = bool(plan.methods - {"btree"}) and query.promise != "exact"
+    by_index = bool(plan.methods - {"btree"}) and not query.promise.startswith("exact")
     if not members and not unordered and (promise is None or promise.ordered):
         for i in range(1, len(found)):
             # An index has what would be first in a sort by similarity last, or not at all.
@@ -180,6 +252,8 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
             place = next((i for i, (a, b) in enumerate(zip(got, wanted)) if not same(a, b)), min(len(got), len(wanted)))
             raise Failure("not the nearest", f"{len(got)} rows, {len(least)} expected; place {place}: "
                                              f"{got[place:place + 3]} instead of {wanted[place:place + 3]}")
+        if query.numbered and len(rows) <= 300:
+            compare_numbers(query, rows, expected, best)
     elif promise.every and len(got) < len(least):
         lost = [n for n in expected if n not in set(ids) and key(expected[n])[0] == 0]
         raise Failure("rows not reached", f"{len(got)} of {len(least)}; not found: {lost[:10]}")

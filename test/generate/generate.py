@@ -6,6 +6,7 @@ Exit status: 0 when nothing failed. The last line is counts, as of a fuzz test.
 import argparse
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ import queries
 import schema
 import values
 from case import Case
-from compare import Failure
+from compare import Failure, shortened
 from execute import Run
 from recall import Recall
 from server import NotStarted, Server
@@ -23,10 +24,11 @@ from shrink import Shrinker
 from counts import Statistics
 
 
-def build(seed, simd, compressions):
-    """The case of a seed, with the instruction sets and compressions that there are."""
+def build(seed, simd, compressions, method="."):
+    """The case of a seed, with the instruction sets and compressions that there are, and
+    a first index by a method that is wanted."""
     rng = random.Random(seed)
-    pairs = [(am, type_name) for am in schema.OPERATORS for type_name in schema.OPERATORS[am]]
+    pairs = [(am, type_name) for am in schema.OPERATORS for type_name in schema.OPERATORS[am] if re.match(method, am)]
     am, type_name = rng.choice(pairs)
     dims = rng.choice(schema.DIMS[type_name])
     if dims > 300 and type_name != "sparsevec" and rng.random() < 0.6:
@@ -111,7 +113,7 @@ class Generator:
     def one(self, number):
         """Run a case; false where it failed."""
         seed = f"{self.args.seed}/{number}"
-        case = build(seed, self.simd, self.compressions)
+        case = build(seed, self.simd, self.compressions, self.args.method)
         table = case.schema
         self.statistics.case(table)
         for target in table.indexes.values():
@@ -135,7 +137,7 @@ class Generator:
         return True
 
     def report(self, number, case, failure):
-        print(f"case {number} of seed {self.args.seed} failed: {failure}", flush=True)
+        print(f"case {number} of seed {self.args.seed} failed: {shortened(failure)}", flush=True)
         self.revive()
         small = case.copy_with(case.steps[:failure.place + 1])
         text = str(failure)
@@ -158,7 +160,7 @@ class Generator:
         with open(name, "w") as file:
             file.write(small.sql(f"seed {self.args.seed}, case {number}: {text}"))
         self.failures.append(name)
-        print(f"  {name}: {text}", flush=True)
+        print(f"  {name}: {shortened(text)}", flush=True)
 
     def run(self):
         args = self.args
@@ -193,6 +195,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--case", type=int, help="one case of the seed, nothing else")
+    parser.add_argument("--method", default=".", help="a regular expression for the access method of a case's first index")
     parser.add_argument("--recall", action="store_true", help="compare recall after histories with a fresh index's")
     parser.add_argument("--shrink", type=float, default=120, help="seconds to make a failing case small")
     parser.add_argument("--failures", type=int, default=10, help="stop after so many")

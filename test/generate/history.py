@@ -1,7 +1,7 @@
 """Random histories: what happens to a table between and before its queries."""
 
 from case import Crash, Step
-from schema import index_options
+from schema import BEYOND, SETTINGS_BEYOND, index_options
 
 # Deleting and updating by chance, the same rows for the same case.
 PICK = ("id % 2 = 0", "id % 3 = 1", "id % 10 <> 3", "id % 17 = 0", "grp = 1", "true")
@@ -78,6 +78,21 @@ class History:
         text = ", ".join(f"{k} = {v}" for k, v in options.items())
         return Step("alter index", [f"ALTER INDEX {name} SET ({text})", f"REINDEX INDEX {name}"],
                     allowed=(*MEMORY, "42P01"))
+
+    def do_beyond(self):
+        """What is beyond the range of an option is refused, by the right error, and changes nothing."""
+        rng, schema = self.rng, self.schema
+        target = rng.choice(schema.targets)
+        wrong = rng.choice(BEYOND[target.am])
+        tries = [f"SET LOCAL {rng.choice(SETTINGS_BEYOND)}"]
+        if self._alone():
+            tries.append(f"CREATE INDEX ON t USING {target.am} ({target.expression} {target.opclass}) WITH ({wrong})")
+            if schema.indexes and self._whole():
+                name = rng.choice(list(schema.indexes))
+                tries.append(f"ALTER INDEX IF EXISTS {name} SET ({rng.choice(BEYOND[schema.indexes[name].am])})")
+        body = " ".join(f"BEGIN EXECUTE $q${text}$q$; IF to_regclass('t') IS NOT NULL AND {taken(text)} THEN RAISE 'taken: %', $q${text}$q$ USING ERRCODE = 'XX999'; END IF; "
+                        "EXCEPTION WHEN invalid_parameter_value OR undefined_object OR undefined_parameter OR invalid_name OR undefined_table OR program_limit_exceeded THEN NULL; END;" for text in tries)
+        return Step("beyond ranges", [f"DO $do$BEGIN {body} END$do$"])
 
     def do_timeout(self):
         """Something that is cut short, anywhere."""
@@ -205,3 +220,9 @@ class History:
         if len(schema.indexes) >= 4:
             return None
         return schema.create_index(rng.choice(schema.targets), self._whole() and rng.random() < 0.4)
+
+
+def taken(text):
+    """Whether a statement that ought to be refused had something to change, in SQL."""
+    found = text.split("IF EXISTS ")
+    return "true" if len(found) == 1 else f"to_regclass('{found[1].split()[0]}') IS NOT NULL"

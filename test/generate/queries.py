@@ -4,6 +4,7 @@ import math
 
 import values
 from case import Query
+from rewritten import Rewritten
 
 SPHERES = {"<->": "<<->>", "<#>": "<<#>>", "<=>": "<<=>>", "<+>": "<<+>>", "<~>": "<<~>>", "<%>": "<<%>>"}
 FUNCTIONS = {"<->": "l2_distance", "<=>": "cosine_distance", "<+>": "l1_distance", "<~>": "hamming_distance",
@@ -32,7 +33,7 @@ def distance(operator, a, b):
     return 1 - product / norms if norms else 1.0
 
 
-class Queries:
+class Queries(Rewritten):
     def __init__(self, rng, schema, simd):
         self.rng = rng
         self.schema = schema
@@ -136,11 +137,12 @@ class Queries:
         if rng.random() < 0.15:
             found.update({"parallel_setup_cost": "0", "parallel_tuple_cost": "0",
                           "min_parallel_table_scan_size": "0", "min_parallel_index_scan_size": "0"})
-        maybe(0.5, "hnsw.ef_search", "1", "10", "100", "400", "1000", "1000")
+        maybe(0.5, "hnsw.ef_search", "1", "10", "100", "400", "1000", "1000", str(rng.randint(1, 1000)))
         maybe(0.5, "hnsw.iterative_scan", "off", "relaxed_order", "relaxed_order")
         maybe(0.3, "hnsw.max_scan_tuples", "1", "100", "1000000")
         maybe(0.2, "hnsw.scan_mem_multiplier", "1000")
-        maybe(0.1, "ivf.target_recall", "0.5", "0.99", "1")
+        maybe(0.1, "ivf.target_recall", "0", "0.5", "0.99", "1", f"{rng.random():.3f}")
+        maybe(0.1, "hnsw.target_recall", "0", "0.5", "0.99", "1", f"{rng.random():.3f}")
         for am in ("ivfflat", "ivfpq", "ivfrabitq"):
             maybe(0.6, f"{am}.probes", "1", "3", ALL_LISTS, ALL_LISTS)
             maybe(0.5, f"{am}.iterative_scan", "off", "relaxed_order", "relaxed_order")
@@ -159,8 +161,9 @@ class Queries:
         return Query(kind, more.pop("promise", "nearest"), statements=statements,
                      collect=more.pop("collect", 1), truth=with_table(truth), **more)
 
-    def _rows(self, kind, sql, truth=None):
-        return Query(kind, "rows", {}, [sql], 1, sql, with_table(truth or sql))
+    def _rows(self, kind, sql, truth=None, unless_approximate=False):
+        promise = "rows unless approximate" if unless_approximate else "rows"
+        return Query(kind, promise, {}, [sql], 1, sql, with_table(truth or sql))
 
     # -- nearest --------------------------------------------------------------
 

@@ -168,18 +168,54 @@ class Schema:
         name = f"i{self.named}_{target.am}"
         self.indexes[name] = target
         options = index_options(rng, target, self.case.dims)
+        before = []
+        if target.am in ("ivfflat", "ivfpq", "ivfrabitq") and rng.random() < 0.15:
+            before = self.centroids(target, name, options)
+        if target.am == "hnsw" and rng.random() < 0.15:
+            before = self.neighbors(target, name, options)
         text = f"CREATE INDEX {'CONCURRENTLY ' if concurrently else ''}{name} ON t USING {target.am} " \
                f"({target.expression} {target.opclass}{''.join(', ' + f for f in target.filters)})"
         if options:
             text += " WITH (" + ", ".join(f"{k} = {v}" for k, v in options.items()) + ")"
         if target.predicate:
             text += f" WHERE {target.predicate}"
-        before = [f"SET maintenance_work_mem = '{rng.choice(('1MB', '2MB', '64MB'))}'",
+        before += [f"SET maintenance_work_mem = '{rng.choice(('1MB', '2MB', '64MB'))}'",
                   f"SET max_parallel_maintenance_workers = {rng.choice((0, 2))}",
                   f"SET min_parallel_table_scan_size = {rng.choice(('0', '8MB')) !r}"]
         # Too many dimensions for a page, or for this maintenance_work_mem.
         return Step("create index" + (" concurrently" if concurrently else ""), before + [text],
                     allowed=("54000",))
+
+    def centroids(self, target, name, options):
+        """A table of centroids, and perhaps one of the rows' lists; statements."""
+        rng, type_name = self.rng, target.type
+        if self.persistence == "TEMP " or target.expression not in ("emb", "half") or type_name not in ("vector", "halfvec"):
+            return []
+        options.pop("lists", None)
+        options["centroids"] = f"'g.{name}_c'"
+        statements = [f"CREATE TABLE g.{name}_c (c {type_name}(@D@))",
+                      f"INSERT INTO g.{name}_c SELECT {target.expression} FROM t WHERE {target.expression} IS NOT NULL ORDER BY id LIMIT {rng.choice((1, 3, 20))}"]
+        if rng.random() < 0.3:
+            statements.append(f"INSERT INTO g.{name}_c VALUES ({self.vector_constant(target)})")
+        if rng.random() < 0.4:
+            options["assignments"] = f"'g.{name}_a'"
+            lists = rng.choice(("1", "1 + id % 3", "id - 2", "NULL"))
+            statements += [f"CREATE TABLE g.{name}_a (id int8, list int)",
+                           f"INSERT INTO g.{name}_a SELECT id, {lists} FROM t WHERE {rng.choice(('true', 'id % 3 = 0', 'false'))}"]
+        return statements
+
+    def neighbors(self, target, name, options):
+        """A table of neighbours, which may be the nearest ones, any, or none that there are; statements."""
+        rng = self.rng
+        if self.persistence == "TEMP " or self.partitions:
+            return []
+        options["neighbors"] = f"'g.{name}_n'"
+        far = f"({target.of('b')} {target.operator} {target.of('a')})"
+        order = rng.choice((far, "b.id", "b.id DESC"))
+        ids = rng.choice((f"ARRAY(SELECT b.id FROM t b WHERE b.id <> a.id AND b.id % 10 = a.id % 10 ORDER BY {order} LIMIT {rng.choice((1, 8, 30))})",
+                          "ARRAY[a.id, a.id + 1, a.id + 2, -1, NULL]", "'{}'::int8[]", "NULL::int8[]"))
+        return [f"CREATE TABLE g.{name}_n (id int8, {rng.choice(('', 'extra text, '))}neighbors int8[])",
+                f"INSERT INTO g.{name}_n (id, neighbors) SELECT a.id, {ids} FROM t a WHERE {rng.choice(('a.id < 400', 'a.id % 3 = 0', 'false'))}"]
 
     def vector_constant(self, target):
         """A query of the target's type, as an SQL expression."""
@@ -194,30 +230,58 @@ class Schema:
 
 
 def index_options(rng, target, dims):
+    """Storage parameters by chance, of all that there are."""
     options = {}
     if rng.random() < 0.3:
         return options
     am = target.am
     if am == "hnsw":
-        m = options["m"] = rng.choice((2, 3, 8, 16, 40 if dims > 1000 else 100))
-        options["ef_construction"] = rng.choice((2 * m, max(64, 2 * m)))
+        most = 40 if dims > 1000 else 100
+        m = options["m"] = rng.choice((2, 3, 8, 16, most, rng.randint(2, most)))
+        options["ef_construction"] = rng.choice((max(4, 2 * m), max(64, 2 * m), rng.randint(max(4, 2 * m), 2 * m + 100)))
         if target.type in ("vector", "halfvec") and target.operator != "<+>":
             options["quantizer"] = rng.choice(("auto", "none", "rabitq8", "rabitq4", "rabitq2", "rabitq1"))
         options["rerank"] = rng.choice(("index", "heap"))
+        if rng.random() < 0.2:
+            options["ef_search"] = rng.choice((0, 1, 1000, rng.randint(1, 1000)))
+        if rng.random() < 0.2:
+            options["target_recall"] = rng.choice(("0", "0.5", "0.95", "1", f"{rng.random():.3f}"))
         return options
     if am == "flat":
         return {}
     if am == "sparse_inverted":
-        return {"weights": rng.choice(("int8", "float4")), "pending_list_limit": rng.choice((64, 1024))}
-    options["lists"] = rng.choice((0, 1, 2, 10, 50))
+        return {"weights": rng.choice(("int8", "float4")), "pending_list_limit": rng.choice((64, 1024, rng.randint(64, 2000)))}
+    options["lists"] = rng.choice((0, 1, 2, 10, 50, rng.randint(1, 200)))
     if am == "ivfrabitq":
         options["bits"] = rng.choice((0, 1, 2, 4, 8))
     if am == "ivfpq":
         width = 2 if target.expression.startswith("(subvector") else dims
-        options["m"] = rng.choice((0, 1, min(width, 8), min(width, 64)))
+        options["m"] = rng.choice((0, 1, min(width, 8), min(width, 64), rng.randint(1, min(width, 100))))
         options["nbits"] = rng.choice((4, 8))
         if width <= 64:
             options["opq"] = rng.choice(("on", "off"))
     if am != "ivfflat":
         options["rerank"] = rng.choice(("index", "heap"))
     return options
+
+
+# What is just beyond the range of a storage parameter, or none of its values
+BEYOND = {
+    "hnsw": ("m = 1", "m = 101", "ef_construction = 3", "ef_construction = 1001", "m = 16, ef_construction = 31", "ef_search = -1",
+             "ef_search = 1001", "target_recall = -0.001", "target_recall = 1.001", "target_recall = 'NaN'", "quantizer = rabitq3",
+             "rerank = table", "neighbors = n", "lists = 5", "m = 2147483648", "m = ''"),
+    "ivfflat": ("lists = -1", "lists = 32769", "lists = 2147483648", "centroids = c", "rerank = heap", "bits = 1",
+                "assignments = 'public.a'", "lists = 1.5"),
+    "ivfpq": ("lists = 32769", "m = -1", "m = 100000", "nbits = 5", "nbits = 3", "nbits = 16", "opq = perhaps", "rerank = ''"),
+    "ivfrabitq": ("lists = 32769", "bits = 3", "bits = 9", "bits = -1", "rerank = none", "m = 8"),
+    "flat": ("lists = 1", "m = 8", "rerank = heap", "quantizer = none"),
+    "sparse_inverted": ("weights = int4", "pending_list_limit = 63", "pending_list_limit = 1048577", "lists = 5"),
+}
+# and of a setting
+SETTINGS_BEYOND = (
+    "hnsw.ef_search = 0", "hnsw.ef_search = 1001", "hnsw.target_recall = 1.001", "hnsw.target_recall = -0.001", "hnsw.target_recall = 'NaN'",
+    "hnsw.iterative_scan = perhaps", "hnsw.max_scan_tuples = 0", "hnsw.max_scan_tuples = 2147483648", "hnsw.scan_mem_multiplier = 0.9",
+    "hnsw.scan_mem_multiplier = 1001", "hnsw.seed = -1", "ivf.target_recall = 1.001", "ivf.target_recall = -1",
+    "ivf.seed = -1", "ivfflat.probes = 0", "ivfflat.probes = 32769", "ivfpq.probes = -1", "ivfrabitq.probes = 32769",
+    "ivfpq.rerank = -1", "ivfpq.rerank = 100001", "ivfrabitq.iterative_scan = 7", "ivfflat.max_probes = 0", "ivfrabitq.max_probes = 32769",
+    "sparse_inverted.drop_ratio = 1.001", "sparse_inverted.drop_ratio = -0.1", "vector.simd = sse")
