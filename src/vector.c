@@ -19,6 +19,7 @@
 #include "math/quantize/quantize.h"
 #include "planner/planner.h"
 #include "sparse/inverted.h"
+#include "storage/wait_point.h"
 
 PG_MODULE_MAGIC;
 
@@ -99,5 +100,6 @@ _PG_init(void)
 	ivf_init();
 	inverted_init();
 	recall_init();
+	wait_point_init();
 	MarkGUCPrefixReserved("vector");
 }

@@ -93,6 +93,7 @@ piece()
 	case $1 in
 		crash) perl_piece 060_crash 200 ;;
 		concurrency) perl_piece 061_concurrency 60 ;;
+		interleave) perl_piece 048_interleavings 1 ;;
 		# the server with assertions has no pg_rewind
 		replication) perl_piece 062_replication 20 '' ;;
 		vacuum) perl_piece 063_vacuum 10 ;;
@@ -114,7 +115,7 @@ mkdir -p "$logs"
 touch "$sums"
 waiting=()
 for m in $methods; do
-	for c in crash concurrency replication vacuum mvcc damage; do
+	for c in crash concurrency interleave replication vacuum mvcc damage; do
 		if [[ $c =~ ^($class) && $m =~ ^($method) ]]; then
 			waiting+=("$c $m")
 		fi

@@ -27,6 +27,7 @@
 
 #include "hnsw/insert.h"
 #include "math/random.h"
+#include "storage/wait_point.h"
 
 int
 hnsw_level(const HnswIndex *index, uint64 hash)
@@ -144,6 +145,7 @@ find_links(HnswInserter *inserter, int level, GraphId own, GraphEntry *entry)
 		for (int at = 0; at <= level; at++)
 			graph_links_clear(&inserter->links[at]);
 		hnsw_get_entry(inserter->relation, entry);
+		WAIT_POINT("hnsw insert entry");
 		if (entry->level < 0)
 			return 0;
 		found = graph_find_links(inserter->search, inserter->selector, *entry,
@@ -300,6 +302,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 		hnsw_keys_put(inserter->keys, ids[0], inserter->entry_keys);
 
 	/* before anything else leads to it */
+	WAIT_POINT("hnsw insert ring");
 	join_ring(inserter, ids[0]);
 	ItemPointerSetInvalid(&head.tid);
 	head.element = ids[0];
@@ -333,6 +336,7 @@ hnsw_insert_value(HnswInserter *inserter, const struct varlena *value,
 		}
 	}
 
+	WAIT_POINT("hnsw insert link");
 	for (int level = 0; level <= top; level++)
 		hnsw_link_all_back(inserter, level, ids[level]);
 }

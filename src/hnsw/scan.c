@@ -20,6 +20,7 @@
 
 #include "hnsw/calibrate.h"
 #include "hnsw/hnsw.h"
+#include "storage/wait_point.h"
 
 /*
  * Nodes kept on the way down.  One is enough in a new index; where clusters are
@@ -354,6 +355,7 @@ first_batch(IndexScanDesc desc)
 	for (;;)
 	{
 		hnsw_get_entry(desc->indexRelation, &entry);
+		WAIT_POINT("hnsw scan entry");
 		if (entry.level < 0)
 			return;
 
@@ -383,7 +385,9 @@ first_batch(IndexScanDesc desc)
 			break;
 		scan->common.stats.restarts++;
 	}
+	WAIT_POINT("hnsw scan walked");
 	(void) collect(scan, desc, scan->ef, first_quota(scan));
+	WAIT_POINT("hnsw scan found");
 
 	/* more is inside a range than has been found */
 	if (strict_order(scan) && scan_target_bounded(&scan->common.target) &&

@@ -32,6 +32,7 @@
 #include "index/vacuum_progress.h"
 #include "math/heap/heap.h"
 #include "storage/page_check.h"
+#include "storage/wait_point.h"
 
 /* ------------------------------------------------------------------------
  * Sets of nodes
@@ -614,8 +615,11 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		block = mark(vacuum, block, blocks);
 		if (vacuum->base.count > 0)
 		{
+			WAIT_POINT("hnsw vacuum marked");
 			hnsw_mend(vacuum);
+			WAIT_POINT("hnsw vacuum mended");
 			free_nodes(vacuum, &vacuum->upper, PAGE_UPPER);
+			WAIT_POINT("hnsw vacuum upper freed");
 			free_nodes(vacuum, &vacuum->base, PAGE_RECORD);
 		}
 		node_set_clear(&vacuum->base);

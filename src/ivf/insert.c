@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "storage/wait_point.h"
 #include "types/detoast.h"
 
 /* What an insertion needs; kept for the statement */
@@ -155,11 +156,13 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 	for (;;)
 	{
 		IvfList		record = ivf_get_list(index, list);
-		Buffer		buffer = find_page(index, list, record.fill);
+		Buffer		buffer;
 		BlockNumber block;
 		PageEdit	edit;
 		Page		page;
 
+		WAIT_POINT("ivf insert fill");
+		buffer = find_page(index, list, record.fill);
 		if (!BufferIsValid(buffer))
 		{
 			/* the page has left the list, as a head never does */
@@ -193,6 +196,7 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 		{
 			UnlockReleaseBuffer(buffer);
 			spare = new_page(index);
+			WAIT_POINT("ivf insert spare");
 			continue;
 		}
 

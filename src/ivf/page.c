@@ -10,6 +10,7 @@
 
 #include "ivf/index.h"
 #include "storage/recent_buffer.h"
+#include "storage/wait_point.h"
 
 IvfLayout
 ivf_layout(const IvfModel *model, const FilterShape *filter)
@@ -337,6 +338,8 @@ ivf_walk_next(IvfListWalk *walk)
 		return false;
 	}
 	CHECK_FOR_INTERRUPTS();
+	if (!BufferIsValid(before))
+		WAIT_POINT("ivf walk");
 	walk->buffer = walk->next;
 	walk->block = walk->next_block;
 	walk->page = BufferGetPage(walk->buffer);

@@ -29,6 +29,7 @@
 #include "ivf/scan.h"
 #include "math/heap/topk.h"
 #include "storage/page_check.h"
+#include "storage/wait_point.h"
 
 /* Rows of an ivfflat batch */
 #define FLAT_BATCH		200
@@ -425,6 +426,7 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 	int			first = scan->results.count;
 
 	scan->common.stats.batches++;
+	WAIT_POINT("ivf scan read");
 	found_remove_doubles(&scan->found);
 	count = Min(scan->found.count, (Size) scan->batch_rows);
 	results_reserve(&scan->results, first + count);

@@ -18,6 +18,7 @@
 
 #include "index/handler.h"
 #include "index/vacuum_progress.h"
+#include "storage/wait_point.h"
 
 typedef struct IvfVacuum
 {
@@ -293,6 +294,7 @@ join_pages(IvfVacuum *vacuum, uint32 list, BlockNumber head)
 		}
 
 		/* insertions may have moved fill there */
+		WAIT_POINT("ivf vacuum joined");
 		if (ivf_get_list(index, list).fill == gone)
 			ivf_set_fill(index, list, block, 0);
 		ivf_offer_page(index, gone, pieces);
@@ -320,6 +322,7 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 	 * page that is about to leave the list.  One that was sent there before finds
 	 * that the page has left.
 	 */
+	WAIT_POINT("ivf vacuum cleaned");
 	if (room != record.fill)
 		ivf_set_fill(index, list, room, 0);
 	join_pages(vacuum, list, record.head);

@@ -24,6 +24,7 @@
 #include "sparse/source.h"
 #include "storage/page_check.h"
 #include "storage/page_edit.h"
+#include "storage/wait_point.h"
 
 bool
 inverted_lock_merge(InvertedIndex *index, bool wait)
@@ -540,6 +541,7 @@ flush_sealed(InvertedIndex *index)
 	if (flush.run->docs > 0)
 		write_run(&flush);
 
+	WAIT_POINT("sparse flushed");
 	meta = begin_meta(&edit, index);
 	for (uint32 i = 0; i < flush.count; i++)
 		add_segment(meta, &flush.segments[i]);
@@ -588,6 +590,7 @@ merge_chosen(InvertedIndex *index, const bool *chosen, uint32 count)
 	}
 	merged = merge_sources(index, sources, count, begin_segment(index),
 						   RelationNeedsWAL(index->relation));
+	WAIT_POINT("sparse merged");
 	meta = begin_meta(&edit, index);
 	for (uint32 i = 0; i < meta->segments; i++)
 	{

@@ -14,6 +14,7 @@
 #include "sparse/pending.h"
 #include "storage/page_check.h"
 #include "storage/page_edit.h"
+#include "storage/wait_point.h"
 
 Size
 pending_value_offset(const InvertedIndex *index)
@@ -289,6 +290,7 @@ add_row(InvertedIndex *index, const PendingRow *row, Size size)
 
 		CHECK_FOR_INTERRUPTS();
 		inverted_refresh(index);
+		WAIT_POINT("sparse insert read");
 		if (!is_long && add_to_tail(index, row))
 			return 0;
 		owner = index->meta.pending.id;
@@ -310,6 +312,7 @@ add_row(InvertedIndex *index, const PendingRow *row, Size size)
 			fill_page(index, buffer, owner, PART_PENDING, row, size, false,
 					  InvalidBlockNumber);
 		ReleaseBuffer(buffer);
+		WAIT_POINT("sparse insert link");
 		if (link_page(index, block, pages))
 			return index->meta.pending.pages + pages;
 		offer_unused(index, piece, owner, block);

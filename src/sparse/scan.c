@@ -29,6 +29,7 @@
 #include "sparse/arena.h"
 #include "sparse/query.h"
 #include "storage/page_check.h"
+#include "storage/wait_point.h"
 
 /* Ranges that are looked at together: at first, and at most */
 #define FIRST_BATCH		32
@@ -530,6 +531,7 @@ begin_search(InvertedScan *scan)
 	scan->base.stats.mode = SCAN_LISTS;
 	index->in_arena = arena_lend(scan->search_context, &scan->arena);
 	inverted_refresh(index);
+	WAIT_POINT("sparse scan read");
 	scan->segment_count = index->meta.segments;
 	scan->segments = (QuerySegment *)
 		palloc0(mul_size(Max(scan->segment_count, 1), sizeof(QuerySegment)));

@@ -17,6 +17,7 @@
 #include "sparse/pending.h"
 #include "storage/page_check.h"
 #include "storage/page_edit.h"
+#include "storage/wait_point.h"
 
 typedef struct Vacuum
 {
@@ -203,6 +204,7 @@ inverted_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	 */
 	clean_pending(&vacuum, &vacuum.index->meta.sealed);
 	clean_pending(&vacuum, &vacuum.index->meta.pending);
+	WAIT_POINT("sparse vacuum pending");
 	for (uint32 i = 0; i < vacuum.index->meta.segments; i++)
 	{
 		clean_segment(&vacuum, &vacuum.index->meta.segment[i]);

@@ -61,6 +61,7 @@ my @kinds = (
 	{ name => 'ivfrabitq_four', type => 'halfvec(32)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 3, bits = 4, rerank = index)', op => '<#>', value => dense(32) . '::halfvec' },
 	{ name => 'ivfrabitq_pieces', type => 'vector(3000)', index => 'ivfrabitq (v vector_l2_ops) WITH (lists = 2, bits = 1)', rows => 40, value => dense(3000) },
 	{ name => 'flat', type => 'vector(32)', index => "flat (v vector_l2_ops, $filter)", value => dense(32) },
+	{ name => 'flat_pieces', type => 'vector(9000)', index => "flat (v vector_ip_ops, $filter)", op => '<#>', rows => 20, value => dense(9000) },
 	{ name => 'flat_cosine', type => 'halfvec(32)', index => 'flat (v halfvec_cosine_ops)', op => '<=>', value => dense(32) . '::halfvec' },
 	{ name => 'sparse', type => 'sparsevec(2000)', index => "sparse_inverted (v, $filter) WITH (pending_list_limit = 64)", op => '<#>', value => $sparse, late => 1 },
 	{ name => 'sparse_cosine', type => 'sparsevec(2000)', index => 'sparse_inverted (v sparsevec_cosine_ops) WITH (weights = float4)', op => '<=>', value => $sparse },

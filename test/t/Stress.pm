@@ -65,6 +65,7 @@ my @kinds = (
 	{ name => 'ivfrabitq_four', type => 'halfvec(12)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 5, bits = 4)', op => '<#>', value => 'item(n, 12)::halfvec', ordered => 1 },
 	{ name => 'flat', type => 'vector(16)', index => 'flat (v vector_l2_ops, k)', value => 'item(n, 16)', filter => 1, ordered => 1 },
 	{ name => 'flat_cosine', type => 'halfvec(12)', index => 'flat (v halfvec_cosine_ops)', op => '<=>', value => 'item(n, 12)::halfvec', ordered => 1 },
+	{ name => 'flat_pieces', type => 'vector(8300)', index => 'flat (v vector_ip_ops, k)', op => '<#>', value => 'item(n, 8300)', rows => 12, filter => 1, ordered => 1 },
 	{ name => 'sparse', type => 'sparsevec(300)', index => 'sparse_inverted (v, k) WITH (pending_list_limit = 64)', op => '<#>', value => $sparse, filter => 1, ordered => 1 },
 	{ name => 'sparse_floats', type => 'sparsevec(300)', index => 'sparse_inverted (v sparsevec_cosine_ops) WITH (pending_list_limit = 64, weights = float4)', op => '<=>', value => $sparse, ordered => 1 },
 );
