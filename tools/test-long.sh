@@ -40,15 +40,11 @@ perl_piece()
 		VECTOR_CYCLES=$(cycles "$2") PG_CONFIG=${PG_CONFIG:-pg_config} "$TOP/tools/test.sh" --one "$1"
 }
 
-# Damages of an access method: so many in a round, whatever its kinds are
+# Damages of an access method
 damage_piece()
 {
-	local kinds
-
-	kinds=$(grep -cE "index => ['\"q{]*$piece_method " "$TOP/test/t/040_damage.pl")
 	SERVER=asan STEP=long-$piece_class-$piece_method VECTOR_DAMAGE_SEED=$seed VECTOR_DAMAGE_METHOD="$piece_method\$" \
-		VECTOR_DAMAGE_ROUNDS=$(($(cycles 10000) / (12 * kinds) + 1)) \
-		PG_CONFIG=${PG_CONFIG:-pg_config} "$TOP/tools/test.sh" --one 040_damage
+		VECTOR_DAMAGE_COUNT=$(cycles 10000) PG_CONFIG=${PG_CONFIG:-pg_config} "$TOP/tools/test.sh" --one 040_damage
 }
 
 fuzz_piece()

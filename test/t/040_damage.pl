@@ -12,6 +12,9 @@
 #	VECTOR_DAMAGE_ROUNDS	rounds, each with all tables
 #	VECTOR_DAMAGE_ONLY	a regular expression for the names of indexes
 #	VECTOR_DAMAGE_METHOD	one for their access methods
+#	VECTOR_DAMAGE_COUNT	so many damages of each access method, in place of rounds;
+#				of small indexes then, and many in a round
+#	VECTOR_DAMAGE_SECONDS	no further round after this time
 use strict;
 use warnings;
 
@@ -23,11 +26,13 @@ my $seed = $ENV{VECTOR_DAMAGE_SEED} // 20261127;
 my $rounds = $ENV{VECTOR_DAMAGE_ROUNDS} // 4;
 my $only = $ENV{VECTOR_DAMAGE_ONLY} // '.';
 my $methods = $ENV{VECTOR_DAMAGE_METHOD} // '.';
-my $copies = 12;	# tables of each kind: damages a round
+my $count = $ENV{VECTOR_DAMAGE_COUNT};
+my $copies = $count ? 24 : 12;	# tables of each kind: damages a round
+my $most_rows = $count ? 100 : 300;
+my $end = time + ($ENV{VECTOR_DAMAGE_SECONDS} // 1000000);
 my $timeout = 120;	# seconds; far more than a statement takes on a busy machine
 my $page = 8192;
 
-note "seed $seed, $rounds rounds";
 srand($seed);
 
 my $filter = 'id, ((id % 7)::text)';
@@ -70,8 +75,22 @@ my @kinds = (
 	{ name => 'ivfrabitq_arrays', type => 'vector(8)[]', index => "ivfrabitq (v vector_maxsim_ops, $filter) WITH (lists = 3)", op => '@#', value => $arrays },
 	{ name => 'ivfflat_arrays', type => 'halfvec(8)[]', index => 'ivfflat (v halfvec_maxsim_ops) WITH (lists = 3)', op => '@#', value => $arrays . '::halfvec[]' },
 );
+my %by_method;
 @kinds = grep { $_->{name} =~ /$only/ && $_->{index} =~ /^(\w+)/ && $1 =~ /^(?:$methods)/ } @kinds;
+push @{ $by_method{ $_->{index} =~ /^(\w+)/ ? $1 : '' } }, $_ foreach @kinds;
+foreach my $kind (@kinds)
+{
+	$kind->{rows} //= $most_rows;
+	$kind->{rows} = $most_rows if $count && $kind->{name} ne 'ivfflat_codes' && $kind->{rows} > $most_rows;
+}
+# so many rounds that the method of the fewest kinds comes to the count
+if ($count)
+{
+	my ($fewest) = sort { $a <=> $b } map { scalar @$_ } values %by_method;
+	$rounds = int(($count + $copies * $fewest - 1) / ($copies * $fewest));
+}
 
+note "seed $seed, $rounds rounds";
 my $node = PostgreSQL::Test::Cluster->new('damage');
 # from PostgreSQL 18 on, checksums would find all of it
 my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
@@ -101,18 +120,20 @@ $node->start;
 my $setup = '';
 foreach my $kind (@kinds)
 {
-	my $rows = $kind->{rows} // 300;
+	my $rows = $kind->{rows};
 	my $name = $kind->{name};
 
 	# every third row has a value of few, so that some elements have many rows
 	$setup .= "CREATE TABLE ${name}_0 (id int, v $kind->{type});
 		INSERT INTO ${name}_0 SELECT i, $kind->{value} FROM (SELECT i, CASE WHEN i % 3 = 0 THEN i % 2 ELSE i END AS n FROM generate_series(1, $rows) i OFFSET 0) s;\n";
+	# values that are searched for, and inserted later
+	$setup .= "CREATE TABLE ${name}_spare AS SELECT n, $kind->{value} AS v FROM unnest('{0,1,3,5,7,100000,100001}'::int[] || ARRAY(SELECT generate_series(200001, 200020)) || ARRAY(SELECT generate_series(100002, 100030)) || ARRAY(SELECT generate_series(10, 30))) n;\n";
 	$setup .= "CREATE TABLE ${name}_$_ (LIKE ${name}_0); INSERT INTO ${name}_$_ SELECT * FROM ${name}_0;\n" for 1 .. $copies;
 	$setup .= "CREATE INDEX ${name}_0_i ON ${name}_0 USING $kind->{index};\n";
-	$setup .= "INSERT INTO ${name}_$_ SELECT 100000 + n, $kind->{value} FROM generate_series(100001, 100030) n; DELETE FROM ${name}_$_ WHERE id > 200010;\n" for 0 .. $copies;
+	$setup .= "INSERT INTO ${name}_$_ SELECT 100000 + n, v FROM ${name}_spare WHERE n BETWEEN 100001 AND 100030 ORDER BY n; DELETE FROM ${name}_$_ WHERE id > 200010;\n" for 0 .. $copies;
 	$setup .= "VACUUM (INDEX_CLEANUP on) ${name}_$_;\n" for 0 .. $copies;
 	# rows that wait to be put into lists
-	$setup .= "INSERT INTO ${name}_$_ SELECT 300000 + n, $kind->{value} FROM generate_series(1, 30) n;\n" for $kind->{late} ? 0 .. $copies : ();
+	$setup .= "INSERT INTO ${name}_$_ SELECT 300000 + n, v FROM ${name}_spare WHERE n <= 30 ORDER BY n;\n" for $kind->{late} ? 0 .. $copies : ();
 	$setup .= "CREATE INDEX ${name}_${_}_i ON ${name}_$_ USING " . ($kind->{index} =~ s/lists = \d+/lists = 1/r) . ";\n" for 1 .. $copies;
 }
 PostgreSQL::Test::Utils::append_to_file("@{[ $node->basedir ]}/setup.sql", "\\set ON_ERROR_STOP on\nSET client_min_messages = error; CREATE EXTENSION vector;\n$setup");
@@ -286,18 +307,17 @@ sub statements
 {
 	my ($kind, $t) = @_;
 	my $op = $kind->{op} // '<->';
-	my $query = sub { my ($n) = @_; return $kind->{value} =~ s/\bn\b/$n/gr };
-	my $search = sub { my ($n, $where, $limit) = @_; return "SELECT count(v) FROM (SELECT v FROM $t $where ORDER BY v $op (SELECT q FROM (SELECT " . $query->($n) . " AS q OFFSET 0) s) LIMIT $limit) x" };
-	my $rows = $kind->{rows} // 300;
+	my $spare = "$kind->{name}_spare";
+	my $search = sub { my ($n, $where, $limit) = @_; return "SELECT count(v) FROM (SELECT v FROM $t $where ORDER BY v $op (SELECT s.v FROM $spare s WHERE s.n = $n) LIMIT $limit) x" };
 	my @all = (
 		$search->(1, '', 10),
 		$search->(5, '', 10000));
 
 	push @all, $search->(7, 'WHERE id < 30', 20), $search->(7, "WHERE (id % 7)::text = '3'", 20) if $kind->{index} =~ /id,/;
 	push @all,
-		(map { "INSERT INTO $t SELECT 1000000 + n, " . $kind->{value} . " FROM (SELECT $_ AS n OFFSET 0) s" } 0, 100000, 100001),
+		(map { "INSERT INTO $t SELECT 1000000 + n, v FROM $spare WHERE n = $_" } 0, 100000, 100001),
 		"DELETE FROM $t WHERE id % 3 <> 1", "VACUUM (INDEX_CLEANUP on) $t",
-		"INSERT INTO $t SELECT 2000000 + n, " . $kind->{value} . " FROM generate_series(200001, 200020) n",
+		"INSERT INTO $t SELECT 2000000 + n, v FROM $spare WHERE n > 200000",
 		$search->(3, '', 10000);
 	unshift @all, "SELECT count(*) FROM vector_index_check('${t}_i', true)";
 	push @all, "SELECT count(*) FROM vector_index_check('${t}_i')";
@@ -310,12 +330,17 @@ my %seen;
 my @wrong;
 my $cases = 0;
 my %method = map { $_->{name} => $_->{index} =~ /^(\w+)/ } @kinds;
+my $rounds_done = 0;
+my $statements = 0;
 my (%damages, %violations);		# by access method, for make test-long
 
 for my $round (1 .. $rounds)
 {
 	my %done;
 	my $lost = 0;
+
+	last if $round > 1 && time > $end;
+	$rounds_done++;
 
 	foreach my $kind (@kinds)
 	{
@@ -356,6 +381,7 @@ for my $round (1 .. $rounds)
 			if (/^(\w+): (SELECT|INSERT|DELETE|VACUUM).*/ || /^end$/)
 			{
 				$last = $_;
+				$statements++;
 			}
 			elsif (/ERROR:\s+(\w{5})$/)
 			{
@@ -387,9 +413,9 @@ for my $round (1 .. $rounds)
 	is($lost, 0, "round $round: the server lives");
 }
 
-note "$cases damaged indexes";
+note "$cases damaged indexes, $statements statements";
 note "$_: $seen{$_}" foreach sort keys %seen;
-note "TALLY damage $_ $rounds $damages{$_} $violations{$_}" foreach sort keys %damages;
+note "TALLY damage $_ $rounds_done $damages{$_} $violations{$_}" foreach sort keys %damages;
 is(scalar(@wrong), 0, 'nothing but errors about damage');
 diag($_) foreach @wrong[ 0 .. (@wrong > 30 ? 29 : $#wrong) ];
 cmp_ok(scalar(grep { /XX002/ } keys %seen), '>', 2, 'searches, insertions and vacuum find damage');
