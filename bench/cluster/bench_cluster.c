@@ -71,7 +71,7 @@ bench_tick(void *arg)
 }
 
 static const ClusterHost host = {
-	bench_alloc, bench_release, bench_tick, NULL, NULL, NULL
+	bench_alloc, bench_release, bench_tick, NULL, NULL, NULL, NULL
 };
 
 static uint64_t random_state = 88172645463325252u;

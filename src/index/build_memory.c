@@ -291,12 +291,12 @@ build_array_map(BuildArray *array, uint32 piece)
  */
 
 static bool
-build_by_one(const char *am, Size size, const char *why)
+build_by_one(const char *am, const char *done, Size size, const char *why)
 {
 	if (am != NULL)
 		ereport(NOTICE,
-				(errmsg("%s index is built by one process, because there is not enough shared memory for more",
-						am),
+				(errmsg("%s index is %s by one process, because there is not enough shared memory for more",
+						am, done),
 				 errdetail("They would share %.0f MB. %s",
 						   ceil(size / 1048576.0), why),
 				 errhint(SHARED_MEMORY_HINT)));
@@ -304,7 +304,7 @@ build_by_one(const char *am, Size size, const char *why)
 }
 
 bool
-shared_memory_foreseen(Size size, const char *am)
+shared_memory_foreseen(Size size, const char *am, const char *done)
 {
 	const char *path = NULL;
 	struct statvfs space;
@@ -323,22 +323,22 @@ shared_memory_foreseen(Size size, const char *am)
 		min_dynamic_shared_memory * 1048576.0;
 	if (size <= free_bytes)
 		return true;
-	return build_by_one(am, size,
+	return build_by_one(am, done, size,
 						psprintf("There are %.0f MB free in %s.",
 								 floor(free_bytes / 1048576.0), path));
 }
 
 bool
-shared_memory_tried(Size size, const char *am)
+shared_memory_tried(Size size, const char *am, const char *done)
 {
 	ResourceOwner owner;
 	bool		had;
 	char	   *why;
 
-	if (!shared_memory_foreseen(size, am))
+	if (!shared_memory_foreseen(size, am, done))
 		return false;
 	owner = ResourceOwnerCreate(CurrentResourceOwner, "index build memory");
 	had = try_create(owner, size, &why) != NULL;
 	release_owner(owner);
-	return had || build_by_one(am, size, why);
+	return had || build_by_one(am, done, size, why);
 }

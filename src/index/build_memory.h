@@ -136,12 +136,13 @@ build_array_at(BuildArray *array, uint32 number)
 /*
  * Can size bytes of dynamic shared memory be had, as far as that can be told
  * without taking them?  If not, and am is not NULL, a notice says that its
- * index is built by one process, and what to do.
+ * index is done ("built", "trained") by one process, and what to do.
  */
-extern bool shared_memory_foreseen(Size size, const char *am);
+extern bool shared_memory_foreseen(Size size, const char *am,
+								   const char *done);
 
 /* The same by taking them, and giving them back at once. */
-extern bool shared_memory_tried(Size size, const char *am);
+extern bool shared_memory_tried(Size size, const char *am, const char *done);
 
 /* What to do about too little shared memory */
 #define SHARED_MEMORY_HINT \

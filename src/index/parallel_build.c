@@ -297,8 +297,8 @@ build_by_processes(Relation heap, Relation index, IndexInfo *info,
 		shared = add_size(shared, sizes[i]);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
 	if (workers == 0 ||
-		!shared_memory_foreseen(add_size(shared, later), methods->am) ||
-		!shared_memory_tried(shared, methods->am) ||
+		!shared_memory_foreseen(add_size(shared, later), methods->am, "built") ||
+		!shared_memory_tried(shared, methods->am, "built") ||
 		!build_together(process, workers, arg, result))
 	{
 		BuildTotals totals;

@@ -5,7 +5,9 @@
  * Blocks of the table are read in an order that is spread over all of it, until
  * there are rows enough: SAMPLE_PER_LIST for each list, or as many as memory
  * holds.  The rows are moved by their mean and rotated in place, clustered, and
- * their residuals train product quantization.
+ * their residuals train product quantization.  Clustering and product quantization
+ * are done by as many processes as PostgreSQL plans for a build: the leader moves
+ * the sample to memory that all of them see (index/team.h).
  */
 #include "ivf/build.h"
 
@@ -15,11 +17,13 @@
 #include "access/htup_details.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "utils/rel.h"
 
 #include "index/build_report.h"
 #include "index/sample.h"
+#include "index/team.h"
 #include "ivf/centroids.h"
 #include "math/heap/heap.h"
 #include "math/random.h"
@@ -48,6 +52,15 @@
 #define LEAST_ROWS		100
 #define ROWS_PER_NUMBER	((Size) 16)
 
+/* Multiplications of an iteration of k-means that are worth a team */
+#define TEAM_WORK		((double) (1 << 28))
+
+/* Allocations of a team's memory that there may be at a time */
+#define TEAM_ALLOCS		256
+
+/* Bytes of the sample that are moved to a team's memory at once */
+#define MOVE_BYTES		((Size) 8 * 1024 * 1024)
+
 /* Residuals that product quantization is trained on */
 #define PQ_SAMPLE_ROWS	65536
 
@@ -70,6 +83,8 @@ typedef struct Sample
 	double		seen;			/* values, those kept and others */
 	uint64		random;			/* the state of a generator */
 	double		needed;			/* bytes, if memory does not do for a full sample; or 0 */
+	int			workers;		/* that train with this process, as planned */
+	Team	   *team;			/* NULL: this process trains alone */
 } Sample;
 
 /* ------------------------------------------------------------------------
@@ -203,6 +218,30 @@ training_bytes(const IvfMeta *meta, Size rows, Size lists, bool given)
 		Max(kmeans_needs, centroid_panel_bytes(lists, meta->width, true));
 }
 
+/* Bytes that a process takes for its parts of what a team trains */
+static double
+part_bytes(const IvfMeta *meta, Size rows, Size lists)
+{
+	double		bytes = cluster_do_bytes(rows, meta->width, lists);
+	PqShape		shape;
+
+	if (meta->kind == IVF_PQ &&
+		pq_shape_init(&shape, meta->width, meta->m, meta->bits) == 0)
+		bytes = Max(bytes, pq_do_bytes(&shape, Min(rows, PQ_SAMPLE_ROWS)));
+	return bytes;
+}
+
+/* Bytes that training takes, by as many processes as are planned */
+static double
+sample_bytes(const Sample *sample, Size rows, Size lists, bool given)
+{
+	double		bytes = training_bytes(sample->meta, rows, lists, given);
+
+	if (sample->workers > 0)
+		bytes += (sample->workers + 1) * part_bytes(sample->meta, rows, lists);
+	return bytes;
+}
+
 /* The lists of an index whose table has not even as many rows: see train() */
 static Size
 lists_of_few(Size rows)
@@ -223,7 +262,7 @@ set_target(Sample *sample, Size wanted, Size lists, bool given)
 	double		limit = maintenance_work_mem * 1024.0;
 	Size		least = given ? 1 : Min(wanted, Max(lists, 1));
 
-	while (wanted > least && training_bytes(meta, wanted, lists, given) > limit)
+	while (wanted > least && sample_bytes(sample, wanted, lists, given) > limit)
 		wanted = Max(least, wanted - wanted / 8 - 1);
 	sample->needed = 0;
 	if (lists > 1 && !given &&
@@ -320,7 +359,7 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 {
 	int			width = model->width;
 	Size		count = Min(sample->count, PQ_SAMPLE_ROWS);
-	uint32	   *nearest = (uint32 *) palloc(mul_size(count, sizeof(uint32)));
+	uint32	   *nearest = host_alloc(host, count, sizeof(uint32));
 	CentroidPanel *panel = centroid_panel_create(host, centroids, model->lists,
 												 width, true);
 
@@ -336,7 +375,7 @@ train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
 	pq_train(host, &model->pq, sample->rows, count, sample->meta->seed,
 			 model->codebooks);
 	centroid_panel_free(host, panel);
-	pfree(nearest);
+	host_release(host, nearest);
 }
 
 ASCENDING(compare_doubles, double, double, *e)
@@ -522,6 +561,7 @@ train_constants(const IvfMeta *meta, Sample *sample, float *given)
 {
 	Training   *training = training_create(meta);
 	ClusterHost host = index_host;
+	ClusterHost shared = sample->team != NULL ? team_host(sample->team) : index_host;
 	IvfModel	model;
 	float	   *centroids = training->floats + ivf_constants(meta).centroids;
 	float	   *rows = sample->count > 0 ? sample->rows : given;
@@ -546,13 +586,87 @@ train_constants(const IvfMeta *meta, Sample *sample, float *given)
 		ivf_transform_floats(&model, false, sample->rows + i * model.width);
 	}
 	pull_outliers(sample);
-	find_centroids(&host, &model, sample, given, centroids);
+	find_centroids(&shared, &model, sample, given, centroids);
 	if (meta->kind == IVF_PQ && sample->count > 0)
 	{
 		build_phase(IVF_PHASE_CODES);
-		train_codebooks(&host, &model, sample, centroids);
+		train_codebooks(&shared, &model, sample, centroids);
 	}
 	return training;
+}
+
+/* ClusterHost's work, in any process */
+static void
+do_parts(const ClusterHost *host, HostTask task, const void *job,
+		 const HostParts *parts)
+{
+	if (task == HOST_CODEBOOKS)
+		pq_do(host, job, parts);
+	else
+		cluster_do(host, task, job, parts);
+}
+
+extern PGDLLEXPORT void ivf_train_worker(dsm_segment *segment, shm_toc *toc);
+
+void
+ivf_train_worker(dsm_segment *segment, shm_toc *toc)
+{
+	team_worker(toc, do_parts);
+}
+
+/* The sample's rows into memory of its team; what has been moved is given back. */
+static void
+move_rows(Sample *sample)
+{
+	ClusterHost host = team_host(sample->team);
+	Size		row_bytes = sample->meta->width * sizeof(float);
+	Size		at_once = Max(MOVE_BYTES / row_bytes, 1);
+	float	   *rows = host_alloc(&host, sample->count, row_bytes);
+	Size		left = sample->count;
+
+	while (left > 0)
+	{
+		Size		count = Min(left, at_once);
+
+		CHECK_FOR_INTERRUPTS();
+		left -= count;
+		memcpy(rows + left * sample->meta->width,
+			   sample->rows + left * sample->meta->width, count * row_bytes);
+		if (left > 0)
+			sample->rows = (float *) repalloc_huge(sample->rows, left * row_bytes);
+	}
+	pfree(sample->rows);
+	sample->rows = rows;
+	sample->room = sample->count;
+}
+
+/*
+ * Have a team train, where that is worth it and there are workers.  Its memory has
+ * the sample, which is moved there, and what k-means and product quantization take.
+ */
+static void
+form_team(Sample *sample, bool given)
+{
+	const IvfMeta *meta = sample->meta;
+	Size		lists = meta->lists;
+	double		bytes = training_bytes(meta, sample->count, lists, given);
+	PqShape		shape;
+
+	if (sample->workers == 0 || meta->kind == IVF_EXACT ||
+		(given && meta->kind != IVF_PQ) ||
+		(double) sample->count * lists * meta->width < TEAM_WORK)
+		return;
+	bytes += cluster_do_bytes(sample->count, meta->width, lists);
+	if (meta->kind == IVF_PQ &&
+		pq_shape_init(&shape, meta->width, meta->m, meta->bits) == 0)
+		bytes += (double) pq_codebook_floats(&shape) * sizeof(float) +
+			(double) lists * meta->width * sizeof(float) +
+			(double) sample->count * sizeof(uint32);
+	bytes += TEAM_ALLOCS * TEAM_ALLOC_BYTES;
+	sample->team = team_begin(sample->workers, (Size) bytes, ivf_names[meta->kind],
+							  "ivf_train_worker", do_parts);
+	if (sample->team != NULL)
+		move_rows(sample);
 }
 
 Training *
@@ -569,6 +683,9 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 
 	ivf_describe(index, options, &meta, &sample.column);
 	sample.meta = &meta;
+	if (meta.kind != IVF_EXACT)
+		sample.workers = plan_create_index_workers(RelationGetRelid(heap),
+												   RelationGetRelid(index));
 	if (table != NULL)
 		given = ivf_read_centroids(index, heap, table, &meta, &lists);
 	if (table == NULL || given != NULL)
@@ -592,12 +709,15 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 		meta.trained = sample.count >= least_rows(&meta, given != NULL);
 		if (!meta.trained && meta.kind == IVF_PQ && given != NULL)
 			announce_untrained(&meta, sample.count, least_rows(&meta, true));
+		form_team(&sample, given != NULL);
 		training = train_constants(&meta, &sample, given);
 	}
 	training->rows = rows;
 	if (given != NULL)
 		pfree(given);
-	if (sample.rows != NULL)
+	if (sample.team != NULL)
+		team_end(sample.team);
+	else if (sample.rows != NULL)
 		pfree(sample.rows);
 	return training;
 }

@@ -1,6 +1,7 @@
 /*
  * host.h
- *	  What long computations get from their caller: memory and interruptions.
+ *	  What long computations get from their caller: memory, interruptions, and
+ *	  other processes.
  *
  * Pure C rooms allocate nothing themselves.  The caller's functions do not
  * return where they fail: they may jump out at any call, and then free what was
@@ -9,6 +10,7 @@
 #ifndef VECTOR_MATH_HOST_H
 #define VECTOR_MATH_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +20,31 @@ typedef enum HostAudience
 	HOST_DETAIL,				/* whoever looks closely */
 	HOST_NOTE					/* whoever runs the machine */
 } HostAudience;
+
+/*
+ * What several processes may do together, part by part: jobs, each of a kind that
+ * one function knows (cluster_do, pq_do).
+ */
+typedef enum HostTask
+{
+	HOST_ASSIGN,				/* rows to their nearest centroids */
+	HOST_MEANS,					/* centroids of the rows that they have */
+	HOST_GROUPS,				/* k-means of groups of rows */
+	HOST_CODEBOOKS				/* of product quantization */
+} HostTask;
+
+/* Bytes of a job's description at most */
+#define HOST_JOB_BYTES	256
+
+/* A process's part in a job */
+typedef struct HostParts
+{
+	ptrdiff_t	offset;			/* of its memory from what the job's pointers say */
+
+	/* The next part that nobody does yet; false: there is none. */
+	bool		(*next) (void *arg, size_t *part);
+	void	   *arg;
+} HostParts;
 
 typedef struct ClusterHost
 {
@@ -34,8 +61,28 @@ typedef struct ClusterHost
 	/* Something that is worth a message; hint may be NULL, as may the function */
 	void		(*report) (void *arg, HostAudience audience,
 						   const char *message, const char *hint);
+
+	/*
+	 * Have the parts 0 .. parts - 1 of a job done by this process and others, and
+	 * return when all are; NULL: there is this process only.  What the job, of so
+	 * many bytes, points to must come from alloc: memory that the others see, too,
+	 * at other addresses.
+	 */
+	void		(*share) (void *arg, HostTask task, const void *job,
+						  size_t bytes, size_t parts);
 	void	   *arg;
 } ClusterHost;
+
+/* Multiplications that are worth sharing: some tenths of a millisecond */
+#define HOST_SHARE_WORK ((double) (1 << 24))
+
+/* A job's pointer, where this process has it */
+static inline void *
+host_here(const HostParts *parts, const void *pointer)
+{
+	return pointer == NULL ? NULL
+		: (void *) ((uintptr_t) pointer + (uintptr_t) parts->offset);
+}
 
 /* Multiplications between two ticks: below a millisecond of one processor */
 #define HOST_TICK_WORK	((size_t) 1 << 22)

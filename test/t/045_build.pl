@@ -301,6 +301,12 @@ foreach my $kind (@kinds)
 	my $alone = qr/NOTICE:  $kind index is built by one process, because there is not enough shared memory for more\nDETAIL:  They would share \d+ MB\./;
 
 	builds($kind, qr/^$/, 'as much as it wants');
+	if ($kind ne 'hnsw')
+	{
+		# a segment for the sample, 640 kB, is refused, and smaller ones are not
+		refuse(size => 900000);
+		builds($kind, qr/NOTICE:  $kind index is trained by one process, because there is not enough shared memory for more\nDETAIL:  They would share \d+ MB\..*\n$hint/, 'no shared memory to train in');
+	}
 	refuse(free => 100000);
 	builds($kind, qr/$alone There are 0 MB free in \/dev\/shm\.\n$hint/, 'little is free');
 	refuse(size => 100000);
@@ -313,6 +319,55 @@ refuse(calls => 4);
 builds('hnsw', qr/^(psql:.* )?NOTICE:  hnsw graph no longer fits into shared memory after \d+ tuples\nDETAIL:  .*\n$hint/, 'memory ends');
 refuse();
 is(sql(q{SELECT count(*) FROM pg_index WHERE NOT indisvalid}), 0, 'all indexes are valid');
+
+note 'training by several processes';
+
+# The same centroids and the same codes, by however many processes, which is seen by
+# the bounds of the same rows' distances being the same.
+foreach my $kind ('ivfflat', 'ivfpq', 'ivfrabitq')
+{
+	my %trained;
+
+	foreach my $workers (0, 1, 2)
+	{
+		my ($rc, $out, $err) = $node->psql('postgres', qq{
+			SET maintenance_work_mem = '128MB';
+			SET max_parallel_maintenance_workers = $workers;
+			SET client_min_messages = debug1;
+			CREATE INDEX many_v ON many USING $many{$kind}});
+		my $said = () = $err =~ /training with \d parallel workers/g;
+
+		is($said, $workers > 0 ? 1 : 0, "$kind: trained with $workers workers");
+		$trained{$workers} = sql(q{SELECT md5(string_agg(list || ' ' || centroid, ',' ORDER BY list)) FROM ivf_centroids('many_v')})
+			. sql(q{SET enable_seqscan = off; SET ivf.probes = 30; SET vector.enable_exact_scan = off;
+				SELECT md5(string_agg(id::text, ',' ORDER BY d)) FROM (SELECT id, v <-> item(7, 32) d FROM many ORDER BY v <-> item(7, 32) LIMIT 200) s});
+		sql('DROP INDEX many_v');
+	}
+	is($trained{1}, $trained{0}, "$kind: the same centroids with a worker");
+	is($trained{2}, $trained{0}, "$kind: and with two");
+}
+
+# A worker that is terminated while it trains ends the build with an error.
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $said;
+
+	$session->query_until(qr/begun/, q{
+		SET maintenance_work_mem = '128MB';
+		\echo begun
+		CREATE INDEX many_v ON many USING ivfflat (v vector_l2_ops) WITH (lists = 8000);
+		\echo ended
+	});
+	ok($node->poll_query_until('postgres', q{
+			SELECT count(pg_terminate_backend(a.pid)) > 0
+			FROM pg_stat_progress_create_index p JOIN pg_stat_activity a ON a.leader_pid = p.pid
+			WHERE p.phase LIKE '%k-means%' AND a.pid <> p.pid}), 'a worker is terminated while it trains');
+	$said = $session->query('');
+	$session->quit;
+	is(sql(q{SELECT count(*) FROM pg_class WHERE relname = 'many_v'}), 0, 'the build has ended with an error');
+	ok($node->log_contains('terminating'), 'as the log says');
+	is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), 0, 'no worker is left');
+}
 
 note 'cancelled builds';
 foreach my $kind (@kinds)

@@ -122,7 +122,7 @@ arena_progress(void *arg, double done)
 }
 
 static const ClusterHost host = {
-	arena_alloc, arena_release, arena_tick, arena_progress, NULL, &arena
+	arena_alloc, arena_release, arena_tick, arena_progress, NULL, NULL, &arena
 };
 
 static void
@@ -1021,6 +1021,153 @@ test_kmeans_large(void **state)
 }
 
 /*
+ * Jobs that are shared.  The host's memory is a stack, and another process sees it
+ * at another address: parts are done in a copy of it, while what it was copied from
+ * is overwritten, so that a pointer that is not the other process's own leads to NaNs.
+ */
+#define SHARED_BYTES ((size_t) 64 << 20)
+
+static struct
+{
+	char	   *here;
+	char	   *there;
+	size_t		used;
+	size_t		jobs[HOST_CODEBOOKS + 1];
+	size_t		next;
+	size_t		parts;
+} shared;
+
+static void *
+shared_alloc(void *arg, size_t count, size_t size)
+{
+	char	   *memory = shared.here + shared.used;
+
+	(void) arg;
+	shared.used += (count * size + 63) / 64 * 64;
+	assert_true(shared.used <= SHARED_BYTES);
+	memset(memory, 0xff, count * size);
+	return memory;
+}
+
+static void
+shared_release(void *arg, void *memory)
+{
+	(void) arg;
+	(void) memory;
+}
+
+/* The last part first */
+static bool
+shared_next(void *arg, size_t *part)
+{
+	(void) arg;
+	*part = shared.parts - 1 - shared.next;
+	return shared.next++ < shared.parts;
+}
+
+static void
+share(void *arg, HostTask task, const void *job, size_t bytes, size_t parts)
+{
+	HostParts	those = {.offset = shared.there - shared.here, .next = shared_next};
+	ClusterHost other = host;
+	char		copy[HOST_JOB_BYTES] __attribute__((aligned(16)));
+
+	(void) arg;
+	assert_true(bytes <= HOST_JOB_BYTES);
+	memcpy(copy, job, bytes);
+	memcpy(shared.there, shared.here, shared.used);
+	memset(shared.here, 0xff, shared.used);
+	shared.jobs[task]++;
+	shared.next = 0;
+	shared.parts = parts;
+	other.progress = NULL;
+	cluster_do(&other, task, copy, &those);
+	memcpy(shared.here, shared.there, shared.used);
+}
+
+/* Are centroids, sizes and nearest centroids those of one process? */
+static void
+check_shared(size_t n, size_t dims, const KmeansParams *params)
+{
+	const ClusterHost team = {
+		.alloc = shared_alloc, .release = shared_release, .tick = host.tick,
+		.share = share, .arg = &arena
+	};
+	size_t		floats = params->k * dims;
+	float	   *rows = clustered_rows(n, dims, 60, 0.3f);
+	float	   *alone = malloc(floats * sizeof(*alone));
+	float	   *together = malloc(floats * sizeof(*together));
+	uint32_t   *number = malloc(n * sizeof(*number));
+	float	   *distance = malloc(n * sizeof(*distance));
+	KmeansResult result;
+	KmeansResult other;
+	CentroidPanel *panel;
+	float	   *moved;
+	uint32_t   *numbers;
+	float	   *distances;
+
+	shared.used = 0;
+	memset(shared.jobs, 0, sizeof(shared.jobs));
+	moved = team.alloc(NULL, n * dims, sizeof(*moved));
+	numbers = team.alloc(NULL, n, sizeof(*numbers));
+	distances = team.alloc(NULL, n, sizeof(*distances));
+	memcpy(moved, rows, n * dims * sizeof(*rows));
+	arena_begin();
+	result = kmeans(&host, rows, n, dims, params, alone, NULL);
+	panel = centroid_panel_create(&host, alone, params->k, dims, true);
+	centroid_panel_nearest(panel, &host, rows, n, number, distance);
+	centroid_panel_free(&host, panel);
+
+	other = kmeans(&team, moved, n, dims, params, together, NULL);
+	assert_true(shared.jobs[HOST_ASSIGN] > 1);
+	panel = centroid_panel_create(&team, together, params->k, dims, true);
+	shared.jobs[HOST_ASSIGN] = 0;
+	centroid_panel_nearest(panel, &team, moved, n, numbers, distances);
+	assert_int_equal(shared.jobs[HOST_ASSIGN], 1);
+	arena_end();
+
+	assert_memory_equal(alone, together, floats * sizeof(*alone));
+	assert_memory_equal(number, numbers, n * sizeof(*number));
+	assert_memory_equal(distance, distances, n * sizeof(*distance));
+	assert_true(result.error == other.error);
+	assert_int_equal(result.iterations, other.iterations);
+	assert_int_equal(result.distinct, other.distinct);
+	free(distance);
+	free(number);
+	free(together);
+	free(alone);
+	free(rows);
+}
+
+static void
+test_kmeans_shared(void **state)
+{
+	KmeansParams params = {.k = 300, .seed = 3, .iterations = 4};
+
+	use_level(state);
+	seed_random(5);
+	shared.here = malloc(SHARED_BYTES);
+	shared.there = malloc(SHARED_BYTES);
+	check_shared(9000, 24, &params);
+	assert_true(shared.jobs[HOST_MEANS] == 0);
+
+	/* means are worth it, too */
+	params.spherical = true;
+	params.k = 40;
+	check_shared(9000, 240, &params);
+	assert_true(shared.jobs[HOST_MEANS] > 0);
+	params.spherical = false;
+
+	/* by division, and with two levels */
+	params.iterations = 2;
+	params.k = TWO_LEVEL_K;
+	check_shared(9000, TWO_LEVEL_DIMS, &params);
+	assert_int_equal(shared.jobs[HOST_GROUPS], 1);
+	free(shared.there);
+	free(shared.here);
+}
+
+/*
  * The host may leave at any call, and is called often.
  */
 static void
@@ -1152,6 +1299,7 @@ main(void)
 		EVERY_WAY(test_kmeans_spherical),
 		EVERY_WAY(test_kmeans_deterministic),
 		EVERY_WAY(test_kmeans_large),
+		EVERY_WAY(test_kmeans_shared),
 		EVERY_WAY(test_leave),
 		EVERY_WAY(test_ticks),
 	};

@@ -57,7 +57,7 @@ keep_report(void *arg, HostAudience audience, const char *message,
 }
 
 static const ClusterHost host = {
-	blocks_alloc, blocks_release, blocks_tick, NULL, keep_report, NULL
+	blocks_alloc, blocks_release, blocks_tick, NULL, keep_report, NULL, NULL
 };
 
 /* Use the level of a test, or OpenBLAS for SIMD_AUTO; skip what is not here. */

@@ -128,7 +128,7 @@ host_progress(void *arg, double done)
 }
 
 static const ClusterHost host = {
-	blocks_alloc, blocks_release, blocks_tick, host_progress, NULL, &blocks
+	blocks_alloc, blocks_release, blocks_tick, host_progress, NULL, NULL, &blocks
 };
 
 static PqShape

@@ -93,12 +93,31 @@ typedef struct KmeansResult
  * Hierarchical where k is large, so that 32,768 centroids take minutes.  Empty
  * clusters are filled from the largest; where there are fewer distinct rows
  * than k, centroids repeat.
+ *
+ * Where host->share is there, rows lie in memory of host->alloc.  The result has
+ * the same bits, whatever processes there are.
  */
 extern KmeansResult kmeans(const ClusterHost *host, const float *rows,
 						   size_t n, size_t dims, const KmeansParams *params,
 						   float *centroids, uint64_t *sizes);
 
-/* Bytes that kmeans allocates at most, rows not counted */
+/*
+ * Bytes that kmeans allocates at most, rows not counted; with host->share, as many
+ * as the centroids besides
+ */
 extern double kmeans_bytes(size_t n, size_t dims, size_t k);
+
+/*
+ * Do parts of a job (any but HOST_CODEBOOKS) that kmeans or centroid_panel_nearest
+ * shares: in the process that runs these, and in others.
+ */
+extern void cluster_do(const ClusterHost *host, HostTask task, const void *job,
+					   const HostParts *parts);
+
+/*
+ * Bytes that cluster_do allocates for k-means of n rows with k centroids: about,
+ * since a group of rows may be much larger than others
+ */
+extern double cluster_do_bytes(size_t n, size_t dims, size_t k);
 
 #endif							/* VECTOR_MATH_CLUSTER_H */

@@ -8,8 +8,8 @@
  * n * sqrt(k) rather than n * k.
  */
 #include "cluster.h"
-#include "lloyd.h"
-#include "panel.h"
+#include "math/random.h"
+#include "share.h"
 
 #include <assert.h>
 #include <math.h>
@@ -21,8 +21,15 @@
 /* Rows a coarse cluster that train it */
 #define COARSE_ROWS		256
 
+/* A coarse cluster may well be so many times as large as their mean */
+#define LARGE_GROUP		4
+
 /* Iterations over all rows after division, at most */
 #define REFINE_ITERATIONS 2
+
+/* How much of the time coarse clusters take, and those of each group */
+#define COARSE_SHARE	0.1
+#define GROUPS_SHARE	0.4
 
 /*
  * The middle and the scale of the rows.  Rows of norm 1 are near enough to 0
@@ -137,8 +144,8 @@ divide_coarsely(Training *t, Clusters *coarse, int iterations)
 											 coarse->rows.dims),
 					  sizeof(float));
 	matrix_init(&matrix, t->space, t->work, &centres, memory);
-	matrix_assign(&matrix, t->space, t->work, &coarse->rows, coarse->number,
-				  NULL, coarse->distance);
+	shared_assign(t->host, &matrix, t->space, t->work, &coarse->rows,
+				  coarse->number, coarse->distance);
 	host_release(t->host, memory);
 	(void) clusters_sort(t, coarse);
 }
@@ -150,7 +157,8 @@ assign_panel(Training *t, Clusters *c, void *arg)
 										c->rows.dims, true);
 
 	(void) arg;
-	panel_assign(panel, t->work, &c->rows, c->number, c->distance);
+	shared_panel_assign(t->host, panel, t->work, &c->rows, c->number,
+						c->distance);
 	panel_destroy(t->host, panel);
 }
 
@@ -158,6 +166,49 @@ static size_t
 coarse_count(size_t k)
 {
 	return (size_t) sqrt((double) k);
+}
+
+void
+kmeans_group(const ClusterHost *host, Work *work, const HostParts *parts,
+			 const GroupsJob *job, size_t group)
+{
+	const size_t *first = (const size_t *) host_here(parts, job->first) + group;
+	const size_t *start = (const size_t *) host_here(parts, job->start) + group;
+	const uint64_t *seeds = host_here(parts, job->seeds);
+	int		   *done = host_here(parts, job->done);
+	Space		space = job->space;
+	Rows		part = job->rows;
+	Clusters	clusters;
+	ClusterHost quiet = *host;
+	Training	t = {
+		.host = &quiet, .work = work, .space = &space, .random = seeds[group]
+	};
+
+	done[group] = 0;
+	if (start[1] == start[0])
+		return;
+
+	/* a group's progress is not the whole's, and it is one process's */
+	quiet.progress = NULL;
+	quiet.share = NULL;
+	space.shift = host_here(parts, space.shift);
+	part.rows = host_here(parts, part.rows);
+	part.ids = (const uint32_t *) host_here(parts, job->order) + first[0];
+	part.n = first[1] - first[0];
+	clusters_init(&clusters, &quiet, &part, start[1] - start[0],
+				  (float *) host_here(parts, job->centroids) +
+				  start[0] * part.dims);
+	done[group] = lloyd(&t, &clusters, job->iterations).iterations;
+	clusters_free(&clusters, &quiet);
+}
+
+void
+kmeans_report_groups(const ClusterHost *host, const GroupsJob *job,
+					 size_t groups)
+{
+	if (host->progress != NULL)
+		host->progress(host->arg, COARSE_SHARE + GROUPS_SHARE *
+					   (double) job->start[groups] / (double) job->start[job->groups]);
 }
 
 /* Centroids for the refining iterations, from coarse clusters */
@@ -168,44 +219,49 @@ divide(Training *t, const Rows *rows, size_t k, int iterations,
 	size_t		dims = rows->dims;
 	size_t		groups = coarse_count(k);
 	float	   *centres = host_alloc(t->host, groups, dims * sizeof(float));
-	size_t	   *share = host_alloc(t->host, groups, sizeof(*share));
-	size_t		done = 0;
+	size_t	   *start = host_alloc(t->host, groups + 1, sizeof(*start));
+	uint64_t   *seeds = host_alloc(t->host, groups, sizeof(*seeds));
+	int		   *done = host_alloc(t->host, groups, sizeof(*done));
 	int			most = 0;
+	size_t		all = 0;
 	Clusters	coarse;
+	GroupsJob	job = {
+		.space = *t->space, .rows = *rows, .groups = groups,
+		.iterations = iterations, .start = start, .seeds = seeds,
+		.centroids = centroids, .done = done
+	};
 
 	clusters_init(&coarse, t->host, rows, groups, centres);
-	t->progress_to = 0.1;
+	t->progress_to = COARSE_SHARE;
 	divide_coarsely(t, &coarse, iterations);
-	share_clusters(&coarse, k, share);
+	share_clusters(&coarse, k, start);
 	for (size_t g = 0; g < groups; g++)
 	{
-		Rows		part = *rows;
-		Clusters	clusters;
-		KmeansResult result;
+		size_t		share = start[g];
 
-		if (share[g] == 0)
-			continue;
-		part.ids = coarse.order + coarse.first[g];
-		part.n = coarse.first[g + 1] - coarse.first[g];
-		t->progress_from = 0.1 + 0.4 * (double) done / (double) k;
-		t->progress_to = 0.1 + 0.4 * (double) (done + share[g]) / (double) k;
-		clusters_init(&clusters, t->host, &part, share[g],
-					  centroids + done * dims);
-		result = lloyd(t, &clusters, iterations);
-		clusters_free(&clusters, t->host);
-		most = result.iterations > most ? result.iterations : most;
-		done += share[g];
+		start[g] = all;
+		all += share;
+		seeds[g] = splitmix64_next(&t->random);
 	}
-	assert(done == k);
+	start[groups] = all;
+	assert(all == k);
+	job.order = coarse.order;
+	job.first = coarse.first;
+	shared_groups(t->host, t->work, &job);
+	for (size_t g = 0; g < groups; g++)
+		most = done[g] > most ? done[g] : most;
 	clusters_free(&coarse, t->host);
-	host_release(t->host, share);
+	host_release(t->host, done);
+	host_release(t->host, seeds);
+	host_release(t->host, start);
 	host_release(t->host, centres);
 	return most;
 }
 
-KmeansResult
-kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
-	   const KmeansParams *params, float *centroids, uint64_t *sizes)
+/* kmeans, with centroids in memory of host->alloc where that is shared */
+static KmeansResult
+cluster_rows(const ClusterHost *host, const float *rows, size_t n, size_t dims,
+			 const KmeansParams *params, float *centroids, uint64_t *sizes)
 {
 	Rows		all = {.rows = rows, .n = n, .dims = dims};
 	float	   *shift = host_alloc(host, dims, sizeof(*shift));
@@ -235,7 +291,7 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 			REFINE_ITERATIONS;
 		int			before = divide(&t, &all, k, iterations, centroids);
 
-		t.progress_from = 0.5;
+		t.progress_from = COARSE_SHARE + GROUPS_SHARE;
 		t.progress_to = 1;
 		clusters_init(&clusters, host, &all, k, centroids);
 		result = lloyd_iterate(&t, &clusters, refine, assign_panel, NULL);
@@ -252,6 +308,22 @@ kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
 	return result;
 }
 
+KmeansResult
+kmeans(const ClusterHost *host, const float *rows, size_t n, size_t dims,
+	   const KmeansParams *params, float *centroids, uint64_t *sizes)
+{
+	float	   *shared;
+	KmeansResult result;
+
+	if (host->share == NULL)
+		return cluster_rows(host, rows, n, dims, params, centroids, sizes);
+	shared = host_alloc(host, size_times(params->k, dims), sizeof(*shared));
+	result = cluster_rows(host, rows, n, dims, params, shared, sizes);
+	memcpy(centroids, shared, params->k * dims * sizeof(*shared));
+	host_release(host, shared);
+	return result;
+}
+
 double
 kmeans_bytes(size_t n, size_t dims, size_t k)
 {
@@ -262,10 +334,24 @@ kmeans_bytes(size_t n, size_t dims, size_t k)
 	{
 		size_t		groups = coarse_count(k);
 
-		clusters += clusters_bytes(n, groups) + groups * ((dims + 2.0) * sizeof(float));
+		clusters += clusters_bytes(n, groups) + groups * ((dims + 2.0) * sizeof(float)) +
+			groups * (2.0 * sizeof(uint64_t));
 		clusters = fmax(clusters, panel_create_bytes(k, dims, true) +
 						panel_assign_bytes(k, dims));
 	}
 	return centre + fmax(2.0 * sizeof(double) * n,
 						 work_bytes(dims) + clusters_bytes(n, k) + clusters);
+}
+
+double
+cluster_do_bytes(size_t n, size_t dims, size_t k)
+{
+	double		groups = 0;
+	size_t		count = coarse_count(k) / LARGE_GROUP + 1;
+
+	if (k > FLAT_MAX && n > k)
+		groups = clusters_bytes(n / count, k / count) +
+			lloyd_bytes(n / count, dims, k / count);
+	return work_bytes(dims) + fmax(panel_assign_bytes(k, dims), groups) +
+		group_most(group_count(k, dims, true)) * (double) sizeof(Matrix);
 }

@@ -7,7 +7,7 @@
  * drawn in rounds as in Bahmani et al., "Scalable k-means++", VLDB 2012, so
  * that distances to new seeds are matrix products.
  */
-#include "lloyd.h"
+#include "share.h"
 #include "math/heap/heap.h"
 #include "math/linear/linear.h"
 #include "math/random.h"
@@ -136,7 +136,7 @@ put_centroid(const Training *t, Clusters *c, size_t j, size_t row)
  * of a cluster cancel out, it stays what it was.
  */
 static void
-put_mean(const Training *t, Clusters *c, size_t j, double *sum)
+put_mean(const Space *space, Work *work, Clusters *c, size_t j, double *sum)
 {
 	size_t		dims = c->rows.dims;
 	float	   *to = c->centroids + j * dims;
@@ -146,13 +146,13 @@ put_mean(const Training *t, Clusters *c, size_t j, double *sum)
 	for (size_t i = c->first[j]; i < c->first[j + 1]; i++)
 	{
 		const float *row = rows_at(&c->rows, c->order[i]);
-		double		scale = t->space->unit ?
-			space_row_scale(t->space, row, dims) : 1.0;
+		double		scale = space->unit ?
+			space_row_scale(space, row, dims) : 1.0;
 
 		linear_kernels->accumulate(sum, row, scale, dims);
-		work_done(t->work, 8 * dims);
+		work_done(work, 8 * dims);
 	}
-	if (t->space->unit)
+	if (space->unit)
 	{
 		double		norm = 0;
 
@@ -165,6 +165,18 @@ put_mean(const Training *t, Clusters *c, size_t j, double *sum)
 	}
 	for (size_t i = 0; i < dims; i++)
 		to[i] = (float) (sum[i] * factor);
+}
+
+void
+clusters_means(const ClusterHost *host, const Space *space, Work *work,
+			   Clusters *c, size_t from, size_t to)
+{
+	double	   *sum = host_alloc(host, c->rows.dims, sizeof(*sum));
+
+	for (size_t j = from; j < to; j++)
+		if (cluster_size(c, j) > 0)
+			put_mean(space, work, c, j, sum);
+	host_release(host, sum);
 }
 
 /* A row of cluster j by its distance: far ones are likelier */
@@ -306,7 +318,6 @@ lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
 			  void *arg)
 {
 	KmeansResult result = {0};
-	double	   *sum = host_alloc(t->host, c->rows.dims, sizeof(*sum));
 	double		before = INFINITY;
 	double		error;
 
@@ -326,9 +337,7 @@ lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
 		if (!divide && (error <= 0 || before - error < IMPROVEMENT * before))
 			break;
 		before = divide ? INFINITY : error;
-		for (size_t j = 0; j < c->k; j++)
-			if (cluster_size(c, j) > 0)
-				put_mean(t, c, j, sum);
+		shared_means(t->host, t->space, t->work, c);
 		if (divide)
 			fill_empty(t, c, empty);
 		result.iterations++;
@@ -336,7 +345,6 @@ lloyd_iterate(Training *t, Clusters *c, int iterations, LloydAssign assign,
 	result.distinct = copy_empty(c);
 	result.error = error / (double) c->rows.n /
 		((double) t->space->scale * t->space->scale);
-	host_release(t->host, sum);
 	return result;
 }
 
@@ -382,8 +390,8 @@ measure_seeds(Training *t, const Clusters *c, const Seeding *s, size_t first,
 	Matrix		matrix;
 
 	matrix_init(&matrix, t->space, t->work, &seeds, s->memory);
-	matrix_assign(&matrix, t->space, t->work, &s->sample, s->new_number,
-				  NULL, s->new_distance);
+	shared_assign(t->host, &matrix, t->space, t->work, &s->sample,
+				  s->new_number, s->new_distance);
 	for (size_t i = 0; i < s->sample.n; i++)
 		if (first == 0 || s->new_distance[i] < s->distance[i])
 			s->distance[i] = s->new_distance[i];
@@ -485,8 +493,8 @@ assign_all(Training *t, Clusters *c, void *arg)
 	Matrix		matrix;
 
 	matrix_init(&matrix, t->space, t->work, &centroids, arg);
-	matrix_assign(&matrix, t->space, t->work, &c->rows, c->number,
-				  NULL, c->distance);
+	shared_assign(t->host, &matrix, t->space, t->work, &c->rows, c->number,
+				  c->distance);
 }
 
 /* Rows of the first iterations: a part of all, or all */

@@ -58,6 +58,14 @@ extern double clusters_bytes(size_t n, size_t k);
 extern double clusters_sort(Training *training, Clusters *clusters);
 
 /*
+ * The centroids of clusters from .. to - 1 that have rows: their means, or those
+ * scaled to norm 1.
+ */
+extern void clusters_means(const ClusterHost *host, const Space *space,
+						   Work *work, Clusters *clusters, size_t from,
+						   size_t to);
+
+/*
  * Improve the centroids in up to iterations steps; number, order and so on are
  * of the last ones.  Empty clusters may be left only where there is no other
  * one to divide, or (rarely) where that did not help for a while.

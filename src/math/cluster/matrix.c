@@ -167,8 +167,8 @@ matrix_init(Matrix *m, const Space *space, Work *w, const Rows *centroids,
  * Work.
  */
 
-static size_t
-room_rows(size_t dims)
+size_t
+matrix_rows_at_once(size_t dims)
 {
 	size_t		rows = ROOM_FLOATS / size_plus(dims, 1);
 
@@ -185,14 +185,14 @@ room_row_floats(size_t dims)
 double
 work_bytes(size_t dims)
 {
-	return (double) room_rows(dims) * room_row_floats(dims) * sizeof(float) +
+	return (double) matrix_rows_at_once(dims) * room_row_floats(dims) * sizeof(float) +
 		linear_bytes();
 }
 
 void
 work_init(Work *w, const ClusterHost *host, size_t n, size_t dims)
 {
-	size_t		rows = min_size(n, room_rows(dims));
+	size_t		rows = min_size(n, matrix_rows_at_once(dims));
 	float	   *at;
 
 	(void) linear_begin(host);

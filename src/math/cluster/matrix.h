@@ -131,6 +131,9 @@ extern void matrix_assign(const Matrix *matrix, const Space *space,
 						  Work *work, const Rows *rows, uint32_t *number,
 						  float *best, float *distance);
 
+/* Rows that a call of matrix_assign takes at a time; work_init knows of fewer */
+extern size_t matrix_rows_at_once(size_t dims);
+
 /*
  * Called with the sums of count rows, from row on, with columns centroids, from
  * column on: count rows of columns floats.  work has the scales and norms of

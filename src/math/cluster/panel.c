@@ -6,15 +6,12 @@
  * nearest to it.  Rows are sorted by group, so that a group's matrix meets many
  * of them at a time.
  */
-#include "panel.h"
+#include "share.h"
 #include "math/heap/heap.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
-
-/* Rows that are sorted by group at a time */
-#define BATCH_ROWS		((size_t) 4096)
 
 /* Groups that a row looks at in any case */
 #define PROBES_FIRST	2
@@ -346,7 +343,7 @@ centroid_panel_nearest(const CentroidPanel *panel, const ClusterHost *host,
 	if (n == 0)
 		return;
 	work_init(&work, host, n, panel->dims);
-	panel_assign(panel, &work, &all, nearest, distance);
+	shared_panel_assign(host, panel, &work, &all, nearest, distance);
 	work_free(&work);
 	if (distance != NULL)
 		for (size_t i = 0; i < n; i++)

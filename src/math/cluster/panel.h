@@ -20,6 +20,9 @@
 #define TWO_LEVEL_MIN		2048
 #define TWO_LEVEL_FLOATS	((size_t) 1 << 17)
 
+/* Rows that are sorted by the groups that they look at, at once */
+#define BATCH_ROWS		((size_t) 4096)
+
 /* Groups that a row may look at */
 #define PROBES_MAX			16
 

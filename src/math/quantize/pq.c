@@ -91,50 +91,120 @@ pq_sample(size_t i, size_t count, size_t n, uint64_t seed)
 					 (behind - first));
 }
 
+/* Codebooks are trained one by one, whoever does it */
+typedef struct CodebooksJob
+{
+	PqShape		shape;
+	const float *rows;
+	size_t		n;
+	size_t		count;			/* of them, to train on */
+	uint64_t	seed;
+	float	   *codebooks;
+} CodebooksJob;
+
+static_assert(sizeof(CodebooksJob) <= HOST_JOB_BYTES, "a job must fit");
+
+/* The codebook of part j; slice is room for the rows' numbers. */
+static void
+train_part(const ClusterHost *host, const CodebooksJob *job, size_t j,
+		   float *slice)
+{
+	const PqShape *shape = &job->shape;
+	size_t		centroids = pq_centroids(shape);
+	size_t		width = shape->part;
+	size_t		used = pq_used(shape, j);
+	float	   *codebook = job->codebooks + j * centroids * width;
+	KmeansParams params = {
+		.k = centroids,
+		.seed = job->seed + j,
+	};
+	ClusterHost quiet = *host;
+
+	/* A part's progress is not the whole's, and it is one process's. */
+	quiet.progress = NULL;
+	quiet.share = NULL;
+	if (used == 0)
+		return;
+	for (size_t i = 0; i < job->count; i++)
+		memcpy(slice + i * used,
+			   job->rows + pq_sample(i, job->count, job->n, job->seed) * shape->dims +
+			   j * width,
+			   used * sizeof(*slice));
+	kmeans(&quiet, slice, job->count, used, &params, codebook, NULL);
+
+	/* Make room for the padding, from the last one on */
+	for (size_t c = centroids; used < width && c-- > 0;)
+	{
+		memmove(codebook + c * width, codebook + c * used,
+				used * sizeof(*codebook));
+		memset(codebook + c * width + used, 0,
+			   (width - used) * sizeof(*codebook));
+	}
+}
+
+static float *
+slice_create(const ClusterHost *host, const CodebooksJob *job)
+{
+	return host_alloc(host, size_times(job->count, job->shape.part),
+					  sizeof(float));
+}
+
+void
+pq_do(const ClusterHost *host, const void *described, const HostParts *parts)
+{
+	CodebooksJob job = *(const CodebooksJob *) described;
+	float	   *slice = slice_create(host, &job);
+	size_t		j;
+
+	job.rows = host_here(parts, job.rows);
+	job.codebooks = host_here(parts, job.codebooks);
+	while (parts->next(parts->arg, &j))
+		train_part(host, &job, j, slice);
+	host_release(host, slice);
+}
+
+double
+pq_do_bytes(const PqShape *shape, size_t n)
+{
+	size_t		count = pq_training_rows(shape);
+
+	count = n < count ? n : count;
+	return (double) count * shape->part * sizeof(float) +
+		kmeans_bytes(count, shape->part, pq_centroids(shape));
+}
+
 void
 pq_train_sample(const ClusterHost *host, const PqShape *shape,
 				const float *rows, size_t n, size_t count, uint64_t seed,
 				float *codebooks)
 {
-	size_t		centroids = pq_centroids(shape);
-	size_t		width = shape->part;
-	ClusterHost quiet = *host;
-	float	   *slice = host_alloc(host, size_times(count, width),
-									sizeof(*slice));
+	size_t		floats = pq_codebook_floats(shape);
+	CodebooksJob job = {
+		.shape = *shape, .rows = rows, .n = n, .count = count, .seed = seed,
+		.codebooks = codebooks
+	};
 
-	/* A part's progress is not the whole's */
-	quiet.progress = NULL;
-	memset(codebooks, 0, pq_codebook_floats(shape) * sizeof(*codebooks));
-	for (size_t j = 0; j < shape->m; j++)
+	if (host->share != NULL)
 	{
-		size_t		used = pq_used(shape, j);
-		float	   *codebook = codebooks + j * centroids * width;
-		KmeansParams params = {
-			.k = centroids,
-			.seed = seed + j,
-		};
-
-		if (used == 0)
-			break;
-		for (size_t i = 0; i < count; i++)
-			memcpy(slice + i * used,
-				   rows + pq_sample(i, count, n, seed) * shape->dims +
-				   j * width,
-				   used * sizeof(*slice));
-		kmeans(&quiet, slice, count, used, &params, codebook, NULL);
-
-		/* Make room for the padding, from the last one on */
-		for (size_t c = centroids; used < width && c-- > 0;)
-		{
-			memmove(codebook + c * width, codebook + c * used,
-					used * sizeof(*codebook));
-			memset(codebook + c * width + used, 0,
-				   (width - used) * sizeof(*codebook));
-		}
-		if (host->progress != NULL)
-			host->progress(host->arg, (double) (j + 1) / shape->m);
+		job.codebooks = host_alloc(host, floats, sizeof(*codebooks));
+		memset(job.codebooks, 0, floats * sizeof(*codebooks));
+		host->share(host->arg, HOST_CODEBOOKS, &job, sizeof(job), shape->m);
+		memcpy(codebooks, job.codebooks, floats * sizeof(*codebooks));
+		host_release(host, job.codebooks);
 	}
-	host_release(host, slice);
+	else
+	{
+		float	   *slice = slice_create(host, &job);
+
+		memset(codebooks, 0, floats * sizeof(*codebooks));
+		for (size_t j = 0; j < shape->m; j++)
+		{
+			train_part(host, &job, j, slice);
+			if (host->progress != NULL)
+				host->progress(host->arg, (double) (j + 1) / shape->m);
+		}
+		host_release(host, slice);
+	}
 }
 
 /* See pq.h; no rows give centroids of zeros */

@@ -51,11 +51,19 @@ extern size_t pq_code_bytes(const PqShape *shape);
 
 /*
  * Train codebooks on n rows of dims floats.  n may be smaller than the number
- * of centroids.  Deterministic by seed.
+ * of centroids.  Deterministic by seed.  Where host->share is there, rows lie in
+ * memory of host->alloc.
  */
 extern void pq_train(const ClusterHost *host, const PqShape *shape,
 					 const float *rows, size_t n, uint64_t seed,
 					 float *codebooks);
+
+/* Parts of the job HOST_CODEBOOKS, which pq_train shares: as cluster_do */
+extern void pq_do(const ClusterHost *host, const void *job,
+				  const HostParts *parts);
+
+/* Bytes that it allocates at most, where pq_train has n rows */
+extern double pq_do_bytes(const PqShape *shape, size_t n);
 
 /*
  * Train a rotation and codebooks for it: rotation gets dims * dims floats,
