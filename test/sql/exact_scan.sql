@@ -82,7 +82,8 @@ DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE format('EXPLAIN (COSTS OFF, %s) %s', options, statement) LOOP
-		line := replace(line, '(InitPlan 1).col1', '$0');
+		line := regexp_replace(line, '\(InitPlan \w+\)\.col1', '$0', 'g');
+		line := replace(line, 'InitPlan expr_1', 'InitPlan 1');
 		line := replace(line, ' (returns $0)', '');
 		RETURN NEXT regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
 	END LOOP;
@@ -187,7 +188,10 @@ EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <-> '[1,2,3,4,5,6]' LIMIT 10
 SELECT (compare_plans('SELECT id FROM items ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 10')).*;
 SELECT (compare_plans('SELECT id FROM items WHERE category = 3 AND label = ''updated'' ORDER BY v <-> ''[1,2,3,4,5,6]'' LIMIT 100')).*;
 SELECT (compare_plans('SELECT id FROM queries q, LATERAL (SELECT i.id FROM items i WHERE i.id > 0 ORDER BY i.v <-> q.v LIMIT 3) x ORDER BY q.n, x.id')).*;
+-- versions differ in what they take the rows of a table without statistics for
+SET enable_sort = off;
 SELECT (compare_plans('SELECT v <-> (SELECT v FROM wide WHERE id = 303) AS d FROM wide WHERE id > 0 AND vector_dims(v) = 3000 ORDER BY d LIMIT 100')).*;
+RESET enable_sort;
 SELECT (compare_plans('SELECT n, (SELECT count(*) FROM (SELECT FROM items ORDER BY w <-> ''[3,4]'' FETCH FIRST 2 ROWS WITH TIES) x) FROM queries ORDER BY n')).*;
 -- an estimated limit may turn out to be more when the query runs
 CREATE FUNCTION three() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN 3; END';

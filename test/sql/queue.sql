@@ -137,7 +137,9 @@ INSERT INTO p VALUES ('x', 5);
 SELECT * FROM shown();
 
 -- Bad input
+\set VERBOSITY terse
 SELECT vector_queue_note(5);
+\set VERBOSITY default
 SELECT vector_queue_note(NULL, 1);
 SELECT vector_queue_note(5, VARIADIC ARRAY[1, 2]);
 SELECT vector_queue_note(5, ARRAY[1, 2]);

@@ -11,7 +11,7 @@ WHERE refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vector') AND dep
 CREATE TABLE installed AS
 SELECT 'type' AS kind, format_type(t.oid, NULL) AS name,
 	'length='||t.typlen||' storage='||t.typstorage::text||' align='||t.typalign::text||' category='||t.typcategory::text AS properties
-FROM member JOIN pg_type t ON t.oid = objid AND classid = 'pg_type'::regclass WHERE t.typelem = 0
+FROM member JOIN pg_type t ON t.oid = objid AND classid = 'pg_type'::regclass WHERE t.typelem = 0 AND NOT EXISTS (SELECT FROM pg_class WHERE oid = t.typrelid AND relkind = 'v') -- members from PostgreSQL 19 on
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text,
 	'returns='||pg_get_function_result(p.oid)||' strict='||p.proisstrict||' volatility='||p.provolatile::text||' parallel='||p.proparallel::text||' kind='||p.prokind::text||' symbol='||p.prosrc
