@@ -15,7 +15,7 @@
  */
 #include "planner/approximation.h"
 
-#include "optimizer/clauses.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/fmgroids.h"
 
@@ -78,25 +78,36 @@ has_limit(const Query *parse)
 		  ((Const *) parse->limitCount)->constisnull);
 }
 
+/*
+ * Does an expression have a function over a window that does something else than
+ * number rows?  find_window_functions is for queries whose sublinks are plans by
+ * now, and this one is asked before.
+ */
+static bool
+has_other_function(Node *node, void *context)
+{
+	const Index *window = (const Index *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, WindowFunc))
+	{
+		Oid			function = ((WindowFunc *) node)->winfnoid;
+
+		return ((WindowFunc *) node)->winref == *window &&
+			function != F_ROW_NUMBER && function != F_RANK_ &&
+			function != F_DENSE_RANK_;
+	}
+	return expression_tree_walker(node, has_other_function, context);
+}
+
 bool
 window_ranks_rows(const Query *query, const WindowClause *window)
 {
-	const WindowFuncLists *functions;
-	ListCell   *cell;
+	Index		number = window->winref;
 
-	if (window->partitionClause != NIL || window->orderClause == NIL)
-		return false;
-	functions = find_window_functions((Node *) query->targetList,
-									  list_length(query->windowClause));
-	foreach(cell, functions->windowFuncs[window->winref])
-	{
-		Oid			function = lfirst_node(WindowFunc, cell)->winfnoid;
-
-		if (function != F_ROW_NUMBER && function != F_RANK_ &&
-			function != F_DENSE_RANK_)
-			return false;
-	}
-	return true;
+	return window->partitionClause == NIL && window->orderClause != NIL &&
+		!has_other_function((Node *) query->targetList, &number);
 }
 
 /*

@@ -126,7 +126,8 @@ class Run:
     def error(self, error, statement, allowed=()):
         state = error.pgcode
         if state is None or state.startswith(WRONG):
-            if state is None and self.server.alive():
+            # of a server that is about to end, the connection is lost first
+            if state is None and not self.server.ends(20):
                 raise Failure("connection", f"{error} from {str(statement)[:300]}")
             raise Failure("crash" if state is None else f"error {state}", f"{error} from {str(statement)[:300]}\n{self.server.tail(8)}")
         self.statistics.errors[state] += 1

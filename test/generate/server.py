@@ -104,6 +104,15 @@ class Server:
         self.on_purpose += 1
         self.start()
 
+    def ends(self, seconds):
+        """Does the server end by itself within this time?"""
+        if self.process is not None:
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                pass
+        return not self.alive()
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 

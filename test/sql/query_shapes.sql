@@ -51,6 +51,9 @@ SELECT by_index($$SELECT * FROM (SELECT id, row_number() OVER (ORDER BY v <-> '[
 SELECT by_index($$SELECT * FROM (SELECT id, row_number() OVER (ORDER BY doc) AS r FROM shape_items) s WHERE r <= 5$$);
 SELECT by_index($$WITH s AS (SELECT id, row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) SELECT * FROM s a, s b WHERE a.r <= 5 AND b.r <= 2900$$);
 SELECT count(*), min(r), max(r) FROM (SELECT id, row_number() OVER (ORDER BY v <-> '[3,4,1]') AS r FROM shape_items) s WHERE r BETWEEN 3 AND 8;
+-- the value is a row's
+SELECT by_index($$SELECT * FROM (SELECT id, row_number() OVER (ORDER BY v <-> (SELECT v FROM shape_items WHERE id = 16)) AS r FROM shape_items) s WHERE r <= 5$$);
+SELECT count(*) FROM (SELECT * FROM (SELECT id, row_number() OVER (ORDER BY v <-> (SELECT v FROM shape_items WHERE id = 16)) AS r FROM shape_items) s WHERE r <= 5) x;
 -- rank() has rows of equal distance; row_number() has not
 CREATE FUNCTION rows_up_to(number text, bound text) RETURNS TABLE (by_index bigint, by_sort bigint, same boolean) LANGUAGE plpgsql AS $$
 DECLARE
