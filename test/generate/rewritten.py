@@ -59,7 +59,6 @@ class Rewritten:
             f"SELECT id, p FROM (SELECT id, rank() OVER (ORDER BY {self.dist} DESC) AS p FROM t{where}) x WHERE p <= {k}",
             f"SELECT id, p, c FROM (SELECT id, rank() OVER (ORDER BY {self.dist}) AS p, count(*) OVER () AS c FROM t{where}) x WHERE p <= {k}",
             f"SELECT id, p FROM (SELECT id, rank() OVER (ORDER BY {self.dist}) AS p FROM t{where}) x WHERE p > {k}",
-            f"SELECT id, p FROM (SELECT id, rank() OVER (ORDER BY {self.dist}) AS p FROM t{where}) x WHERE p <= 0",
             f"SELECT count(*) FROM (SELECT rank() OVER (ORDER BY {self.dist}) AS p, grp FROM t{where}) x WHERE p <= grp"))
         return self._rows("numbered exactly", sql)
 
