@@ -133,6 +133,15 @@ ivf_get_list(IvfIndex *index, uint32 list)
 }
 
 void
+ivf_check_head(IvfIndex *index, uint32 list, BlockNumber head)
+{
+	if (unlikely(head == InvalidBlockNumber))
+		index_damaged(index->relation,
+					  index->meta.directory + list / IVF_LISTS_PER_PAGE,
+					  list % IVF_LISTS_PER_PAGE, "A list has no first page.");
+}
+
+void
 ivf_set_fill(IvfIndex *index, uint32 list, BlockNumber fill, int more_pages)
 {
 	Buffer		buffer = directory_buffer(index, list, BUFFER_LOCK_EXCLUSIVE);

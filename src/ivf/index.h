@@ -38,6 +38,9 @@ extern void ivf_prefetch_centroid(const IvfIndex *index, uint32 list);
 /* A list's record.  Locks its page. */
 extern IvfList ivf_get_list(IvfIndex *index, uint32 list);
 
+/* A list has a page, always; error if the first one that its record tells is none. */
+extern void ivf_check_head(IvfIndex *index, uint32 list, BlockNumber head);
+
 /* Change where insertions look first, and the number of pages. */
 extern void ivf_set_fill(IvfIndex *index, uint32 list, BlockNumber fill,
 						 int more_pages);

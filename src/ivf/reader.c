@@ -431,6 +431,7 @@ walk_lists(IvfReader *reader, IvfNear *lists, int count)
 		if (rule_out(reader, &lists[i]))
 			continue;
 		lists[i].head = index->model->heads[lists[i].list];
+		ivf_check_head(index, lists[i].list, lists[i].head);
 		if (!reader->no_order)
 			blocks = (uint64) ivf_get_list(index, lists[i].list).pages *
 				(1 + index->layout.pieces);

@@ -312,8 +312,10 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 {
 	IvfIndex   *index = vacuum->index;
 	IvfList		record = ivf_get_list(index, list);
-	BlockNumber room = clean_list(vacuum, list, record.head);
+	BlockNumber room;
 
+	ivf_check_head(index, list, record.head);
+	room = clean_list(vacuum, list, record.head);
 	if (room == InvalidBlockNumber)
 		return;
 

@@ -413,6 +413,33 @@ for my $round (1 .. $rounds)
 	is($lost, 0, "round $round: the server lives");
 }
 
+# A list's record that tells of no page: a search took such a list for one that it may
+# leave out, and looked for the next one for ever.
+if (my @lists = grep { $_->{index} =~ /^(ivf|flat)/ } @kinds)
+{
+	foreach my $kind (@lists)
+	{
+		my $content = $good{"$kind->{name}_0_i"};
+
+		# the record of the first list: the directory comes behind the metapage
+		substr($content, $page + 24, 4) = pack('V', 0xFFFFFFFF);
+		write_file($path{"$kind->{name}_1_i"}, $content);
+		write_file($path{$_}, $good{$_}) foreach grep { exists $good{$_} } "$kind->{name}_1", "$kind->{name}_1 toast", "$kind->{name}_1 toast index";
+	}
+	$node->start;
+	foreach my $kind (@lists)
+	{
+		my ($search) = grep { /LIMIT 10000/ } statements($kind, "$kind->{name}_1");
+
+		foreach ($search, "DELETE FROM $kind->{name}_1 WHERE id % 2 = 0; VACUUM (INDEX_CLEANUP on) $kind->{name}_1")
+		{
+			my (undef, undef, $err) = $node->psql('postgres', "SET vector.enable_exact_scan = off; " . join(' ', map { "SET $_.iterative_scan = relaxed_order;" } qw(ivfflat ivfpq ivfrabitq)) . "\n\\set VERBOSITY sqlstate\n$_", timeout => 600);
+			like($err, qr/XX002/, "$kind->{name}: a list without a page");
+		}
+	}
+	$node->stop;
+}
+
 note "$cases damaged indexes, $statements statements";
 note "$_: $seen{$_}" foreach sort keys %seen;
 note "TALLY damage $_ $rounds_done $damages{$_} $violations{$_}" foreach sort keys %damages;
