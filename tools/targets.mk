@@ -45,6 +45,8 @@ help:
 	@echo "make test-import     all tests of tools/import, with the libraries of the systems it imports from"
 	@echo "make test-long       crashes, races, damage and more for hours, with a table at the end;"
 	@echo "                     HOURS=1 CLASS=crash METHOD=hnsw SEED=1 for a part of it"
+	@echo "make analyze         cppcheck and gcc -fanalyzer, without findings that are not accepted"
+	@echo "make unit-32         unit tests of 32 bits (gcc-12-multilib)"
 	@echo "make test-clients    all client libraries; CLIENT='langchain drizzle' for single ones"
 	@echo "make test-versions   regress and tap on the other supported major versions"
 	@echo "make test-upgrade    pg_upgrade with all kinds of indexes to 17 and 18, from PyPI; pg_restore -j"
@@ -83,6 +85,12 @@ test-vectorizer test-import test-upgrade:
 test-long:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test-long.sh
 
+analyze:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)analyze.sh
+
+unit-32:
+	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)test.sh $@
+
 test-clients:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)clients.sh $(CLIENT)
 
@@ -116,7 +124,7 @@ rpm:
 test-rpm:
 	@PG_CONFIG='$(PG_CONFIG)' $(TOOLS)rpm-test.sh
 
-.PHONY: help demo test check-one test-vectorizer test-import test-upgrade test-clients test-long test-versions $(STEPS) dist deb test-deb rpm test-rpm bench bench-quick bench-compare bench-check
+.PHONY: help demo test check-one analyze unit-32 test-vectorizer test-import test-upgrade test-clients test-long test-versions $(STEPS) dist deb test-deb rpm test-rpm bench bench-quick bench-compare bench-check
 
 # PGXS puts COPT before the Makefile's own flags: let it win over them.
 override CFLAGS += $(COPT)

@@ -135,6 +135,18 @@ step_unit-arm()
 		unit_tests unit-arm CROSS=arm CC="$cross-gcc -I$root/usr/include -L$root/usr/lib/$cross"
 }
 
+# Of 32 bits: Debian's gcc-12-multilib compiles, and its cmocka for i386 is unpacked
+# into the cache. No part of make test.
+step_unit-32()
+{
+	local root compiler=${CC_32:-gcc-12}
+
+	have 'test/unit/test_*.c' || return 0
+	root=$(FETCH_ARCH=i386 "$TOP/tools/fetch-arm.sh" libcmocka0 libcmocka-dev)
+	RUN="env LD_LIBRARY_PATH=$root/usr/lib/i386-linux-gnu" unit_tests unit-32 CROSS=32 \
+		CC="$compiler -m32 -msse2 -mfpmath=sse -I$root/usr/include -idirafter /usr/include/x86_64-linux-gnu -L$root/usr/lib/i386-linux-gnu"
+}
+
 step_fuzz()
 {
 	have test/fuzz/run.sh || return 0
