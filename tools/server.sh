@@ -60,7 +60,7 @@ server_start()
 	done
 
 	(cd / && exec ${UNPRIVILEGED[@]+"${UNPRIVILEGED[@]}"} setpriv --pdeathsig INT \
-		"$bin/postgres" -D "$SERVER_DIR/data" "${args[@]}") \
+		"${SERVER_PROGRAM:-$bin/postgres}" -D "$SERVER_DIR/data" "${args[@]}") \
 		>"$SERVER_DIR/log" 2>&1 </dev/null &
 	SERVER_PID=$!
 
