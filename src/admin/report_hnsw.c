@@ -42,6 +42,7 @@ report_hnsw(Relation relation, IndexReport *report)
 	report_option(report, "m=%d", meta->m);
 	report_option(report, "ef_construction=%d", meta->ef_construction);
 	report_option(report, "ef_search=%d", hnsw_options(relation)->ef_search);
+	report_option(report, "target_recall=%g", hnsw_options(relation)->target_recall);
 	if (meta->filter_columns > 0)
 		report_option(report, "filter_columns=%d", meta->filter_columns);
 

@@ -295,6 +295,7 @@ set_ef(HnswScan *scan, Relation index)
 		? hnsw_ef_for(&scan->index->calibration, scan->recall, DECLARED_ROWS)
 		: hnsw_scan_ef(index);
 	scan->width = hnsw_walk_width(&scan->index->codec, scan->ef);
+	scan->common.stats.ef = scan->ef;
 }
 
 /* Of the first batch's elements, so many may be returned before the next one. */

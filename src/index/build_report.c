@@ -1,6 +1,6 @@
 /*
  * build_report.c
- *	  What a build has taken, in the server's log.
+ *	  What a build has taken: in the server's log, and for the session to ask for.
  */
 #include "index/build_report.h"
 
@@ -12,6 +12,9 @@
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "commands/defrem.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -34,6 +37,18 @@ static struct
 	Size		memory;
 	int			workers;
 }			report;
+
+/* The build that ended last, as vector_last_build() tells of it */
+static struct
+{
+	Oid			index;			/* InvalidOid: there was none */
+	Oid			role;			/* as which it ran: the table's owner */
+	double		rows;
+	double		seconds;
+	double		bytes;
+	Size		memory;
+	int			workers;
+}			last_build;
 
 void
 build_report_init(void)
@@ -120,6 +135,13 @@ build_report_end(Relation heap, Relation index, const IndexBuildResult *result)
 	StringInfoData measured;
 
 	end_phase();
+	last_build.index = RelationGetRelid(index);
+	last_build.role = GetUserId();
+	last_build.rows = result->index_tuples;
+	last_build.seconds = seconds;
+	last_build.bytes = RelationGetNumberOfBlocks(index) * (double) BLCKSZ;
+	last_build.memory = report.memory;
+	last_build.workers = report.workers;
 	if (log_min_duration < 0 || seconds * 1000 < log_min_duration)
 		return;
 	searched = build_recall(heap, index, Max(seconds * RECALL_PART, RECALL_LEAST), &recall);
@@ -137,4 +159,28 @@ build_report_end(Relation heap, Relation index, const IndexBuildResult *result)
 			 errdetail("Phases: %s. Memory: %.0f kB. Parallel workers: %d.",
 					   phases_of(index), ceil(report.memory / 1024.0), report.workers),
 			 errhidestmt(true)));
+}
+
+/*
+ * vector_last_build(OUT index, rows, size, seconds, memory, workers): the session's build
+ * of an index that ended last.  Null where there was none, or where it was of another
+ * role's table.
+ */
+SQL_FUNCTION(vector_last_build)
+{
+	TupleDesc	desc;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	if (!OidIsValid(last_build.index) || !has_privs_of_role(GetUserId(), last_build.role))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = ObjectIdGetDatum(last_build.index);
+	values[1] = Int64GetDatum((int64) last_build.rows);
+	values[2] = Int64GetDatum((int64) last_build.bytes);
+	values[3] = Float8GetDatum(last_build.seconds);
+	values[4] = Int64GetDatum((int64) last_build.memory);
+	values[5] = Int32GetDatum(last_build.workers);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

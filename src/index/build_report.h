@@ -34,7 +34,8 @@ extern void build_report_memory(Size bytes);
 extern void build_report_workers(int workers);
 
 /*
- * The build has ended: log it, if it took long enough.  Measures recall with the
+ * The build has ended: keep its figures for vector_last_build(), and log it, if it took
+ * long enough.  That measures recall with the
  * settings of now, by the active snapshot, in a tenth of the build's time or a second;
  * it is called as the table's owner, as builds are.
  */

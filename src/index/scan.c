@@ -40,15 +40,15 @@ scan_mode_name(ScanMode mode)
 
 /*
  * vector_last_scan(OUT index, mode, searches, batches, visited, filtered,
- * distances, reread, returned): the session's index scan that ended last.  Null
+ * distances, reread, returned, ef): the session's index scan that ended last.  Null
  * where there was none, or where it was another role's (a function's that runs
  * with its owner's rights): its numbers tell of rows that the caller may not see.
  */
 SQL_FUNCTION(vector_last_scan)
 {
 	TupleDesc	desc;
-	Datum		values[9];
-	bool		nulls[9] = {0};
+	Datum		values[10];
+	bool		nulls[10] = {0};
 
 	if (last_scan.searches == 0 || !has_privs_of_role(GetUserId(), last_role))
 		PG_RETURN_NULL();
@@ -63,6 +63,8 @@ SQL_FUNCTION(vector_last_scan)
 	values[6] = Int64GetDatum((int64) last_scan.distances);
 	values[7] = Int64GetDatum((int64) last_scan.reread);
 	values[8] = Int64GetDatum((int64) last_scan.returned);
+	values[9] = Int32GetDatum((int32) last_scan.ef);
+	nulls[9] = last_scan.ef == 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  values, nulls)));
 }

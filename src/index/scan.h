@@ -74,6 +74,7 @@ typedef struct ScanStats
 	ScanMode	mode;
 	uint64		searches;		/* begun: once, and with each rescan */
 	uint64		batches;		/* of results; more than searches: it went on */
+	uint32		ef;				/* candidates of a graph's search; 0: it is none */
 	uint64		visited;		/* nodes, or entries of lists, looked at */
 	uint64		filtered;		/* did not pass an index condition */
 	uint64		distances;		/* computed from what the index has */

@@ -49,12 +49,15 @@ show_stats(const ScanStats *stats, const char *index, ExplainState *es)
 		appendStringInfo(es->str,
 						 "Vector Search%s%s: %s, batches=" UINT64_FORMAT
 						 " visited=" UINT64_FORMAT " filtered=" UINT64_FORMAT
-						 " distances=" UINT64_FORMAT " reread=" UINT64_FORMAT "\n",
+						 " distances=" UINT64_FORMAT " reread=" UINT64_FORMAT,
 						 index != NULL ? " using " : "",
 						 index != NULL ? quote_identifier(index) : "",
 						 scan_mode_name(stats->mode), stats->batches,
 						 stats->visited, stats->filtered, stats->distances,
 						 stats->reread);
+		if (stats->ef > 0)
+			appendStringInfo(es->str, " ef=%u", stats->ef);
+		appendStringInfoChar(es->str, '\n');
 		return;
 	}
 	if (index != NULL)
@@ -65,6 +68,8 @@ show_stats(const ScanStats *stats, const char *index, ExplainState *es)
 	ExplainPropertyUInteger("Vector Filtered", NULL, stats->filtered, es);
 	ExplainPropertyUInteger("Vector Distances", NULL, stats->distances, es);
 	ExplainPropertyUInteger("Vector Reread", NULL, stats->reread, es);
+	if (stats->ef > 0)
+		ExplainPropertyUInteger("Vector Ef", NULL, stats->ef, es);
 }
 
 #ifdef HAVE_EXPLAIN_PER_NODE_HOOK

@@ -26,6 +26,13 @@ BEGIN
 END $$;
 SELECT target, rows, CASE WHEN found(target, rows) BETWEEN target - .03 AND 1 THEN 'found' ELSE found(target, rows)::text END
 FROM (VALUES (.9), (.95), (.98), (.995)) t (target), (VALUES (1), (10), (40), (100)) r (rows) ORDER BY 1, 2;
+-- what was measured is what other values find: half as much again is missed where a row that is searched for is only passed by
+CREATE FUNCTION found_by(ef int) RETURNS float8 LANGUAGE plpgsql SET search_path = tune, public AS $$
+BEGIN
+	PERFORM set_config('hnsw.ef_search', ef::text, true);
+	RETURN (SELECT recall FROM vector_recall('graph', 'SELECT value(-n) FROM generate_series(1, 800) n', sample => 800));
+END $$;
+SELECT abs(ln(sum(1 - recall) / sum(1 - found_by(ef_search)))) < .35 AS alike FROM hnsw_recall('graph') WHERE k = 10 AND ef_search IN (17, 22, 28, 36);
 -- and not much more than that
 SELECT found(.9) < .96 AS few_more;
 SELECT found(.95, 10, 'k = 1') > .92 AS filtered, found(.95, 50, 'k < 8') > .92 AS half_filtered;
@@ -72,6 +79,18 @@ RESET hnsw.target_recall;
 SELECT visited() = :by_recall AS index_recall_again;
 ALTER INDEX graph RESET (target_recall);
 SELECT visited() = :by_default AS by_default;
+-- the scan and the view say what is in force
+ALTER INDEX graph SET (target_recall = .95);
+SELECT visited() > 0 AS scanned;
+SELECT ef = (SELECT min(ef_search) FROM hnsw_recall('graph') WHERE k = 10 AND recall >= .95) OR ef BETWEEN
+	(SELECT max(ef_search) FROM hnsw_recall('graph') WHERE k = 10 AND recall < .95) AND (SELECT min(ef_search) FROM hnsw_recall('graph') WHERE k = 10 AND recall >= .95) AS ef
+FROM vector_last_scan();
+SELECT options @> '{target_recall=0.95}' AS shown FROM vector_indexes WHERE index = 'graph'::regclass;
+ALTER INDEX graph RESET (target_recall);
+SELECT options @> '{target_recall=0}' AS shown FROM vector_indexes WHERE index = 'graph'::regclass;
+-- a build that has ended
+REINDEX INDEX few;
+SELECT index, rows, size = pg_relation_size('few') AS size, seconds BETWEEN 0 AND 600 AS seconds, memory > 0 AS memory, workers FROM vector_last_build();
 -- where nothing was measured, the setting says
 SET hnsw.target_recall = .99;
 SELECT recall > .9 AS recall FROM vector_recall('few');

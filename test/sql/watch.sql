@@ -64,7 +64,7 @@ SELECT vector_prewarm('passing_v') = pg_relation_size('passing_v') / 8192 AS blo
 SET enable_seqscan = off; SET enable_sort = off; SET vector.enable_exact_scan = off;
 SELECT vector_stat_reset();
 SELECT count(*) FROM vector_stat_scans;
-CREATE TABLE done (index regclass, mode text, searches bigint, batches bigint, visited bigint, filtered bigint, distances bigint, reread bigint, returned bigint);
+CREATE TABLE done (index regclass, mode text, searches bigint, batches bigint, visited bigint, filtered bigint, distances bigint, reread bigint, returned bigint, ef integer);
 CREATE PROCEDURE search(query text, times int DEFAULT 1) LANGUAGE plpgsql AS $$
 DECLARE r record;
 BEGIN
@@ -99,11 +99,16 @@ BEGIN
 	END LOOP;
 	RETURN lines;
 END $$;
-CREATE VIEW last AS SELECT format('%s, batches=%s visited=%s filtered=%s distances=%s reread=%s', mode, batches, visited, filtered, distances, reread) AS line, * FROM vector_last_scan();
+CREATE VIEW last AS SELECT format('%s, batches=%s visited=%s filtered=%s distances=%s reread=%s', mode, batches, visited, filtered, distances, reread) || coalesce(' ef=' || ef, '') AS line, * FROM vector_last_scan();
 SELECT substring(explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'text'), 'Vector Search[^:]*: ([^\n]*)') = (SELECT line FROM last) AS text;
 SELECT j.value = to_jsonb((SELECT visited FROM last)) AS json FROM jsonb_path_query(explained('SELECT id FROM watched WHERE k = 3 ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'json')::jsonb, 'strict $.**."Vector Visited"') j(value);
 SELECT substring(explained('SELECT id FROM watched ORDER BY h <=> (SELECT h FROM watched WHERE id = 11) LIMIT 10', 'yaml'), 'Vector Search: "graph"\n +Vector Batches: 1\n +Vector Visited: (\d+)\n') = (SELECT visited FROM last)::text AS yaml;
 SELECT substring(explained('SELECT id FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 10', 'xml'), '<Vector-Search>lists</Vector-Search>\n *<Vector-Batches>\d+</Vector-Batches>\n *<Vector-Visited>(\d+)</Vector-Visited>') = (SELECT visited FROM last)::text AS xml;
+-- a graph's scan says what its ef is
+SELECT explained('SELECT id FROM watched ORDER BY h <=> (SELECT h FROM watched WHERE id = 11) LIMIT 10', 'text') ~ ' ef=70\n' AS of_the_index;
+SELECT ef FROM last;
+SELECT explained('SELECT id FROM watched ORDER BY s <#> (SELECT s FROM watched WHERE id = 11) LIMIT 10', 'text') LIKE '% ef=%' AS of_lists;
+SELECT ef FROM last;
 -- each scan of a plan, below its subqueries; none without ANALYZE, or where none is done
 SELECT count(*) FROM regexp_matches(explained('SELECT (SELECT id FROM watched w ORDER BY w.v <-> q.v LIMIT 1), x.id FROM (SELECT v FROM watched WHERE id < 4) q, LATERAL (SELECT id FROM watched w ORDER BY w.v <+> q.v LIMIT 5) x', 'text'), 'Vector Search', 'g');
 SELECT explained('SELECT id FROM watched ORDER BY v <-> (SELECT v FROM watched WHERE id = 11) LIMIT 10', 'text', '') LIKE '%Vector Search%' AS without_analyze,
