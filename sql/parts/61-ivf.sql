@@ -110,3 +110,12 @@ CREATE FUNCTION ivf_drift(index regclass, OUT lists integer, OUT trained boolean
 CREATE FUNCTION ivf_recall(index regclass, OUT probes integer, OUT recall real) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 24;
 
+--@since 1.1.0
+CREATE FUNCTION ivf_rebalance(index regclass, budget bigint DEFAULT 100000, OUT lists integer, OUT replaced integer,
+	OUT entries bigint, OUT moved bigint, OUT left_over bigint, OUT pages_freed bigint, OUT waits boolean) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1;
+
+COMMENT ON FUNCTION ivf_rebalance(regclass, bigint) IS
+	'Makes lists of an inverted file anew that are too long, too short, or far from their centroids';
+
+--@end

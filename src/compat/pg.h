@@ -269,6 +269,14 @@ analyze_delay_point(void)
 #define owns_database(oid) pg_database_ownercheck(oid, GetUserId())
 #endif
 
+/* May the user maintain a table of another one?  The privilege came with 17. */
+#if PG_VERSION_NUM >= 170000
+#define may_maintain(oid) \
+	(pg_class_aclcheck(oid, GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
+#else
+#define may_maintain(oid) owns_relation(oid)
+#endif
+
 /* May the current role use what is in a schema? */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_namespace.h"

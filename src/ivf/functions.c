@@ -1,6 +1,7 @@
 /*
  * functions.c
- *	  SQL functions: k-means, the centroids of an index, how far it has drifted.
+ *	  SQL functions: k-means, the centroids of an index, how far it has drifted, and
+ *	  its upkeep.
  */
 #include "ivf/index.h"
 
@@ -18,6 +19,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -32,6 +34,7 @@
 #include "index/as_owner.h"
 #include "index/sample.h"
 #include "ivf/centroids.h"
+#include "ivf/rebalance.h"
 #include "storage/heap_value.h"
 #include "types/dense.h"
 #include "types/own_type.h"
@@ -330,9 +333,9 @@ check_access(Oid heap, Oid index)
 						   GetUserNameFromId(GetUserId(), false))));
 }
 
-/* Open an inverted file by name, and its table; error if it is none. */
+/* open_index, of one who may read the index or needs not */
 static IvfIndex *
-open_index(Oid oid, Relation *relation, Relation *heap)
+open_index_for(Oid oid, bool read, Relation *relation, Relation *heap)
 {
 	Oid			heap_oid = IndexGetRelation(oid, true);
 
@@ -351,7 +354,8 @@ open_index(Oid oid, Relation *relation, Relation *heap)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partitioned index", get_rel_name(oid)),
 				 errhint("Name the index of a partition.")));
-	check_access(heap_oid, oid);
+	if (read)
+		check_access(heap_oid, oid);
 	*heap = table_open(heap_oid, AccessShareLock);
 	*relation = index_open(oid, AccessShareLock);
 	/* nothing was locked when the table was looked up */
@@ -378,6 +382,13 @@ open_index(Oid oid, Relation *relation, Relation *heap)
 						RelationGetRelationName(*relation)),
 				 errhint("Use REINDEX to build the index.")));
 	return ivf_open(*relation);
+}
+
+/* Open an inverted file by name, and its table; error if it is none. */
+static IvfIndex *
+open_index(Oid oid, Relation *relation, Relation *heap)
+{
+	return open_index_for(oid, true, relation, heap);
 }
 
 static void
@@ -577,6 +588,66 @@ SQL_FUNCTION(ivf_recall)
 		values[1] = Float4GetDatum(index->meta.recall[i].recall);
 		tuplestore_putvalues(store, desc, values, nulls);
 	}
+	close_index(relation, heap);
+	return (Datum) 0;
+}
+
+/*
+ * ivf_rebalance(index regclass, budget bigint): lists that are too long or far from
+ * their centroids are made anew; see rebalance.c
+ */
+SQL_FUNCTION(ivf_rebalance)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = begin_result(fcinfo, &desc);
+	Oid			oid = PG_GETARG_OID(0);
+	int64		budget = PG_GETARG_INT64(1);
+	Oid			heap_oid = IndexGetRelation(oid, true);
+	Relation	relation;
+	Relation	heap;
+	IvfIndex   *index;
+	IvfRebalanced result;
+	AsOwner		owner;
+	Datum		values[7];
+	bool		nulls[7] = {false};
+
+	PreventCommandIfReadOnly("ivf_rebalance()");
+	PreventCommandDuringRecovery("ivf_rebalance()");
+	if (budget < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("budget must be at least 1")));
+	if (OidIsValid(heap_oid) && !owns_relation(oid) && !may_maintain(heap_oid))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(oid));
+
+	/* as VACUUM, which must not run meanwhile */
+	if (OidIsValid(heap_oid) && get_rel_relkind(oid) == RELKIND_INDEX)
+		LockRelationOid(heap_oid, ShareUpdateExclusiveLock);
+	index = open_index_for(oid, false, &relation, &heap);
+	if (!index->meta.trained)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" was built with too little data to learn from",
+						RelationGetRelationName(relation)),
+				 errhint("Use REINDEX to build the index.")));
+	if (index->model->column.type->array)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("lists of an index of arrays cannot be rebalanced"),
+				 errhint("Use REINDEX CONCURRENTLY to rebuild the index.")));
+	as_owner_begin(&owner, heap);
+	ivf_rebalance_lists(relation, heap, (uint64) budget, &result);
+	as_owner_end(&owner);
+
+	values[0] = Int32GetDatum((int32) result.lists);
+	values[1] = Int32GetDatum((int32) result.replaced);
+	values[2] = Int64GetDatum((int64) result.entries);
+	values[3] = Int64GetDatum((int64) result.moved);
+	values[4] = Int64GetDatum((int64) result.left);
+	values[5] = Int64GetDatum((int64) result.pages_freed);
+	values[6] = BoolGetDatum(result.waits);
+	nulls[2] = nulls[4] = result.waits;
+	tuplestore_putvalues(store, desc, values, nulls);
 	close_index(relation, heap);
 	return (Datum) 0;
 }

@@ -55,12 +55,6 @@ extern IvfModel *ivf_get_model(IvfIndex *index, IndexColumn column);
  * Summaries of lists' filter columns, each a FilterBounds for each column
  */
 
-static inline int
-ivf_summaries_per_page(const FilterShape *filter)
-{
-	return SLOT_PAGE_ROOM / (filter->count * sizeof(FilterBounds));
-}
-
 /* The summary of a list on its page */
 static inline FilterBounds *
 ivf_summary(const FilterShape *filter, Page page, uint32 list)

@@ -2,15 +2,18 @@
  * insert.c
  *	  One more entry, in the list of the nearest centroid.
  *
- * Locks: with filter columns, the list's summary, alone; the list's record,
+ * Locks: the generation of lists, shared, all the while (generation.h), but for
+ * flat; with filter columns, the list's summary, alone; the list's record,
  * alone; then pages of the list, one at a time.  A new page is claimed while no
  * other is locked, and linked under the lock of the last one.  See README.md.
  */
 #include "ivf/coarse.h"
+#include "ivf/generation.h"
 
 #include "access/genam.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -95,9 +98,8 @@ write_entry(IvfInserter *inserter, Buffer buffer, const IvfEntry *entry)
 	page_edit_end(&edit);
 }
 
-/* Claim a page, and pieces for it; it belongs to no list yet.  Pinned. */
-static Buffer
-new_page(IvfIndex *index)
+Buffer
+ivf_claim_page(IvfIndex *index, uint32 list)
 {
 	const IvfLayout *layout = &index->layout;
 	bool		log = RelationNeedsWAL(index->relation);
@@ -117,7 +119,8 @@ new_page(IvfIndex *index)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_edit_begin(&edit, index->relation, log);
 	page = page_edit_page(&edit, buffer, true);
-	ivf_list_page_init(layout, page, PG_UINT32_MAX);
+	ivf_list_page_init(layout, page, list);
+	ivf_list_page(page)->generation = index->meta.generation;
 	memcpy(ivf_list_page(page)->pieces, pieces,
 		   layout->pieces * sizeof(BlockNumber));
 	page_edit_end(&edit);
@@ -195,7 +198,7 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 		if (!BufferIsValid(spare))
 		{
 			UnlockReleaseBuffer(buffer);
-			spare = new_page(index);
+			spare = ivf_claim_page(index, PG_UINT32_MAX);
 			WAIT_POINT("ivf insert spare");
 			continue;
 		}
@@ -215,6 +218,20 @@ insert_entry(IvfInserter *inserter, uint32 list, const IvfEntry *entry)
 		ReleaseBuffer(spare);
 		return;
 	}
+}
+
+void
+ivf_add_entry(IvfIndex *index, uint32 list, const IvfEntry *entry)
+{
+	IvfInserter inserter = {.index = index};
+
+	if (index->layout.pieces > 0)
+		inserter.scratch = (uint8 *) palloc(ivf_codes_bytes(&index->layout));
+	if (entry->keys != NULL)
+		ivf_widen_summary(index, list, entry->keys);
+	insert_entry(&inserter, list, entry);
+	if (inserter.scratch != NULL)
+		pfree(inserter.scratch);
 }
 
 /* Insert one value of a row, whose keys are in inserter->keys. */
@@ -261,10 +278,16 @@ ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 	MemoryContext context;
 	MemoryContext caller;
 	MultiVector elements;
+	bool		generations;
 
 	if (isnull[0])
 		return false;
-	if (inserter == NULL)
+	/* no new generation of lists takes the place of the one that this goes to */
+	generations = ivf_kind_of(relation) != IVF_EXACT;
+	if (generations)
+		LockPage(relation, META_BLOCK, ShareLock);
+	if (inserter == NULL ||
+		(generations && ivf_build_id(relation) != inserter->index->meta.build_id))
 	{
 		caller = MemoryContextSwitchTo(index_info->ii_Context);
 		inserter = inserter_create(relation);
@@ -283,5 +306,7 @@ ivf_insert(Relation relation, Datum *values, bool *isnull, ItemPointer heap_tid,
 		insert_value(inserter, column_values_get(&elements, i), heap_tid);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+	if (generations)
+		UnlockPage(relation, META_BLOCK, ShareLock);
 	return false;
 }

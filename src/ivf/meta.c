@@ -16,8 +16,8 @@
 /* From so many dimensions on, one bit of each tells near rows from far ones */
 #define ONE_BIT_DIMS	256
 
-static uint64
-new_build_id(Relation index)
+uint64
+ivf_new_build_id(Relation index)
 {
 	static uint32 counter;
 
@@ -100,7 +100,7 @@ ivf_describe(Relation index, const IvfOptions *options, IvfMeta *meta,
 		meta->filter_digest = filter_digest(filter);
 	}
 	meta->seed = (uint64) ivf_seed;
-	meta->build_id = new_build_id(index);
+	meta->build_id = ivf_new_build_id(index);
 	meta->lists = 1;
 	if (kind == IVF_RABITQ)
 	{
@@ -167,9 +167,10 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 	}
 
 	/* what follows lies in a row */
-	if (meta->directory != block)
+	if (meta->directory < block || meta->directory > MaxBlockNumber / 2 ||
+		meta->old_lists > IVF_MAX_LISTS || meta->generation > meta->begun)
 		return false;
-	block += (meta->lists + IVF_LISTS_PER_PAGE - 1) / IVF_LISTS_PER_PAGE;
+	block = meta->directory + (meta->lists + IVF_LISTS_PER_PAGE - 1) / IVF_LISTS_PER_PAGE;
 	if (meta->constants != block)
 		return false;
 	floats = ivf_constants(meta).total;
@@ -177,6 +178,15 @@ meta_fits(const IvfMeta *meta, const IndexColumn *column,
 		return meta->summaries == 0;
 	return meta->summaries ==
 		block + (floats + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
+}
+
+BlockNumber
+ivf_raw_end(const IvfMeta *meta, const FilterShape *filter)
+{
+	if (filter != NULL)
+		return meta->summaries + (meta->lists - 1) / ivf_summaries_per_page(filter) + 1;
+	return meta->constants +
+		(ivf_constants(meta).total + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
 }
 
 void

@@ -68,6 +68,15 @@ typedef struct IvfMeta
 	 * built before these were measured.
 	 */
 	uint16		depth[IVF_RECALL_POINTS];
+
+	/* Generations of lists (generation.h); all zero in an index never rebalanced */
+	uint32		generation;		/* the current one */
+	uint32		begun;			/* the last one that was begun */
+	uint32		old_generation; /* the one before, */
+	uint32		old_lists;		/* of so many lists; 0: its pages have been freed */
+	BlockNumber old_directory;	/* its directory, constants and summaries, */
+	BlockNumber old_end;		/* up to this block */
+	uint64		old_xid;		/* the transaction that has replaced it */
 } IvfMeta;
 
 /* A list's record in the directory */
@@ -89,6 +98,13 @@ ivf_page_meta(Page page)
 	return (IvfMeta *) PageGetContents(page);
 }
 
+/* Lists whose summaries of filter columns a page has */
+static inline int
+ivf_summaries_per_page(const FilterShape *filter)
+{
+	return SLOT_PAGE_ROOM / (filter->count * sizeof(FilterBounds));
+}
+
 /* Floats of the constants as they lie in the index, and where each begins */
 typedef struct IvfConstants
 {
@@ -104,6 +120,12 @@ typedef struct IvfConstants
 } IvfConstants;
 
 extern IvfConstants ivf_constants(const IvfMeta *meta);
+
+/* The block behind the directory, constants and summaries, which lie in a row */
+extern BlockNumber ivf_raw_end(const IvfMeta *meta, const FilterShape *filter);
+
+/* A number that no other build or generation of an index has */
+extern uint64 ivf_new_build_id(Relation index);
 
 /*
  * What the options and the column of an index say: the metapage that it begins

@@ -81,6 +81,7 @@ ivf_list_page_init(const IvfLayout *layout, Page page, uint32 list)
 
 	header->list = list;
 	header->next = InvalidBlockNumber;
+	header->generation = 0;
 	for (uint32 i = 0; i < layout->pieces; i++)
 		header->pieces[i] = InvalidBlockNumber;
 	ivf_list_page_set_count(layout, page, 0);

@@ -37,7 +37,7 @@ typedef struct IvfListPage
 	uint32		list;
 	uint32		count;
 	BlockNumber next;
-	uint32		unused;
+	uint32		generation;		/* of lists, when it became a page of one (generation.h) */
 	BlockNumber pieces[FLEXIBLE_ARRAY_MEMBER];
 } IvfListPage;
 

@@ -8,9 +8,10 @@
  * (ivf_walk_next) pins the next page before it leaves one, and would miss what
  * has moved to a page that it has seen.  Pages that left go to the free list.
  */
-#include "ivf/index.h"
+#include "ivf/generation.h"
 
 #include "access/genam.h"
+#include "access/table.h"
 #include "commands/vacuum.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -330,6 +331,23 @@ vacuum_list(IvfVacuum *vacuum, uint32 list)
 	join_pages(vacuum, list, record.head);
 }
 
+/* Free the pages of lists that ivf_rebalance has replaced. */
+static void
+free_old_generation(IvfVacuum *vacuum)
+{
+	IvfIndex   *index = vacuum->index;
+	uint64		pages = 0;
+	Relation	heap;
+
+	if (index->meta.old_lists == 0)
+		return;
+	heap = table_open(index->relation->rd_index->indrelid, NoLock);
+	(void) ivf_free_old_generation(index, heap, &pages);
+	table_close(heap, NoLock);
+	vacuum->stats->pages_newly_deleted += pages;
+	vacuum->stats->pages_deleted += pages;
+}
+
 IndexBulkDeleteResult *
 ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				IndexBulkDeleteCallback callback, void *callback_state)
@@ -361,6 +379,7 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		vacuum_progress(list + 1);
 	}
 	vacuum_progress_end();
+	free_old_generation(&vacuum);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return stats;

@@ -385,7 +385,8 @@ list_of(IvfVerify *ivf, BlockNumber block)
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	list = ivf_list_page(page)->list;
-	if (!ivf_page_of_list(page, list))
+	if (!ivf_page_of_list(page, list) ||
+		ivf_list_page(page)->generation > ivf->index->meta.generation)
 		list = PG_UINT32_MAX;
 	UnlockReleaseBuffer(buffer);
 	return list;
@@ -422,22 +423,20 @@ verify_unowned_pages(IvfVerify *ivf)
 {
 	Verify	   *verify = ivf->verify;
 	const IvfMeta *meta = &ivf->index->meta;
-	BlockNumber constants = meta->constants +
-		(ivf_constants(meta).total + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
+	BlockNumber constants = ivf_raw_end(meta, ivf->index->filter);
 	int64		leaked = 0;
 
-	if (ivf->index->filter != NULL)
-		constants = meta->summaries + (meta->lists - 1) /
-			ivf_summaries_per_page(ivf->index->filter) + 1;
 	for (BlockNumber block = 1; block < verify->blocks; block++)
 	{
 		uint8		kind = verify->kinds[block];
-		bool		raw = block < constants;
+		bool		raw = block >= meta->directory && block < constants;
 
 		CHECK_FOR_INTERRUPTS();
 		if (kind > PAGE_KEYS)
 			continue;
-		if (raw ? kind != PAGE_RAW
+		if (!raw && kind == PAGE_RAW && meta->begun > 0)
+			verify_count(verify, "pages_unlinked", 1);	/* of another generation */
+		else if (raw ? kind != PAGE_RAW
 			: kind != PAGE_RECORD && kind != PAGE_VALUE && kind != PAGE_PIECE)
 			verify_report(verify, "page_unowned", block, NO_PLACE_SLOT, NULL,
 						  raw ? "It should be one of constants."
@@ -479,6 +478,48 @@ note_pages(IvfVerify *ivf)
 		{
 			if (slot_at(values, (Page) verify->page.data, slot)->state == SLOT_USED)
 				verify_set_bit(&ivf->values, slot_id(values, block, slot));
+		}
+	}
+}
+
+/*
+ * Pages of lists that another generation has replaced belong to it until they are
+ * freed.  What does not look like that is found later.
+ */
+static void
+own_old_generation(IvfVerify *ivf)
+{
+	const IvfMeta *meta = &ivf->index->meta;
+	Verify	   *verify = ivf->verify;
+	BlockNumber pages = 0;
+
+	for (uint32 list = 0; list < meta->old_lists; list++)
+	{
+		BlockNumber block = meta->old_directory + list / IVF_LISTS_PER_PAGE;
+
+		if (block >= verify->blocks || verify->kinds[block] != PAGE_RAW ||
+			!verify_read_page(verify, block))
+			continue;
+		block = ((IvfList *) PageGetContents((Page) verify->page.data))
+			[list % IVF_LISTS_PER_PAGE].head;
+		while (block < verify->blocks && verify->kinds[block] == PAGE_RECORD &&
+			   !verify_bit(&ivf->owned, block) && pages++ < verify->blocks)
+		{
+			Buffer		buffer = map_read(ivf->index->map, block);
+			Page		page = BufferGetPage(buffer);
+			BlockNumber next = InvalidBlockNumber;
+
+			CHECK_FOR_INTERRUPTS();
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			if (page_is_sound(page, PAGE_RECORD) && ivf_page_of_list(page, list) &&
+				ivf_list_page(page)->generation <= meta->old_generation)
+			{
+				verify_set_bit(&ivf->owned, block);
+				(void) own_pieces(ivf, page);
+				next = ivf_list_page(page)->next;
+			}
+			UnlockReleaseBuffer(buffer);
+			block = next;
 		}
 	}
 }
@@ -551,6 +592,7 @@ ivf_walk(Verify *verify)
 		verify_progress(list);
 		verify_list(ivf, list);
 	}
+	own_old_generation(ivf);
 	verify_unowned_pages(ivf);
 	verify_free_lists(verify);
 	return true;

@@ -1,0 +1,91 @@
+-- Upkeep of lists: rows of 16 dimensions in 40 clusters give way to rows in 40 others
+SET client_min_messages = warning;
+SET ivf.seed = 1;
+CREATE FUNCTION place(cluster int, world int) RETURNS vector LANGUAGE sql IMMUTABLE AS
+	$$ SELECT array_agg((8 * sin(world * 1000 + cluster * 37.1 + i * (cluster % 7 + 1.3)))::real ORDER BY i)::vector FROM generate_series(1, 16) i $$;
+CREATE FUNCTION noise(id int) RETURNS vector LANGUAGE sql IMMUTABLE AS
+	$$ SELECT array_agg(((hashint4(id * 16 + i) / 2147483648.0))::real ORDER BY i)::vector FROM generate_series(1, 16) i $$;
+CREATE TABLE places AS SELECT world, cluster, place(cluster, world) AS v FROM generate_series(0, 1) world, generate_series(0, 39) cluster;
+CREATE TABLE kept (id int PRIMARY KEY, tag int, v vector(16)) WITH (autovacuum_enabled = off);
+INSERT INTO kept SELECT i, i % 10, p.v + noise(i) FROM generate_series(1, 4000) i JOIN places p ON p.world = 0 AND p.cluster = i % 40;
+CREATE INDEX kept_flat ON kept USING ivfflat (v vector_l2_ops) WITH (lists = 80);
+CREATE INDEX kept_pq ON kept USING ivfpq (v vector_l2_ops) WITH (lists = 80);
+CREATE INDEX kept_rabitq ON kept USING ivfrabitq (v vector_l2_ops, tag) WITH (lists = 80);
+CREATE INDEX kept_inside ON kept USING ivfrabitq (v vector_cosine_ops) WITH (lists = 80, rerank = index);
+CREATE INDEX kept_expression ON kept USING ivfrabitq ((v::halfvec(16)) halfvec_l2_ops) WITH (lists = 80);
+CREATE VIEW kept_indexes AS SELECT i::text AS index FROM unnest('{kept_flat,kept_pq,kept_rabitq,kept_inside,kept_expression}'::regclass[]) i;
+
+-- nothing to do
+SELECT index, r.* FROM kept_indexes, ivf_rebalance(index) r;
+
+-- all rows are others: lists are few and long
+DELETE FROM kept;
+INSERT INTO kept SELECT i, i % 10, p.v + noise(i) FROM generate_series(1, 4000) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+VACUUM kept;
+SELECT index, imbalance > 2 AS uneven, error > 5 * built_error AS far FROM kept_indexes, ivf_drift(index);
+SELECT index, r.* FROM kept_indexes, ivf_rebalance(index) r;
+SELECT index, imbalance < 2 AS even, error < 1.1 * built_error AS near FROM kept_indexes, ivf_drift(index);
+SELECT index, c.* FROM kept_indexes, vector_index_check(index, heapallindexed => true) c;
+SELECT index, (SELECT recall >= .95 FROM vector_recall(index::regclass, k => 10, sample => 50)) FROM kept_indexes WHERE index <> 'kept_flat';
+
+-- each row once, and by filters
+SET enable_seqscan = off;
+SET vector.enable_exact_scan = off;
+SET ivfflat.iterative_scan = relaxed_order;
+SET ivfrabitq.iterative_scan = relaxed_order;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM kept ORDER BY v <-> (SELECT v FROM kept WHERE id = 1) LIMIT 10000) s;
+SELECT count(*), count(DISTINCT id), min(tag), max(tag) FROM (SELECT id, tag FROM kept WHERE tag = 3 ORDER BY v <-> (SELECT v FROM kept WHERE id = 1) LIMIT 10000) s;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM kept ORDER BY v <=> (SELECT v FROM kept WHERE id = 1) LIMIT 10000) s;
+RESET enable_seqscan;
+RESET vector.enable_exact_scan;
+RESET ivfflat.iterative_scan;
+RESET ivfrabitq.iterative_scan;
+
+-- rows come and go in lists of the new generation; vacuum frees the pages of the old one
+INSERT INTO kept SELECT i, i % 10, p.v + noise(i) FROM generate_series(4001, 4400) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+DELETE FROM kept WHERE id % 4 = 0;
+VACUUM kept;
+SELECT index, c.* FROM kept_indexes, vector_index_check(index, heapallindexed => true) c;
+SELECT index, entries, replaced, waits FROM kept_indexes, ivf_rebalance(index);
+
+-- a budget: the worst lists first, the others later
+INSERT INTO kept SELECT 10000 + i, i % 10, p.v + noise(i) FROM generate_series(1, 4000) i JOIN places p ON p.world = 0 AND p.cluster = i % 40;
+SELECT index, replaced BETWEEN 1 AND 79 AS some, moved <= 1500 AS within, left_over > 0 AS more FROM kept_indexes, ivf_rebalance(index, 1500);
+SELECT index, replaced > 0 AS more, left_over FROM kept_indexes, ivf_rebalance(index, budget => 1000000);
+SELECT index, imbalance < 2 AS even FROM kept_indexes, ivf_drift(index);
+SELECT index, c.* FROM kept_indexes, vector_index_check(index, heapallindexed => true) c;
+
+-- more lists where the number was not given
+CREATE TABLE grows (id int, v vector(16)) WITH (autovacuum_enabled = off);
+INSERT INTO grows SELECT i, p.v + noise(i) FROM generate_series(1, 400) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+CREATE INDEX grows_v ON grows USING ivfrabitq (v vector_l2_ops);
+INSERT INTO grows SELECT i, p.v + noise(i) FROM generate_series(401, 6400) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+SELECT lists, entries FROM ivf_drift('grows_v');
+SELECT lists, entries, moved FROM ivf_rebalance('grows_v');
+SELECT lists, entries, imbalance < 2 AS even FROM ivf_drift('grows_v');
+SELECT * FROM vector_index_check('grows_v', heapallindexed => true);
+
+-- errors
+CREATE INDEX kept_graph ON kept USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8);
+CREATE TABLE nothing (v vector(3));
+CREATE INDEX nothing_v ON nothing USING ivfrabitq (v vector_l2_ops);
+CREATE TABLE tokens (v vector(3)[]);
+INSERT INTO tokens SELECT ARRAY[format('[%s,1,1]', i), format('[1,%s,1]', i)]::vector[] FROM generate_series(1, 100) i;
+CREATE INDEX tokens_v ON tokens USING ivfflat (v vector_maxsim_ops) WITH (lists = 2);
+SELECT ivf_rebalance('kept');
+SELECT ivf_rebalance('kept_graph');
+SELECT ivf_rebalance('nothing_v');
+SELECT ivf_rebalance('tokens_v');
+SELECT ivf_rebalance('kept_pq', 0);
+BEGIN READ ONLY;
+SELECT ivf_rebalance('kept_pq');
+ROLLBACK;
+CREATE ROLE regress_other;
+GRANT SELECT ON kept TO regress_other;
+SET ROLE regress_other;
+SELECT ivf_rebalance('kept_pq');
+RESET ROLE;
+DROP OWNED BY regress_other;
+DROP ROLE regress_other;
+DROP TABLE kept, places, grows, nothing, tokens CASCADE;
+DROP FUNCTION place, noise;
