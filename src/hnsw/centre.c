@@ -204,22 +204,18 @@ table_value(RowReader *reader, Element *element)
 	return value;
 }
 
-/*
- * What the index keeps of an element's value, for one whose rows are dead: its
- * code is to fit what is kept.  NULL if it keeps none.
- */
-static struct varlena *
-kept_value(HnswInserter *inserter, const Element *element)
+struct varlena *
+hnsw_kept_value(HnswInserter *inserter, SlotId kept)
 {
 	const IndexColumn *column = &inserter->index->codec.column;
 	BoundedValue *bounded;
 	DenseVector *dense;
 	Size		size = column_value_size(column);
 
-	if (!hnsw_keeps_bounded(inserter->index) || element->kept == NO_SLOT)
+	if (!hnsw_keeps_bounded(inserter->index) || kept == NO_SLOT)
 		return NULL;
 	bounded = (BoundedValue *) palloc(bounded_size(column));
-	if (!value_store_read(&inserter->store.values, element->kept, bounded,
+	if (!value_store_read(&inserter->store.values, kept, bounded,
 						  bounded_size(column)))
 		return NULL;
 	if (column->type->kind == COLUMN_HALFVEC)
@@ -250,7 +246,8 @@ read_values(HnswInserter *inserter, Relation heap, Elements *elements,
 
 		if (value == NULL)
 		{
-			element->value = kept_value(inserter, element);
+			/* its rows are dead: its code is to fit what is kept */
+			element->value = hnsw_kept_value(inserter, element->kept);
 			continue;
 		}
 		element->value = (struct varlena *) palloc(VARSIZE(value));

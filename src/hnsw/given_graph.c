@@ -10,24 +10,31 @@
  * 1. Rows of the indexed table become elements without edges.  Equal values, or
  *	  equal payloads, are found by a hash table of payloads; a second one leads
  *	  from the hash of a row's key to its element.
- * 2. Rows of the table of neighbours: the candidates' distances are computed,
- *	  and neighbours are chosen among them as an insertion does.
- * 3. What has lost most of its neighbours, because these have no list, counts
+ * 2. Rows of the table of neighbours: each list is kept as numbers of elements.
+ * 3. The recall of some lists is measured; some elements with a list become
+ *	  pivots.
+ * 4. Of each pivot, the nearest others are found.
+ * 5. Elements tell those in their lists of themselves.
+ * 6. Neighbours are chosen, as an insertion does, among an element's list, those
+ *	  that have told it, and pivots.
+ * 7. What has lost most of its neighbours, because these have no list, counts
  *	  as without one, too.
- * 4. All that have a list form the ring: each comes after its nearest neighbour
+ * 8. All that have a list form the ring: each comes after its nearest neighbour
  *	  that is in it already.
- * 5. Neighbours lead back.
- * 6. Nodes above level 0, by a search there, as usual.
- * 7. What has no list is inserted into the graph, as usual.
+ * 9. Diverse neighbours lead back, where they do not yet.
+ * 10. Nodes above level 0, by a search there, as usual.
+ * 11. What has no list is inserted into the graph, as usual.
  *
- * A list is a hint.  It is not taken if it has too few known rows, or if its rows
- * are no nearer than rows picked at random: then the row has changed since.  If
- * that is so of many, the table is of other vectors, and none is taken.
+ * A list is a hint.  It is not taken if it has too few known rows, or if rows are
+ * nearer that are not in it, as far as pivots tell: then the row has changed
+ * since.  If that is so of many, or others are nearer than most lists say, the
+ * table is of other vectors, and none is taken.
  *
  * If memory is full during step 1, what is in memory is linked, and the graph is
  * written; the rest of the table is inserted on pages (build.c).
  *
- * Steps 4 to 6, as far as they are about one element, are in given_links.c.
+ * Steps 2 to 6, as far as they are about one element, are in given_lists.c, steps
+ * 8 to 10 in given_links.c.
  */
 #include "hnsw/given_steps.h"
 
@@ -72,7 +79,8 @@ given_graph_plan(RowHints *hints, MemoryGraphShared *memory, double rows,
 	sizes[1] = row_hints_scan_size(hints);
 	sizes[2] = (Size) buckets * sizeof(pg_atomic_uint32);
 	sizes[3] = (Size) buckets * sizeof(GraphId);
-	sizes[4] = 0;
+	sizes[4] = sizeof(GivenPivots);
+	sizes[5] = 0;
 }
 
 void
@@ -89,6 +97,9 @@ given_graph_init(BuildProcess *process, int chunk, RowHints *hints)
 	pg_atomic_init_u32(&shared->elements, 0);
 	pg_atomic_init_u32(&shared->lists, 0);
 	pg_atomic_init_u32(&shared->strange, 0);
+	pg_atomic_init_u32(&shared->poor, 0);
+	pg_atomic_init_u32(&shared->looked, 0);
+	pg_atomic_init_u32(&shared->recall, 0);
 	pg_atomic_init_u32(&shared->listed, 0);
 	for (int i = 0; i < STEP_DONE; i++)
 		pg_atomic_init_u32(&shared->next[i], 0);
@@ -114,6 +125,7 @@ given_graph_join(BuildProcess *process, int chunk, MemoryGraph *graph)
 	given->keys = &graph->memory->array[ARRAY_ROW_KEYS];
 	given->key_chains = (pg_atomic_uint32 *) build_chunk(process, chunk + 2);
 	given->payload_chains = (GraphId *) build_chunk(process, chunk + 3);
+	given->pivots = (GivenPivots *) build_chunk(process, chunk + 4);
 	given->leader = process->leader;
 	given->hints = row_hints_join(&given->shared->plan);
 	given->info = process->info;
@@ -146,59 +158,16 @@ given_graph_leave(GivenGraph *given)
  * Elements
  */
 
-static inline RowKey *
-row_key(const GivenGraph *given, uint32 number)
-{
-	return (RowKey *) build_array_at(given->keys, number);
-}
-
 static void
 add_key(GivenGraph *given, uint64 hash, GraphId id)
 {
 	uint32		number = pg_atomic_fetch_add_u32(&given->shared->keys, 1);
-	RowKey	   *key = row_key(given, number);
+	RowKey	   *key = given_row_key(given, number);
 
 	key->hash = hash;
 	key->id = id;
 	key->next = pg_atomic_exchange_u32(&given->key_chains[hash & (given->shared->buckets - 1)],
 									   number + 1);
-}
-
-/* The elements of count keys, into candidates; those that are not there go. */
-static int
-find_keys(const GivenGraph *given, const uint64 *hashes, int count,
-		  GraphNear *candidates)
-{
-	uint32		mask = given->shared->buckets - 1;
-	int			found = 0;
-
-	count = Min(count, GIVEN_CANDIDATES);
-	for (int i = 0; i < count; i++)
-		__builtin_prefetch(&given->key_chains[hashes[i] & mask]);
-	for (int i = 0; i < count; i++)
-	{
-		uint32		number = pg_atomic_read_u32(&given->key_chains[hashes[i] & mask]);
-
-		if (number != 0)
-			__builtin_prefetch(row_key(given, number - 1));
-	}
-	for (int i = 0; i < count; i++)
-	{
-		uint32		number = pg_atomic_read_u32(&given->key_chains[hashes[i] & mask]);
-
-		while (number != 0)
-		{
-			const RowKey *key = row_key(given, number - 1);
-
-			if (key->hash == hashes[i])
-			{
-				candidates[found++].id = key->id;
-				break;
-			}
-			number = key->next;
-		}
-	}
-	return found;
 }
 
 /* What stands for an element's payload, or for a value that lies elsewhere */
@@ -211,19 +180,6 @@ payload_hash(const GivenGraph *given, const struct varlena *value)
 		return codec_hash(&index->codec, value);
 	return DatumGetUInt64(hash_any_extended((const unsigned char *) given->inserter->payload,
 											index->shape.payload_size, 0));
-}
-
-/*
- * The next element of a chain of payloads.  It is kept where a node that has no
- * edges yet would have the last one.
- */
-static GraphId *
-chain_next(const GivenGraph *given, GraphId id)
-{
-	const GraphShape *shape = &given->graph->index->shape;
-
-	return (GraphId *) (memory_edges(given->graph, 0, id) +
-						graph_capacity(shape, 0) - 1);
 }
 
 /*
@@ -246,7 +202,7 @@ place_element(GivenGraph *given, uint64 payload, uint64 hash, int level,
 	node.hash = hash;
 	node.tid = *tid;
 	lock_if_shared(graph, lock, LW_EXCLUSIVE);
-	for (id = *chain; id != NO_SLOT; id = *chain_next(given, id))
+	for (id = *chain; id != NO_SLOT; id = given_list(given->graph, id)->chain)
 	{
 		if (codec_same(inserter->query, inserter->payload,
 					   node_payload(memory_node(graph, 0, id))))
@@ -259,7 +215,7 @@ place_element(GivenGraph *given, uint64 payload, uint64 hash, int level,
 		graph_links_clear(&links);
 		node.value = hnsw_write_value(inserter);
 		id = memory_write(graph, 0, &node, &links, level > 0 ? NODE_RISES : 0);
-		*chain_next(given, id) = *chain;
+		given_list_init(given->graph, id, *chain);
 		*chain = id;
 		pg_atomic_fetch_add_u32(&given->shared->elements, 1);
 		pg_atomic_fetch_add_u32(&given->shared->upper, level);
@@ -299,7 +255,7 @@ given_graph_place(GivenGraph *given, const struct varlena *value,
 }
 
 /* ------------------------------------------------------------------------
- * Lists
+ * Steps
  */
 
 /*
@@ -323,158 +279,6 @@ next_part(GivenGraph *given, GraphId *from, GraphId *to)
 	return true;
 }
 
-/* Random elements in ascending order of their distance from id; how many */
-static int
-take_sample(GivenGraph *given, GraphId id, GraphNear *sample)
-{
-	const SlotGeometry *geometry = graph_geometry(&given->graph->index->shape, 0);
-	uint32		elements = pg_atomic_read_u32(&given->graph->shared->base_count);
-	uint64		random = id;
-	int			count;
-	int			kept = 0;
-
-	for (int i = 0; i < GIVEN_SAMPLE; i++)
-		sample[i].id = geometry->per_page + splitmix64_next(&random) % elements;
-	count = graph_rank(given->graph->selector, 0, given->inserter->query, sample,
-					   GIVEN_SAMPLE);
-
-	/* looked at when they are in the caches */
-	for (int i = 0; i < count; i++)
-	{
-		if (sample[i].id != id &&
-			!(memory_node(given->graph, 0, sample[i].id)->header.flags & NODE_TWIN))
-			sample[kept++] = sample[i];
-	}
-	return kept;
-}
-
-/*
- * Is an element's list one of its neighbours?  None of the random elements may be
- * nearer than its middle one, or not many more than would be if it is as far as
- * its place in the list says, where elements are few.  A list that is refused for
- * chance costs an insertion.  One whose middle is not even nearer than half of the
- * random elements is a list of something else.
- */
-static bool
-is_plausible(GivenGraph *given, const GraphNear *candidates, int count,
-			 const GraphNear *sample, int sample_count)
-{
-	float		middle = candidates[count / 2].distance;
-	double		expected = (double) sample_count * (count / 2) /
-		pg_atomic_read_u32(&given->shared->elements);
-	int			nearer = 0;
-
-	while (nearer < sample_count && sample[nearer].distance < middle)
-		nearer++;
-	given->lists++;
-	given->strange += nearer > sample_count / 2;
-	return nearer <= (expected < 0.02 ? 0 : ceil(3 * expected));
-}
-
-/*
- * Add the sample to an element's list, which is in order of distance, without
- * what is in it.  Where rows lie in clusters, lists never lead out of one, and a
- * search that the upper levels have led into a wrong one would stay there.  An
- * insertion has candidates in other clusters as long as its own is small; those
- * that are diverse keep clusters together.
- */
-static int
-add_sample(GraphNear *candidates, int count, const GraphNear *sample,
-		   int sample_count)
-{
-	int			total = count;
-
-	for (int i = 0; i < sample_count; i++)
-	{
-		bool		is_there = false;
-		int			at = total;
-
-		for (int k = 0; k < total && !is_there; k++)
-			is_there = candidates[k].id == sample[i].id;
-		if (is_there)
-			continue;
-		for (; at > 0 && candidates[at - 1].distance > sample[i].distance; at--)
-			candidates[at] = candidates[at - 1];
-		candidates[at] = sample[i];
-		total++;
-	}
-	return total;
-}
-
-/*
- * Fewer candidates than these are no list.  Of a partition, or by a predicate,
- * most of a row's neighbours may be elsewhere.
- */
-static int
-least_candidates(const GivenGraph *given)
-{
-	uint32		elements = pg_atomic_read_u32(&given->shared->elements);
-
-	return (int) Min((uint32) Max(given->graph->index->shape.m / 2, 1),
-					   Max(elements, 2) - 1);
-}
-
-/* Drop what is there twice, and id itself.  They are in order of distance. */
-static int
-drop_repeated(GraphNear *candidates, int count, GraphId id)
-{
-	int			kept = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (candidates[i].id != id &&
-			(kept == 0 || candidates[i].id != candidates[kept - 1].id))
-			candidates[kept++] = candidates[i];
-	}
-	return kept;
-}
-
-/* Choose the neighbours of an element from its list. */
-static void
-take_list(GivenGraph *given, const RowHint *hint)
-{
-	MemoryGraph *graph = given->graph;
-	GraphSelector *selector = graph->selector;
-	GraphNear  *candidates = given->candidates;
-	int			least = least_candidates(given);
-	GraphNode  *node;
-	GraphLinks	links;
-	GraphId		id;
-	int			count;
-	int			sample;
-
-	if (find_keys(given, &hint->key, 1, candidates) == 0)
-		return;
-	id = candidates[0].id;
-	node = memory_node(graph, 0, id);
-	if (*(volatile uint8 *) &node->header.flags & NODE_LISTED)
-		return;
-	count = find_keys(given, hint->neighbors, hint->count, candidates);
-	if (count < least)
-		return;
-	given_set_query(given, id);
-	count = graph_rank(selector, 0, given->inserter->query,
-					   candidates, count);
-	count = drop_repeated(candidates, count, id);
-	if (count < least)
-		return;
-	sample = take_sample(given, id, given->sample);
-	if (!is_plausible(given, candidates, count, given->sample, sample))
-		return;
-	count = add_sample(candidates, count, given->sample, sample);
-
-	graph_links_clear(&links);
-	links.count = graph_select(selector, 0, candidates, count);
-	memcpy(links.near, candidates, links.count * sizeof(GraphNear));
-	lock_if_shared(graph, node_lock(graph, id), LW_EXCLUSIVE);
-	if (!(node->header.flags & NODE_LISTED))
-	{
-		memory_set_edges(graph, 0, id, &links);
-		node->header.flags |= NODE_LISTED;
-	}
-	unlock_if_shared(graph, node_lock(graph, id));
-}
-
 static void
 read_lists(GivenGraph *given)
 {
@@ -484,13 +288,84 @@ read_lists(GivenGraph *given)
 
 	while (row_hints_next(scan, &hint))
 	{
-		take_list(given, &hint);
+		given_take_list(given, &hint);
 		MemoryContextReset(given->context);
 	}
 	MemoryContextSwitchTo(caller);
 	row_hints_scan_end(scan);
+}
+
+/* The pivots that are nearest to each */
+static void
+relate_pivots(GivenGraph *given)
+{
+	uint32		part;
+
+	while ((part = pg_atomic_fetch_add_u32(&given->shared->next[STEP_RELATE],
+										   GIVEN_PIVOT_PART)) < given->pivots->count)
+	{
+		uint32		end = Min(part + GIVEN_PIVOT_PART, given->pivots->count);
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 pivot = part; pivot < end; pivot++)
+			given_relate_pivot(given, pivot);
+	}
+}
+
+/* How good are some of the lists?  One process chooses the pivots, too. */
+static void
+look_at_lists(GivenGraph *given)
+{
+	GivenShared *shared = given->shared;
+	const SlotGeometry *geometry = graph_geometry(&given->graph->index->shape, 0);
+	uint32		elements = pg_atomic_read_u32(&given->graph->shared->base_count);
+	uint32		part;
+
+	while ((part = pg_atomic_fetch_add_u32(&shared->next[STEP_LOOK], 1)) < GIVEN_LOOKED_AT)
+	{
+		GraphId		id = geometry->per_page +
+			(uint32) ((uint64) elements * part / GIVEN_LOOKED_AT);
+		double		recall = -1;
+
+		if (part == 0)
+			given_take_pivots(given);
+		if (elements > GIVEN_LOOKED_AT)
+			recall = given_list_recall(given, id, elements / GIVEN_LOOKED_AMONG + 1);
+		if (recall < 0)
+			continue;
+		pg_atomic_fetch_add_u32(&shared->looked, 1);
+		pg_atomic_fetch_add_u32(&shared->recall, (uint32) (recall * 1000));
+	}
+}
+
+/* One step for all elements */
+static void
+for_all(GivenGraph *given, void (*act) (GivenGraph *given, GraphId id))
+{
+	MemoryContext caller = MemoryContextSwitchTo(given->context);
+	GraphId		from;
+	GraphId		to;
+
+	while (next_part(given, &from, &to))
+	{
+		for (GraphId id = from; id < to; id++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			act(given, id);
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(given->context);
+}
+
+/* Choose the neighbours of all elements that have a list. */
+static void
+choose_all(GivenGraph *given)
+{
+	for_all(given, given_choose);
 	pg_atomic_fetch_add_u32(&given->shared->lists, given->lists);
 	pg_atomic_fetch_add_u32(&given->shared->strange, given->strange);
+	pg_atomic_fetch_add_u32(&given->shared->poor, given->poor);
 }
 
 /*
@@ -532,46 +407,106 @@ settle(GivenGraph *given)
 	pg_atomic_fetch_add_u32(&given->shared->listed, listed);
 }
 
+/* The mean recall of lists that have been looked at; 1 where these are few */
+static double
+measured_recall(const GivenGraph *given)
+{
+	uint32		looked = pg_atomic_read_u32(&given->shared->looked);
+
+	return looked < GIVEN_LOOKED_AT / 4 ? 1
+		: pg_atomic_read_u32(&given->shared->recall) / (1000.0 * looked);
+}
+
+typedef enum Verdict
+{
+	LISTS_SERVE,
+	LISTS_STRANGE,				/* of something else */
+	LISTS_FAR,					/* of rows farther away than the neighbours */
+	LISTS_FEW
+} Verdict;
+
 /* Is the table one of these rows' neighbours, and of enough of them? */
-static bool
-lists_serve(const GivenGraph *given)
+static Verdict
+judge_lists(const GivenGraph *given)
 {
 	uint32		lists = pg_atomic_read_u32(&given->shared->lists);
 	uint32		strange = pg_atomic_read_u32(&given->shared->strange);
 
-	return (lists < GIVEN_VERDICT_LISTS || strange <= lists / 4) &&
-		pg_atomic_read_u32(&given->shared->listed) >=
-		pg_atomic_read_u32(&given->shared->elements) / 2;
+	if (lists >= GIVEN_VERDICT_LISTS && strange > lists / 4)
+		return LISTS_STRANGE;
+	if (measured_recall(given) < GIVEN_LEAST_RECALL)
+		return LISTS_FAR;
+	if (pg_atomic_read_u32(&given->shared->listed) <
+		pg_atomic_read_u32(&given->shared->elements) / 2)
+		return LISTS_FEW;
+	return LISTS_SERVE;
 }
 
-/* Say so, if it is not. */
+static inline bool
+lists_serve(const GivenGraph *given)
+{
+	return judge_lists(given) == LISTS_SERVE;
+}
+
+#define WITHOUT_HINT	"Compute the neighbors of the rows as they are now, or use ALTER INDEX ... RESET (neighbors)."
+
+/* Say so, if it is not, or if it is a poor one. */
 static void
 announce(const GivenGraph *given)
 {
 	uint32		lists = pg_atomic_read_u32(&given->shared->lists);
 	uint32		strange = pg_atomic_read_u32(&given->shared->strange);
+	uint32		poor = pg_atomic_read_u32(&given->shared->poor);
 	uint32		listed = pg_atomic_read_u32(&given->shared->listed);
+	uint32		looked = pg_atomic_read_u32(&given->shared->looked);
 	uint32		elements = pg_atomic_read_u32(&given->shared->elements);
+	double		recall = measured_recall(given);
 	const char *name = RelationGetRelationName(given->hints->table);
 
-	if (lists >= GIVEN_VERDICT_LISTS && strange > lists / 4)
-		ereport(WARNING,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("table \"%s\" does not have the neighbors of the indexed rows",
-						name),
-				 errdetail("In %u of %u of its rows, the neighbors are no nearer than rows picked at random. The index is built without it.",
-						   strange, lists)));
-	else if (listed < elements / 2)
-		ereport(WARNING,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("table \"%s\" has the neighbors of few of the indexed rows",
-						name),
-				 errdetail("They serve for %u of %u values. The index is built without it.",
-						   listed, elements)));
-	else
-		ereport(DEBUG1,
-				(errmsg("table \"%s\" has given the neighbors of %u of %u values",
-						name, listed, elements)));
+	switch (judge_lists(given))
+	{
+		case LISTS_STRANGE:
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("table \"%s\" does not have the neighbors of the indexed rows",
+							name),
+					 errdetail("In %u of %u of its rows, the neighbors are no nearer than rows picked at random. The index is built without it.",
+							   strange, lists),
+					 errhint(WITHOUT_HINT)));
+			break;
+		case LISTS_FAR:
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("table \"%s\" does not have the nearest neighbors of the indexed rows",
+							name),
+					 errdetail("Of what is as near as the neighbors in %u of its rows, these have %.0f %%. The index is built without it.",
+							   looked, recall * 100),
+					 errhint(WITHOUT_HINT)));
+			break;
+		case LISTS_FEW:
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("table \"%s\" has the neighbors of few of the indexed rows",
+							name),
+					 errdetail("They serve for %u of %u values. The index is built without it.",
+							   listed, elements),
+					 errhint(WITHOUT_HINT)));
+			break;
+		case LISTS_SERVE:
+			if (lists >= GIVEN_VERDICT_LISTS && poor > lists / 10)
+				ereport(WARNING,
+						(errcode(ERRCODE_DATA_EXCEPTION),
+						 errmsg("table \"%s\" has poor neighbors of some of the indexed rows",
+								name),
+						 errdetail("In %u of %u of its rows, others are nearer, as a sample shows. These rows are inserted without it.",
+								   poor, lists),
+						 errhint(WITHOUT_HINT)));
+			ereport(DEBUG1,
+					(errmsg("table \"%s\" has given the neighbors of %u of %u values",
+							name, listed, elements),
+					 errdetail("Measured recall of lists: %.3f.", recall)));
+			break;
+	}
 }
 
 /* ------------------------------------------------------------------------
@@ -632,6 +567,18 @@ run_step(GivenGraph *given)
 	{
 		case STEP_READ:
 			read_lists(given);
+			break;
+		case STEP_RELATE:
+			relate_pivots(given);
+			break;
+		case STEP_LOOK:
+			look_at_lists(given);
+			break;
+		case STEP_REVERSE:
+			for_all(given, given_tell_listed);
+			break;
+		case STEP_CHOOSE:
+			choose_all(given);
 			break;
 		case STEP_SETTLE:
 			settle(given);

@@ -15,7 +15,7 @@ typedef struct GivenShared GivenShared;
 typedef struct GivenGraph GivenGraph;
 
 /* Chunks of memory that the processes of a build share, from that number on */
-#define GIVEN_CHUNKS	4
+#define GIVEN_CHUNKS	5
 
 /*
  * Leader: sizes of the chunks for rows that are expected; takes what the

@@ -143,23 +143,35 @@ given_join_ring(GivenGraph *given, GraphId id)
 	node->header.flags |= NODE_RINGED;
 }
 
-/* Let an element's neighbours lead back to it. */
+/*
+ * Let an element's diverse neighbours lead back to it, where they do not: those
+ * that have not been told of it, most of them pivots.
+ */
 void
 given_link_back(GivenGraph *given, GraphId id)
 {
 	MemoryGraph *graph = given->graph;
 	LWLock	   *lock = node_lock(graph, id);
 	GraphLinks	links;
+	GraphEdges	edges;
+	bool		set = false;
 
 	/* others add themselves meanwhile */
 	lock_if_shared(graph, lock, LW_SHARED);
 	given_links_of(graph, id, &links);
 	unlock_if_shared(graph, lock);
-	given_set_query(given, id);
 	for (int i = 0; i < links.count; i++)
 	{
-		if (graph_links_back(&graph->index->shape, &links, i))
-			lead_to(given, &links.near[i], id, NULL);
+		if (!links.near[i].diverse)
+			continue;
+		node_get_edges(&graph->index->shape, 0,
+					   memory_node(graph, 0, links.near[i].id), &edges);
+		if (edges_lead_to(&edges, id))
+			continue;
+		if (!set)
+			given_set_query(given, id);
+		set = true;
+		lead_to(given, &links.near[i], id, NULL);
 	}
 }
 

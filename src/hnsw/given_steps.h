@@ -17,13 +17,33 @@
 
 #define GIVEN_LOCKS		128		/* a power of two */
 #define GIVEN_PART		256		/* elements that are handed out together */
-#define GIVEN_SAMPLE	32		/* random elements that a list is compared with */
 
-/* Candidates of a list that are looked at */
+/*
+ * Pivots: random elements, one in so many, but not more than there is room for; of
+ * each, so many others that are nearest are known.  A list is compared with a
+ * sample of them.
+ */
+#define GIVEN_PIVOT_OF		64
+#define GIVEN_MOST_PIVOTS	4096
+#define GIVEN_NEAR_PIVOTS	32
+#define GIVEN_SAMPLE		16
+#define GIVEN_PIVOT_PART	64
+
+/* Keys of a list that are looked at */
 #define GIVEN_CANDIDATES	128
+
+/* Candidates of an element: its list, those that have it in theirs, the sample */
+#define GIVEN_MOST_CANDIDATES	(3 * GRAPH_MAX_NEIGHBORS + GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1)
 
 /* Of how many lists something is said, at least */
 #define GIVEN_VERDICT_LISTS	100
+
+/* Lists whose recall is measured, among so many elements each, about */
+#define GIVEN_LOOKED_AT		64
+#define GIVEN_LOOKED_AMONG	50000
+
+/* With less the table is of no use. */
+#define GIVEN_LEAST_RECALL	0.3
 
 /* Numbers of arrays in the build's memory: those of the graph, then ours */
 #define ARRAY_ROW_KEYS	3
@@ -32,6 +52,10 @@ typedef enum GivenStep
 {
 	STEP_PLACE,
 	STEP_READ,
+	STEP_LOOK,
+	STEP_RELATE,
+	STEP_REVERSE,
+	STEP_CHOOSE,
 	STEP_SETTLE,
 	STEP_RING,
 	STEP_BACK,
@@ -48,6 +72,20 @@ typedef struct RowKey
 	uint32		next;			/* number plus 1; 0: none */
 } RowKey;
 
+/*
+ * An element's list, where its node will have what is known of its edges: at the
+ * end of these, since a head's first edge is there already.  Its first rows are
+ * the node's edges; ids has room for as many others, and for as many elements
+ * in whose lists it is, as GIVEN_LIST_ROOM says.
+ */
+typedef struct GivenList
+{
+	GraphId		chain;			/* the next element of a chain of payloads */
+	pg_atomic_uint32 taken;		/* a list has been found */
+	uint32		count;			/* of ids that continue the list */
+	pg_atomic_uint32 told;		/* elements that have it in their lists */
+} GivenList;
+
 struct GivenShared
 {
 	RowHintPlan plan;
@@ -60,9 +98,19 @@ struct GivenShared
 	pg_atomic_uint32 elements;	/* that are no twins */
 	pg_atomic_uint32 lists;		/* that have been taken, or might have been */
 	pg_atomic_uint32 strange;	/* those no better than half of random rows */
+	pg_atomic_uint32 poor;		/* those that are not taken, these included */
+	pg_atomic_uint32 looked;	/* lists whose recall has been measured, */
+	pg_atomic_uint32 recall;	/* and its sum, in thousandths */
 	pg_atomic_uint32 listed;	/* elements with a list that is good */
 	LWLockPadded locks[GIVEN_LOCKS];	/* of chains of payloads */
 };
+
+typedef struct GivenPivots
+{
+	uint32		count;
+	GraphId		ids[GIVEN_MOST_PIVOTS];
+	uint16		near[GIVEN_MOST_PIVOTS][GIVEN_NEAR_PIVOTS];
+} GivenPivots;
 
 struct GivenGraph
 {
@@ -82,9 +130,50 @@ struct GivenGraph
 	MemoryContext context;		/* of one element */
 	uint32		lists;			/* that this process has looked at */
 	uint32		strange;
-	GraphNear	candidates[GIVEN_CANDIDATES + GIVEN_SAMPLE];
-	GraphNear	sample[GIVEN_SAMPLE];
+	uint32		poor;
+	GraphNear	candidates[GIVEN_MOST_CANDIDATES];
+	GivenPivots *pivots;		/* shared */
 };
+
+static inline RowKey *
+given_row_key(const GivenGraph *given, uint32 number)
+{
+	return (RowKey *) build_array_at(given->keys, number);
+}
+
+static inline GivenList *
+given_list(const MemoryGraph *graph, GraphId id)
+{
+	BuildEdge  *end = memory_edges(graph, 0, id) + graph_capacity(&graph->index->shape, 0);
+
+	return (GivenList *) ((char *) end - sizeof(GivenList));
+}
+
+static inline void
+given_list_init(const MemoryGraph *graph, GraphId id, GraphId chain)
+{
+	GivenList  *list = given_list(graph, id);
+
+	list->chain = chain;
+	list->count = 0;
+	pg_atomic_init_u32(&list->taken, 0);
+	pg_atomic_init_u32(&list->told, 0);
+}
+
+/* The ids of an element's list that do not fit its node; then, those told of it */
+static inline int
+given_list_room(const GraphShape *shape)
+{
+	Size		bytes = (graph_capacity(shape, 0) - 1) * sizeof(BuildEdge) - sizeof(GivenList);
+
+	return (int) (bytes / sizeof(GraphId) / 2);
+}
+
+static inline GraphId *
+given_list_ids(const MemoryGraph *graph, GraphId id)
+{
+	return (GraphId *) (memory_edges(graph, 0, id) + 1);
+}
 
 /* Has an element edges from a list?  Those of a poor one do not count. */
 static inline bool
@@ -93,6 +182,27 @@ given_is_listed(const MemoryGraph *graph, GraphId id)
 	return (memory_node(graph, 0, id)->header.flags & (NODE_LISTED | NODE_POOR)) ==
 		NODE_LISTED;
 }
+
+/* Keep the list of a row of hints, if it has one (given_lists.c). */
+extern void given_take_list(GivenGraph *given, const RowHint *hint);
+
+/* Tell those in an element's list of it. */
+extern void given_tell_listed(GivenGraph *given, GraphId id);
+
+/* Choose the pivots: one process does, when lists have been read. */
+extern void given_take_pivots(GivenGraph *given);
+
+/* Find the pivots that are nearest to one. */
+extern void given_relate_pivot(GivenGraph *given, uint32 pivot);
+
+/*
+ * Of the elements that are at least as near as the middle of an element's list, which
+ * part does the list have?  By a look at all, or at one in step.  -1: it has no list.
+ */
+extern double given_list_recall(GivenGraph *given, GraphId id, uint32 step);
+
+/* Choose the neighbours of an element from its list. */
+extern void given_choose(GivenGraph *given, GraphId id);
 
 /* Set the query to an element. */
 extern void given_set_query(GivenGraph *given, GraphId id);
@@ -103,7 +213,7 @@ extern void given_links_of(MemoryGraph *graph, GraphId id, GraphLinks *links);
 /* Put an element into the ring, behind its nearest neighbour that is in it. */
 extern void given_join_ring(GivenGraph *given, GraphId id);
 
-/* Have an element's neighbours lead to it. */
+/* Have those of an element's neighbours lead to it that are to, and do not. */
 extern void given_link_back(GivenGraph *given, GraphId id);
 
 /* Make an element's nodes above level 0, if it has any, by a search there. */

@@ -93,6 +93,13 @@ extern int	hnsw_level(const HnswIndex *index, uint64 hash);
  */
 extern void hnsw_learn_centre(HnswInserter *inserter, Relation heap);
 
+/*
+ * centre.c: the value that the index keeps in that slot, as one of the column's type,
+ * rounded to half precision, in the current context.  NULL if it keeps none, or none
+ * that stands for the value.
+ */
+extern struct varlena *hnsw_kept_value(HnswInserter *inserter, SlotId kept);
+
 /* ------------------------------------------------------------------------
  * links.c: nodes on pages, and the edges between them.  The value that is
  * inserted, its payload and its links are the inserter's.

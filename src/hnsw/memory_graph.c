@@ -619,6 +619,22 @@ memory_graph_insert(MemoryGraph *graph, ItemPointer tid, uint64 hash, int level)
 	connect_node(graph, id, hash, level, links, entry, rises);
 }
 
+/* The value that the index keeps is nearer to the truth than its code. */
+static void
+set_query_to(MemoryGraph *graph, const GraphNode *node)
+{
+	HnswInserter *inserter = graph->inserter;
+	const struct varlena *value = NULL;
+
+	memcpy(inserter->payload, node_payload(node), graph->index->shape.payload_size);
+	if (graph->index->codec.bits > 0)
+		value = hnsw_kept_value(inserter, node->value);
+	if (value != NULL && codec_indexes(&graph->index->codec, value))
+		codec_query_set(inserter->query, value, true);
+	else
+		codec_query_set_payload(inserter->query, inserter->payload);
+}
+
 void
 memory_attach(MemoryGraph *graph, GraphId id)
 {
@@ -630,8 +646,7 @@ memory_attach(MemoryGraph *graph, GraphId id)
 	bool		rises;
 	GraphEntry	entry = memory_take_entry(graph, level, &rises);
 
-	memcpy(inserter->payload, node_payload(node), graph->index->shape.payload_size);
-	codec_query_set_payload(inserter->query, inserter->payload);
+	set_query_to(graph, node);
 	for (int at = 0; at <= level; at++)
 		graph_links_clear(&links[at]);
 	if (entry.level >= 0)

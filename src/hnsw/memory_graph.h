@@ -44,6 +44,7 @@ typedef struct BuildEdge
 	float		distance;
 	bool		diverse;
 	bool		ring;			/* EDGE_RING */
+	uint16		note;			/* of the last one: see given_lists.c */
 } BuildEdge;
 
 /* A process's view of the graph in memory, as search.c sees it */
@@ -211,7 +212,8 @@ extern void memory_link_back(MemoryGraph *graph, int from, int level,
 
 /*
  * Insert an element whose node at level 0 is there, without edges, and which
- * nothing leads to.
+ * nothing leads to; by the value that the index keeps, if it keeps any.  Takes memory
+ * of the current context.
  */
 extern void memory_attach(MemoryGraph *graph, GraphId id);
 

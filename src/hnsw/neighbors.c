@@ -83,6 +83,99 @@ chosen_query(GraphSelector *selector, int i)
 	return selector->chosen[i].query;
 }
 
+/* Candidates that graph_select looks at together */
+#define SELECT_TOGETHER	32
+
+/* A part of the candidates, none of which is passed over yet */
+typedef struct Undecided
+{
+	int			count;
+	int			numbers[SELECT_TOGETHER];	/* among all candidates */
+	const void *payloads[SELECT_TOGETHER];
+} Undecided;
+
+/* Pass over what is nearer to a chosen one than to the node. */
+static void
+pass_over(Undecided *undecided, CodecQuery *chosen, GraphNear *candidates)
+{
+	float		distances[SELECT_TOGETHER];
+	int			left = 0;
+
+	codec_distances(chosen, undecided->payloads, undecided->count, distances);
+	for (int i = 0; i < undecided->count; i++)
+	{
+		int			number = undecided->numbers[i];
+
+		if (distances[i] < candidates[number].distance)
+			continue;
+		undecided->numbers[left] = number;
+		undecided->payloads[left++] = undecided->payloads[i];
+	}
+	undecided->count = left;
+}
+
+/*
+ * Which of count candidates are diverse?  Compared are the same ones as if each was
+ * compared with those chosen before until one is nearer, but many at a time: nodes
+ * have to stay where they are.  Returns how many are.
+ */
+static int
+choose_diverse(GraphSelector *selector, int level, GraphNear *candidates,
+			   int count, int limit)
+{
+	int			chosen = 0;
+	int			done = 0;
+
+	for (int i = 0; i < count; i++)
+		candidates[i].diverse = false;
+	while (done < count && chosen < limit)
+	{
+		Undecided	undecided = {0};
+
+		for (; done < count && undecided.count < SELECT_TOGETHER; done++)
+		{
+			undecided.payloads[undecided.count] =
+				get_payload(selector, level, candidates[done].id,
+							selector->payload);
+			undecided.numbers[undecided.count++] = done;
+		}
+		for (int k = 0; k < chosen && undecided.count > 0; k++)
+			pass_over(&undecided, selector->chosen[k].query, candidates);
+		while (undecided.count > 0 && chosen < limit)
+		{
+			CodecQuery *query = chosen_query(selector, chosen++);
+
+			candidates[undecided.numbers[0]].diverse = true;
+			codec_query_set_payload(query, undecided.payloads[0]);
+			undecided.count--;
+			memmove(undecided.numbers, undecided.numbers + 1,
+					undecided.count * sizeof(int));
+			memmove(undecided.payloads, undecided.payloads + 1,
+					undecided.count * sizeof(void *));
+			if (undecided.count > 0 && chosen < limit)
+				pass_over(&undecided, query, candidates);
+		}
+	}
+	return chosen;
+}
+
+/* graph_select, of nodes that stay where they are */
+static int
+select_stable(GraphSelector *selector, int level, GraphNear *candidates, int count)
+{
+	int			limit = graph_capacity(selector->shape, level);
+	int			room = limit - choose_diverse(selector, level, candidates, count,
+											  limit);
+	int			kept = 0;
+
+	for (int i = 0; i < count && kept < limit; i++)
+	{
+		if (candidates[i].diverse || room-- > 0)
+			candidates[kept++] = candidates[i];
+	}
+	return kept;
+}
+
 int
 graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 			 int count)
@@ -92,6 +185,8 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 	int			passed = 0;
 	int			kept;
 
+	if (selector->store->stable)
+		return select_stable(selector, level, candidates, count);
 	for (int i = 0; i < count && chosen < limit; i++)
 	{
 		GraphNear	candidate = candidates[i];
@@ -112,9 +207,8 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 		{
 			CodecQuery *query = chosen_query(selector, chosen);
 
-			if (!selector->store->stable)
-				payload = memcpy(selector->chosen[chosen].payload, payload,
-								 selector->shape->payload_size);
+			payload = memcpy(selector->chosen[chosen].payload, payload,
+							 selector->shape->payload_size);
 			codec_query_set_payload(query, payload);
 			candidate.diverse = true;
 			selector->picked[chosen++] = candidate;

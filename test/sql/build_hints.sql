@@ -123,6 +123,18 @@ ALTER INDEX hinted SET (neighbors = 'build_hints.near_l2');
 REINDEX INDEX hinted;
 SELECT recall >= .95 AS found, violations, rows FROM judge('v', '<->');
 
+-- of other rows' neighbours; of rows that are near, but not nearest
+CREATE TABLE shuffled AS SELECT n.id, o.neighbors FROM near_l2 n JOIN near_l2 o ON o.id = (n.id * 131) % 400 + 1;
+ALTER INDEX hinted SET (neighbors = 'build_hints.shuffled');
+REINDEX INDEX hinted;
+SELECT recall >= .95 AS found, violations, rows FROM judge('v', '<->');
+CREATE TABLE farther AS SELECT id, neighbors[101:132] AS neighbors FROM neighbors_of('v', '<->', 132);
+ALTER INDEX hinted SET (neighbors = 'build_hints.farther');
+REINDEX INDEX hinted;
+SELECT recall >= .95 AS found, violations, rows FROM judge('v', '<->');
+ALTER INDEX hinted SET (neighbors = 'build_hints.near_l2');
+DROP TABLE shuffled, farther;
+
 -- a build without the table is one as usual, and later ones find a new one
 ALTER TABLE near_l2 RENAME TO near_gone;
 REINDEX INDEX hinted;

@@ -1,0 +1,527 @@
+/*
+ * given_lists.c
+ *	  One element of a graph that a table gives: its list, and the neighbours that
+ *	  are chosen from it.
+ *
+ * A list is kept as the numbers of its elements, where the element's node will
+ * have its edges and what is known of them.  Then each element tells the nearest
+ * in its list of itself.  So when neighbours are chosen, all that may lead to each
+ * other are candidates of each other, and nothing has to be linked back.  No step
+ * takes a lock: a list belongs to the process that has claimed it, a place
+ * among those told is taken by an atomic addition, and an element's neighbours
+ * are chosen by one process.
+ *
+ * given_graph.c has the steps.
+ */
+#include "hnsw/given_steps.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+
+#include "hnsw/hnsw.h"
+#include "math/random.h"
+#include "storage/recent_buffer.h"
+
+/* Of so many in an element's list, one may know a pivot near by */
+#define GIVEN_ASKED_FOR_PIVOT	8
+
+/* ------------------------------------------------------------------------
+ * Reading lists
+ */
+
+/* The elements of count keys, in their order, into ids; those that are not there go. */
+static int
+find_keys(const GivenGraph *given, const uint64 *hashes, int count, GraphId *ids)
+{
+	uint32		mask = given->shared->buckets - 1;
+	uint32		numbers[GIVEN_CANDIDATES];
+	int			found = 0;
+
+	count = Min(count, GIVEN_CANDIDATES);
+	for (int i = 0; i < count; i++)
+		__builtin_prefetch(&given->key_chains[hashes[i] & mask]);
+	for (int i = 0; i < count; i++)
+	{
+		numbers[i] = pg_atomic_read_u32(&given->key_chains[hashes[i] & mask]);
+		if (numbers[i] != 0)
+			__builtin_prefetch(given_row_key(given, numbers[i] - 1));
+	}
+	for (int i = 0; i < count; i++)
+	{
+		for (uint32 number = numbers[i]; number != 0;)
+		{
+			const RowKey *key = given_row_key(given, number - 1);
+
+			if (key->hash == hashes[i])
+			{
+				ids[found++] = key->id;
+				break;
+			}
+			number = key->next;
+		}
+	}
+	return found;
+}
+
+static inline bool
+is_among(GraphId id, const GraphId *ids, int count)
+{
+	bool		found = false;
+
+	for (int i = 0; i < count; i++)
+		found |= ids[i] == id;
+	return found;
+}
+
+/* Drop what is there twice, and id itself. */
+static int
+drop_repeated(GraphId *ids, int count, GraphId id)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (ids[i] != id && !is_among(ids[i], ids, kept))
+			ids[kept++] = ids[i];
+	}
+	return kept;
+}
+
+/*
+ * Fewer candidates than these are no list.  Of a partition, or by a predicate,
+ * most of a row's neighbours may be elsewhere.
+ */
+static int
+least_candidates(const GivenGraph *given)
+{
+	uint32		elements = pg_atomic_read_u32(&given->shared->elements);
+
+	return (int) Min((uint32) Max(given->graph->index->shape.m / 2, 1),
+					 Max(elements, 2) - 1);
+}
+
+void
+given_take_list(GivenGraph *given, const RowHint *hint)
+{
+	MemoryGraph *graph = given->graph;
+	const GraphShape *shape = &graph->index->shape;
+	GraphId		ids[GIVEN_CANDIDATES];
+	GraphEdges	edges;
+	GraphNode  *node;
+	GivenList  *list;
+	GraphId		id;
+	uint32		none = 0;
+	int			count;
+	int			first;
+	int			rest;
+
+	if (find_keys(given, &hint->key, 1, &id) == 0)
+		return;
+	list = given_list(graph, id);
+	if (pg_atomic_read_u32(&list->taken) != 0)
+		return;
+	count = find_keys(given, hint->neighbors, hint->count, ids);
+	count = drop_repeated(ids, count, id);
+	if (count < least_candidates(given) ||
+		!pg_atomic_compare_exchange_u32(&list->taken, &none, 1))
+		return;
+
+	/* a head's first edge stays */
+	node = memory_node(graph, 0, id);
+	node_get_edges(shape, 0, node, &edges);
+	first = Min(count, graph_capacity(shape, 0) - edges.count);
+	rest = Min(count - first, given_list_room(shape));
+	memcpy(edges.ids + edges.count, ids, first * sizeof(GraphId));
+	edges.count += first;
+	node_set_edges(shape, node, &edges);
+	memcpy(given_list_ids(graph, id), ids + first, rest * sizeof(GraphId));
+	list->count = rest;
+}
+
+/*
+ * An element is among the nearest of those that are nearest to it, most often:
+ * these are told.  What many have in their lists keeps those that come first.
+ */
+void
+given_tell_listed(GivenGraph *given, GraphId id)
+{
+	MemoryGraph *graph = given->graph;
+	const GraphShape *shape = &graph->index->shape;
+	int			room = given_list_room(shape);
+	GraphEdges	edges;
+	int			first;
+	int			end;
+
+	if (pg_atomic_read_u32(&given_list(graph, id)->taken) == 0)
+		return;
+	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
+	first = first_neighbor(edges.flags);
+	end = Min(edges.count, first + shape->m);
+	for (int i = first; i < end; i++)
+		__builtin_prefetch(&given_list(graph, edges.ids[i])->told, 1);
+	for (int i = first; i < end; i++)
+	{
+		GivenList  *list = given_list(graph, edges.ids[i]);
+		uint32		place = pg_atomic_fetch_add_u32(&list->told, 1);
+
+		if (place < room)
+			given_list_ids(graph, edges.ids[i])[room + place] = id;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Distances
+ */
+
+#define ST_SORT sort_near
+#define ST_ELEMENT_TYPE GraphNear
+#define ST_COMPARE(a, b) ((a)->distance < (b)->distance ? -1 : \
+						  (a)->distance > (b)->distance ? 1 : \
+						  (a)->id < (b)->id ? -1 : (a)->id > (b)->id)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* Elements with their distances from what the query is set to, but for twins */
+static int
+measure(GivenGraph *given, const GraphId *ids, int count, GraphNear *out)
+{
+	MemoryGraph *graph = given->graph;
+	const void *payloads[GRAPH_BATCH];
+	float		distances[GRAPH_BATCH];
+	int			kept = 0;
+
+	for (int done = 0; done < count; done += GRAPH_BATCH)
+	{
+		int			part = Min(count - done, GRAPH_BATCH);
+
+		for (int i = 0; i < part; i++)
+			payloads[i] = node_payload(memory_node(graph, 0, ids[done + i]));
+		codec_distances(given->inserter->query, payloads, part, distances);
+		for (int i = 0; i < part; i++)
+		{
+			if (memory_node(graph, 0, ids[done + i])->header.flags & NODE_TWIN)
+				continue;
+			out[kept].id = ids[done + i];
+			out[kept++].distance = comparable(distances[i]);
+		}
+	}
+	return kept;
+}
+
+/* ------------------------------------------------------------------------
+ * Pivots
+ */
+
+void
+given_take_pivots(GivenGraph *given)
+{
+	const SlotGeometry *geometry = graph_geometry(&given->graph->index->shape, 0);
+	GivenPivots *pivots = given->pivots;
+	uint32		elements = pg_atomic_read_u32(&given->graph->shared->base_count);
+	uint64		random = elements;
+	uint32		wanted = Min(elements / GIVEN_PIVOT_OF + 1, GIVEN_MOST_PIVOTS);
+
+	/* one without a list will not be part of the graph before all others are */
+	for (uint64 tries = 0; tries < 4 * (uint64) wanted && pivots->count < wanted &&
+		 elements > 0; tries++)
+	{
+		GraphId		id = geometry->per_page + splitmix64_next(&random) % elements;
+
+		if (pg_atomic_read_u32(&given_list(given->graph, id)->taken) != 0)
+			pivots->ids[pivots->count++] = id;
+	}
+}
+
+void
+given_relate_pivot(GivenGraph *given, uint32 pivot)
+{
+	GivenPivots *pivots = given->pivots;
+	uint16	   *numbers = pivots->near[pivot];
+	float		nearest[GIVEN_NEAR_PIVOTS];
+	int			count = 0;
+
+	given_set_query(given, pivots->ids[pivot]);
+	for (uint32 done = 0; done < pivots->count; done += GRAPH_BATCH)
+	{
+		GraphNear	near[GRAPH_BATCH];
+		int			part = Min(pivots->count - done, GRAPH_BATCH);
+
+		(void) measure(given, pivots->ids + done, part, near);
+		for (int i = 0; i < part; i++)
+		{
+			int			at = count;
+
+			if (count == GIVEN_NEAR_PIVOTS)
+			{
+				if (!(near[i].distance < nearest[count - 1]))
+					continue;
+				at--;
+			}
+			else
+				count++;
+			for (; at > 0 && nearest[at - 1] > near[i].distance; at--)
+			{
+				nearest[at] = nearest[at - 1];
+				numbers[at] = numbers[at - 1];
+			}
+			nearest[at] = near[i].distance;
+			numbers[at] = (uint16) (done + i);
+		}
+	}
+	for (; count < GIVEN_NEAR_PIVOTS; count++)
+		numbers[count] = (uint16) pivot;
+}
+
+/* The elements of a list, and then those that have been told of it */
+static int
+candidate_ids(GivenGraph *given, GraphId id, GraphId *ids, int *listed)
+{
+	MemoryGraph *graph = given->graph;
+	const GraphShape *shape = &graph->index->shape;
+	const GivenList *list = given_list(graph, id);
+	const GraphId *others = given_list_ids(graph, id);
+	int			room = given_list_room(shape);
+	int			told = (int) Min(pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &list->told)),
+								 (uint32) room);
+	GraphEdges	edges;
+	int			first;
+	int			count;
+
+	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
+	first = first_neighbor(edges.flags);
+	count = edges.count - first;
+	memcpy(ids, edges.ids + first, count * sizeof(GraphId));
+	memcpy(ids + count, others, list->count * sizeof(GraphId));
+	count += list->count;
+	*listed = count;
+	memcpy(ids + count, others + room, told * sizeof(GraphId));
+	return count + told;
+}
+
+/* ------------------------------------------------------------------------
+ * Are lists as good as they look?
+ */
+
+/*
+ * Of the elements that are at least as near as the middle of an element's list, which
+ * part does the list have?  By a look at all, or at one in step.  -1: it has no list.
+ */
+double
+given_list_recall(GivenGraph *given, GraphId id, uint32 step)
+{
+	MemoryGraph *graph = given->graph;
+	const SlotGeometry *geometry = graph_geometry(&graph->index->shape, 0);
+	uint32		elements = pg_atomic_read_u32(&graph->shared->base_count);
+	GraphId		ids[GIVEN_MOST_CANDIDATES];
+	GraphNear  *list = given->candidates;
+	float		middle;
+	double		nearer = 0;
+	int			count;
+	int			listed;
+
+	if (pg_atomic_read_u32(&given_list(graph, id)->taken) == 0)
+		return -1;
+	(void) candidate_ids(given, id, ids, &listed);
+	given_set_query(given, id);
+	count = measure(given, ids, listed, list);
+	if (count == 0)
+		return -1;
+	sort_near(list, count);
+	middle = list[count / 2].distance;
+	for (uint32 done = 0; done < elements;)
+	{
+		GraphId		some[GRAPH_BATCH];
+		GraphNear	near[GRAPH_BATCH];
+		int			part = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (; part < GRAPH_BATCH && done < elements; done += step)
+			some[part++] = geometry->per_page + done;
+		part = measure(given, some, part, near);
+		for (int i = 0; i < part; i++)
+		{
+			if (near[i].distance < middle && near[i].id != id &&
+				!is_among(near[i].id, ids, listed))
+				nearer += step;
+		}
+	}
+	return (count / 2 + 1) / (count / 2 + 1 + nearer);
+}
+
+/* ------------------------------------------------------------------------
+ * Choosing neighbours
+ */
+
+/*
+ * Is an element's list, in order, one of its neighbours?  No random element that is
+ * not in it, which come first in the sample, may be nearer than its middle one, or
+ * not many more than would be if that is as far as its place in the list says,
+ * where elements are few; of the pivots near by, one, since distances of codes are
+ * estimates.  A list whose middle is not even nearer than half of the random ones
+ * is a list of something else.
+ */
+static bool
+is_plausible(GivenGraph *given, GraphId id, const GraphNear *list, int count,
+			 const GraphNear *sample, int sampled)
+{
+	float		middle = list[count / 2].distance;
+	double		expected = (double) GIVEN_SAMPLE * (count / 2) /
+		pg_atomic_read_u32(&given->shared->elements);
+	int			allowed = expected < 0.02 ? 0 : (int) ceil(3 * expected);
+	int			nearer = 0;
+	int			near_random = 0;
+
+	for (int i = 0; i < sampled; i++)
+	{
+		bool		better = sample[i].distance < middle && sample[i].id != id;
+
+		for (int k = 0; better && k < count; k++)
+			better = sample[i].id != list[k].id;
+		nearer += better;
+		if (i < GIVEN_SAMPLE)
+			near_random = nearer;
+	}
+	given->lists++;
+	given->strange += near_random > GIVEN_SAMPLE / 2;
+	if (near_random <= allowed && nearer <= allowed + 1)
+		return true;
+	given->poor++;
+	return false;
+}
+
+/*
+ * The pivot that is nearest to an element whose neighbours have been chosen.  It is
+ * kept beside its last edge, as long as no later step moves edges: any number that is
+ * read there by mistake is one of a pivot, too.
+ */
+static inline uint16 *
+pivot_note(const MemoryGraph *graph, GraphId id)
+{
+	return &memory_edges(graph, 0, id)[graph_capacity(&graph->index->shape, 0) - 1].note;
+}
+
+/* The pivot of an element: a neighbour's, or the nearest of some. */
+static uint32
+find_pivot(GivenGraph *given, const GraphId *ids, int listed, uint64 *random)
+{
+	MemoryGraph *graph = given->graph;
+	GraphId		some[GRAPH_BATCH];
+	GraphNear	near[GRAPH_BATCH];
+	uint32		numbers[GRAPH_BATCH];
+	uint32		best = 0;
+	float		distance = FLT_MAX;
+
+	for (int i = 0; i < Min(listed, GIVEN_ASKED_FOR_PIVOT); i++)
+	{
+		const GraphNode *node = memory_node(graph, 0, ids[i]);
+
+		if (*(const volatile uint8 *) &node->header.flags & NODE_LISTED)
+			return *(volatile uint16 *) pivot_note(graph, ids[i]) % given->pivots->count;
+	}
+	for (int i = 0; i < GRAPH_BATCH; i++)
+	{
+		numbers[i] = splitmix64_next(random) % given->pivots->count;
+		some[i] = given->pivots->ids[numbers[i]];
+	}
+	if (measure(given, some, GRAPH_BATCH, near) < GRAPH_BATCH)
+		return numbers[0];
+	for (int i = 0; i < GRAPH_BATCH; i++)
+	{
+		if (near[i].distance < distance)
+		{
+			best = numbers[i];
+			distance = near[i].distance;
+		}
+	}
+	return best;
+}
+
+/*
+ * Pivots near an element and random ones, with their distances; *nearest is the
+ * number of the nearest.  Where rows lie in clusters, lists never lead out of one,
+ * and a search that the upper levels have led into a wrong one would stay there.
+ * An insertion has candidates in other clusters as long as its own is small; those
+ * that are diverse keep clusters together.  So pivots are candidates, too.
+ */
+static int
+measure_pivots(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
+			   GraphNear *sample, uint32 *nearest)
+{
+	uint64		random = id;
+	uint32		start = find_pivot(given, ids, listed, &random);
+	const uint16 *near = given->pivots->near[start];
+	uint32		numbers[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
+	GraphId		pivots[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
+	int			count = 0;
+	float		distance = FLT_MAX;
+
+	while (count < GIVEN_SAMPLE)
+		numbers[count++] = splitmix64_next(&random) % given->pivots->count;
+	numbers[count++] = start;
+	for (int i = 0; i < GIVEN_NEAR_PIVOTS; i++)
+		numbers[count++] = near[i];
+	for (int i = 0; i < count; i++)
+		pivots[i] = given->pivots->ids[numbers[i]];
+	(void) measure(given, pivots, count, sample);
+	for (int i = 0; i < count; i++)
+	{
+		if (sample[i].distance < distance)
+		{
+			*nearest = numbers[i];
+			distance = sample[i].distance;
+		}
+	}
+	return count;
+}
+
+void
+given_choose(GivenGraph *given, GraphId id)
+{
+	MemoryGraph *graph = given->graph;
+	Size		bytes = sizeof(GraphNode) + graph->index->shape.payload_size;
+	GraphNode  *node = memory_node(graph, 0, id);
+	GraphNear  *candidates = given->candidates;
+	GraphId		ids[GIVEN_MOST_CANDIDATES];
+	GraphNear	sample[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
+	GraphLinks	links;
+	uint32		pivot = 0;
+	int			listed;
+	int			told;
+	int			count;
+	int			sampled;
+
+	if (pg_atomic_read_u32(&given_list(graph, id)->taken) == 0 ||
+		given->pivots->count == 0)
+		return;
+	told = candidate_ids(given, id, ids, &listed);
+	told = drop_repeated(ids, told, id);
+	for (int i = 0; i < told; i++)
+		prefetch_far((const char *) memory_node(graph, 0, ids[i]), bytes);
+	given_set_query(given, id);
+	sampled = measure_pivots(given, id, ids, listed, sample, &pivot);
+
+	graph_links_clear(&links);
+	listed = measure(given, ids, listed, candidates);
+	count = listed + measure(given, ids + listed, told - listed, candidates + listed);
+	sort_near(candidates, listed);
+	if (is_plausible(given, id, candidates, listed, sample, sampled))
+	{
+		for (int i = 0; i < sampled; i++)
+		{
+			if (sample[i].id == id || is_among(sample[i].id, ids, told))
+				continue;
+			ids[told++] = sample[i].id;
+			candidates[count++] = sample[i];
+		}
+		sort_near(candidates, count);
+		links.count = graph_select(graph->selector, 0, candidates, count);
+		memcpy(links.near, candidates, links.count * sizeof(GraphNear));
+	}
+	memory_set_edges(graph, 0, id, &links);
+	*pivot_note(graph, id) = pivot;
+	pg_write_barrier();
+	if (links.count > 0)
+		node->header.flags |= NODE_LISTED;
+}
