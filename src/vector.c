@@ -95,6 +95,7 @@ _PG_init(void)
 	explain_init();
 	index_match_init();
 	junk_distance_init();
+	partition_merge_init();
 	rewrite_init();
 	hnsw_init();
 	ivf_init();

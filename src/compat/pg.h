@@ -98,6 +98,31 @@ extern PGDLLEXPORT void _PG_init(void);
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
+/* The same of an IndexScanState's index, in its orders */
+#if PG_VERSION_NUM >= 190000
+#define begin_ordered_scan(node) \
+	index_beginscan((node)->ss.ss_currentRelation, (node)->iss_RelationDesc, \
+					(node)->ss.ps.state->es_snapshot, &(node)->iss_Instrument, \
+					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
+#define begin_ordered_scan(node) \
+	index_beginscan((node)->ss.ss_currentRelation, (node)->iss_RelationDesc, \
+					(node)->ss.ps.state->es_snapshot, &(node)->iss_Instrument, \
+					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
+#else
+#define begin_ordered_scan(node) \
+	index_beginscan((node)->ss.ss_currentRelation, (node)->iss_RelationDesc, \
+					(node)->ss.ps.state->es_snapshot, \
+					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
+#endif
+
+/* Does a MergeAppend leave children out when it runs?  Where that is said changed with 18. */
+#if PG_VERSION_NUM >= 180000
+#define merge_append_prunes(append) ((append)->part_prune_index >= 0)
+#else
+#define merge_append_prunes(append) ((append)->part_prune_info != NULL)
+#endif
+
 /* Count a search of the index in EXPLAIN ANALYZE, which shows it from 18 on. */
 #if PG_VERSION_NUM >= 180000
 #define count_index_search(scan) \

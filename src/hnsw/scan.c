@@ -13,8 +13,14 @@
  * When ef_search elements have been returned, the next batch walks on from
  * where the last one stopped (hnsw.iterative_scan).  A scan of a range ends
  * where the nearest element known is beyond it.
+ *
+ * A scan of one of several partitions begins with a search for its share of the
+ * rows.  One that is asked for more walks on until it has what a scan of its own
+ * would have begun with; from then on it is like any other.
  */
 #include "hnsw/scan.h"
+
+#include <math.h>
 
 #include "miscadmin.h"
 
@@ -52,6 +58,23 @@
 /* Rows for which a search begins that is to find a declared recall of them */
 #define DECLARED_ROWS	10
 
+/*
+ * A partition's share of ef_search, and of the rows wanted, is so many times what it
+ * would be if all had as many of the nearest rows; and it is searched for at least so
+ * many.  Measured: README.md, "Partitions".
+ */
+#define SHARE_FACTOR	3
+#define SHARE_LEAST_EF	8
+
+/*
+ * What partitions have found tells which of them have the nearest rows, and one with a
+ * part of these is searched with so many times that part of ef_search.
+ */
+#define PART_FACTOR		2
+
+/* Of what a share's search has found, one row in so many is returned before more */
+#define SHARE_OF_BATCH	4
+
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
 
@@ -59,14 +82,23 @@
  * Batches
  */
 
+/* Is a partition's share searched for, not all that a scan of its own begins with? */
+static inline bool
+is_share(const HnswScan *scan)
+{
+	return scan->ef < scan->full_ef;
+}
+
 /*
  * Take what the search has found, ef elements and some more, of which quota are
- * to be returned.  Returns how many elements.
+ * to be returned; of a share, no more than these and some.  Returns how many
+ * elements.
  */
 static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 {
-	int			wanted = ef + hnsw_extra_candidates(ef, scan->index->codec.bits);
+	int			likely = is_share(scan) ? quota : ef;
+	int			wanted = likely + hnsw_extra_candidates(likely, scan->index->codec.bits);
 	int			count;
 
 	if (wanted > scan->taken_room)
@@ -203,6 +235,15 @@ hnsw_leave_out(Oid index, uint32 element)
 	left_out = element;
 }
 
+/* Search from here on for so many candidates. */
+static void
+use_ef(HnswScan *scan, int ef)
+{
+	scan->ef = ef;
+	scan->width = hnsw_walk_width(&scan->index->codec, ef);
+	scan->common.stats.ef = ef;
+}
+
 /* The first walk at level 0, as the conditions want it; from count starts */
 static void
 search_base(HnswScan *scan, const GraphId *starts, int count)
@@ -225,6 +266,13 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 		graph_search_add(scan->search, scan->filter->seeds,
 						 scan->filter->seed_count, true, scan->width);
 	graph_search_run(scan->search, scan->width);
+
+	/* it takes many to say that nothing leads anywhere */
+	if (is_share(scan) && graph_search_ties(scan->search))
+	{
+		use_ef(scan, scan->full_ef);
+		graph_search_resume(scan->search, scan->width);
+	}
 
 	/* where all are equally far, no way leads to what is nearer */
 	if (graph_search_level(scan->search, scan->width))
@@ -287,21 +335,31 @@ count_outside(const HnswScan *scan)
  * not know how many rows will be wanted.
  */
 static void
-set_ef(HnswScan *scan, Relation index)
+set_ef(HnswScan *scan, IndexScanDesc desc)
 {
+	Relation	index = desc->indexRelation;
+	int			rows = 0;
+	int			ef;
+	int			parts = desc->numberOfOrderBys == 0 ? 1
+		: shared_order_parts(desc->orderByData[0].sk_collation, &rows);
+
 	scan->recall = hnsw_is_calibrated(&scan->index->calibration)
 		? hnsw_declared_recall(index) : 0;
-	scan->ef = scan->recall > 0
+	scan->full_ef = scan->recall > 0
 		? hnsw_ef_for(&scan->index->calibration, scan->recall, DECLARED_ROWS)
 		: hnsw_scan_ef(index);
-	scan->width = hnsw_walk_width(&scan->index->codec, scan->ef);
-	scan->common.stats.ef = scan->ef;
+	ef = scan->full_ef;
+	if (parts > 1)
+		ef = Min(ef, Max(SHARE_LEAST_EF, SHARE_FACTOR * Max(ef, rows) / parts));
+	use_ef(scan, ef);
 }
 
 /* Of the first batch's elements, so many may be returned before the next one. */
 static int
 first_quota(const HnswScan *scan)
 {
+	if (is_share(scan))
+		return scan->ef / SHARE_OF_BATCH;
 	if (scan->recall == 0 || hnsw_iterative_scan == ITERATIVE_OFF ||
 		scan_target_bounded(&scan->common.target))
 		return scan->ef;
@@ -324,6 +382,16 @@ further_quota(const HnswScan *scan, int *found)
 	*found = Max(hnsw_ef_for(&scan->index->calibration, scan->recall, rows) -
 				 (int) Min(scan->taken_ever, HNSW_MAX_EF_SEARCH), 0);
 	return quota;
+}
+
+/* Of what a scan begins with: is more inside a range than has been found? */
+static void
+limit_in_range(HnswScan *scan)
+{
+	if (!is_share(scan) && strict_order(scan) &&
+		scan_target_bounded(&scan->common.target) &&
+		hnsw_iterative_scan != ITERATIVE_OFF && count_outside(scan) == 0)
+		scan->quota = (scan->ef + 1) / FIRST_IN_RANGE;
 }
 
 /* ScanMethods.search */
@@ -349,7 +417,7 @@ first_batch(IndexScanDesc desc)
 	if (scan->common.target.empty)
 		return;
 
-	set_ef(scan, desc->indexRelation);
+	set_ef(scan, desc);
 	scan->search->skip_dead = desc->ignore_killed_tuples;
 	if (!begin_filter(scan, desc))
 		return;
@@ -389,11 +457,7 @@ first_batch(IndexScanDesc desc)
 	WAIT_POINT("hnsw scan walked");
 	(void) collect(scan, desc, scan->ef, first_quota(scan));
 	WAIT_POINT("hnsw scan found");
-
-	/* more is inside a range than has been found */
-	if (strict_order(scan) && scan_target_bounded(&scan->common.target) &&
-		hnsw_iterative_scan != ITERATIVE_OFF && count_outside(scan) == 0)
-		scan->quota = (scan->ef + 1) / FIRST_IN_RANGE;
+	limit_in_range(scan);
 }
 
 /* Walk on for ef elements, and take them; returns how many there are. */
@@ -442,6 +506,39 @@ walk_ahead(IndexScanDesc desc, int quota, int found)
 	} while (count > 0 && scan->results.count / (1 + HELD_BACK_IN_RANGE) < quota);
 }
 
+/*
+ * ScanMethods.search_on: where a partition has more of the nearest rows than others, a
+ * share is searched for as much more thoroughly.
+ */
+static void
+search_on(IndexScanDesc desc, double part)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	int			ef = (int) Min(ceil(PART_FACTOR * part * scan->full_ef), scan->full_ef);
+
+	if (!is_share(scan) || scan->batch == 0 || scan->returned_ever > 0 ||
+		ef < scan->ef + scan->ef / 4)
+		return;
+	use_ef(scan, ef);
+	(void) walk_on(desc, Max(ef - (int) scan->taken_ever, 1), first_quota(scan));
+	limit_in_range(scan);
+}
+
+/*
+ * More than its share is wanted of a partition: walk on until what is found would be
+ * the first batch of a scan of its own.
+ */
+static void
+walk_on_from_share(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	use_ef(scan, scan->full_ef);
+	(void) walk_on(desc, Max(scan->full_ef - (int) scan->taken_ever, 1),
+				   Max(first_quota(scan) - (int) scan->returned_ever, 1));
+	limit_in_range(scan);
+}
+
 /* ScanMethods.next_batch: walk on; false if that is not wanted, or no use. */
 static bool
 next_batch(IndexScanDesc desc)
@@ -451,8 +548,14 @@ next_batch(IndexScanDesc desc)
 	int			found;
 	int			count = 0;
 
-	if (scan->batch == 0 || scan->beyond ||
-		hnsw_iterative_scan == ITERATIVE_OFF)
+	if (scan->batch == 0 || scan->beyond)
+		return false;
+	if (is_share(scan))
+	{
+		walk_on_from_share(desc);
+		return scan->results.count > 0;
+	}
+	if (hnsw_iterative_scan == ITERATIVE_OFF)
 		return false;
 
 	quota = further_quota(scan, &found);
@@ -565,6 +668,9 @@ next_result(IndexScanDesc desc)
 		CHECK_FOR_INTERRUPTS();
 		if (first->low > scan->common.target.bound)
 		{
+			/* where something was inside, there may be more */
+			if (is_share(scan) && scan->returned_ever > 0)
+				return false;
 			scan->beyond = true;
 			scan->results.count = 0;
 			return false;
@@ -604,6 +710,44 @@ next_row(IndexScanDesc desc)
 	}
 	desc->xs_heaptid = scan->tids[scan->tid_next++];
 	return true;
+}
+
+/* ScanMethods.peek */
+static uint64
+peek(IndexScanDesc desc)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+
+	if (scan->tid_next < scan->tid_count)
+		return scan->last.low;
+	return scan->results.count > 0 && scan->quota > 0
+		? scan->results.results[0].low : PG_UINT64_MAX;
+}
+
+/* ScanMethods.found */
+static int
+found(IndexScanDesc desc, uint64 *lows, int most)
+{
+	const HnswScan *scan = (const HnswScan *) desc->opaque;
+	int			count = 0;
+
+	for (int i = 0; i < scan->results.count && count < most; i++)
+	{
+		/* without values in the index, nothing is known */
+		if (scan->results.results[i].high != TOPK_NAN)
+			lows[count++] = scan->results.results[i].low;
+	}
+	return count;
+}
+
+/* ScanMethods.interval */
+static void
+interval(IndexScanDesc desc, uint64 *low, uint64 *high)
+{
+	const HnswScan *scan = (const HnswScan *) desc->opaque;
+
+	*low = scan->last.low;
+	*high = scan->last.high;
 }
 
 /* ScanMethods.kill */
@@ -646,7 +790,11 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 		.search = first_batch,
 		.next_row = next_row,
 		.next_batch = next_batch,
-		.kill = kill_row
+		.kill = kill_row,
+		.peek = peek,
+		.interval = interval,
+		.found = found,
+		.search_on = search_on
 	};
 	IndexScanDesc desc = vector_scan_begin(index, nkeys, norderbys,
 										   sizeof(HnswScan), "hnsw", &methods);

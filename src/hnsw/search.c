@@ -571,6 +571,19 @@ graph_search_level(const GraphSearch *search, int ef)
 	return true;
 }
 
+bool
+graph_search_ties(const GraphSearch *search)
+{
+	const GraphHeap *best = &search->best;
+
+	for (int i = 1; i < best->count; i++)
+	{
+		if (best->results[i].distance != best->results[0].distance)
+			return false;
+	}
+	return best->count > 1;
+}
+
 int
 graph_search_take(GraphSearch *search, int count, bool mark, GraphFound **out)
 {

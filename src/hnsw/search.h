@@ -132,6 +132,9 @@ extern int	graph_search_take(GraphSearch *search, int count, bool mark,
  */
 extern bool graph_search_level(const GraphSearch *search, int ef);
 
+/* Are all results that a search has kept equally far, and more than one? */
+extern bool graph_search_ties(const GraphSearch *search);
+
 /* Bytes of memory that a search holds */
 extern Size graph_search_memory(const GraphSearch *search);
 

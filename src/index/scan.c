@@ -251,6 +251,70 @@ vector_scan_next(IndexScanDesc desc, ScanDirection direction)
 	return true;
 }
 
+uint64
+vector_scan_peek(IndexScanDesc desc)
+{
+	VectorScan *scan = scan_of(desc);
+	uint64		low = PG_UINT64_MAX;
+	bool		more = true;
+	instr_time	begin;
+
+	if (scan->methods->peek == NULL)
+		return 0;
+	if (scan->started)
+		low = scan->methods->peek(desc);
+	if (low != PG_UINT64_MAX)
+		return low;
+	if (track_scans)
+		INSTR_TIME_SET_CURRENT(begin);
+	if (!scan->started)
+		start(desc);
+	else
+		more = go_on(desc);
+	while (more && (low = scan->methods->peek(desc)) == PG_UINT64_MAX)
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = go_on(desc);
+	}
+	if (track_scans)
+		add_time(scan, begin);
+	return low;
+}
+
+int
+vector_scan_found(IndexScanDesc desc, uint64 *lows, int most)
+{
+	VectorScan *scan = scan_of(desc);
+
+	return scan->methods->found != NULL ? scan->methods->found(desc, lows, most) : 0;
+}
+
+void
+vector_scan_search_on(IndexScanDesc desc, double part)
+{
+	VectorScan *scan = scan_of(desc);
+	instr_time	begin;
+
+	if (scan->methods->search_on == NULL)
+		return;
+	if (track_scans)
+		INSTR_TIME_SET_CURRENT(begin);
+	scan->methods->search_on(desc, part);
+	if (track_scans)
+		add_time(scan, begin);
+}
+
+void
+vector_scan_interval(IndexScanDesc desc, uint64 *low, uint64 *high)
+{
+	VectorScan *scan = scan_of(desc);
+
+	*low = 0;
+	*high = PG_UINT64_MAX;
+	if (scan->methods->interval != NULL)
+		scan->methods->interval(desc, low, high);
+}
+
 void
 vector_scan_end(IndexScanDesc desc)
 {

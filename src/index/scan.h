@@ -39,6 +39,39 @@
  */
 #define APPROXIMATE_ORDER	C_COLLATION_OID
 
+/*
+ * The planner's mark, in the same place, on the order of an approximate scan of one
+ * of several partitions, whose rows are merged: how many times this one's rows all of
+ * them have (2 and more), and the rows that the query wants of all; 0 if that is not
+ * known.  No collation of distances, which have none, is mistaken for it.
+ */
+#define SHARED_ORDER_FLAG	0x80000000u
+#define SHARED_ORDER_MOST	0x7FFFu
+
+static inline Oid
+shared_order(double parts, double rows)
+{
+	return SHARED_ORDER_FLAG |
+		(uint32) Min(parts, SHARED_ORDER_MOST) << 16 |
+		(uint32) Max(Min(rows, PG_UINT16_MAX), 0);
+}
+
+/* The parts of such a mark, and the rows wanted; 1 of any other mark */
+static inline int
+shared_order_parts(Oid mark, int *rows)
+{
+	if ((mark & SHARED_ORDER_FLAG) == 0)
+		return 1;
+	*rows = mark & PG_UINT16_MAX;
+	return mark >> 16 & SHARED_ORDER_MOST;
+}
+
+static inline bool
+is_order_mark(Oid collation)
+{
+	return collation == APPROXIMATE_ORDER || (collation & SHARED_ORDER_FLAG) != 0;
+}
+
 /* ------------------------------------------------------------------------
  * What a scan has done, in numbers
  */
@@ -128,6 +161,26 @@ typedef struct ScanMethods
 
 	/* The row returned last is dead to everybody.  May be NULL. */
 	void		(*kill) (IndexScanDesc desc);
+
+	/*
+	 * The next row of what has been found is at least so far (topk_key), by what is
+	 * known without the table; PG_UINT64_MAX: none is left.  NULL where it is not
+	 * known.
+	 */
+	uint64		(*peek) (IndexScanDesc desc);
+
+	/* Between what the distance of the row returned last is.  NULL with peek. */
+	void		(*interval) (IndexScanDesc desc, uint64 *low, uint64 *high);
+
+	/*
+	 * Of what a partition's share of a search (shared_order) has found before any row
+	 * is returned, how far up to most rows are at least, in any order; how many.
+	 * NULL with peek.
+	 */
+	int			(*found) (IndexScanDesc desc, uint64 *lows, int most);
+
+	/* Search on: so large a part of the rows wanted is likely to come from here. */
+	void		(*search_on) (IndexScanDesc desc, double part);
 } ScanMethods;
 
 /* An access method's scan begins with one; desc->opaque. */
@@ -158,6 +211,24 @@ extern void vector_scan_rescan(IndexScanDesc desc, ScanKey keys, int nkeys,
 							   ScanKey orderbys, int norderbys);
 extern bool vector_scan_next(IndexScanDesc desc, ScanDirection direction);
 extern void vector_scan_end(IndexScanDesc desc);
+
+/*
+ * How near can the next row of a scan in order be?  A topk_key; PG_UINT64_MAX if there
+ * is none.  Searches, if that has not been done, as vector_scan_next would.
+ */
+extern uint64 vector_scan_peek(IndexScanDesc desc);
+
+/*
+ * What a scan has found that has been peeked at, and has not returned any row: at
+ * least how far, up to most of them, into lows.  Returns how many.
+ */
+extern int	vector_scan_found(IndexScanDesc desc, uint64 *lows, int most);
+
+/* Let such a scan search for a part of the rows wanted; afterwards peek again. */
+extern void vector_scan_search_on(IndexScanDesc desc, double part);
+
+/* Between what, both included, the distance of the row returned last is: topk_keys */
+extern void vector_scan_interval(IndexScanDesc desc, uint64 *low, uint64 *high);
 
 /*
  * The indexed value of a row, from the table: see heap_values_get.  NULL if the

@@ -14,6 +14,8 @@
  */
 #include "planner/planner.h"
 
+#include <math.h>
+
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -322,9 +324,29 @@ add_clauses(PlannerInfo *root, IndexPath *path, List *clauses)
 							 PATH_REQ_OUTER(&path->path), 1.0, false);
 }
 
-/* Copies of the distances that order a path, with the mark of APPROXIMATE_ORDER */
+/*
+ * Where the rows of a relation are merged with those of its sisters (partitions,
+ * tables that inherit, branches of UNION ALL), and the first ones are wanted: the
+ * mark for an approximate scan of it, by the estimates of their rows.  InvalidOid
+ * where it has nearly all the rows.
+ */
+static Oid
+shared_order_of(const PlannerInfo *root, const RelOptInfo *rel)
+{
+	int			top;
+	double		parts;
+
+	if (rel->reloptkind != RELOPT_OTHER_MEMBER_REL ||
+		!bms_get_singleton_member(rel->top_parent_relids, &top) ||
+		root->simple_rel_array[top] == NULL)
+		return InvalidOid;
+	parts = rint(root->simple_rel_array[top]->rows / Max(rel->rows, 1));
+	return parts >= 2 ? shared_order(parts, root->limit_tuples) : InvalidOid;
+}
+
+/* Copies of the distances that order a path, with a mark */
 static List *
-mark_approximate(List *orders)
+mark_orders(List *orders, Oid mark)
 {
 	List	   *marked = (List *) copyObject(orders);
 	ListCell   *cell;
@@ -332,7 +354,7 @@ mark_approximate(List *orders)
 	foreach(cell, marked)
 	{
 		if (IsA(lfirst(cell), OpExpr))
-			((OpExpr *) lfirst(cell))->inputcollid = APPROXIMATE_ORDER;
+			((OpExpr *) lfirst(cell))->inputcollid = mark;
 	}
 	return marked;
 }
@@ -342,8 +364,10 @@ static void
 add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 				  PathKey *order)
 {
-	bool		approximate = is_exact_index(index) &&
-		approximate_order_allowed(root, index->rel);
+	bool		approximate = approximate_order_allowed(root, index->rel);
+	Oid			mark = !approximate ? InvalidOid
+		: is_exact_index(index) ? APPROXIMATE_ORDER
+		: shared_order_of(root, index->rel);
 	List	   *arrays = array_clauses(root, index);
 	List	   *paths;
 	ListCell   *cell;
@@ -359,8 +383,8 @@ add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 			path->path.param_info != NULL)
 			continue;
 		path = add_clauses(root, path, arrays);
-		if (approximate)
-			path->indexorderbys = mark_approximate(path->indexorderbys);
+		if (OidIsValid(mark))
+			path->indexorderbys = mark_orders(path->indexorderbys, mark);
 		if (order != NULL)
 			path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
 		add_path(index->rel, &path->path);

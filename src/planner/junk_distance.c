@@ -16,6 +16,7 @@
 
 #include "index/scan.h"
 #include "planner/distance_call.h"
+#include "planner/partition_merge.h"
 #include "types/distance_function.h"
 
 static planner_hook_type previous_hook = NULL;
@@ -41,7 +42,7 @@ strip_scan(IndexScan *scan)
 	{
 		OpExpr	   *order = (OpExpr *) lfirst(cell);
 
-		if (IsA(order, OpExpr) && order->inputcollid == APPROXIMATE_ORDER)
+		if (IsA(order, OpExpr) && is_order_mark(order->inputcollid))
 			order->inputcollid = InvalidOid;
 	}
 	foreach(cell, scan->scan.plan.targetlist)
@@ -52,6 +53,34 @@ strip_scan(IndexScan *scan)
 			entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr),
 												 -1, InvalidOid);
 	}
+}
+
+/* The same for a scan that is merged with others by a column, which nobody shows */
+static void
+strip_merged(IndexScan *scan, AttrNumber column)
+{
+	TargetEntry *entry = list_nth_node(TargetEntry, scan->scan.plan.targetlist,
+									   column - 1);
+
+	entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr), -1, InvalidOid);
+}
+
+/*
+ * Merge partitions by their scans' distances, below a Limit or its projection, which
+ * may show what is junk below it.
+ */
+static void
+merge_below(Plan *plan)
+{
+	Plan	   *below = outerPlan(plan);
+
+	if (below == NULL)
+		return;
+	if (IsA(below, MergeAppend))
+		outerPlan(plan) = merge_partitions((MergeAppend *) below,
+										   IsA(plan, Limit) ? strip_merged : NULL);
+	else if (IsA(below, Result) && IsA(plan, Limit))
+		merge_below(below);
 }
 
 static void
@@ -65,6 +94,9 @@ strip_plan(Plan *plan)
 		IsA(outerPlan(plan), IndexScan) &&
 		((Limit *) plan)->limitOption != LIMIT_OPTION_WITH_TIES)
 		strip_scan((IndexScan *) outerPlan(plan));
+	if (IsA(plan, Limit) &&
+		((Limit *) plan)->limitOption != LIMIT_OPTION_WITH_TIES)
+		merge_below(plan);
 	if (IsA(plan, SubqueryScan))
 		strip_plan(((SubqueryScan *) plan)->subplan);
 	if (IsA(plan, Append))

@@ -13,6 +13,7 @@ extern void exact_scan_init(void);
 extern void explain_init(void);
 extern void index_match_init(void);
 extern void junk_distance_init(void);
+extern void partition_merge_init(void);
 extern void rewrite_init(void);
 
 #endif							/* VECTOR_PLANNER_PLANNER_H */
