@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "index/build_report.h"
+#include "index/distributed.h"
 #include "index/sample.h"
 #include "index/team.h"
 #include "ivf/centroids.h"
@@ -693,7 +694,7 @@ train(Relation heap, Relation index, IndexInfo *index_info)
 
 	if (given == NULL && sample.count == 0)
 	{
-		if (meta.kind != IVF_EXACT)
+		if (meta.kind != IVF_EXACT && !is_distributed_table(RelationGetRelid(heap)))
 			announce_empty(&meta);
 		training = train_nothing(index);
 	}
