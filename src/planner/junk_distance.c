@@ -16,6 +16,7 @@
 
 #include "index/scan.h"
 #include "planner/distance_call.h"
+#include "planner/foreign_limit.h"
 #include "planner/partition_merge.h"
 #include "types/distance_function.h"
 
@@ -67,24 +68,29 @@ strip_merged(IndexScan *scan, AttrNumber column)
 
 /*
  * Merge partitions by their scans' distances, below a Limit or its projection, which
- * may show what is junk below it.
+ * may show what is junk below it; and send the limit to other servers.  locks: rows are
+ * locked, and may be read again.
  */
 static void
-merge_below(Plan *plan)
+merge_below(const Limit *limit, Plan *plan, bool locks)
 {
 	Plan	   *below = outerPlan(plan);
 
-	if (below == NULL)
+	if (below == NULL || locks)
 		return;
 	if (IsA(below, MergeAppend))
+	{
+		limit_foreign_scans(limit, (MergeAppend *) below);
 		outerPlan(plan) = merge_partitions((MergeAppend *) below,
 										   IsA(plan, Limit) ? strip_merged : NULL);
-	else if (IsA(below, Result) && IsA(plan, Limit))
-		merge_below(below);
+	}
+	else if (IsA(below, Result) && IsA(plan, Limit) && below->qual == NIL &&
+			 ((Result *) below)->resconstantqual == NULL)
+		merge_below(limit, below, locks);
 }
 
 static void
-strip_plan(Plan *plan)
+strip_plan(Plan *plan, bool locks)
 {
 	ListCell   *cell;
 
@@ -96,16 +102,16 @@ strip_plan(Plan *plan)
 		strip_scan((IndexScan *) outerPlan(plan));
 	if (IsA(plan, Limit) &&
 		((Limit *) plan)->limitOption != LIMIT_OPTION_WITH_TIES)
-		merge_below(plan);
+		merge_below((Limit *) plan, plan, locks);
 	if (IsA(plan, SubqueryScan))
-		strip_plan(((SubqueryScan *) plan)->subplan);
+		strip_plan(((SubqueryScan *) plan)->subplan, locks);
 	if (IsA(plan, Append))
 	{
 		foreach(cell, ((Append *) plan)->appendplans)
-			strip_plan((Plan *) lfirst(cell));
+			strip_plan((Plan *) lfirst(cell), locks);
 	}
-	strip_plan(outerPlan(plan));
-	strip_plan(innerPlan(plan));
+	strip_plan(outerPlan(plan), locks);
+	strip_plan(innerPlan(plan), locks);
 }
 
 /* planner_hook */
@@ -116,9 +122,9 @@ plan_without_junk(PLANNER_PARAMETERS)
 		: standard_planner(PLANNER_ARGUMENTS);
 	ListCell   *cell;
 
-	strip_plan(result->planTree);
+	strip_plan(result->planTree, result->rowMarks != NIL);
 	foreach(cell, result->subplans)
-		strip_plan((Plan *) lfirst(cell));
+		strip_plan((Plan *) lfirst(cell), result->rowMarks != NIL);
 	return result;
 }
 

@@ -73,10 +73,46 @@ foreach my $search ([ 'the plain statement', $plain ], [ 'branches', $async ])
 	is(scalar @sent, 3, "$name: a statement for each shard");
 	is(scalar(grep { /WHERE \(\(tenant = 3\)\) ORDER BY \(embedding OPERATOR\(public\.<=>\) '\[3,1,2\]'\) ASC NULLS LAST/ } @sent), 3,
 		"$name: conditions and order are the shards'") or diag($plan);
+	is(scalar(grep { /LIMIT 10::bigint$/ } @sent), 3, "$name: and the limit") or diag($plan);
 	next if $statement eq $plain;
-	is(scalar(grep { /LIMIT 10::bigint$/ } @sent), 3, "$name: and the limit");
 	is(scalar(() = $plan =~ /Async Foreign Scan/g), 3, "$name: all at the same time") or diag($plan);
 }
+
+# When the limit is sent, and when it is not
+sub sent_limits
+{
+	my ($query) = @_;
+	return scalar(() = $here->safe_psql('app', "LOAD 'vector'; EXPLAIN (VERBOSE, COSTS OFF) $query", @as_app) =~ /Remote SQL: .* LIMIT \d+::bigint$/gm);
+}
+my $near = q{documents ORDER BY embedding <=> '[3,1,2]'};
+like($here->safe_psql('app', "LOAD 'vector'; EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM $near LIMIT 10 OFFSET 5", @as_app),
+	qr/ASC NULLS LAST LIMIT 15::bigint/, 'as many rows as are skipped come with it');
+is(sent_limits("SELECT id FROM (SELECT * FROM $near LIMIT 7) s"), 3, 'of a subquery');
+is(sent_limits("SELECT id FROM $near"), 0, 'no limit');
+is(sent_limits("SELECT id FROM $near FETCH FIRST 10 ROWS WITH TIES"), 0, 'ties come along');
+is(sent_limits("SELECT id FROM $near LIMIT 10 FOR UPDATE"), 0, 'rows that are locked');
+is(sent_limits("SELECT id FROM documents WHERE random() < 2 ORDER BY embedding <=> '[3,1,2]' LIMIT 10"), 0,
+	'a condition that is tested here may drop some');
+is(sent_limits("SELECT count(*) FROM documents d JOIN (VALUES (8)) v(id) USING (id) GROUP BY embedding <=> '[3,1,2]' ORDER BY embedding <=> '[3,1,2]' LIMIT 10"), 0,
+	'rows are counted');
+is(sent_limits('SELECT id FROM documents ORDER BY id LIMIT 10'), 0, 'an order that has no distance is none of ours');
+my $ordered = 'SELECT array_agg(round(d::numeric, 9)) FROM (SELECT %s AS d FROM documents ORDER BY d LIMIT 20 OFFSET 15) s';
+is($here->safe_psql('app', "LOAD 'vector'; " . sprintf($ordered, q{embedding <=> '[3,1,2]'}), @as_app),
+	$here->safe_psql('app', sprintf($ordered, q{(embedding <=> '[3,1,2]') + 0}), @as_app), 'the right rows behind an offset');
+
+# Row security: what a policy hides is tested here, or sent, before rows are counted
+$here->safe_psql('app', q{
+	CREATE ROLE reader LOGIN;
+	GRANT SELECT ON documents TO reader;
+	CREATE USER MAPPING FOR reader SERVER shard_1 OPTIONS (user 'app', password_required 'false');
+	CREATE USER MAPPING FOR reader SERVER shard_2 OPTIONS (user 'app', password_required 'false');
+	CREATE USER MAPPING FOR reader SERVER shard_3 OPTIONS (user 'app', password_required 'false');
+	CREATE FUNCTION seen(tenant int) RETURNS bool LANGUAGE plpgsql STABLE AS 'BEGIN RETURN tenant = 4; END';
+	CREATE POLICY few ON documents USING (seen(tenant));
+	ALTER TABLE documents ENABLE ROW LEVEL SECURITY;}, @as_app);
+is($here->safe_psql('app', "SELECT count(*), min(tenant), max(tenant) FROM (SELECT tenant FROM $near LIMIT 10) s", extra_params => [ '-U', 'reader' ]),
+	'10|4|4', 'a policy');
+$here->safe_psql('app', 'ALTER TABLE documents DISABLE ROW LEVEL SECURITY', @as_app);
 
 # What a shard does with what it is sent
 (my $sent = $here->safe_psql('app', "EXPLAIN (VERBOSE, COSTS OFF) $async" =~ s/;\s*$//r, @as_app)) =~ s/.*?Remote SQL: (.*?)\n.*/$1/s;
