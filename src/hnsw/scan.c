@@ -59,18 +59,18 @@
 #define DECLARED_ROWS	10
 
 /*
- * A partition's share of ef_search, and of the rows wanted, is so many times what it
- * would be if all had as many of the nearest rows; and it is searched for at least so
- * many.  Measured: README.md, "Partitions".
+ * A partition's share is searched for with so many times its part of ef_search, or of
+ * the rows wanted, if all partitions had as many of the nearest; and some more, for a
+ * search for very few finds its way less surely.  Measured: README.md, "Partitions".
  */
-#define SHARE_FACTOR	3
-#define SHARE_LEAST_EF	8
+#define SHARE_FACTOR	2
+#define SHARE_MORE		8
 
 /*
  * What partitions have found tells which of them have the nearest rows, and one with a
  * part of these is searched with so many times that part of ef_search.
  */
-#define PART_FACTOR		2
+#define PART_FACTOR		3
 
 /* Of what a share's search has found, one row in so many is returned before more */
 #define SHARE_OF_BATCH	4
@@ -350,7 +350,7 @@ set_ef(HnswScan *scan, IndexScanDesc desc)
 		: hnsw_scan_ef(index);
 	ef = scan->full_ef;
 	if (parts > 1)
-		ef = Min(ef, Max(SHARE_LEAST_EF, SHARE_FACTOR * Max(ef, rows) / parts));
+		ef = Min(ef, SHARE_MORE + SHARE_FACTOR * Max(ef, rows) / parts);
 	use_ef(scan, ef);
 }
 
