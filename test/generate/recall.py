@@ -102,7 +102,7 @@ class Recall:
 
         def little_memory():
             self.insert(0, n)
-            self.execute("SET maintenance_work_mem = '1MB'", index, "RESET maintenance_work_mem")
+            self.execute("SET maintenance_work_mem = '4MB'", index, "RESET maintenance_work_mem")
 
         return [built_then_inserted, inserted, deleted, replaced, updated, churned, nearly_all_deleted, sorted_rows, workers,
                 little_memory]
