@@ -136,12 +136,14 @@ BEGIN
 		size := least_size + (spread.size - least_size) * (rows::double precision / step);
 		hot_size := least_size + (spread.hot_size - least_size) * (rows::double precision / step);
 		seconds := fixed + (built.seconds - fixed) * CASE WHEN set_lists IS NULL
-			THEN (least(rows, 65536)::double precision / step) ^ 1.1 * greatest(rows / 65536.0, 1) ^ .75
+			THEN (least(rows, 65536)::double precision / step) ^ CASE method WHEN 'ivfpq' THEN .9 ELSE 1.1 END * greatest(rows / 65536.0, 1) ^ .75
 			ELSE rows::double precision / step END;
 	ELSIF rows > step THEN
 		size := built.size + coalesce((built.size - half.size)::double precision / (step - half.rows), built.size / step) * (rows - step);
 		hot_size := built.hot_size * (size::double precision / built.size);
-		seconds := built.seconds * (rows::double precision / step) ^ CASE method WHEN 'hnsw' THEN 1.18 ELSE 1 END;
+		seconds := built.seconds * CASE method
+			WHEN 'hnsw' THEN (greatest(least(rows, 10000), step)::double precision / step) ^ 1.08 * (rows / greatest(least(rows, 10000), step)::double precision) ^ 1.2
+			ELSE rows::double precision / step END;
 	END IF;
 
 	-- Memory, as the peaks of builds have shown: a graph's nodes with the distances of their

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
-my @files = ('README.md', map { "docs/$_" } qw(reference.md filtering.md planner.md sparse.md performance.md internals.md reliability.md tuning.md from/pgvector.md from/importing.md from/chroma.md from/faiss.md from/qdrant.md from/milvus.md from/lancedb.md from/weaviate.md from/pinecone.md hybrid.md install.md vectorizer.md languages.md monitoring.md gpu-build.md scaling.md));
+my @files = ('README.md', map { "docs/$_" } qw(reference.md filtering.md planner.md sparse.md performance.md internals.md reliability.md tuning.md from/pgvector.md from/importing.md from/chroma.md from/faiss.md from/qdrant.md from/milvus.md from/lancedb.md from/weaviate.md from/pinecone.md hybrid.md install.md vectorizer.md languages.md monitoring.md gpu-build.md scaling.md sizing.md));
 my %text = map { $_ => slurp_file("$top/$_") } @files;
 
 is_deeply([ sort map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md $top/docs/*/*.md") ], [ sort grep { m{^docs/} } @files ],
