@@ -2,9 +2,14 @@
  * assignments.c
  *	  Lists of rows from a table, while an index is built.
  *
- * A hash table of eight bytes a slot holds all lists by their rows' keys
- * (index/row_hints.h): 32 bits of a key's hash beside its place.  It is the
- * leader's to fill, before rows are read; all processes look into it.
+ * A hash table of four bytes a slot holds lists by their rows' keys
+ * (index/row_hints.h): as many bits of a key's hash, besides its place, as the
+ * list's number leaves.  It is the leader's to fill, before rows are read; all
+ * processes look into it.  Where another key has the same bits, a row gets a list
+ * that is not its own: with 4,000 lists, of a million rows some three.
+ *
+ * It takes half of maintenance_work_mem at most.  If there are more rows, those
+ * that come first in the table are in it, and the others are assigned as usual.
  *
  * Some of the lists are compared with those of the nearest centroids, and where
  * most of these are nearer the table is of other rows, or its numbers are not
@@ -28,27 +33,24 @@
 /* Checks before the table is judged */
 #define CHECK_LEAST		64
 
-typedef struct Assignment
-{
-	uint32		tag;			/* the key's upper half */
-	uint32		list;			/* from 1; 0: an empty slot */
-} Assignment;
+/* A table of which more than one in so many lists is not the nearest is poor. */
+#define POOR_PART		10
+
+/* The table is filled up to 3/4. */
+#define SLOTS_FOR(rows)	((rows) + (rows) / 3 + 64)
+#define ROOM_IN(slots)	((slots) - (slots) / 4)
 
 struct IvfAssignments
 {
 	RowHintPlan plan;
 	pg_atomic_uint32 checked;
 	pg_atomic_uint32 wrong;
-	uint64		mask;			/* slots less 1 */
-	Assignment	slots[FLEXIBLE_ARRAY_MEMBER];
+	int			bits;			/* of a list's number */
+	uint64		used;
+	uint64		count;			/* slots */
+	uint32		slots[FLEXIBLE_ARRAY_MEMBER];	/* the list, from 1, and above it
+												 * bits of the key; 0: empty */
 };
-
-/* Slots for so many rows: a power of two, of which two thirds are used at most */
-static Size
-slots_for(uint64 rows)
-{
-	return (Size) pg_nextpower2_64(Max(rows + rows / 2, 64));
-}
 
 RowHints *
 ivf_assignments_open(Relation heap, Relation index, const IvfOptions *options,
@@ -58,7 +60,9 @@ ivf_assignments_open(Relation heap, Relation index, const IvfOptions *options,
 									   ivf_assignment_table(options));
 	RowHintScan *scan;
 	RowHint		hint;
+	uint64		most = (uint64) maintenance_work_mem * 1024 / 2 / sizeof(uint32);
 	uint64		rows = 0;
+	uint64		slots;
 
 	if (hints == NULL)
 		return NULL;
@@ -66,41 +70,58 @@ ivf_assignments_open(Relation heap, Relation index, const IvfOptions *options,
 	while (row_hints_next(scan, &hint))
 		rows++;
 	row_hints_scan_end(scan);
+	slots = Min(SLOTS_FOR(rows), most);
+	if (ROOM_IN(slots) < rows)
+		ereport(NOTICE,
+				(errmsg("index \"%s\" takes the lists of " UINT64_FORMAT " of " UINT64_FORMAT " rows from table \"%s\"",
+						RelationGetRelationName(index), ROOM_IN(slots), rows,
+						RelationGetRelationName(hints->table)),
+				 errdetail("No more fit into half of maintenance_work_mem. The others are assigned as usual."),
+				 errhint("Set maintenance_work_mem to " UINT64_FORMAT " MB or more.",
+						 SLOTS_FOR(rows) * sizeof(uint32) / (512 * 1024) + 1)));
 	*size = add_size(offsetof(IvfAssignments, slots),
-					 mul_size(slots_for(rows), sizeof(Assignment)));
-	if (*size <= (Size) maintenance_work_mem * 1024 / 2)
-		return hints;
-	ereport(WARNING,
-			(errmsg("index \"%s\" is built without table \"%s\", which does not fit into half of maintenance_work_mem",
-					RelationGetRelationName(index),
-					RelationGetRelationName(hints->table)),
-			 errhint("Set maintenance_work_mem to %zu MB or more.",
-					 *size / (512 * 1024) + 1)));
-	row_hints_close(hints);
-	return NULL;
+					 mul_size(slots, sizeof(uint32)));
+	return hints;
 }
 
-/* Of rows with the same key, the first one counts. */
-static void
+/* The slot at which a key's search begins, and what is above the list in its slot */
+static inline uint64
+first_slot(const IvfAssignments *assignments, uint64 key)
+{
+	return ((key & PG_UINT32_MAX) * assignments->count) >> 32;
+}
+
+static inline uint32
+tag_of(const IvfAssignments *assignments, uint64 key)
+{
+	return (uint32) (key >> 32) & ~(((uint32) 1 << assignments->bits) - 1);
+}
+
+/* Does a slot that is in use have a key's tag? */
+static inline bool
+has_tag(const IvfAssignments *assignments, uint32 slot, uint32 tag)
+{
+	return ((slot ^ tag) >> assignments->bits) == 0;
+}
+
+/* Of rows with the same key, the first one counts.  False if there is no room. */
+static bool
 put(IvfAssignments *assignments, uint64 key, uint32 list)
 {
-	uint64		at = key & assignments->mask;
+	uint64		at = first_slot(assignments, key);
+	uint32		tag = tag_of(assignments, key);
 
-	/* there is an empty slot: rows that have come since they were counted do not */
-	for (uint64 steps = 0; steps <= assignments->mask / 2; steps++)
+	while (assignments->slots[at] != 0)
 	{
-		Assignment *slot = &assignments->slots[at];
-
-		if (slot->list == 0)
-		{
-			slot->tag = (uint32) (key >> 32);
-			slot->list = list;
-			return;
-		}
-		if (slot->tag == (uint32) (key >> 32))
-			return;
-		at = (at + 1) & assignments->mask;
+		if (has_tag(assignments, assignments->slots[at], tag))
+			return true;
+		at = at + 1 < assignments->count ? at + 1 : 0;
 	}
+	if (assignments->used >= ROOM_IN(assignments->count))
+		return false;
+	assignments->slots[at] = tag | list;
+	assignments->used++;
+	return true;
 }
 
 void
@@ -113,12 +134,15 @@ ivf_assignments_read(IvfAssignments *assignments, Size size, RowHints *hints,
 	assignments->plan = hints->plan;
 	pg_atomic_init_u32(&assignments->checked, 0);
 	pg_atomic_init_u32(&assignments->wrong, 0);
-	assignments->mask = (size - offsetof(IvfAssignments, slots)) / sizeof(Assignment) - 1;
+	assignments->bits = pg_leftmost_one_pos32(lists) + 1;
+	assignments->used = 0;
+	assignments->count = (size - offsetof(IvfAssignments, slots)) / sizeof(uint32);
 	scan = row_hints_scan_begin(hints, NULL);
 	while (row_hints_next(scan, &hint))
 	{
-		if (hint.list >= 1 && hint.list <= lists)
-			put(assignments, hint.key, (uint32) hint.list);
+		if (hint.list >= 1 && hint.list <= lists &&
+			!put(assignments, hint.key, (uint32) hint.list))
+			break;
 	}
 	row_hints_scan_end(scan);
 }
@@ -141,15 +165,18 @@ is_refuted(const IvfAssignments *assignments)
 int64
 ivf_assignments_get(const IvfAssignments *assignments, uint64 key)
 {
-	uint64		at = key & assignments->mask;
+	uint64		at = first_slot(assignments, key);
+	uint32		tag = tag_of(assignments, key);
 
 	if (is_refuted(assignments))
 		return -1;
-	while (assignments->slots[at].list != 0)
+	while (assignments->slots[at] != 0)
 	{
-		if (assignments->slots[at].tag == (uint32) (key >> 32))
-			return (int64) assignments->slots[at].list - 1;
-		at = (at + 1) & assignments->mask;
+		uint32		slot = assignments->slots[at];
+
+		if (has_tag(assignments, slot, tag))
+			return (int64) (slot & (((uint32) 1 << assignments->bits) - 1)) - 1;
+		at = at + 1 < assignments->count ? at + 1 : 0;
 	}
 	return -1;
 }
@@ -180,7 +207,16 @@ ivf_assignments_announce(IvfAssignments *assignments)
 				 errmsg("table \"%s\" does not have the lists of the indexed rows",
 						get_rel_name(assignments->plan.table)),
 				 errdetail("Of %u rows that were compared, %u are nearer to another centroid. The others have been assigned without it.",
-						   checked, wrong)));
+						   checked, wrong),
+				 errhint("Assign the rows as they are now to the centroids of option \"centroids\", or use ALTER INDEX ... RESET (assignments).")));
+	else if (checked >= CHECK_LEAST && wrong > checked / POOR_PART)
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("table \"%s\" has some of the indexed rows in lists that are not the nearest",
+						get_rel_name(assignments->plan.table)),
+				 errdetail("Of %u rows that were compared, %u are nearer to another centroid. Searches find fewer of such rows.",
+						   checked, wrong),
+				 errhint("Assign the rows as they are now to the centroids of option \"centroids\", or use ALTER INDEX ... RESET (assignments).")));
 	else
 		ereport(DEBUG1,
 				(errmsg("of %u rows of assignments that were compared, %u are nearer to another centroid",

@@ -15,8 +15,8 @@ typedef struct IvfAssignments IvfAssignments;
 
 /*
  * Leader: open the table that the options name.  NULL, after a message, if there
- * is none, or it is of no use or too large for maintenance_work_mem; *size is
- * what its chunk takes.
+ * is none, or it is of no use; *size is what its chunk takes, half of
+ * maintenance_work_mem at most, and what does not fit is not read.
  */
 extern RowHints *ivf_assignments_open(Relation heap, Relation index,
 									  const IvfOptions *options, Size *size);

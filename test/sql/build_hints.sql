@@ -244,6 +244,13 @@ SELECT build_lists('some', $$, assignments = 'build_hints.lists'$$);
 INSERT INTO lists SELECT 7, 1 FROM generate_series(1, 50000);
 SELECT build_lists('repeated', $$, assignments = 'build_hints.lists'$$);
 DELETE FROM lists WHERE id = 7;
+-- some in another list; more rows than there is memory for, of which the first count
+CREATE TABLE some_lists AS SELECT id, CASE WHEN id % 4 = 0 THEN list % 20 + 1 ELSE list END AS list FROM (SELECT i.id, (SELECT c.list FROM centroids c ORDER BY c.centroid <-> i.v LIMIT 1) AS list FROM items i) x;
+SELECT build_lists('poor', $$, assignments = 'build_hints.some_lists'$$);
+CREATE TABLE many_lists AS SELECT i.id, (SELECT c.list FROM centroids c ORDER BY c.centroid <-> i.v LIMIT 1) AS list FROM items i WHERE id % 2 = 0 UNION ALL SELECT i, 1 + i % 20 FROM generate_series(10000, 140000) i;
+SET maintenance_work_mem = '1MB';
+SELECT build_lists('many', $$, assignments = 'build_hints.many_lists'$$);
+RESET maintenance_work_mem;
 UPDATE lists SET list = list % 20 + 1;
 SELECT build_lists('wrong', $$, assignments = 'build_hints.lists'$$);
 DROP TABLE lists;
