@@ -183,6 +183,46 @@ given_tell_listed(GivenGraph *given, GraphId id)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/*
+ * Put candidates in order, of which the first are in order; without id, and once
+ * each: what is there twice has the same distance.
+ */
+static int
+order_candidates(GraphNear *candidates, int sorted, int count, GraphId id)
+{
+	GraphNear	merged[GIVEN_MOST_CANDIDATES];
+	int			kept = 0;
+	int			a = 0;
+	int			b = sorted;
+
+	sort_near(candidates + sorted, count - sorted);
+	while (a < sorted || b < count)
+	{
+		const GraphNear *next;
+
+		if (b == count || (a < sorted && !(candidates[b].distance < candidates[a].distance)))
+			next = &candidates[a++];
+		else
+			next = &candidates[b++];
+		if (next->id == id)
+			continue;
+
+		/* among those that are equally far, most often the last one */
+		for (int i = kept - 1; i >= 0 && merged[i].distance == next->distance; i--)
+		{
+			if (merged[i].id == next->id)
+			{
+				next = NULL;
+				break;
+			}
+		}
+		if (next != NULL)
+			merged[kept++] = *next;
+	}
+	memcpy(candidates, merged, kept * sizeof(GraphNear));
+	return kept;
+}
+
 /* Elements with their distances from what the query is set to, but for twins */
 static int
 measure(GivenGraph *given, const GraphId *ids, int count, GraphNear *out)
@@ -488,6 +528,7 @@ given_choose(GivenGraph *given, GraphId id)
 	GraphLinks	links;
 	uint32		pivot = 0;
 	int			listed;
+	int			first;
 	int			told;
 	int			count;
 	int			sampled;
@@ -496,26 +537,21 @@ given_choose(GivenGraph *given, GraphId id)
 		given->pivots->count == 0)
 		return;
 	told = candidate_ids(given, id, ids, &listed);
-	told = drop_repeated(ids, told, id);
 	for (int i = 0; i < told; i++)
 		prefetch_far((const char *) memory_node(graph, 0, ids[i]), bytes);
 	given_set_query(given, id);
 	sampled = measure_pivots(given, id, ids, listed, sample, &pivot);
 
 	graph_links_clear(&links);
+	first = listed;
 	listed = measure(given, ids, listed, candidates);
-	count = listed + measure(given, ids + listed, told - listed, candidates + listed);
 	sort_near(candidates, listed);
 	if (is_plausible(given, id, candidates, listed, sample, sampled))
 	{
-		for (int i = 0; i < sampled; i++)
-		{
-			if (sample[i].id == id || is_among(sample[i].id, ids, told))
-				continue;
-			ids[told++] = sample[i].id;
-			candidates[count++] = sample[i];
-		}
-		sort_near(candidates, count);
+		count = listed + measure(given, ids + first, told - first,
+								 candidates + listed);
+		memcpy(candidates + count, sample, sampled * sizeof(GraphNear));
+		count = order_candidates(candidates, listed, count + sampled, id);
 		links.count = graph_select(graph->selector, 0, candidates, count);
 		memcpy(links.near, candidates, links.count * sizeof(GraphNear));
 	}

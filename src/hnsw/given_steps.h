@@ -39,8 +39,8 @@
 #define GIVEN_VERDICT_LISTS	100
 
 /* Lists whose recall is measured, among so many elements each, about */
-#define GIVEN_LOOKED_AT		64
-#define GIVEN_LOOKED_AMONG	50000
+#define GIVEN_LOOKED_AT		32
+#define GIVEN_LOOKED_AMONG	20000
 
 /* With less the table is of no use. */
 #define GIVEN_LEAST_RECALL	0.3
