@@ -71,7 +71,7 @@ class Torch:
             self.memory = memory or 1 << 30
 
     def put(self, x):
-        return self.torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
+        return self.torch.from_numpy(np.require(x, requirements=["C", "W"])).to(self.device)
 
     def get(self, x):
         return x.cpu().numpy()
