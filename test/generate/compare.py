@@ -36,7 +36,7 @@ class Plan:
     def _walk(self, node, methods):
         kind, index = node["Node Type"], node.get("Index Name")
         if kind == "Custom Scan":
-            self.kinds.add("exact scan")
+            self.kinds.add("exact scan" if node.get("Custom Plan Provider") == "VectorExactScan" else "merge of partitions")
         elif "Index" in kind:
             am = methods.get(index, "?")
             self.methods.add(am)
