@@ -122,7 +122,7 @@ sub indexes_ok
 	my ($node, $db, $when) = @_;
 	my ($count, @violations) = split /\n/, $node->safe_psql($db, $check);
 
-	cmp_ok($count, '>=', 33, "$when: $count indexes");
+	cmp_ok($count, '>=', 32, "$when: $count indexes");
 	is_deeply(\@violations, [], 'each is sound');
 	my @ordered = grep { $_->[4] } @kinds;
 	my $plans = $node->safe_psql($db, $by_index . queries('EXPLAIN (COSTS OFF) ', @ordered));
