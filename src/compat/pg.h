@@ -102,7 +102,7 @@ extern PGDLLEXPORT void _PG_init(void);
 #if PG_VERSION_NUM >= 190000
 #define begin_ordered_scan(node) \
 	index_beginscan((node)->ss.ss_currentRelation, (node)->iss_RelationDesc, \
-					(node)->ss.ps.state->es_snapshot, &(node)->iss_Instrument, \
+					(node)->ss.ps.state->es_snapshot, (node)->iss_Instrument, \
 					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys, SO_NONE)
 #elif PG_VERSION_NUM >= 180000
 #define begin_ordered_scan(node) \
