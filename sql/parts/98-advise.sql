@@ -123,7 +123,7 @@ BEGIN
 	hot_size := built.hot_size;
 
 	-- What does not grow with the rows (a code book is made by as many as there are), and the rest
-	fixed := greatest(coalesce(half.seconds - (built.seconds - half.seconds) / (step - half.rows) * half.rows, 0), 0);
+	fixed := least(greatest(coalesce(half.seconds - (built.seconds - half.seconds) / (step - half.rows) * half.rows, 0), 0), built.seconds * .9);
 	IF rows > step AND is_lists THEN
 		EXECUTE format('DROP INDEX pg_temp.%I', name || 'i');
 		-- as many rows in a list as there will be; and none but the first one
