@@ -169,7 +169,7 @@ def compare_groups(query, plan, truth, result):
         rows = [d for d in rows if not by_index or key(d)[0] == 0]
         if not same_list(sorted(rows, key=key), best[group][:query.each]):
             raise Failure("not the nearest", f"group {group}: {rows[:5]} instead of {best[group][:5]}")
-    nearest = sorted((rows[0] for rows in best.values()), key=key)[:query.limit]
+    nearest = sorted((rows[0] for rows in best.values() if rows), key=key)[:query.limit]
     first = sorted((best[group][0] for group in found if best[group]), key=key)
     if not same_list(first, nearest):
         raise Failure("not the nearest", f"groups that begin with {first} instead of {nearest}")
