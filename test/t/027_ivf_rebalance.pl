@@ -1,0 +1,185 @@
+# ivf_rebalance beside scans, insertions, crashes and standbys.
+#
+# Where it is: an index on an expression calls a function for each row, which
+# counts, and waits at a number for a lock that the test holds.
+use strict;
+use warnings;
+
+use Index;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('rebalance');
+$node->init(allows_streaming => 1);
+$node->append_conf(
+	'postgresql.conf', q{
+autovacuum = off
+fsync = off
+jit = off
+shared_buffers = 64MB
+enable_seqscan = off
+vector.enable_exact_scan = off
+});
+$node->start;
+index_prepare($node);
+
+sub sql
+{
+	return $node->safe_psql('postgres', shift);
+}
+
+# Rows of a table in 40 clusters, which are those of item() moved by a number
+sub rows
+{
+	my ($from, $to, $world) = @_;
+
+	return "INSERT INTO t SELECT i, i % 7, item(i, 16) + array_fill(sin($world * i % 40)::real * $world, ARRAY[16])::vector FROM generate_series($from, $to) i";
+}
+
+sql(q{
+	CREATE TABLE gate (at bigint);
+	INSERT INTO gate VALUES (0);
+	CREATE SEQUENCE calls;
+	CREATE FUNCTION gated(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$
+	DECLARE
+		stop bigint := (SELECT at FROM public.gate);
+	BEGIN
+		IF stop > 0 AND nextval('public.calls') = stop THEN
+			PERFORM pg_advisory_xact_lock(1);
+		END IF;
+		RETURN v;
+	END $$;
+	CREATE TABLE t (id int, k int, v vector(16))});
+sql(rows(1, 2000, 0));
+my %index = (
+	flat => 'ivfflat ((gated(v)::vector(16)) vector_l2_ops) WITH (lists = 40)',
+	rabitq => 'ivfrabitq ((gated(v)::vector(16)) vector_l2_ops, k) WITH (lists = 40)',
+	pq => 'ivfpq ((gated(v)::vector(16)) vector_l2_ops) WITH (lists = 40)',
+	inside => 'ivfrabitq ((gated(v)::vector(16)) vector_l2_ops) WITH (lists = 40, rerank = index)');
+
+# What an index has, and whether it is sound
+sub check
+{
+	my ($name) = @_;
+
+	is(sql(q{SELECT * FROM vector_index_check('i', heapallindexed => true)}), '', "$name: it is sound");
+	cmp_ok(sql(q{SELECT entries FROM ivf_drift('i')}), '>=', sql('SELECT count(*) FROM t'), "$name: it has entries");
+	is( sql(q{SET ivfflat.iterative_scan = relaxed_order; SET ivfpq.iterative_scan = relaxed_order; SET ivfrabitq.iterative_scan = relaxed_order;
+		SELECT count(*) - count(DISTINCT id), count(DISTINCT id) - (SELECT count(*) FROM t) FROM (SELECT id FROM t ORDER BY gated(v)::vector(16) <-> item(3, 16) LIMIT 100000) s}),
+		'0|0', "$name: a scan finds each row once");
+}
+
+# A session at the gate, and one that holds it
+my $holder = $node->background_psql('postgres', on_error_stop => 0);
+
+sub rebalance_until
+{
+	my ($call) = @_;
+
+	$holder->query('SELECT pg_advisory_lock(1)');
+	sql("SELECT setval('calls', 1); UPDATE gate SET at = $call");
+	my $session = start_psql($node, q{SELECT replaced, moved FROM ivf_rebalance('i')});
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted})
+	  or die 'it does not come to the gate';
+	sql('UPDATE gate SET at = 0');
+	return $session;
+}
+
+foreach my $kind (sort keys %index)
+{
+	note $kind;
+	sql('TRUNCATE t');
+	sql(rows(1, 2000, 0));
+	sql("CREATE INDEX i ON t USING $index{$kind}");
+	sql('DELETE FROM t');
+	sql(rows(1, 2000, 9));
+	sql('VACUUM t');
+
+	# a scan that has begun
+	my $cursor = $node->background_psql('postgres', on_error_stop => 0);
+	my $query = 'SELECT id FROM t ORDER BY gated(v)::vector(16) <-> item(3, 16) LIMIT 100000';
+
+	$cursor->query("SET ivfflat.iterative_scan = relaxed_order; SET ivfpq.iterative_scan = relaxed_order; SET ivfrabitq.iterative_scan = relaxed_order; BEGIN; DECLARE c CURSOR FOR $query");
+	my @ids = split /\n/, $cursor->query('FETCH 200 FROM c');
+
+	# rows inserted and deleted while entries move
+	my $session = rebalance_until(4000);
+	sql(rows(2001, 2300, 0));
+	sql(rows(2301, 2600, 9));
+	sql('DELETE FROM t WHERE id % 5 = 0');
+	$holder->query('SELECT pg_advisory_unlock(1)');
+	is(finish_psql($session), '', "$kind: rebalanced beside insertions");
+	like($session->{out}, qr/^40\|/, "$kind: all lists are made anew");
+	check($kind);
+
+	# the scan goes on in the lists it began in
+	is(sql(q{SELECT waits FROM ivf_rebalance('i')}), 't', "$kind: a snapshot keeps the old lists");
+	push @ids, split(/\n/, $cursor->query('FETCH ALL FROM c'));
+	is(join(',', sort { $a <=> $b } @ids), join(',', 1 .. 2000), "$kind: a scan finds what it saw when it began, each row once");
+	$cursor->query('COMMIT');
+	$cursor->quit;
+	is(sql(q{SELECT pages_freed > 0, waits FROM ivf_rebalance('i')}), 't|f', "$kind: the old lists are freed");
+	sql('VACUUM t');
+	check("$kind, vacuumed");
+
+	# stopped at a point, as if the machine had been switched off
+	my %world = (50 => 20, 1500 => 60, 4200 => 180);
+	foreach my $call (sort { $a <=> $b } keys %world)
+	{
+		sql('DELETE FROM t');
+		sql('VACUUM t');
+		sql(rows(1, 2000, $world{$call}));
+		$session = rebalance_until($call);
+		sql(rows(2001, 2050, 0));
+		$holder->quit;
+		$node->stop('immediate');
+		finish_psql($session);
+		$node->start;
+		$holder = $node->background_psql('postgres', on_error_stop => 0);
+		check("$kind, crashed at $call");
+		my ($freed, $waits) = split /\|/, sql(q{SELECT pages_freed, waits FROM ivf_rebalance('i')});
+		is($waits, 'f', "$kind, $call: nothing to wait for");
+		cmp_ok($freed, '>', 40, "$kind, $call: what was left is freed") if $call > 4000;
+		check("$kind, rebalanced after a crash at $call");
+	}
+	sql('DROP INDEX i');
+}
+
+note 'a standby';
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = 0');
+$standby->start;
+sql('TRUNCATE t');
+sql(rows(1, 2000, 0));
+sql("CREATE INDEX i ON t USING $index{rabitq}");
+sql('DELETE FROM t');
+sql(rows(1, 2000, 9));
+$node->wait_for_catchup($standby);
+
+my $cursor = $standby->background_psql('postgres', on_error_stop => 0);
+my $query = 'SELECT id FROM t ORDER BY gated(v)::vector(16) <-> item(3, 16) LIMIT 100000';
+my $settings = 'SET ivfrabitq.iterative_scan = relaxed_order; ';
+my $found = 0;
+
+$cursor->query("$settings BEGIN; DECLARE c CURSOR FOR $query");
+$found += split /\n/, $cursor->query('FETCH 200 FROM c');
+is(sql(q{SELECT replaced, waits FROM ivf_rebalance('i')}), '40|f', 'rebalanced');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', "$settings SELECT count(*), count(DISTINCT id) FROM ($query) s"), '2000|2000', 'the standby finds each row in the new lists');
+$found += split /\n/, $cursor->query('FETCH 800 FROM c');
+is($found, 1000, 'a scan of the standby goes on in the old lists');
+is(sql(q{SELECT pages_freed > 0 FROM ivf_rebalance('i')}), 't', 'which are freed');
+ok($standby->wait_for_log(qr/conflict with recovery/), 'when the scan has been ended');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', "$settings SELECT count(*), count(DISTINCT id) FROM ($query) s"), '2000|2000', 'the standby finds each row');
+is($standby->safe_psql('postgres', q{SELECT * FROM vector_index_check('i')}), '', 'its index is sound');
+
+# its connection is gone
+eval { $cursor->{run}->finish };
+$holder->quit;
+$standby->stop;
+$node->stop;
+done_testing();
