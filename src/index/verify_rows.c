@@ -101,7 +101,9 @@ verify_visible(Verify *verify, ItemPointer tid)
 	bool		all_dead = false;
 	bool		visible;
 
-	if (ItemPointerGetBlockNumberNoCheck(tid) >=
+	/* no TID of a row, but of a damaged page */
+	if (ItemPointerGetOffsetNumberNoCheck(tid) == InvalidOffsetNumber ||
+		ItemPointerGetBlockNumberNoCheck(tid) >=
 		RelationGetNumberOfBlocks(verify->heap))
 		return false;
 	visible = table_index_fetch_tuple(verify->fetch, &found, verify->snapshot,

@@ -142,6 +142,15 @@ extern IvfEncoder *ivf_encoder_create(const IvfModel *model);
 extern void ivf_encode(IvfEncoder *encoder, const struct varlena *value,
 					   const float *y, const float *c, IvfEntry *entry);
 
+/*
+ * verify_code.c: does an entry's code fit residual, its value's y less the centroid?
+ * made was made of it now; another processor may have rounded otherwise.  decoded has
+ * room for width numbers.
+ */
+extern bool ivf_code_fits(const IvfModel *model, const IvfEntry *entry,
+						  const IvfEntry *made, const float *residual,
+						  const float *centroid, float *decoded);
+
 /* See IvfMeta.code_error: the sum over all that has been encoded */
 extern double ivf_encoder_error(const IvfEncoder *encoder);
 

@@ -718,90 +718,6 @@ find_on_page(IvfVerify *ivf, uint32 list, BlockNumber block, Page page,
 	return true;
 }
 
-/* The add and k that a RaBitQ code must have (rabitq.h), and its angle */
-static double
-rabitq_numbers(IvfVerify *ivf, const uint8 *levels, double *add, double *k)
-{
-	const IvfModel *model = ivf->index->model;
-	int			width = model->width;
-	double		norm2 = verify_product(ivf->residual, ivf->residual, width);
-	double		along;
-	double		factor;
-
-	rabitq_decode(levels, width, model->bits, ivf->decoded);
-	along = verify_product(ivf->decoded, ivf->residual, width);
-	factor = along != 0 ? norm2 / along : 0;
-	if (model->column.traits->product)
-	{
-		*add = factor * verify_product(ivf->decoded, ivf->centroid, width) -
-			verify_product(ivf->residual, ivf->centroid, width);
-		*k = -factor;
-	}
-	else
-	{
-		*add = norm2 + 2 * factor * verify_product(ivf->decoded, ivf->centroid, width);
-		*k = -2 * factor;
-	}
-	return along / sqrt(norm2 * verify_product(ivf->decoded, ivf->decoded, width));
-}
-
-/*
- * Does a code fit the residual, ivf->y less the centroid?  made was made of it now;
- * another processor may have rounded otherwise.
- */
-static bool
-code_fits(IvfVerify *ivf, const IvfEntry *entry, const IvfEntry *made)
-{
-	const IvfModel *model = ivf->index->model;
-	int			width = model->width;
-	double		norm2 = verify_product(ivf->residual, ivf->residual, width);
-	double		centre2 = verify_product(ivf->centroid, ivf->centroid, width);
-	double		size = norm2 + centre2;
-	double		part = VERIFY_CODE_SLACK + 1e-5 * sqrt(size / Max(norm2, 1e-300));
-	double		add[2];
-	double		k[2];
-	double		angle[2];
-
-	if (memcmp(entry->code, made->code, ivf_code_bytes(model)) == 0 &&
-		entry->add == made->add && entry->k == made->k)
-		return true;
-	if (part > 0.1 || !isfinite(size) || size > 1e36)
-		return true;
-	if (model->kind == IVF_PQ)
-	{
-		double		error[2];
-
-		for (int i = 0; i < 2; i++)
-		{
-			pq_decode(&model->pq, model->codebooks, i == 0 ? made->code : entry->code,
-					  ivf->decoded);
-			add[i] = verify_product(ivf->decoded, ivf->decoded, width) +
-				2 * verify_product(ivf->decoded, ivf->centroid, width);
-			error[i] = 0;
-			for (int d = 0; d < width; d++)
-				error[i] += ((double) ivf->residual[d] - ivf->decoded[d]) *
-					((double) ivf->residual[d] - ivf->decoded[d]);
-		}
-		return error[1] <= error[0] * (1 + part) + part * norm2 &&
-			(model->column.traits->product ||
-			 verify_near(entry->add, add[1], part, size + fabs(add[1])));
-	}
-	for (int i = 0; i < 2; i++)
-	{
-		const IvfEntry *of = i == 0 ? made : entry;
-
-		angle[i] = rabitq_numbers(ivf, model->bits == 1 ? of->code
-								  : ((const RabitqCode *) of->code)->levels,
-								  &add[i], &k[i]);
-	}
-	return angle[1] >= angle[0] - part &&
-		verify_near(model->bits == 1 ? entry->add
-					: ((const RabitqCode *) entry->code)->add, add[1], part,
-					size + fabs(add[1])) &&
-		verify_near(model->bits == 1 ? entry->k
-					: ((const RabitqCode *) entry->code)->k, k[1], part, fabs(k[1]));
-}
-
 /*
  * Read a list's centroid.  False where its page is damaged, which has been reported:
  * nothing can be said of codes then.
@@ -846,7 +762,8 @@ value_problem(IvfVerify *ivf, uint32 list, const struct varlena *value,
 		ivf_encode(ivf->encoder, value, ivf->y, ivf->centroid, &made);
 		if (model->kind == IVF_FLAT
 			? memcmp(ivf->code, made.code, VARSIZE(value)) != 0
-			: !code_fits(ivf, &search->entry, &made))
+			: !ivf_code_fits(model, &search->entry, &made, ivf->residual, ivf->centroid,
+						   ivf->decoded))
 			return model->kind == IVF_FLAT ? "Its value is not that of its row."
 				: "Its code is not that of its row.";
 	}
