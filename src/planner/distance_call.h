@@ -7,8 +7,11 @@
 
 #include "compat/pg.h"
 
+#include "nodes/nodeFuncs.h"
 #include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
+
+#include "types/distance_function.h"
 
 /*
  * The arguments of an operator or function call, and the function; NIL where
@@ -29,6 +32,20 @@ call_arguments(Expr *expr, Oid *function)
 	}
 	*function = InvalidOid;
 	return NIL;
+}
+
+/* An expression walker: is there a distance of ours in an expression?  context: NULL */
+static inline bool
+has_distance(Node *node, void *context)
+{
+	Oid			function;
+
+	if (node == NULL)
+		return false;
+	(void) call_arguments((Expr *) node, &function);
+	if (OidIsValid(function) && distance_value_of(function) != NULL)
+		return true;
+	return expression_tree_walker(node, has_distance, context);
 }
 
 #endif							/* VECTOR_PLANNER_DISTANCE_CALL_H */

@@ -23,21 +23,6 @@
 #include "utils/lsyscache.h"
 
 #include "planner/distance_call.h"
-#include "types/distance_function.h"
-
-/* Is there a distance of ours in an expression? */
-static bool
-has_distance(Node *node, void *context)
-{
-	Oid			function;
-
-	if (node == NULL)
-		return false;
-	(void) call_arguments((Expr *) node, &function);
-	if (OidIsValid(function) && distance_value_of(function) != NULL)
-		return true;
-	return expression_tree_walker(node, has_distance, context);
-}
 
 static bool
 is_postgres_fdw(Oid server)

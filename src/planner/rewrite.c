@@ -43,20 +43,6 @@
 
 static planner_hook_type previous_hook = NULL;
 
-/* Does an expression have a distance of ours in it? */
-static bool
-has_distance(Node *node, void *context)
-{
-	Oid			function;
-
-	if (node == NULL)
-		return false;
-	(void) call_arguments((Expr *) node, &function);
-	if (OidIsValid(function) && distance_value_of(function) != NULL)
-		return true;
-	return expression_tree_walker(node, has_distance, context);
-}
-
 /* Does a query return rows as it reads them, and lock or change none? */
 static bool
 is_plain_select(const Query *query)
