@@ -67,6 +67,29 @@ strip_merged(IndexScan *scan, AttrNumber column)
 }
 
 /*
+ * A scan of a partition that PostgreSQL merges has nobody who tells it how many of the
+ * nearest rows it has, so it begins as a scan of its own does.
+ */
+static void
+unshare_scan(IndexScan *scan)
+{
+	List	   *lists[] = {scan->indexorderby, scan->indexorderbyorig};
+	ListCell   *cell;
+	int			rows;
+
+	for (int i = 0; i < lengthof(lists); i++)
+	{
+		foreach(cell, lists[i])
+		{
+			OpExpr	   *order = (OpExpr *) lfirst(cell);
+
+			if (IsA(order, OpExpr) && shared_order_parts(order->inputcollid, &rows) > 1)
+				order->inputcollid = InvalidOid;
+		}
+	}
+}
+
+/*
  * Merge partitions by their scans' distances, below a Limit or its projection, which
  * may show what is junk below it; and send the limit to other servers.  locks: rows are
  * locked, and may be read again.
@@ -103,11 +126,18 @@ strip_plan(Plan *plan, bool locks)
 	if (IsA(plan, Limit) &&
 		((Limit *) plan)->limitOption != LIMIT_OPTION_WITH_TIES)
 		merge_below((Limit *) plan, plan, locks);
+	if (IsA(plan, IndexScan))
+		unshare_scan((IndexScan *) plan);
 	if (IsA(plan, SubqueryScan))
 		strip_plan(((SubqueryScan *) plan)->subplan, locks);
 	if (IsA(plan, Append))
 	{
 		foreach(cell, ((Append *) plan)->appendplans)
+			strip_plan((Plan *) lfirst(cell), locks);
+	}
+	if (IsA(plan, MergeAppend))
+	{
+		foreach(cell, ((MergeAppend *) plan)->mergeplans)
 			strip_plan((Plan *) lfirst(cell), locks);
 	}
 	strip_plan(outerPlan(plan), locks);

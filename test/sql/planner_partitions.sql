@@ -117,6 +117,11 @@ INSERT INTO pp_hash SELECT 6000 + i, 0, '[9,9,9,9,9,9,9,9]' FROM generate_series
 SELECT count(*) FROM (SELECT id FROM pp_hash ORDER BY v <-> '[9,9,9,9,9,9,9,9]' FETCH FIRST 3 ROWS WITH TIES) s;
 SELECT id FROM pp_hash ORDER BY v <-> '[9,9,9,9,9,9,9,9]', id LIMIT 3;
 SELECT count(*) FROM (SELECT id FROM pp_hash ORDER BY v <-> '[9,9,9,9,9,9,9,9]' LIMIT 5 FOR UPDATE) s;
+-- which PostgreSQL merges, and each partition is searched with all of ef_search
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) SELECT id FROM pp_hash ORDER BY v <-> '[1,1,1,1,1,1,1,1]' LIMIT 3 FOR UPDATE
+\g (format=unaligned tuples_only=on) | grep -c ' ef=100$'
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) SELECT id FROM pp_hash ORDER BY v <-> '[1,1,1,1,1,1,1,1]' FETCH FIRST 3 ROWS WITH TIES
+\g (format=unaligned tuples_only=on) | grep -c ' ef=100$'
 -- where all are equally far, all are found
 SELECT count(DISTINCT id) FROM (SELECT id FROM pp_hash WHERE id > 6000 ORDER BY v <-> '[9,9,9,9,9,9,9,9]' LIMIT 40) s;
 DELETE FROM pp_hash WHERE id > 6000;
