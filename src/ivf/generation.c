@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -222,12 +223,11 @@ ivf_free_old_generation(IvfIndex *index, Relation heap, uint64 *pages)
 			free_chain(index, list, head, pages);
 	}
 
-	/* the directory last: after a crash, what it leads to is looked at again */
-	for (BlockNumber block = meta->old_end; block-- > meta->old_directory;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		*pages += free_raw_page(index, block);
-	}
+	/*
+	 * The directory last: after a crash, what it leads to is looked at again.  Its
+	 * pages, constants and summaries wait for the next generation, which wants as
+	 * many in a row.
+	 */
 	edit_meta(index, &buffer, &edit)->old_lists = 0;
 	END_EDIT(buffer, &edit);
 	index->meta.old_lists = 0;
@@ -245,13 +245,13 @@ ivf_sweep(IvfIndex *index, uint64 *pages)
 		return;
 	for (BlockNumber block = 1; block < blocks; block++)
 	{
+		bool		kept = block >= meta->old_directory && block < meta->old_end;
+
 		CHECK_FOR_INTERRUPTS();
 		if (block >= meta->directory && block < end)
 			continue;
-		if (meta->old_lists > 0 && block >= meta->old_directory && block < meta->old_end)
-			continue;
 		*pages += free_list_page(index, block, meta->generation + 1, PG_UINT32_MAX) ||
-			free_raw_page(index, block);
+			(!kept && free_raw_page(index, block));
 	}
 }
 
@@ -276,6 +276,38 @@ ivf_begin_generation(const IvfIndex *index, uint32 lists, IvfIndex *next)
 	next->meta.lists = lists;
 	next->meta.build_id = ivf_new_build_id(index->relation);
 	next->centroids = ivf_constants(&next->meta).centroids;
+}
+
+/*
+ * Are there so many pages in a row that the generation before the current one had,
+ * and that have been kept for this?  If they do not do, they are freed.
+ */
+static bool
+take_kept_pages(IvfIndex *index, BlockNumber count)
+{
+	const IvfMeta *meta = &index->meta;
+	bool		fit = meta->old_end - meta->old_directory == count &&
+		meta->old_end <= RelationGetNumberOfBlocks(index->relation);
+	uint64		pages = 0;
+
+	Assert(meta->old_lists == 0);
+	for (BlockNumber block = meta->old_directory; fit && block < meta->old_end; block++)
+	{
+		Buffer		buffer = map_read(index->map, block);
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		fit = page_is_sound(BufferGetPage(buffer), PAGE_RAW);
+		UnlockReleaseBuffer(buffer);
+	}
+	if (fit)
+		return true;
+	for (BlockNumber block = meta->old_directory; block < meta->old_end; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pages += free_raw_page(index, block);
+	}
+	return false;
 }
 
 /* Fill in page number i of the directory, constants and summaries of next. */
@@ -314,6 +346,17 @@ fill_raw_page(const IvfIndex *next, Page page, BlockNumber block,
 	((PageHeader) page)->pd_lower += bytes;
 }
 
+/* Where constants and summaries lie, behind the directory */
+static void
+place_raw_pages(IvfIndex *next)
+{
+	IvfMeta    *meta = &next->meta;
+
+	meta->constants = meta->directory + (meta->lists - 1) / IVF_LISTS_PER_PAGE + 1;
+	meta->summaries = next->filter == NULL ? 0 : meta->constants +
+		(ivf_constants(meta).total + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
+}
+
 void
 ivf_write_generation(IvfIndex *index, IvfIndex *next, const float *floats,
 					 const bool *replaced)
@@ -322,6 +365,7 @@ ivf_write_generation(IvfIndex *index, IvfIndex *next, const float *floats,
 	IvfMeta    *meta = &next->meta;
 	IvfList    *records = (IvfList *) palloc0(mul_size(meta->lists, sizeof(IvfList)));
 	BlockNumber end;
+	bool		kept;
 
 	for (uint32 list = 0; list < meta->lists; list++)
 	{
@@ -336,20 +380,25 @@ ivf_write_generation(IvfIndex *index, IvfIndex *next, const float *floats,
 		ReleaseBuffer(buffer);
 	}
 
+	meta->directory = 0;
+	place_raw_pages(next);
+	end = ivf_raw_end(meta, next->filter);
+	kept = take_kept_pages(index, end);
+
 	/* in a row: no other process extends the index meanwhile */
-	LockRelationForExtension(relation, ExclusiveLock);
-	meta->directory = RelationGetNumberOfBlocks(relation);
-	meta->constants = meta->directory + (meta->lists - 1) / IVF_LISTS_PER_PAGE + 1;
-	meta->summaries = next->filter == NULL ? 0 : meta->constants +
-		(ivf_constants(meta).total + IVF_RAW_FLOATS - 1) / IVF_RAW_FLOATS;
+	if (!kept)
+		LockRelationForExtension(relation, ExclusiveLock);
+	meta->directory = kept ? meta->old_directory : RelationGetNumberOfBlocks(relation);
+	place_raw_pages(next);
 	end = ivf_raw_end(meta, next->filter);
 	for (BlockNumber block = meta->directory; block < end; block++)
 	{
-		Buffer		buffer = ReadBufferExtended(relation, MAIN_FORKNUM, P_NEW,
-												RBM_NORMAL, NULL);
+		Buffer		buffer = ReadBufferExtended(relation, MAIN_FORKNUM,
+												kept ? block : P_NEW, RBM_NORMAL, NULL);
 		PageEdit	edit;
 		Page		page;
 
+		CHECK_FOR_INTERRUPTS();
 		if (BufferGetBlockNumber(buffer) != block)
 			elog(ERROR, "new pages of index \"%s\" do not lie in a row",
 				 RelationGetRelationName(relation));
@@ -361,7 +410,8 @@ ivf_write_generation(IvfIndex *index, IvfIndex *next, const float *floats,
 		page_edit_end(&edit);
 		UnlockReleaseBuffer(buffer);
 	}
-	UnlockRelationForExtension(relation, ExclusiveLock);
+	if (!kept)
+		UnlockRelationForExtension(relation, ExclusiveLock);
 	pfree(records);
 }
 
@@ -430,6 +480,20 @@ publish_summaries(IvfIndex *index, IvfIndex *next, const bool *replaced)
 		page_edit_end(&edit);
 		UnlockReleaseBuffer(to);
 	}
+}
+
+void
+ivf_end_queries_of_dropped(IvfIndex *index, Relation heap)
+{
+	TransactionId last = GetOldestNonRemovableTransactionId(heap);
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		before;
+
+	/* what removed those rows is older */
+	TransactionIdRetreat(last);
+	before = XidFromFullTransactionId(next) - last;
+	log_page_reuse(index->relation, heap, index->meta.directory,
+				   FullTransactionIdFromU64(U64FromFullTransactionId(next) - before));
 }
 
 void

@@ -59,6 +59,13 @@ extern void ivf_write_generation(IvfIndex *index, IvfIndex *next,
 								 const float *floats, const bool *replaced);
 
 /*
+ * Entries of rows that no snapshot here sees are not in the generation that is about
+ * to be published: have standbys end queries whose snapshots are older than all here,
+ * since they may see such a row.
+ */
+extern void ivf_end_queries_of_dropped(IvfIndex *index, Relation heap);
+
+/*
  * Make next the index's generation; the lock on insertions is held exclusively.  The
  * records and summaries of lists that stay are copied as they are now.  sums are of all
  * lists; those of lists replaced become theirs at build.

@@ -73,9 +73,9 @@ typedef struct IvfMeta
 	uint32		generation;		/* the current one */
 	uint32		begun;			/* the last one that was begun */
 	uint32		old_generation; /* the one before, */
-	uint32		old_lists;		/* of so many lists; 0: its pages have been freed */
+	uint32		old_lists;		/* of so many lists; 0: their pages have been freed */
 	BlockNumber old_directory;	/* its directory, constants and summaries, */
-	BlockNumber old_end;		/* up to this block */
+	BlockNumber old_end;		/* up to this block: freed or not, for the next one */
 	uint64		old_xid;		/* the transaction that has replaced it */
 } IvfMeta;
 

@@ -49,6 +49,9 @@
 /* Far from its centroid: so many times the mean squared distance when it was made */
 #define FAR_SQUARES		1.5
 
+/* Lists are not far from their centroid below this part of the index's mean */
+#define NEAR_SQUARES	0.01
+
 /* Entries of a list whose rows are looked at for that, and at least */
 #define LOOKED_AT		12
 #define LOOKED_AT_LEAST 3
@@ -125,6 +128,7 @@ typedef struct Rebalance
 	SlotId	   *gone;
 	Size		gone_count;
 	Size		gone_room;
+	bool		dropped;		/* some entry has not been moved */
 
 	/* calibration; no queries: it stays as it was */
 	int			queries;
@@ -188,8 +192,8 @@ look_at_list(Rebalance *r, ListState *state, float *y, float *centroid)
 		state->entries += count;
 	}
 	state->built = record.built;
-	if (!(built > 0))
-		built = index->meta.error;
+	/* distances that are small beside the others' may be nothing but rounding */
+	built = Max(built, NEAR_SQUARES * index->meta.error);
 	state->badness = 1;
 	if (looked_at >= LOOKED_AT_LEAST && built > 0)
 		state->badness = Max(1, error / looked_at / built);
@@ -263,7 +267,7 @@ choose_lists(Rebalance *r, uint64 budget, uint64 *left)
 		*left += r->lists[i].entries;
 
 	/* where most of it is to be moved, codes are learned anew with the rest */
-	all = *left >= r->entries / 2 && r->entries <= budget;
+	all = *left > 0 && *left >= r->entries / 2 && r->entries <= budget;
 	while (r->chosen < count)
 	{
 		const ListState *state = &r->lists[r->chosen];
@@ -610,6 +614,7 @@ move_page(Rebalance *r, uint32 from, uint32 count, void *arg)
 		memset(y, 0, width * sizeof(float));
 		if (!row_y(r, &r->tids[i], false, y))
 		{
+			r->dropped = true;
 			if (index->layout.has_values)
 				note_gone(r, r->value_ids[i]);
 			continue;
@@ -714,6 +719,8 @@ replace_lists(Rebalance *r)
 	if (r->queries > 0)
 		ivf_calibrate(meta, &r->model, r->floats + r->next.centroids, r->query_rows,
 					  r->queries, r->neighbors, r->sums);
+	if (r->dropped)
+		ivf_end_queries_of_dropped(index, r->heap);
 	ivf_publish_generation(index, &r->next, r->replaced, r->sums);
 	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
 

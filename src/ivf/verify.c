@@ -434,6 +434,9 @@ verify_unowned_pages(IvfVerify *ivf)
 		CHECK_FOR_INTERRUPTS();
 		if (kind > PAGE_KEYS)
 			continue;
+		if (!raw && kind == PAGE_RAW && block >= meta->old_directory &&
+			block < meta->old_end)
+			continue;			/* of the generation before, or for the next */
 		if (!raw && kind == PAGE_RAW && meta->begun > 0)
 			verify_count(verify, "pages_unlinked", 1);	/* of another generation */
 		else if (raw ? kind != PAGE_RAW

@@ -65,6 +65,49 @@ SELECT lists, entries, moved FROM ivf_rebalance('grows_v');
 SELECT lists, entries, imbalance < 2 AS even FROM ivf_drift('grows_v');
 SELECT * FROM vector_index_check('grows_v', heapallindexed => true);
 
+-- what no longer changes the lists does not let the index grow
+CREATE TABLE moves (id int, k int, v vector(16)) WITH (autovacuum_enabled = off);
+INSERT INTO moves SELECT i, i, noise(i) FROM generate_series(1, 1000) i;
+CREATE INDEX moves_v ON moves USING ivfrabitq (v vector_l2_ops, k) WITH (lists = 100);
+CREATE TABLE sizes (round int, pages bigint);
+CREATE PROCEDURE move(round int) LANGUAGE plpgsql AS $$ BEGIN
+	DELETE FROM moves;
+	INSERT INTO moves SELECT i, i, noise(i) + array_fill(round * 100::real, ARRAY[16])::vector FROM generate_series(1, 1000) i;
+END $$;
+CALL move(1);
+VACUUM moves;
+SELECT replaced, moved FROM ivf_rebalance('moves_v');
+CALL move(2);
+VACUUM moves;
+SELECT replaced, moved FROM ivf_rebalance('moves_v');
+CALL move(3);
+VACUUM moves;
+SELECT replaced, moved FROM ivf_rebalance('moves_v');
+INSERT INTO sizes VALUES (3, pg_relation_size('moves_v'));
+CALL move(4);
+VACUUM moves;
+SELECT replaced, moved FROM ivf_rebalance('moves_v');
+CALL move(5);
+VACUUM moves;
+SELECT replaced, moved FROM ivf_rebalance('moves_v');
+CALL move(6);
+VACUUM moves;
+SELECT replaced, moved FROM ivf_rebalance('moves_v');
+SELECT pg_relation_size('moves_v') - pages AS grown FROM sizes;
+SELECT * FROM vector_index_check('moves_v', heapallindexed => true);
+
+-- no rows, and rows that are all the same: there is nothing to do, or only once
+DELETE FROM moves;
+VACUUM moves;
+SELECT replaced, entries FROM ivf_rebalance('moves_v');
+INSERT INTO moves SELECT i, i, noise(i) FROM generate_series(1, 1000) i;
+INSERT INTO moves SELECT i, i, noise(7) FROM generate_series(1001, 6000) i;
+SELECT replaced, moved, left_over FROM ivf_rebalance('moves_v', 1000000);
+SELECT replaced, moved, left_over FROM ivf_rebalance('moves_v', 1000000);
+SELECT * FROM vector_index_check('moves_v', heapallindexed => true);
+DROP PROCEDURE move;
+DROP TABLE moves, sizes;
+
 -- errors
 CREATE INDEX kept_graph ON kept USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8);
 CREATE TABLE nothing (v vector(3));
