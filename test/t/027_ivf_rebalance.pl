@@ -177,6 +177,24 @@ $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', "$settings SELECT count(*), count(DISTINCT id) FROM ($query) s"), '2000|2000', 'the standby finds each row');
 is($standby->safe_psql('postgres', q{SELECT * FROM vector_index_check('i')}), '', 'its index is sound');
 
+# Rows that are deleted, and that only a snapshot of the standby sees.  Pages that
+# have room are not pruned, which would end its queries, too.
+sql('ALTER TABLE t SET (fillfactor = 50); TRUNCATE t');
+sql(rows(1, 2000, 0));
+sql('REINDEX INDEX i');
+$node->wait_for_catchup($standby);
+
+my $older = $standby->background_psql('postgres', on_error_stop => 0);
+
+is($older->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t'), '2000', 'a snapshot of the standby');
+sql('DELETE FROM t WHERE id % 2 = 0');
+sql(rows(2001, 6000, 20));
+is(sql(q{SELECT replaced > 0, waits FROM ivf_rebalance('i', 1000000)}), 't|f', 'the lists are made without them');
+$node->wait_for_catchup($standby);
+my $seen = eval { $older->query("$settings SELECT count(*) FROM ($query) s") };
+ok(!defined $seen || $seen !~ /^\d+$/m || $seen == 2000, 'a query of the standby does not miss them');
+eval { $older->{run}->finish };
+
 # its connection is gone
 eval { $cursor->{run}->finish };
 $holder->quit;
