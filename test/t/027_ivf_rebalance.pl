@@ -140,7 +140,7 @@ foreach my $kind (sort keys %index)
 		check("$kind, crashed at $call");
 		my ($freed, $waits) = split /\|/, sql(q{SELECT pages_freed, waits FROM ivf_rebalance('i')});
 		is($waits, 'f', "$kind, $call: nothing to wait for");
-		cmp_ok($freed, '>', 40, "$kind, $call: what was left is freed") if $call > 4000;
+		cmp_ok($freed, '>=', 40, "$kind, $call: the lists that were left are freed") if $call > 4000;
 		check("$kind, rebalanced after a crash at $call");
 	}
 	sql('DROP INDEX i');
