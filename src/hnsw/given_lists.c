@@ -153,7 +153,7 @@ given_tell_listed(GivenGraph *given, GraphId id)
 	int			first;
 	int			end;
 
-	if (pg_atomic_read_u32(&given_list(graph, id)->taken) == 0)
+	if (!given_has_list(graph, id))
 		return;
 	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
 	first = first_neighbor(edges.flags);
@@ -269,7 +269,7 @@ given_take_pivots(GivenGraph *given)
 	{
 		GraphId		id = geometry->per_page + splitmix64_next(&random) % elements;
 
-		if (pg_atomic_read_u32(&given_list(given->graph, id)->taken) != 0)
+		if (given_has_list(given->graph, id))
 			pivots->ids[pivots->count++] = id;
 	}
 }
@@ -361,7 +361,7 @@ given_list_recall(GivenGraph *given, GraphId id, uint32 step)
 	int			count;
 	int			listed;
 
-	if (pg_atomic_read_u32(&given_list(graph, id)->taken) == 0)
+	if (!given_has_list(graph, id))
 		return -1;
 	(void) candidate_ids(given, id, ids, &listed);
 	given_set_query(given, id);
@@ -533,8 +533,7 @@ given_choose(GivenGraph *given, GraphId id)
 	int			count;
 	int			sampled;
 
-	if (pg_atomic_read_u32(&given_list(graph, id)->taken) == 0 ||
-		given->pivots->count == 0)
+	if (!given_has_list(graph, id) || given->pivots->count == 0)
 		return;
 	told = candidate_ids(given, id, ids, &listed);
 	for (int i = 0; i < told; i++)

@@ -160,6 +160,17 @@ given_list_init(const MemoryGraph *graph, GraphId id, GraphId chain)
 	pg_atomic_init_u32(&list->told, 0);
 }
 
+/*
+ * Has a list been found for an element?  A twin has none, and what lies in its place
+ * has never been initialised.
+ */
+static inline bool
+given_has_list(const MemoryGraph *graph, GraphId id)
+{
+	return !(memory_node(graph, 0, id)->header.flags & NODE_TWIN) &&
+		pg_atomic_read_u32(&given_list(graph, id)->taken) != 0;
+}
+
 /* The ids of an element's list that do not fit its node; then, those told of it */
 static inline int
 given_list_room(const GraphShape *shape)
