@@ -76,6 +76,14 @@ CREATE INDEX hinted ON items USING hnsw (v vector_l2_ops) WITH (neighbors = 'bui
 SELECT count(*) FROM vector_index_check('hinted', true);
 DROP INDEX hinted;
 
+-- copies of a value with other filter keys, in memory that an earlier build has used
+CREATE TABLE copies AS SELECT i.id + n * 400 AS id, i.v, n FROM items i, generate_series(0, 3) n;
+CREATE INDEX copies_v ON copies USING hnsw (v vector_l2_ops, n) WITH (neighbors = 'build_hints.near_l2');
+REINDEX INDEX copies_v;
+SELECT count(*) AS violations FROM vector_index_check('copies_v', true);
+SELECT count(*) FROM copies c WHERE id > 400 AND id % 10 = 1 AND EXISTS (SELECT FROM (SELECT id FROM copies d WHERE d.n = c.n ORDER BY d.v <-> c.v LIMIT 1) x WHERE x.id = c.id);
+DROP TABLE copies;
+
 -- other keys: text, several columns, integers of another size
 CREATE TABLE by_name AS SELECT i.name, (SELECT array_agg('n' || k ORDER BY o)::varchar[] FROM unnest(neighbors) WITH ORDINALITY u (k, o)) AS near FROM near_l2 JOIN items i USING (id);
 CREATE TABLE by_two AS SELECT id::int, (id % 5)::smallint AS tenant, neighbors::int[] AS near_ids, (SELECT array_agg((k % 5)::smallint ORDER BY o) FROM unnest(neighbors) WITH ORDINALITY u (k, o)) AS near_tenants FROM near_l2;
