@@ -58,6 +58,11 @@ def same(a, b):
     return a == b or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
 
 
+def same_similarity(a, b):
+    """Distances that similarities are equal of, such as 2 - distance, which is rounded."""
+    return same(a, b) or (a is not None and b is not None and any(c - a == c - b for c in (1, 2, 2.5)))
+
+
 def key(d):
     """Sorts as PostgreSQL does: NaN after all numbers, null last."""
     if d is None:
@@ -217,7 +222,7 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
             raise Failure("distance", f"id {row[0]}: {row[1]!r} instead of {expected[row[0]]!r}")
     found = [expected[n] for n in ids]
     members, unordered = query.promise == "members", query.promise.endswith(" unordered")
-    by = similarity_key if query.nan_first else key
+    by, alike = (similarity_key, same_similarity) if query.nan_first else (key, same)
     if query.limit is not None and len(rows) > query.limit and not query.ties:
         raise Failure("limit", f"{len(rows)} rows")
     by_index = bool(plan.methods - {"btree"}) and not query.promise.startswith("exact")
@@ -226,7 +231,7 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
             # An index has what would be first in a sort by similarity last, or not at all.
             if query.nan_first and by_index and found[i] is not None and math.isnan(found[i]):
                 continue
-            if by(found[i]) < by(found[i - 1]):
+            if by(found[i]) < by(found[i - 1]) and not alike(found[i], found[i - 1]):
                 raise Failure("order", f"place {i}: id {ids[i]} with {found[i]!r} after {found[i - 1]!r}")
     best = sorted(expected.values(), key=by)
     # An index by distance has no rows without one; the exact ways have them at the end.
@@ -248,8 +253,8 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
     got = sorted(found, key=by)
     statistics.found(plan, promise, query, len(rows), len(least))
     if promise is None or promise.exact:
-        if not all(same(a, b) for a, b in zip(got, wanted)) or not len(least) <= len(got) <= len(wanted):
-            place = next((i for i, (a, b) in enumerate(zip(got, wanted)) if not same(a, b)), min(len(got), len(wanted)))
+        if not all(alike(a, b) for a, b in zip(got, wanted)) or not len(least) <= len(got) <= len(wanted):
+            place = next((i for i, (a, b) in enumerate(zip(got, wanted)) if not alike(a, b)), min(len(got), len(wanted)))
             raise Failure("not the nearest", f"{len(got)} rows, {len(least)} expected; place {place}: "
                                              f"{got[place:place + 3]} instead of {wanted[place:place + 3]}")
         if query.numbered and len(rows) <= 300:
