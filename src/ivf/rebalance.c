@@ -268,16 +268,22 @@ choose_lists(Rebalance *r, uint64 budget, uint64 *left)
 
 	/* where most of it is to be moved, codes are learned anew with the rest */
 	all = *left > 0 && *left >= r->entries / 2 && r->entries <= budget;
-	while (r->chosen < count)
+	for (uint32 i = 0; i < count; i++)
 	{
-		const ListState *state = &r->lists[r->chosen];
+		ListState	state = r->lists[i];
 
-		if (!all && (*left == 0 || state->badness == 1 ||
-					 (r->chosen > 0 && r->pooled + state->entries > budget)))
+		if (!all && (*left == 0 || state.badness == 1))
 			break;
-		r->replaced[state->list] = true;
-		r->pooled += state->entries;
-		r->chosen++;
+
+		/* short lists come with one that is too long for the budget: it is to be parted */
+		if (i == 0 && state.entries > budget)
+			budget = state.entries + state.entries / SHORT_PART;
+		if (!all && r->pooled + state.entries > budget)
+			continue;
+		r->replaced[state.list] = true;
+		r->pooled += state.entries;
+		r->lists[i] = r->lists[r->chosen];
+		r->lists[r->chosen++] = state;
 	}
 	for (uint32 i = 0; i < r->chosen && r->lists[i].badness > 1; i++)
 		*left -= r->lists[i].entries;

@@ -108,6 +108,20 @@ SELECT * FROM vector_index_check('moves_v', heapallindexed => true);
 DROP PROCEDURE move;
 DROP TABLE moves, sizes;
 
+-- a list that is longer than the budget is parted all the same
+CREATE TABLE parted (id int, v vector(8));
+INSERT INTO parted SELECT i, array(SELECT hashint4(i * 8 + j) / 4294967296.0 + i % 20 FROM generate_series(1, 8) j)::vector FROM generate_series(1, 2000) i;
+CREATE INDEX parted_v ON parted USING ivfflat (v vector_l2_ops) WITH (lists = 20);
+DELETE FROM parted WHERE id % 20 <> 5 AND id % 7 <> 0;
+VACUUM parted;
+INSERT INTO parted SELECT i, array(SELECT hashint4(i * 8 + j) / 4294967296.0 * 30 + 40 FROM generate_series(1, 8) j)::vector FROM generate_series(2001, 10000) i;
+SELECT imbalance > 5 AS uneven FROM ivf_drift('parted_v');
+SELECT replaced > 1 AS with_others FROM ivf_rebalance('parted_v', 1000);
+SELECT imbalance < 1.5 AS even FROM ivf_drift('parted_v');
+SELECT replaced FROM ivf_rebalance('parted_v', 1000);
+SELECT * FROM vector_index_check('parted_v', heapallindexed => true);
+DROP TABLE parted;
+
 -- errors
 CREATE INDEX kept_graph ON kept USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8);
 CREATE TABLE nothing (v vector(3));
