@@ -2,11 +2,13 @@
 
 import datetime
 import importlib
+import io
 import os
 import pathlib
 import re
 import shlex
 import signal
+import tarfile
 import uuid
 
 import numpy as np
@@ -383,3 +385,17 @@ def test_commands_of_the_documentation():
                     assert given["table"], (page, line)
                     seen.add(given["source"])
     assert seen == set(sources.SOURCES)
+
+
+def test_qdrant_snapshot_cut_off(tmp_path):
+    from vector_import.sources import qdrant
+    whole, cut = tmp_path / "whole.snapshot", tmp_path / "cut.snapshot"
+    with tarfile.open(whole, "w") as tar:
+        for name in ("0/segments/a", "0/segments/b"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 20000
+            tar.addfile(entry, io.BytesIO(bytes(20000)))
+    assert qdrant.shards_of(whole) == ["0"]
+    cut.write_bytes(whole.read_bytes()[:9000])
+    with pytest.raises(ImportFailed, match="cut off"):
+        qdrant.shards_of(cut)

@@ -96,8 +96,11 @@ def shards_of(path):
     if not tarfile.is_tarfile(path):
         raise ImportFailed(f"{path} is no snapshot of Qdrant")
     found = set()
-    with tarfile.open(path) as tar:
-        names = [os.path.normpath(member.name) for member in tar]
+    try:
+        with tarfile.open(path) as tar:
+            names = [os.path.normpath(member.name) for member in tar]
+    except tarfile.TarError as error:
+        raise ImportFailed(f"{path} is cut off or damaged: {error}") from error
     for name in names:
         parts = name.split("/")
         if "segments" in parts[:-1]:
