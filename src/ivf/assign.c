@@ -74,32 +74,6 @@ typedef struct Assigner
 	float	   *products;		/* with queries; or squared distances from them */
 } Assigner;
 
-/* Which of the block's rows are neighbours of the queries? */
-static void
-find_neighbors(Assigner *assigner)
-{
-	int			queries = assigner->shared->queries;
-	bool		product = assigner->model.column.traits->product;
-
-	if (product)
-		centroid_panel_products(assigner->query_panel, &index_host,
-								assigner->ys, assigner->rows,
-								assigner->products);
-	else
-		centroid_panel_distances(assigner->query_panel, &index_host,
-								 assigner->ys, assigner->rows,
-								 assigner->products);
-	for (int i = 0; i < assigner->rows; i++)
-	{
-		const float *products = assigner->products + (Size) i * queries;
-
-		for (int q = 0; q < queries; q++)
-			ivf_neighbors_add(assigner->neighbors + q * IVF_NEIGHBORS,
-							  product ? -products[q] : products[q],
-							  assigner->nearest[i], &assigner->tids[i]);
-	}
-}
-
 /* The squared distance of a row of the block from a centroid */
 static float
 distance_from(const Assigner *assigner, int row, uint32 list)
@@ -165,7 +139,10 @@ flush_block(Assigner *assigner)
 							   assigner->rows, assigner->nearest,
 							   assigner->distances);
 	if (assigner->query_panel != NULL)
-		find_neighbors(assigner);
+		ivf_neighbors_find(assigner->neighbors, assigner->query_panel,
+						   assigner->shared->queries, assigner->model.column.traits->product,
+						   assigner->ys, assigner->rows, assigner->nearest,
+						   assigner->tids, assigner->products);
 	for (int i = 0; i < assigner->rows; i++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(assigner->tuple_context);

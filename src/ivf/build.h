@@ -39,6 +39,33 @@ extern Training *train(Relation heap, Relation index, IndexInfo *index_info);
 /* What an index has that nothing is known of: one list around 0 */
 extern Training *train_nothing(Relation index);
 
+/* Rows of the sample for each list */
+#define IVF_SAMPLE_PER_LIST		64
+
+/* Rows from which on a sample tells how many lists to search */
+#define IVF_CALIBRATION_ROWS	1000
+
+/* Rows whose neighbours are looked for, at most */
+#define IVF_MAX_QUERIES			128
+
+/* Residuals that product quantization is trained on, at most */
+#define IVF_PQ_SAMPLE_ROWS		65536
+
+/*
+ * Bytes of so many rows of a sample, and of what clusters them; given: centroids are,
+ * and there is no k-means
+ */
+extern double ivf_training_bytes(const IvfMeta *meta, Size rows, Size lists,
+								 bool given);
+
+/*
+ * The model's codebooks, of the residuals of count y's of a sample, or some of them,
+ * which take the place of rows.  panel is of centroids.
+ */
+extern void ivf_train_codebooks(const ClusterHost *host, IvfModel *model,
+								uint64 seed, const CentroidPanel *panel,
+								const float *centroids, float *rows, Size count);
+
 /* A model whose arrays lie in floats, the constants; in the current context */
 extern void train_point_model(IvfModel *model, const IvfMeta *meta,
 							  IndexColumn column, float *floats);

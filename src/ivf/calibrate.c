@@ -9,6 +9,7 @@
 
 #include "miscadmin.h"
 
+#include "index/sample.h"
 #include "ivf/coarse.h"
 #include "ivf/reader.h"
 #include "math/distance/distance.h"
@@ -37,12 +38,31 @@ HEAP(farthest, IvfNeighbor, FARTHER)
 
 void
 ivf_neighbors_add(IvfNeighbor *neighbors, float distance, uint32 list,
-				  ItemPointer tid)
+				  const ItemPointerData *tid)
 {
 	IvfNeighbor neighbor = {distance, list, *tid};
 
 	if (distance < neighbors[0].distance)
 		farthest_sink(neighbors, IVF_NEIGHBORS, 0, neighbor);
+}
+
+void
+ivf_neighbors_find(IvfNeighbor *neighbors, const CentroidPanel *panel, int count,
+				   bool product, const float *ys, int rows, const uint32 *lists,
+				   const ItemPointerData *tids, float *products)
+{
+	if (product)
+		centroid_panel_products(panel, &index_host, ys, rows, products);
+	else
+		centroid_panel_distances(panel, &index_host, ys, rows, products);
+	for (int i = 0; i < rows; i++)
+	{
+		const float *of_row = products + (Size) i * count;
+
+		for (int q = 0; q < count; q++)
+			ivf_neighbors_add(neighbors + q * IVF_NEIGHBORS,
+							  product ? -of_row[q] : of_row[q], lists[i], &tids[i]);
+	}
 }
 
 ASCENDING(compare_doubles, double, double, *e)

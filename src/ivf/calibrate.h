@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "ivf/model.h"
+#include "math/cluster/cluster.h"
 
 /* ------------------------------------------------------------------------
  * At build
@@ -42,7 +43,17 @@ extern void ivf_neighbors_init(IvfNeighbor *neighbors, int queries);
 
 /* A row of a list is at this distance of the query of these neighbours. */
 extern void ivf_neighbors_add(IvfNeighbor *neighbors, float distance,
-							  uint32 list, ItemPointer tid);
+							  uint32 list, const ItemPointerData *tid);
+
+/*
+ * Which of some rows, whose y's, lists and TIDs these are, are neighbours of count
+ * queries, which panel is of?  product: by inner product, not by Euclidean distance.
+ * products has room for rows times count numbers.
+ */
+extern void ivf_neighbors_find(IvfNeighbor *neighbors, const CentroidPanel *panel,
+							   int count, bool product, const float *ys, int rows,
+							   const uint32 *lists, const ItemPointerData *tids,
+							   float *products);
 
 /*
  * Fill in recall and reach of meta, from the neighbours of count queries (y's,

@@ -44,7 +44,7 @@ edit_meta(IvfIndex *index, Buffer *buffer, PageEdit *edit)
 	return ivf_page_meta(page);
 }
 
-/* The same for one field after the other */
+/* What edit_meta has begun is done. */
 #define END_EDIT(buffer, edit) \
 	(page_edit_end(edit), UnlockReleaseBuffer(buffer))
 
@@ -288,7 +288,6 @@ take_kept_pages(IvfIndex *index, BlockNumber count)
 	const IvfMeta *meta = &index->meta;
 	bool		fit = meta->old_end - meta->old_directory == count &&
 		meta->old_end <= RelationGetNumberOfBlocks(index->relation);
-	uint64		pages = 0;
 
 	Assert(meta->old_lists == 0);
 	for (BlockNumber block = meta->old_directory; fit && block < meta->old_end; block++)
@@ -305,7 +304,7 @@ take_kept_pages(IvfIndex *index, BlockNumber count)
 	for (BlockNumber block = meta->old_directory; block < meta->old_end; block++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		pages += free_raw_page(index, block);
+		(void) free_raw_page(index, block);
 	}
 	return false;
 }

@@ -56,18 +56,8 @@
 #define LOOKED_AT		12
 #define LOOKED_AT_LEAST 3
 
-/* Rows of the sample for each list */
-#define SAMPLE_PER_LIST 64
-
 /* Rows whose nearest centroids are found together */
 #define BLOCK_ROWS		256
-
-/* Queries whose neighbours calibrate anew, and rows for that */
-#define QUERIES			128
-#define CALIBRATION_ROWS	1000
-
-/* Residuals that product quantization is trained on */
-#define PQ_SAMPLE_ROWS			65536
 
 /* A list as it is, and why it is chosen */
 typedef struct ListState
@@ -121,7 +111,7 @@ typedef struct Rebalance
 	SlotId		row_values[BLOCK_ROWS];
 	uint8	   *row_keys;
 	uint8	   *row_codes;
-	uint32		nearest[BLOCK_ROWS];
+	uint32		nearest[BLOCK_ROWS];	/* their lists */
 	float		distances[BLOCK_ROWS];
 
 	/* values whose rows are gone */
@@ -397,8 +387,8 @@ sample_page(Rebalance *r, uint32 from, uint32 count, void *arg)
 			sample->seen * sample->target / r->pooled < sample->count ||
 			!row_y(r, &r->tids[i], false, sample->rows + sample->count * width))
 			continue;
-		if (r->query_rows != NULL && r->queries < QUERIES &&
-			sample->count * QUERIES / sample->target >= (Size) r->queries)
+		if (r->query_rows != NULL && r->queries < IVF_MAX_QUERIES &&
+			sample->count * IVF_MAX_QUERIES / sample->target >= (Size) r->queries)
 		{
 			memset(sample->query, 0, width * sizeof(float));
 			if (row_y(r, &r->tids[i], true, sample->query))
@@ -409,43 +399,17 @@ sample_page(Rebalance *r, uint32 from, uint32 count, void *arg)
 	}
 }
 
-/* Codebooks of the residuals of the sample, whose rows are used up */
-static void
-learn_codebooks(Rebalance *r, PoolSample *sample)
-{
-	IvfModel   *model = &r->model;
-	Size		width = r->index->meta.width;
-	Size		count = Min(sample->count, PQ_SAMPLE_ROWS);
-	uint32	   *nearest = (uint32 *) palloc(mul_size(count, sizeof(uint32)));
-	const float *centroids = r->floats + r->next.centroids;
-
-	centroid_panel_nearest(r->panel, &index_host, sample->rows, count, nearest, NULL);
-	for (Size i = 0; i < count; i++)
-	{
-		const float *c = centroids + r->target[nearest[i]] * width;
-
-		for (Size j = 0; j < width; j++)
-			sample->rows[i * width + j] -= c[j];
-	}
-	pq_train(&index_host, &model->pq, sample->rows, count, r->index->meta.seed,
-			 model->codebooks);
-	pfree(nearest);
-}
-
 /* Rows of the sample, as memory has room for */
 static Size
 sample_target(const Rebalance *r)
 {
-	Size		rows = Min(r->pooled, (uint64) r->targets * SAMPLE_PER_LIST);
-	double		width = r->index->meta.width;
+	Size		rows = Min(r->pooled, (uint64) r->targets * IVF_SAMPLE_PER_LIST);
 	double		limit = maintenance_work_mem * 1024.0;
 	double		needed;
 
 	for (;;)
 	{
-		needed = ((double) rows + r->targets) * width * sizeof(float) +
-			Max(kmeans_bytes(Max(rows, 1), (Size) width, r->targets),
-				centroid_panel_bytes(r->targets, (Size) width, true)) +
+		needed = ivf_training_bytes(&r->next.meta, Max(rows, 1), r->targets, false) +
 			ivf_constants(&r->next.meta).total * sizeof(float);
 		if (needed <= limit || rows <= r->targets)
 			break;
@@ -487,7 +451,8 @@ learn_centroids(Rebalance *r, PoolSample *sample, float *learned)
 		ivf_make_centroid_codes(&r->model, r->floats + at.centroids);
 	r->panel = centroid_panel_create(&index_host, learned, r->targets, width, true);
 	if (meta->kind == IVF_PQ && r->chosen == index->meta.lists)
-		learn_codebooks(r, sample);
+		ivf_train_codebooks(&index_host, &r->model, meta->seed, r->panel, learned,
+							sample->rows, sample->count);
 }
 
 static void
@@ -504,15 +469,13 @@ learn(Rebalance *r)
 								   mul_size(mul_size(sample.target, width), sizeof(float)),
 								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	sample.query = (float *) palloc0(width * sizeof(float));
-	if (r->pooled >= r->entries / 2 && r->pooled >= CALIBRATION_ROWS)
-		r->query_rows = (float *) palloc0(mul_size(QUERIES, width * sizeof(float)));
+	if (r->pooled >= r->entries / 2 && r->pooled >= IVF_CALIBRATION_ROWS)
+		r->query_rows = (float *) palloc0(mul_size(IVF_MAX_QUERIES, width * sizeof(float)));
 	for (uint32 i = 0; i < r->chosen; i++)
 		walk_chosen(r, i, NULL, sample_page, &sample);
-	if (sample.count == 0)
-	{
-		/* of rows that are all gone: any centroid will do */
-		sample.count = 1;
-	}
+
+	/* of rows that are all gone: any centroid will do */
+	sample.count = Max(sample.count, 1);
 	learn_centroids(r, &sample, learned);
 	if (r->queries > 0)
 	{
@@ -531,28 +494,6 @@ learn(Rebalance *r)
  * Entries move
  */
 
-static void
-note_neighbors(Rebalance *r)
-{
-	bool		product = r->model.column.traits->product;
-
-	if (product)
-		centroid_panel_products(r->query_panel, &index_host, r->ys, r->rows, r->products);
-	else
-		centroid_panel_distances(r->query_panel, &index_host, r->ys, r->rows, r->products);
-	for (int i = 0; i < r->rows; i++)
-	{
-		for (int q = 0; q < r->queries; q++)
-		{
-			float		product_of = r->products[(Size) i * r->queries + q];
-
-			ivf_neighbors_add(r->neighbors + q * IVF_NEIGHBORS,
-							  product ? -product_of : product_of,
-							  r->target[r->nearest[i]], &r->row_tids[i]);
-		}
-	}
-}
-
 /* Add the rows collected to their lists in the next generation. */
 static void
 flush_rows(Rebalance *r)
@@ -565,11 +506,15 @@ flush_rows(Rebalance *r)
 		return;
 	centroid_panel_nearest(r->panel, &index_host, r->ys, r->rows, r->nearest,
 						   r->distances);
+	for (int i = 0; i < r->rows; i++)
+		r->nearest[i] = r->target[r->nearest[i]];
 	if (r->queries > 0)
-		note_neighbors(r);
+		ivf_neighbors_find(r->neighbors, r->query_panel, r->queries,
+						   r->model.column.traits->product, r->ys, r->rows, r->nearest,
+						   r->row_tids, r->products);
 	for (int i = 0; i < r->rows; i++)
 	{
-		uint32		list = r->target[r->nearest[i]];
+		uint32		list = r->nearest[i];
 		MemoryContext caller = MemoryContextSwitchTo(r->row_context);
 		IvfEntry	entry = {.tid = r->row_tids[i], .value = r->row_values[i]};
 

@@ -3,7 +3,7 @@
  *	  Centroids and codebooks from a sample: the beginning of a build.
  *
  * Blocks of the table are read in an order that is spread over all of it, until
- * there are rows enough: SAMPLE_PER_LIST for each list, or as many as memory
+ * there are rows enough: IVF_SAMPLE_PER_LIST for each list, or as many as memory
  * holds.  The rows are moved by their mean and rotated in place, clustered, and
  * their residuals train product quantization.  Clustering and product quantization
  * are done by as many processes as PostgreSQL plans for a build: the leader moves
@@ -30,18 +30,11 @@
 #include "math/random.h"
 #include "types/detoast.h"
 
-/* Rows of the sample for each list, and at least */
-#define SAMPLE_PER_LIST	64
+/* Rows of the sample, at least */
 #define SAMPLE_MIN_ROWS	20000
 
 /* Blocks that are read before the number of rows is estimated */
 #define FIRST_BLOCKS	64
-
-/* Rows from which on a sample tells how many lists to search */
-#define CALIBRATION_ROWS	1000
-
-/* Rows of the sample whose neighbours are looked for */
-#define MAX_QUERIES		128
 
 /* Copies of its rows that training a rotation makes */
 #define OPQ_COPIES		4
@@ -61,9 +54,6 @@
 
 /* Bytes of the sample that are moved to a team's memory at once */
 #define MOVE_BYTES		((Size) 8 * 1024 * 1024)
-
-/* Residuals that product quantization is trained on */
-#define PQ_SAMPLE_ROWS	65536
 
 /*
  * Outliers are more than OUTLIER_LENGTHS median distances from the centre, and
@@ -209,9 +199,8 @@ values_of_row(const Sample *sample, const BlockSample *blocks)
 		? sample->seen / blocks->rows : 1;
 }
 
-/* Bytes that training takes; given: centroids are, and there is no k-means */
-static double
-training_bytes(const IvfMeta *meta, Size rows, Size lists, bool given)
+double
+ivf_training_bytes(const IvfMeta *meta, Size rows, Size lists, bool given)
 {
 	double		kmeans_needs = given ? 0 : kmeans_bytes(rows, meta->width, lists);
 
@@ -228,7 +217,7 @@ part_bytes(const IvfMeta *meta, Size rows, Size lists)
 
 	if (meta->kind == IVF_PQ &&
 		pq_shape_init(&shape, meta->width, meta->m, meta->bits) == 0)
-		bytes = Max(bytes, pq_do_bytes(&shape, Min(rows, PQ_SAMPLE_ROWS)));
+		bytes = Max(bytes, pq_do_bytes(&shape, Min(rows, IVF_PQ_SAMPLE_ROWS)));
 	return bytes;
 }
 
@@ -236,7 +225,7 @@ part_bytes(const IvfMeta *meta, Size rows, Size lists)
 static double
 sample_bytes(const Sample *sample, Size rows, Size lists, bool given)
 {
-	double		bytes = training_bytes(sample->meta, rows, lists, given);
+	double		bytes = ivf_training_bytes(sample->meta, rows, lists, given);
 
 	if (sample->workers > 0)
 		bytes += (sample->workers + 1) * part_bytes(sample->meta, rows, lists);
@@ -267,13 +256,13 @@ set_target(Sample *sample, Size wanted, Size lists, bool given)
 		wanted = Max(least, wanted - wanted / 8 - 1);
 	sample->needed = 0;
 	if (lists > 1 && !given &&
-		training_bytes(meta, wanted, lists, given) > limit)
+		ivf_training_bytes(meta, wanted, lists, given) > limit)
 	{
-		sample->needed = training_bytes(meta, wanted, lists, given);
+		sample->needed = ivf_training_bytes(meta, wanted, lists, given);
 		/* one less than lists at most: with as many rows, they would be wanted */
 		wanted = lists - 1;
 		while (wanted > 1 &&
-			   training_bytes(meta, wanted, lists_of_few(wanted), given) > limit)
+			   ivf_training_bytes(meta, wanted, lists_of_few(wanted), given) > limit)
 			wanted -= wanted / 8 + 1;
 	}
 	sample->target = Max(sample->count, Max(wanted, 1));
@@ -286,7 +275,7 @@ lists_for(const IvfMeta *meta, double rows)
 	Size		lists = (Size) Max(1, Min(IVF_MAX_LISTS, round(4 * sqrt(rows))));
 
 	while (lists > 1 &&
-		   training_bytes(meta, lists, lists, false) > maintenance_work_mem * 1024.0)
+		   ivf_training_bytes(meta, lists, lists, false) > maintenance_work_mem * 1024.0)
 		lists = Max(1, lists * 3 / 4);
 	return lists;
 }
@@ -306,7 +295,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 	if (!given && !sample->column.type->array)
 		*lists = Min(*lists, Max((Size) blocks.blocks, 1) * MaxHeapTuplesPerPage);
 	chosen = *lists > 0;
-	set_target(sample, chosen ? Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
+	set_target(sample, chosen ? Max(*lists * IVF_SAMPLE_PER_LIST, SAMPLE_MIN_ROWS)
 			   : SAMPLE_MIN_ROWS, chosen ? *lists : 1, given);
 	sample->room = Min(sample->target, 1024);
 	sample->rows = (float *)
@@ -320,7 +309,7 @@ take_sample(Relation heap, Relation index, IndexInfo *index_info,
 			*lists = lists_for(sample->meta, Max(block_sample_rows(&blocks),
 												 heap->rd_rel->reltuples) *
 							   values_of_row(sample, &blocks));
-			set_target(sample, Max(*lists * SAMPLE_PER_LIST, SAMPLE_MIN_ROWS),
+			set_target(sample, Max(*lists * IVF_SAMPLE_PER_LIST, SAMPLE_MIN_ROWS),
 					   *lists, given);
 			chosen = true;
 		}
@@ -353,29 +342,26 @@ report_progress(void *arg, double done)
 								 (int64) (done * 100));
 }
 
-/* Codebooks from the residuals of some of the sample, which overwrite its rows */
-static void
-train_codebooks(const ClusterHost *host, IvfModel *model, Sample *sample,
-				const float *centroids)
+void
+ivf_train_codebooks(const ClusterHost *host, IvfModel *model, uint64 seed,
+					const CentroidPanel *panel, const float *centroids,
+					float *rows, Size count)
 {
 	int			width = model->width;
-	Size		count = Min(sample->count, PQ_SAMPLE_ROWS);
-	uint32	   *nearest = host_alloc(host, count, sizeof(uint32));
-	CentroidPanel *panel = centroid_panel_create(host, centroids, model->lists,
-												 width, true);
+	uint32	   *nearest;
 
-	centroid_panel_nearest(panel, host, sample->rows, count, nearest, NULL);
+	count = Min(count, IVF_PQ_SAMPLE_ROWS);
+	nearest = host_alloc(host, count, sizeof(uint32));
+	centroid_panel_nearest(panel, host, rows, count, nearest, NULL);
 	for (Size i = 0; i < count; i++)
 	{
-		float	   *row = sample->rows + i * width;
+		float	   *row = rows + i * width;
 		const float *c = centroids + (Size) nearest[i] * width;
 
 		for (int j = 0; j < width; j++)
 			row[j] -= c[j];
 	}
-	pq_train(host, &model->pq, sample->rows, count, sample->meta->seed,
-			 model->codebooks);
-	centroid_panel_free(host, panel);
+	pq_train(host, &model->pq, rows, count, seed, model->codebooks);
 	host_release(host, nearest);
 }
 
@@ -509,8 +495,8 @@ pick_queries(Training *training, const IvfModel *model, const Sample *sample)
 {
 	Size		floats = model->width * sizeof(float);
 
-	if (sample->count >= CALIBRATION_ROWS)
-		training->query_count = Min(MAX_QUERIES, sample->count / 4);
+	if (sample->count >= IVF_CALIBRATION_ROWS)
+		training->query_count = Min(IVF_MAX_QUERIES, sample->count / 4);
 	training->queries = (float *)
 		palloc0(mul_size(Max(training->query_count, 1), floats));
 	for (int i = 0; i < training->query_count; i++)
@@ -590,8 +576,13 @@ train_constants(const IvfMeta *meta, Sample *sample, float *given)
 	find_centroids(&shared, &model, sample, given, centroids);
 	if (meta->kind == IVF_PQ && sample->count > 0)
 	{
+		CentroidPanel *panel = centroid_panel_create(&shared, centroids, model.lists,
+													 model.width, true);
+
 		build_phase(IVF_PHASE_CODES);
-		train_codebooks(&shared, &model, sample, centroids);
+		ivf_train_codebooks(&shared, &model, meta->seed, panel, centroids,
+							sample->rows, sample->count);
+		centroid_panel_free(&shared, panel);
 	}
 	return training;
 }
@@ -650,7 +641,7 @@ form_team(Sample *sample, bool given)
 {
 	const IvfMeta *meta = sample->meta;
 	Size		lists = meta->lists;
-	double		bytes = training_bytes(meta, sample->count, lists, given);
+	double		bytes = ivf_training_bytes(meta, sample->count, lists, given);
 	PqShape		shape;
 
 	if (sample->workers == 0 || meta->kind == IVF_EXACT ||
