@@ -22,6 +22,7 @@ import common
 import hnswlib
 import numpy as np
 import sets
+from graph import at_recall
 
 K = 10
 
@@ -32,16 +33,6 @@ def array_binary(conn, queries):
     items = [common.vector_binary(q) for q in queries]
     return (struct.pack(">iiIii", 1, 0, oid, len(items), 1)
             + b"".join(struct.pack(">i", len(i)) + i for i in items))
-
-
-def at(points, recall):
-    """CPU time at a recall, between two settings; None beyond them."""
-    points = sorted(points)
-    for (r1, t1), (r2, t2) in zip(points, points[1:]):
-        if r1 <= recall <= r2 and r2 > r1:
-            part = (recall - r1) / (r2 - r1)
-            return float(np.exp(np.log(t1) * (1 - part) + np.log(t2) * part))
-    return None
 
 
 def main():
@@ -117,8 +108,11 @@ def main():
     common.print_table(["", "recall", "CPU µs a query"],
                        [(f"{n} {ef}", f"{points[n, ef]:.4f}", f"{figures[n, ef] / len(queries) * 1000:.0f}") for n, ef in points])
     for goal in .95, .98, .99, .995:
-        times = {name: at([(points[n, ef], figures[n, ef]) for n, ef in points if n == name], goal)
-                 for name in ("one statement", "statements", "hnswlib")}
+        times = {}
+        for name in ("one statement", "statements", "hnswlib"):
+            settings = [key for key in points if key[0] == name]
+            time, mark = at_recall(goal, {k: points[k] for k in settings}, {k: figures[k] for k in settings})
+            times[name] = None if mark else time
         print(f"recall {goal}: " + ", ".join(
             f"{name} {t / len(queries) * 1000:.0f} µs" if t else f"{name} out of reach" for name, t in times.items())
             + (f"; hnswlib / one statement {times['hnswlib'] / times['one statement']:.2f}"

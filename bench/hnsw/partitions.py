@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "data"))
 import common
 import numpy as np
 import sets
+from graph import at_recall
 
 TABLES = ("one", "hash", "cluster")
 KNOBS = {"hnsw": "hnsw.ef_search", "ivfflat": "ivfflat.probes", "ivfpq": "ivfpq.probes",
@@ -69,16 +70,6 @@ def build(conn, rows, partitions, method):
     conn.execute("DROP TABLE cluster_of")
 
 
-def time_at(points, recall):
-    """Time of the reference at a recall, between its settings; None beyond them."""
-    points = sorted(points)
-    for (r1, t1), (r2, t2) in zip(points, points[1:]):
-        if r1 <= recall <= r2:
-            part = (recall - r1) / (r2 - r1) if r2 > r1 else 0
-            return float(np.exp(np.log(t1) * (1 - part) + np.log(t2) * part))
-    return None
-
-
 def main():
     arg = argparse.ArgumentParser(description="partitions against one table")
     common.data_argument(arg)
@@ -126,15 +117,16 @@ def main():
                                     for table, s in statements.items()}, arg.rounds)
         for table in TABLES:
             figures[table, value] = timed[table]
-    points = [(recalls["one", v], common.median(figures["one", v])[1]) for v in arg.settings.split(",")]
+    one = {int(v): recalls["one", v] for v in arg.settings.split(",")}
+    cost = {v: common.median(figures["one", str(v)])[1] for v in one}
     table_rows = []
     for value in arg.settings.split(","):
         for table in TABLES:
             cpu = common.median(figures[table, value])[1]
-            equal = time_at(points, recalls[table, value])
+            equal, mark = at_recall(recalls[table, value], one, cost)
             same = common.ratio(figures[table, value], figures["one", value])
             table_rows.append((f"{table} {value}", f"{recalls[table, value]:.4f}", f"{cpu / len(params) * 1000:.0f}",
-                               f"{same[0]:.2f} ({same[1]:.2f} to {same[2]:.2f})", f"{cpu / equal:.2f}" if equal else ""))
+                               f"{same[0]:.2f} ({same[1]:.2f} to {same[2]:.2f})", f"{cpu / equal:.2f}" if equal and not mark else ""))
     common.print_table(["", "recall", "CPU µs", "times one, same setting", "same recall"], table_rows)
 
 
