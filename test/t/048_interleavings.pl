@@ -25,25 +25,19 @@ my %kinds = map { $_->{name} => $_ } kinds();
 # a few of them, but in a long run; and those of one access method, if that is said
 my $few = $ENV{VECTOR_CYCLES} ? '.' : '^(hnsw_filter|ivfflat|flat|sparse)$';
 sub wanted { return grep { exists $kinds{$_} && /$few/ } @_ }
-my $gate = $node->basedir . '/gate';
-
 # The lock that a wait point waits for is held by a session without a snapshot, which
-# would keep vacuum from its work, until its psql sees a file.
+# would keep vacuum from its work, until the end of what its psql reads.
 sub close_gate
 {
-	unlink $gate;
-	my $session = start_psql($node, "SET application_name = 'gate'; SELECT pg_advisory_lock(7, 7);\n\\! until [ -e '$gate' ]; do sleep 0.02; done\n");
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 7") or die;
-	return $session;
+	my %session = (in => "SELECT pg_advisory_lock(7, 7);\n", out => '', err => '');
+
+	$session{handle} = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ],
+		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err});
+	$session{handle}->pump while $session{out} !~ /\n/ && $session{handle}->pumpable;
+	return \%session;
 }
 
-sub open_gate
-{
-	my ($session) = @_;
-
-	append_to_file($gate, 'open');
-	finish_psql($session);
-}
+sub open_gate { finish_psql($_[0]); }
 
 # Sessions that are under way
 my @sessions;
