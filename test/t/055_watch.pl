@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -94,15 +95,9 @@ like($err, qr/must be owner of database postgres/, 'nor all');
 
 # A backend that is killed while it adds takes the server down, and the counters
 # begin anew; nothing is left locked.
-my $in = "SET enable_seqscan = off; SET vector.enable_exact_scan = off;\nDO \$\$ BEGIN RAISE NOTICE 'pid %', pg_backend_pid(); LOOP PERFORM id FROM items ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 1; END LOOP; END \$\$;\n";
-my ($loop_out, $loop_err) = ('', '');
-my $loop = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$loop_out, '2>', \$loop_err);
-$loop->pump until $loop_err =~ /pid (\d+)/;
-my $pid = $1;
+my $loop = start_psql($node, "SET enable_seqscan = off; SET vector.enable_exact_scan = off; DO \$\$ BEGIN LOOP PERFORM id FROM items ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 1; END LOOP; END \$\$");
 $node->poll_query_until('postgres', "SELECT scans > 100 FROM vector_stat_scans WHERE index = 'items_v'::regclass") or die;
-kill 'KILL', $pid;
-$loop->finish;
-$node->poll_query_until('postgres', 'SELECT true') or die;
+kill_backend($node, "SELECT pid FROM pg_stat_activity WHERE query LIKE '%LOOP PERFORM id%' AND pid <> pg_backend_pid()", $loop);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM vector_stat_scans'), '0', 'after a crash the counters are empty');
 $node->safe_psql('postgres', $search);
 is($node->safe_psql('postgres', $counters), '1|1|5|t|t', 'and count again');
