@@ -67,6 +67,17 @@ class History:
         return Step("flush", [f"SELECT sparse_inverted_flush('{self.rng.choice(names)}', {self.rng.choice(('true', 'false'))})"],
                     allowed=("42P01",))
 
+    def do_rebalance(self):
+        names = [name for name, target in self.schema.indexes.items() if target.am in ("ivfflat", "ivfpq", "ivfrabitq")]
+        if not names or self.schema.partitions:
+            return None
+        budget = self.rng.choice((1, 50, 100000))
+        # one that was built with too little data refuses
+        return Step("rebalance", [f"SELECT replaced FROM ivf_rebalance('{self.rng.choice(names)}', {budget})"],
+                    allowed=(*MEMORY, "42P01", "55000"))
+
+    do_rebalance_again = do_rebalance
+
     def do_alter_index(self):
         rng, schema = self.rng, self.schema
         if not schema.indexes or not self._whole() or not self._alone():
