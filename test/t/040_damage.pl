@@ -18,6 +18,7 @@
 use strict;
 use warnings;
 
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -93,8 +94,7 @@ if ($count)
 note "seed $seed, $rounds rounds";
 my $node = PostgreSQL::Test::Cluster->new('damage');
 # from PostgreSQL 18 on, checksums would find all of it
-my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
-$node->init($major >= 18 ? (extra => ['--no-data-checksums']) : ());
+init_without_checksums($node);
 $node->append_conf(
 	'postgresql.conf', qq{
 autovacuum = off

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Index;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use File::Basename;
@@ -12,8 +13,7 @@ use Test::More;
 
 my $page = 8192;
 my $node = PostgreSQL::Test::Cluster->new('check');
-my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
-$node->init($major >= 18 ? (extra => ['--no-data-checksums']) : ());
+init_without_checksums($node);
 $node->append_conf(
 	'postgresql.conf', q{
 autovacuum = off

@@ -15,8 +15,7 @@ my $method = $ENV{VECTOR_METHOD} // '.';
 my $long = defined $ENV{VECTOR_CYCLES};
 my $page = 8192;
 my $node = PostgreSQL::Test::Cluster->new('limits');
-my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
-$node->init($major >= 18 ? (extra => ['--no-data-checksums']) : ());
+init_without_checksums($node);
 $node->append_conf(
 	'postgresql.conf', q{
 autovacuum = off

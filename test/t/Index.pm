@@ -13,7 +13,17 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend kill_inserting workers_begin workers_end);
+our @EXPORT = qw(init_without_checksums index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend kill_inserting workers_begin workers_end);
+
+# A server whose files a test changes: without checksums of pages, which are the rule
+# from 18 on.
+sub init_without_checksums
+{
+	my ($node) = @_;
+	my ($major) = `pg_config --version` =~ /PostgreSQL (\d+)/;
+
+	$node->init($major >= 18 ? (extra => ['--no-data-checksums']) : ());
+}
 
 # Functions in SQL; hnsw_ok and index_recall need them.
 sub index_prepare
