@@ -183,7 +183,9 @@ check_log()
 	fi
 }
 
-# regress BIN [MAKE_ARGUMENT...]: pg_regress on a throwaway server from BIN.
+# regress BIN [MAKE_ARGUMENT...]: pg_regress on a throwaway server from BIN. What
+# a VACUUM in a test removes must not depend on whether autovacuum, which comes by
+# the clock, has an older snapshot just then.
 regress()
 {
 	local bin=$1 src log
@@ -192,7 +194,7 @@ regress()
 	src=${bin%%/root/*}/src
 	log=$logs/$step-server.log
 	SERVER_KEEP_LOG=$log
-	server_start "$bin"
+	server_start "$bin" autovacuum=off
 	rm -f "$src"/regression.diffs "$src"/output_iso/regression.diffs
 	tally regress installcheck \
 		make -C "$src" installcheck PG_CONFIG="$bin/pg_config" "$@"
@@ -300,7 +302,7 @@ step_test-vpath()
 	bin=$("$TOP/tools/private-install.sh" -t "$tag" -c -Werror "$pg_config")
 	dir=$(mktemp -d "$(tmp_base)/vector-build.XXXXXX")
 	at_exit "rm -rf '$dir'"
-	server_start "$bin"
+	server_start "$bin" autovacuum=off
 	tally tap 'VPATH build' elsewhere "$bin" "$dir/vpath" "VPATH=$TOP"
 	tally tap 'build by make -f' elsewhere "$bin" "$dir/by_f"
 	# An unpacked zip has no git, and is what one would be made of.

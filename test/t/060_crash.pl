@@ -42,8 +42,8 @@ sub kill_one
 	my $pids = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity $workers");
 	my @pids = $workers && $pids ? split(/\n/, $pids) : split(' ', `ps -o pid= --ppid $postmaster`);
 
-	# a victim that has ended meanwhile is none
-	until (kill('KILL', any(@pids))) { @pids = split(' ', `ps -o pid= --ppid $postmaster`) }
+	# a victim that has ended meanwhile, as workers soon do, is none
+	until (kill_process(any(@pids))) { @pids = split(' ', `ps -o pid= --ppid $postmaster`) }
 	finish_psql($witness);
 	wait_until_back($node);
 }

@@ -13,7 +13,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(init_without_checksums index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_backend kill_inserting workers_begin workers_end);
+our @EXPORT = qw(init_without_checksums index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_process kill_backend kill_inserting workers_begin workers_end);
 
 # A server whose files a test changes: without checksums of pages, which are the rule
 # from 18 on.
@@ -248,6 +248,26 @@ sub wait_for_phase
 		END \$\$});
 }
 
+# Kill a process, unless it has ended or is just about to: one that its parent has
+# not looked after yet can still be sent a signal, but nothing crashes by that.
+# What is stopped first does not end by itself.  Returns whether it was killed.
+sub kill_process
+{
+	my ($pid) = @_;
+
+	return 0 if !kill('STOP', $pid);
+	while (open my $fh, '<', "/proc/$pid/stat")
+	{
+		my ($state) = (<$fh> // '') =~ /.*\) (\w)/;
+
+		close $fh;
+		return kill('KILL', $pid) if ($state // '') =~ /^t/i;
+		last if !defined $state || $state =~ /^[ZX]/i;
+		select(undef, undef, undef, 0.002);
+	}
+	return 0;
+}
+
 # Kill the backend whose pid a query gives with no chance to clean up, and wait
 # for the server to be back.  The sessions given are finished.  If there is no such
 # backend (any more, on a busy machine), nothing is killed.
@@ -270,7 +290,7 @@ sub kill_backend
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()})
 	  or die 'no witness';
 	$pid = $node->safe_psql('postgres', $which);
-	if (!$pid || !kill('KILL', $pid))
+	if (!$pid || !kill_process($pid))
 	{
 		$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()});
 	}
