@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -685,6 +686,20 @@ replace_lists(Rebalance *r)
 	}
 }
 
+/*
+ * May rows be read whose values are not those of their entries?  Where a HOT chain has
+ * tuples of other indexed values than its last one, which an index has that was made
+ * meanwhile, any tuple of the chain that some snapshot still sees may be found first.
+ */
+static bool
+has_broken_chains(Relation relation, Relation heap)
+{
+	TransactionId made = HeapTupleHeaderGetXmin(relation->rd_indextuple->t_data);
+
+	return relation->rd_index->indcheckxmin && TransactionIdIsNormal(made) &&
+		!TransactionIdPrecedes(made, GetOldestNonRemovableTransactionId(heap));
+}
+
 void
 ivf_rebalance_lists(Relation relation, Relation heap, uint64 budget,
 					IvfRebalanced *result)
@@ -696,7 +711,8 @@ ivf_rebalance_lists(Relation relation, Relation heap, uint64 budget,
 	memset(result, 0, sizeof(*result));
 	result->lists = lists;
 	ivf_sweep(index, &result->pages_freed);
-	if (!ivf_free_old_generation(index, heap, &result->pages_freed))
+	if (has_broken_chains(relation, heap) ||
+		!ivf_free_old_generation(index, heap, &result->pages_freed))
 	{
 		result->waits = true;
 		return;
