@@ -17,6 +17,7 @@
 #include "math/keys/keys.h"
 #include "math/linear/linear.h"
 #include "math/quantize/quantize.h"
+#include "math/sparse/postings.h"
 #include "planner/planner.h"
 #include "sparse/inverted.h"
 #include "storage/wait_point.h"
@@ -61,6 +62,7 @@ assign_simd_level(int newval, void *extra)
 	(void) quantize_set_level((SimdLevel) newval);
 	(void) linear_set_level((SimdLevel) newval);
 	(void) keys_set_level((SimdLevel) newval);
+	(void) postings_set_level((SimdLevel) newval);
 }
 
 /* The setting shows what "auto" has chosen. */

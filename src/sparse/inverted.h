@@ -350,14 +350,9 @@ extern void segment_close(Segment *segment);
 extern Buffer segment_lock(InvertedIndex *index, const Segment *segment,
 						   InvertedPart part, uint32 number, int mode);
 
-/*
- * Find a dimension's term.  *page is a copy of a page of terms that the caller
- * keeps between calls, *number which one it is (-1 at first).
- */
-extern const InvertedTerm *segment_find_term(InvertedIndex *index,
-											 const Segment *segment,
-											 int32 dim, InvertedTerm *page,
-											 int64 *number, uint32 *count);
+/* A dimension's term; false if the segment has none. */
+extern bool segment_find_term(InvertedIndex *index, const Segment *segment,
+							  int32 dim, InvertedTerm *term);
 
 /*
  * Copy groups of a term, from its first-th on: as many as the page has.  groups has

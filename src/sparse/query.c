@@ -129,31 +129,21 @@ void
 query_find_terms(InvertedIndex *index, const QueryTerms *query,
 				 QuerySegment *segment)
 {
-	InvertedTerm *page = (InvertedTerm *) palloc(PAGE_TERMS * sizeof(InvertedTerm));
-	int64		number = -1;
-	uint32		count = 0;
-
-	segment->lists = (QueryList *) palloc(Max(query->count, 1) * sizeof(QueryList));
+	segment->lists = (QueryList *) palloc0(Max(query->count, 1) * sizeof(QueryList));
 	segment->list_count = 0;
 	segment->zero_exact = true;
 	for (int i = 0; i < query->count; i++)
 	{
-		const InvertedTerm *term = segment_find_term(index, segment->segment,
-													 query->dims[i], page,
-													 &number, &count);
 		QueryList  *list = &segment->lists[segment->list_count];
 
-		if (term == NULL)
+		if (!segment_find_term(index, segment->segment, query->dims[i], &list->term))
 			continue;
-		memset(list, 0, sizeof(QueryList));
 		list->weight = query->weights[i];
-		list->term = *term;
 		segment->list_count++;
-		if (!(fabsf(list->weight) * term->step >= FLT_MIN))
+		if (!(fabsf(list->weight) * list->term.step >= FLT_MIN))
 			segment->zero_exact = false;
 	}
 	segment->error = score_error(index, query, segment);
-	pfree(page);
 }
 
 static void
@@ -188,7 +178,7 @@ keep_groups(InvertedIndex *index, const QuerySegment *segment,
 	for (uint32 done = 0; done < list->term.groups;)
 		done += segment_read_groups(index, segment->segment, &list->term, done,
 									list->groups + done);
-	if (!groups_sum(list->groups, list->term.groups, list->sums, &docs) ||
+	if (!posting_kernels->groups_sum(list->groups, list->term.groups, list->sums, &docs) ||
 		docs > list->term.docs || last_range(list) >= segment->ranges)
 		list_damaged(index, segment->segment, &list->term);
 }
@@ -297,24 +287,44 @@ score_group(PostingReader *reader, uint64 first, uint32 count, float *scores)
 	}
 }
 
-/* Of groups in memory, from first on, the one of a range or a later one */
+/*
+ * Of groups in memory, from first on, the one of a range or a later one.  They lie
+ * about evenly, density of them a range, so it is looked for about there.
+ */
 static uint32
-seek_range(const QueryList *list, uint32 first, uint16 range)
+seek_range(const QueryList *list, uint32 first, uint16 range, float density)
 {
 	const PostingGroup *groups = list->groups;
-	uint32		low = first;
-	uint32		high = list->term.groups;
-	uint32		step = 1;
+	uint32		count = list->term.groups;
+	uint32		low = first;	/* it lies behind this one, */
+	uint32		high;			/* and not behind this one */
+	uint32		step = 2;
 	uint32		place;
 
-	while (low + step < high && groups[low + step].range < range)
+	if (groups[first].range >= range)
+		return first;
+	place = Min((uint32) ((range - groups[first].range) * density), count - 1 - first);
+	if (groups[first + place].range < range)
 	{
-		low += step;
-		step *= 2;
+		low = first + place;
+		while (high = Min(low + step, count), high < count && groups[high].range < range)
+		{
+			low = high;
+			step *= 2;
+		}
 	}
-	LOWER_BOUND(place, Min(high, low + step + 1) - low, i,
-				groups[low + i].range < range);
-	return low + place;
+	else
+	{
+		high = first + place;
+		while (high - low > step && groups[high - step].range >= range)
+		{
+			high -= step;
+			step *= 2;
+		}
+		low = Max(low, high - Min(step, high));
+	}
+	LOWER_BOUND(place, high - low - 1, i, groups[low + 1 + i].range < range);
+	return low + 1 + place;
 }
 
 /* Documents of a list before a group in memory */
@@ -331,10 +341,11 @@ docs_before(const QueryList *list, uint32 group)
 
 /* Scores of a list whose groups are in memory */
 static uint64
-score_kept(PostingReader *reader, const uint16 *ranges, uint32 count,
-		   float *scores)
+score_kept(PostingReader *reader, const QuerySegment *segment,
+		   const uint16 *ranges, uint32 count, float *scores)
 {
 	const QueryList *list = reader->list;
+	float		density = (float) list->term.groups / segment->ranges;
 	uint64		postings = 0;
 	uint32		group = 0;
 
@@ -342,7 +353,7 @@ score_kept(PostingReader *reader, const uint16 *ranges, uint32 count,
 	{
 		uint32		docs;
 
-		group = seek_range(list, group, ranges[i]);
+		group = seek_range(list, group, ranges[i], density);
 		if (group == list->term.groups)
 			break;
 		if (list->groups[group].range != ranges[i])
@@ -412,7 +423,7 @@ query_score(InvertedIndex *index, const QuerySegment *segment,
 		CHECK_FOR_INTERRUPTS();
 		reader.list = &segment->lists[i];
 		if (reader.list->groups != NULL)
-			postings += score_kept(&reader, ranges, count, scores);
+			postings += score_kept(&reader, segment, ranges, count, scores);
 		else
 			postings += score_read(&reader, segment, ranges, count, groups, scores);
 	}

@@ -52,7 +52,7 @@
  * bounds by which they are chosen are counted in so many parts, of at most so many
  * ranges.
  */
-#define FIRST_ADMITTED	128
+#define FIRST_ADMITTED	48
 #define ADMITTED_GROWTH	8
 #define BOUND_PARTS		256
 #define BOUNDS_COUNTED	2048
@@ -320,9 +320,7 @@ look_at_ranges(InvertedScan *scan, QuerySegment *segment,
 		numbers[kept] = ranges[i].range - segment->first_range;
 		scan->ranges[kept++] = ranges[i];
 	}
-	for (uint32 i = 0; i < kept; i++)
-		for (int j = 0; j < RANGE_DOCS; j++)
-			scan->scores[i * RANGE_DOCS + j] = SCORE_UNTOUCHED;
+	scores_clear(scan->scores, kept * RANGE_DOCS);
 	if (kept > 0 && !scan->constant)
 		scan->base.stats.visited += query_score(scan->index, segment, numbers, kept,
 										   scan->scores);
@@ -342,49 +340,71 @@ waiting_key(const InvertedScan *scan)
 }
 
 /*
+ * A bound that about as many as wanted of count bounds reach, of which each step-th
+ * is looked at; the greatest of them is given.
+ */
+static float
+count_bounds(const float *bounds, uint32 count, uint32 step, uint32 wanted,
+			 float greatest)
+{
+	uint32		counts[BOUND_PARTS] = {0};
+	float		scale = (BOUND_PARTS - 1) / greatest;
+	int			part = BOUND_PARTS - 1;
+
+	for (uint32 i = 0; i < count; i += step)
+	{
+		/* one of the greatest's own part may be rounded beyond it */
+		if (bounds[i] > 0)
+			counts[Min((int) (bounds[i] * scale), BOUND_PARTS - 1)]++;
+	}
+	for (uint32 sum = counts[part]; part > 0 && sum < wanted / step;)
+		sum += counts[--part];
+	return greatest * ((float) part / BOUND_PARTS);
+}
+
+/*
  * A bound that about as many as wanted of the ranges put off reach, the greatest of
- * whose bounds is given.  Those whose bound is 0, which have no term of the query,
- * come last, all at once.
+ * whose bounds is given.  Where few are wanted, those of blocks tell, of which each is
+ * a range's.  Those whose bound is 0, which have no term of the query, come last, all
+ * at once.
  */
 static float
 choose_bound(const InvertedScan *scan, float greatest)
 {
-	uint32		counts[BOUND_PARTS] = {0};
-	uint32		step = scan->range_count / BOUNDS_COUNTED + 1;
-	uint32		wanted = scan->admitted / step;
-	int			part = BOUND_PARTS - 1;
+	uint32		blocks = (scan->range_count + BOUND_BLOCK - 1) / BOUND_BLOCK;
+	float		bound;
 
 	if (greatest <= 0)
 		return 0;
-	if (isinf(greatest))
-		return FLT_MAX;
-	for (uint32 i = 0; i < scan->range_count; i += step)
-	{
-		if (scan->bounds[i] > 0)
-			counts[(int) (scan->bounds[i] / greatest * (BOUND_PARTS - 1))]++;
-	}
-	for (uint32 sum = counts[part]; part > 0 && sum < wanted;)
-		sum += counts[--part];
-	return Max(greatest * ((float) part / BOUND_PARTS), FLT_MIN);
+	if (isinf(greatest) || isinf((BOUND_PARTS - 1) / greatest))
+		return Min(greatest, FLT_MAX);
+	if (scan->admitted < blocks / 2)
+		bound = count_bounds(scan->blocks, blocks, 1, scan->admitted, greatest);
+	else
+		bound = count_bounds(scan->bounds, scan->range_count,
+							 scan->range_count / BOUNDS_COUNTED + 1,
+							 scan->admitted, greatest);
+	return Max(bound, FLT_MIN);
 }
 
-/* Have those of some ranges of a segment wait whose bound is not below. */
+/* Have those of at most BOUND_BLOCK ranges of a segment wait whose bound is not below. */
 static void
 admit_block(InvertedScan *scan, const QuerySegment *segment, uint32 first,
 			uint32 end, float bound)
 {
-	for (uint32 range = first; range < end; range++)
-	{
-		WaitingRange *waiting = &scan->waiting[scan->waiting_count];
+	float		rest;
+	uint64		found = posting_kernels->reach(scan->bounds + first, end - first, bound, &rest);
 
-		if (scan->bounds[range] < bound)
-			continue;
+	for (; found != 0; found &= found - 1)
+	{
+		WaitingRange *waiting = &scan->waiting[scan->waiting_count++];
+		uint32		range = first + __builtin_ctzll(found);
+
 		waiting->bound = scan->bounds[range];
 		waiting->key = least_key(scan, segment, waiting->bound);
 		waiting->range = range;
 		scan->bounds[range] = ADMITTED;
 		scan->cuts[range] = NAN;
-		scan->waiting_count++;
 		scan->put_off--;
 	}
 }
@@ -393,8 +413,8 @@ admit_block(InvertedScan *scan, const QuerySegment *segment, uint32 first,
 static void
 admit_ranges(InvertedScan *scan)
 {
-	float		bound = choose_bound(scan, bounds_greatest(scan->bounds, scan->range_count,
-														   scan->blocks));
+	float		bound = choose_bound(scan, posting_kernels->greatest(scan->bounds, scan->range_count,
+																	 scan->blocks));
 
 	/* a bound that is smaller than all others comes with those of 0 */
 	if (bound >= scan->put_off_bound)

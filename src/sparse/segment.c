@@ -137,41 +137,40 @@ term_fits(const Segment *segment, const InvertedTerm *term)
 		isfinite(term->error) && term->greatest >= 0 && isfinite(term->greatest);
 }
 
-const InvertedTerm *
+bool
 segment_find_term(InvertedIndex *index, const Segment *segment, int32 dim,
-				  InvertedTerm *page, int64 *number, uint32 *count)
+				  InvertedTerm *term)
 {
 	uint32		pages = segment->root.pages[PART_TERMS];
-	uint32		low;
+	const InvertedTerm *terms;
+	Buffer		buffer;
+	uint32		number;
+	uint32		count;
+	uint32		place;
+	bool		found;
 
 	if (pages == 0)
-		return NULL;
+		return false;
 
 	/* the last page that does not begin beyond */
-	LOWER_BOUND(low, pages - 1, i, segment->tops[i + 1] <= dim);
-	if (*number != low)
-	{
-		Buffer		buffer = segment_lock(index, segment, PART_TERMS, low,
-										  BUFFER_LOCK_SHARE);
-
-		if (!BufferIsValid(buffer))
-			return NULL;
-		*count = Min(PAGE_TERMS, segment->root.terms - low * PAGE_TERMS);
-		memcpy(page, inverted_data(BufferGetPage(buffer)),
-			   *count * sizeof(InvertedTerm));
-		UnlockReleaseBuffer(buffer);
-		*number = low;
-	}
-	LOWER_BOUND(low, *count, i, page[i].dim < dim);
-	if (low == *count || page[low].dim != dim)
-		return NULL;
-	if (term_fits(segment, &page[low]))
-		return &page[low];
+	LOWER_BOUND(number, pages - 1, i, segment->tops[i + 1] <= dim);
+	buffer = segment_lock(index, segment, PART_TERMS, number, BUFFER_LOCK_SHARE);
+	if (!BufferIsValid(buffer))
+		return false;
+	terms = (const InvertedTerm *) inverted_data(BufferGetPage(buffer));
+	count = Min(PAGE_TERMS, segment->root.terms - number * PAGE_TERMS);
+	LOWER_BOUND(place, count, i, terms[i].dim < dim);
+	found = place < count && terms[place].dim == dim;
+	if (found)
+		*term = terms[place];
+	UnlockReleaseBuffer(buffer);
+	if (!found || term_fits(segment, term))
+		return found;
 	if (!index->lenient)
 		index_damaged(index->relation,
-					  segment->blocks[segment->starts[PART_TERMS] + *number], low,
+					  segment->blocks[segment->starts[PART_TERMS] + number], place,
 					  "A term has numbers of another list.");
-	return NULL;
+	return false;
 }
 
 uint32

@@ -1,7 +1,7 @@
 /*
  * test_postings.c
  *	  Tests of weights, scores and inversion of posting lists, each against the
- *	  obvious way to compute it.
+ *	  obvious way to compute it; of kernels, at every level.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "levels.h"
 #include "random.h"
 #include "math/sparse/postings.h"
 
@@ -150,7 +151,10 @@ test_bounds_damaged(void **state)
 static void
 test_greatest(void **state)
 {
-	(void) state;
+	const PostingKernels *table = postings_table(*(SimdLevel *) *state);
+
+	if (table == NULL)
+		skip();
 	for (size_t count = 0; count < 3 * BOUND_BLOCK + 20; count++)
 	{
 		float		bounds[3 * BOUND_BLOCK + 20] = {0};
@@ -163,7 +167,7 @@ test_greatest(void **state)
 			bounds[random_bits() % count] = INFINITY;
 		for (size_t block = 0; block * BOUND_BLOCK < count; block++)
 			blocks[block] = NAN;
-		(void) bounds_greatest(bounds, count, blocks);
+		(void) table->greatest(bounds, count, blocks);
 		for (size_t i = 0; i < count; i++)
 		{
 			if (i % BOUND_BLOCK == 0)
@@ -175,7 +179,50 @@ test_greatest(void **state)
 		most = -INFINITY;
 		for (size_t i = 0; i < count; i++)
 			most = bounds[i] > most ? bounds[i] : most;
-		assert_true(bounds_greatest(bounds, count, blocks) == most);
+		assert_true(table->greatest(bounds, count, blocks) == most);
+	}
+}
+
+/* Which numbers are below another one, and the greatest of these; nothing behind them */
+static void
+test_reach(void **state)
+{
+	const PostingKernels *table = postings_table(*(SimdLevel *) *state);
+
+	if (table == NULL)
+		skip();
+	for (int round = 0; round < 20; round++)
+	{
+		for (size_t count = 0; count <= 64; count++)
+		{
+			const float lows[] = {-INFINITY, -1, 0, FLT_TRUE_MIN, 7, INFINITY};
+			float		numbers[65];
+
+			for (size_t i = 0; i <= count; i++)
+			{
+				uint32_t	kind = random_bits() % 16;
+
+				numbers[i] = kind == 0 ? NAN : kind == 1 ? INFINITY : kind == 2 ? -INFINITY
+					: kind == 3 ? -0.0f : (float) (random_bits() % 20) - 6;
+			}
+			numbers[count] = 1000;
+			for (size_t l = 0; l < sizeof(lows) / sizeof(lows[0]); l++)
+			{
+				uint64_t	wanted = 0;
+				float		most = -INFINITY;
+				float		rest = NAN;
+
+				for (size_t i = 0; i < count; i++)
+				{
+					if (!(numbers[i] < lows[l]))
+						wanted |= UINT64_C(1) << i;
+					else if (numbers[i] > most)
+						most = numbers[i];
+				}
+				assert_true(table->reach(numbers, count, lows[l], &rest) == wanted);
+				assert_true(rest == most);
+			}
+		}
 	}
 }
 
@@ -183,7 +230,10 @@ test_greatest(void **state)
 static void
 test_groups_sum(void **state)
 {
-	(void) state;
+	const PostingKernels *table = postings_table(*(SimdLevel *) *state);
+
+	if (table == NULL)
+		skip();
 	for (size_t count = 0; count < 100; count++)
 	{
 		PostingGroup groups[100];
@@ -198,7 +248,7 @@ test_groups_sum(void **state)
 			groups[i].others = (uint8_t) (random_bits() % RANGE_DOCS);
 			range = (uint16_t) (range + 1 + random_bits() % 600);
 		}
-		assert_true(groups_sum(groups, count, sums, &all));
+		assert_true(table->groups_sum(groups, count, sums, &all));
 		for (size_t i = 0; i < count; i++)
 		{
 			if (i % GROUPS_SUMMED == 0)
@@ -211,7 +261,7 @@ test_groups_sum(void **state)
 			PostingGroup before = groups[i];
 
 			groups[i].range = groups[i - 1].range;
-			assert_false(groups_sum(groups, count, sums, &all));
+			assert_false(table->groups_sum(groups, count, sums, &all));
 			groups[i] = before;
 		}
 	}
@@ -221,7 +271,8 @@ test_groups_sum(void **state)
 static void
 test_select(void **state)
 {
-	(void) state;
+	if (postings_set_level(*(SimdLevel *) *state) != 0)
+		skip();
 	for (int round = 0; round < 300; round++)
 	{
 		float		scores[RANGE_DOCS];
@@ -302,17 +353,30 @@ test_sort(void **state)
 	}
 }
 
+static void
+levels_are_set(void **state)
+{
+	(void) state;
+	assert_ptr_equal(posting_kernels, postings_table(SIMD_SCALAR));
+	assert_int_equal(postings_set_level(SIMD_AUTO), 0);
+	assert_ptr_equal(posting_kernels, postings_table(SIMD_AUTO));
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		assert_int_equal(postings_set_level(levels[i]), postings_table(levels[i]) == NULL ? -1 : 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(levels_are_set),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_whole_numbers),
 		cmocka_unit_test(test_scores),
 		cmocka_unit_test(test_bounds_damaged),
-		cmocka_unit_test(test_greatest),
-		cmocka_unit_test(test_groups_sum),
-		cmocka_unit_test(test_select),
+		AT_EVERY_LEVEL(test_reach),
+		AT_EVERY_LEVEL(test_greatest),
+		AT_EVERY_LEVEL(test_groups_sum),
+		AT_EVERY_LEVEL(test_select),
 		cmocka_unit_test(test_sort),
 	};
 

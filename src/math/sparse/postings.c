@@ -2,11 +2,15 @@
  * postings.c
  *	  Weights in posting lists, and scores from them.
  */
-#include "postings.h"
+#include "tables.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
+
+SIMD_DISPATCH(postings, PostingKernels, posting_kernels, postings_scalar,
+			  SIMD_ARM_TABLES(postings_scalar)
+			  SIMD_X86_TABLES(postings_avx2, postings_avx512))
 
 float
 weight_step(float greatest, bool negative)
@@ -96,72 +100,10 @@ score_bounds(float *bounds, uint32_t ranges, const PostingGroup *groups,
 	return valid;
 }
 
-float
-bounds_greatest(const float *bounds, size_t count, float *blocks)
-{
-	float		all = -INFINITY;
-
-	for (size_t first = 0; first < count; first += BOUND_BLOCK)
-	{
-		size_t		end = first + BOUND_BLOCK < count ? first + BOUND_BLOCK : count;
-		size_t		i = first;
-		float		lanes[16];
-		float		most = -INFINITY;
-
-		for (int k = 0; k < 16; k++)
-			lanes[k] = -INFINITY;
-		/* the inner loop has a fixed length, and no sum: it is done by vectors */
-		for (; i + 16 <= end; i += 16)
-		{
-			for (int k = 0; k < 16; k++)
-				lanes[k] = bounds[i + k] > lanes[k] ? bounds[i + k] : lanes[k];
-		}
-		for (; i < end; i++)
-			most = bounds[i] > most ? bounds[i] : most;
-		for (int k = 0; k < 16; k++)
-			most = lanes[k] > most ? lanes[k] : most;
-		blocks[first / BOUND_BLOCK] = most;
-		all = most > all ? most : all;
-	}
-	return all;
-}
-
-bool
-groups_sum(const PostingGroup *groups, size_t count, uint32_t *sums,
-		   uint32_t *docs)
-{
-	uint32_t	sum = 0;
-	uint32_t	wrong = 0;
-	size_t		i = 0;
-
-	/* the inner loop has a fixed length, and no branch: it is done by vectors */
-	for (; i + GROUPS_SUMMED < count; i += GROUPS_SUMMED)
-	{
-		uint32_t	others = 0;
-
-		sums[i / GROUPS_SUMMED] = sum;
-		for (size_t k = i; k < i + GROUPS_SUMMED; k++)
-		{
-			others += groups[k].others;
-			wrong |= groups[k + 1].range <= groups[k].range;
-		}
-		sum += others + GROUPS_SUMMED;
-	}
-	if (i < count)
-		sums[i / GROUPS_SUMMED] = sum;
-	for (; i < count; i++)
-	{
-		sum += groups[i].others + 1u;
-		if (i + 1 < count)
-			wrong |= groups[i + 1].range <= groups[i].range;
-	}
-	*docs = sum;
-	return wrong == 0;
-}
-
-size_t
-score_select(const float *scores, size_t docs, const uint8_t *passes,
-			 float low, float high, uint8_t *places, float *rest)
+/* The same as score_select, of those that pass */
+static size_t
+select_passing(const float *scores, size_t docs, const uint8_t *passes,
+			   float low, float high, uint8_t *places, float *rest)
 {
 	bool		first = high != high;
 	float		most = -INFINITY;
@@ -171,7 +113,7 @@ score_select(const float *scores, size_t docs, const uint8_t *passes,
 	{
 		float		score = scores[i];
 
-		if (passes != NULL && !passes[i])
+		if (!passes[i])
 			continue;
 		if (score < low)
 			most = score > most ? score : most;
@@ -179,6 +121,26 @@ score_select(const float *scores, size_t docs, const uint8_t *passes,
 			places[count++] = (uint8_t) i;
 	}
 	*rest = most;
+	return count;
+}
+
+size_t
+score_select(const float *scores, size_t docs, const uint8_t *passes,
+			 float low, float high, uint8_t *places, float *rest)
+{
+	bool		first = high != high;
+	uint64_t	found;
+	size_t		count = 0;
+
+	if (passes != NULL)
+		return select_passing(scores, docs, passes, low, high, places, rest);
+	for (found = posting_kernels->reach(scores, docs, low, rest); found != 0; found &= found - 1)
+	{
+		int			i = __builtin_ctzll(found);
+
+		if (first || scores[i] < high)
+			places[count++] = (uint8_t) i;
+	}
 	return count;
 }
 

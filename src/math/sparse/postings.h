@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "math/simd/level.h"
+
 #define RANGE_BITS	6
 #define RANGE_DOCS	(1 << RANGE_BITS)
 
@@ -84,6 +86,14 @@ score_is_untouched(float score)
 	return score == 0 && __builtin_signbit(score);
 }
 
+/* Nothing has been added to count scores, a multiple of RANGE_DOCS, yet. */
+static inline void
+scores_clear(float *scores, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		scores[i] = SCORE_UNTOUCHED;
+}
+
 /* Are sums of products the same wherever they are compiled: nothing is fused? */
 extern bool score_sums_exact(void);
 
@@ -107,25 +117,41 @@ extern bool score_bounds(float *bounds, uint32_t ranges,
 						 const PostingGroup *groups, size_t count, float q,
 						 float step);
 
-/* Bounds that bounds_greatest looks at together */
+/* Bounds that are looked at together */
 #define BOUND_BLOCK		64
-
-/*
- * The greatest of each BOUND_BLOCK of count numbers, none of them NaN, into blocks, the
- * last ones being fewer; and the greatest of all, which is -INFINITY if there is none.
- */
-extern float bounds_greatest(const float *bounds, size_t count, float *blocks);
 
 /* Groups of a term that documents are counted of together */
 #define GROUPS_SUMMED	16
 
-/*
- * How many documents lie before each GROUPS_SUMMED of a term's groups, into sums,
- * and how many in all, into *docs.  False, and nothing to be used, if ranges do not
- * ascend.
- */
-extern bool groups_sum(const PostingGroup *groups, size_t count,
-					   uint32_t *sums, uint32_t *docs);
+/* All levels give the same. */
+typedef struct PostingKernels
+{
+	const char *name;
+
+	/*
+	 * Which of count numbers, at most 64, are not below low: a bit each.  *rest is the
+	 * greatest of the others, or -INFINITY.
+	 */
+	uint64_t	(*reach) (const float *numbers, size_t count, float low,
+						  float *rest);
+
+	/*
+	 * The greatest of each BOUND_BLOCK of count numbers, none of them NaN, into
+	 * blocks, the last ones being fewer; and the greatest of all, which is -INFINITY
+	 * if there is none.
+	 */
+	float		(*greatest) (const float *bounds, size_t count, float *blocks);
+
+	/*
+	 * How many documents lie before each GROUPS_SUMMED of a term's groups, into sums,
+	 * and how many in all, into *docs.  False, and nothing to be used, if ranges do
+	 * not ascend.
+	 */
+	bool		(*groups_sum) (const PostingGroup *groups, size_t count,
+							   uint32_t *sums, uint32_t *docs);
+} PostingKernels;
+
+SIMD_TABLE_IN_USE(postings, PostingKernels, posting_kernels);
 
 /*
  * The documents of a range whose score is at least low, and below high unless
