@@ -84,12 +84,13 @@ count_lists(InvertedIndex *index, const SparseVector *value)
 	for (uint32 i = 0; i < index->meta.segments; i++)
 	{
 		QuerySegment segment = {0};
+		Segment    *opened = segment_open(index, &index->meta.segment[i]);
 		const InvertedRoot *root;
 
-		segment.segment = segment_open(index, &index->meta.segment[i]);
-		if (segment.segment == NULL)
+		if (opened == NULL)
 			continue;
-		root = &segment.segment->root;
+		segment.segment = opened;
+		root = &opened->root;
 		lists.rows += root->docs - index->meta.segment[i].dead;
 		if (value != NULL)
 		{
@@ -105,7 +106,7 @@ count_lists(InvertedIndex *index, const SparseVector *value)
 			lists.terms += terms;
 			lists.postings += terms * root->squares / root->postings;
 		}
-		segment_close(segment.segment);
+		segment_close(opened);
 	}
 	lists.pending = ((double) index->meta.pending.pages + index->meta.sealed.pages) * PAGE_ROWS;
 	return lists;

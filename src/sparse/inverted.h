@@ -346,6 +346,14 @@ extern Segment *segment_open(InvertedIndex *index,
 							 const InvertedSegment *entry);
 extern void segment_close(Segment *segment);
 
+/*
+ * The same from what the backend has kept, or else for it to be kept (kept.c).  It is
+ * there until the current context is reset; not to be closed.  Not where damage is no
+ * error.
+ */
+extern const Segment *segment_open_kept(InvertedIndex *index,
+										const InvertedSegment *entry);
+
 /* A page of a part, pinned and locked in a mode */
 extern Buffer segment_lock(InvertedIndex *index, const Segment *segment,
 						   InvertedPart part, uint32 number, int mode);

@@ -30,7 +30,7 @@ typedef struct QueryList
 /* A segment as a query sees it */
 typedef struct QuerySegment
 {
-	Segment    *segment;
+	const Segment *segment;
 	uint32		first_range;	/* number among those of all segments */
 	uint32		ranges;
 	QueryList  *lists;			/* by ascending dimension */

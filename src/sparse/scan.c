@@ -78,6 +78,8 @@ typedef struct WaitingRange
 {
 	uint64		key;			/* no distance of these has one below */
 	float		bound;			/* no score is above */
+	float		cut;			/* scores from here on are candidates, or were; NaN: none
+								 * yet */
 	uint32		range;			/* number among those of all segments */
 } WaitingRange;
 
@@ -117,8 +119,6 @@ typedef struct InvertedScan
 	float		put_off_bound;	/* their bounds are below, except at first */
 	uint64		put_off_key;	/* and their rows' keys are not below this */
 	uint32		admitted;		/* ranges wanted at a time */
-	float	   *cuts;			/* by range that is admitted: scores from here on are
-								 * candidates, or were; NaN: none yet */
 	CandidateHeap candidates;	/* least key on top */
 	CandidateHeap read;			/* of a query of which a part has been dropped */
 	uint64		last;			/* key of the row that was returned last, then */
@@ -257,30 +257,32 @@ add_candidate(InvertedScan *scan, QuerySegment *segment, uint32 doc,
 }
 
 /*
- * Take good rows of a range for candidates; the others wait.  bound is what the range
- * waited with: the score of the best of its rows, where some are candidates already,
- * so that one becomes one now.
+ * Take good rows of a range for candidates; the others wait.  A range's bound is the
+ * score of the best of its rows, where some are candidates already, so that one
+ * becomes one now.
  */
 static void
-select_range(InvertedScan *scan, QuerySegment *segment, uint32 range,
-			 float bound, const float *scores, const uint8 *passes, Topk *best)
+select_range(InvertedScan *scan, QuerySegment *segment,
+			 const WaitingRange *from, const float *scores, const uint8 *passes,
+			 Topk *best)
 {
 	uint8		places[RANGE_DOCS];
-	WaitingRange waiting = {0, -INFINITY, range};
+	WaitingRange waiting = *from;
+	uint32		range = from->range;
 	uint32		first = (range - segment->first_range) * RANGE_DOCS;
 	float		low = -INFINITY;
 	size_t		count;
 
 	if (best->count == best->capacity)
 		low = score_of_key(scan, segment, best->entries[0].key);
-	if (!isnan(scan->cuts[range]))
-		low = Min(low, bound);
+	if (!isnan(from->cut))
+		low = Min(low, from->bound);
 
 	/* most rows have none of the query's terms: they wait for those that have one */
-	if (bound > 0 && segment->flags == NULL && !isinf(segment->error))
+	if (from->bound > 0 && segment->flags == NULL && !isinf(segment->error))
 		low = Max(low, FLT_TRUE_MIN);
 	count = score_select(scores, docs_of_range(segment, range), passes, low,
-						 scan->cuts[range], places, &waiting.bound);
+						 from->cut, places, &waiting.bound);
 	for (size_t i = 0; i < count; i++)
 	{
 		TopkEntry	entry;
@@ -291,7 +293,7 @@ select_range(InvertedScan *scan, QuerySegment *segment, uint32 range,
 		if (topk_wants(best, entry))
 			topk_add(best, entry);
 	}
-	scan->cuts[range] = low;
+	waiting.cut = low;
 	if (low == -INFINITY || waiting.bound == -INFINITY)
 		return;
 	waiting.key = least_key(scan, segment, waiting.bound);
@@ -325,8 +327,7 @@ look_at_ranges(InvertedScan *scan, QuerySegment *segment,
 		scan->base.stats.visited += query_score(scan->index, segment, numbers, kept,
 										   scan->scores);
 	for (uint32 i = 0; i < kept; i++)
-		select_range(scan, segment, scan->ranges[i].range, scan->ranges[i].bound,
-					 scan->scores + i * RANGE_DOCS,
+		select_range(scan, segment, &scan->ranges[i], scan->scores + i * RANGE_DOCS,
 					 scan->filtered ? scan->passes + i * RANGE_DOCS : NULL, best);
 }
 
@@ -404,7 +405,7 @@ admit_block(InvertedScan *scan, const QuerySegment *segment, uint32 first,
 		waiting->key = least_key(scan, segment, waiting->bound);
 		waiting->range = range;
 		scan->bounds[range] = ADMITTED;
-		scan->cuts[range] = NAN;
+		waiting->cut = NAN;
 		scan->put_off--;
 	}
 }
@@ -560,7 +561,7 @@ begin_search(InvertedScan *scan)
 	{
 		QuerySegment *segment = &scan->segments[i];
 
-		segment->segment = segment_open(index, &index->meta.segment[i]);
+		segment->segment = segment_open_kept(index, &index->meta.segment[i]);
 		segment->first_range = scan->range_count;
 		segment->ranges = (segment->segment->root.docs + RANGE_DOCS - 1) / RANGE_DOCS;
 		scan->range_count += segment->ranges;
@@ -572,7 +573,6 @@ begin_search(InvertedScan *scan)
 	scan->put_off_bound = INFINITY;
 	scan->put_off_key = 0;
 	scan->admitted = FIRST_ADMITTED;
-	scan->cuts = (float *) inverted_alloc(index, scan->range_count, sizeof(float));
 	for (uint32 i = 0; i < scan->segment_count; i++)
 	{
 		if (!scan->constant)
