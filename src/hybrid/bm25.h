@@ -91,13 +91,9 @@ typedef struct Bm25Numbers
 	int			room;
 } Bm25Numbers;
 
-/* A set-up's tables that are read without a statement, and their columns */
-typedef struct Bm25Direct
+/* Columns of a set-up's tables */
+typedef struct Bm25Columns
 {
-	Relation	settings;
-	Relation	terms;
-	Relation	changes;
-	Relation	index;			/* of terms */
 	AttrNumber	config;
 	AttrNumber	documents;
 	AttrNumber	term;
@@ -106,6 +102,16 @@ typedef struct Bm25Direct
 	AttrNumber	changed_documents;
 	AttrNumber	changed_terms;
 	AttrNumber	changed_counts;
+} Bm25Columns;
+
+/* A set-up's tables that are read without a statement */
+typedef struct Bm25Direct
+{
+	Relation	settings;
+	Relation	terms;
+	Relation	changes;
+	Relation	index;			/* of terms */
+	Bm25Columns columns;
 } Bm25Direct;
 
 /* bm25_terms.c */
@@ -136,7 +142,7 @@ extern Datum bm25_result(int row, int column, bool *isnull);
 extern void bm25_add_number(Bm25Numbers *numbers, int term, int32 id, double documents);
 
 /* bm25_direct.c */
-extern bool bm25_direct_begin(Bm25Direct *direct, const Bm25Tables *tables);
+extern bool bm25_direct_begin(Bm25Direct *direct, Oid table, const char *column);
 extern bool bm25_direct_settings(Bm25Direct *direct, Oid *configuration, double *documents);
 extern void bm25_direct_numbers(Bm25Direct *direct, const Bm25Terms *terms,
 								Bm25Numbers *numbers, double *documents);

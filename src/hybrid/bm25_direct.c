@@ -13,8 +13,9 @@
  * - policies of row security;
  * - an extension that wants to be asked for each statement (ExecutorCheckPerms_hook).
  *
- * Nothing is kept from one call to the next: all of this is asked of PostgreSQL's
- * caches of relations and catalogs, which others' changes reach by themselves.
+ * All of this is asked of PostgreSQL's caches of relations and catalogs, which others'
+ * changes reach by themselves.  Which tables and columns they are is kept from one call
+ * to the next until one of these changes; what a role may do is asked each time.
  */
 #include "hybrid/bm25.h"
 
@@ -35,12 +36,15 @@
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "math/heap/heap.h"
 
@@ -63,6 +67,16 @@ attribute_of(Relation rel, const char *name, Oid type)
 	return InvalidAttrNumber;
 }
 
+/* Can an open table be read as it is, by the current role? */
+static bool
+is_plain(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		!rel->rd_rel->relhassubclass && !rel->rd_rel->relrowsecurity &&
+		!RELATION_IS_OTHER_TEMP(rel) &&
+		pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 /*
  * Open a table of the set-up, and say whether it can be read as it is.  NULL if there
  * is none; else its lock is kept to the end of the transaction, as a statement's.
@@ -74,12 +88,8 @@ open_table(Oid schema, const char *name, bool *plain)
 	Relation	rel = OidIsValid(table) ? try_relation_open(table, AccessShareLock) : NULL;
 
 	/* before the lock was had, another may have got the name */
-	if (rel == NULL || rel->rd_rel->relkind != RELKIND_RELATION ||
-		RelationGetNamespace(rel) != schema ||
-		strcmp(RelationGetRelationName(rel), name) != 0 ||
-		rel->rd_rel->relhassubclass || rel->rd_rel->relrowsecurity ||
-		RELATION_IS_OTHER_TEMP(rel) ||
-		pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (rel == NULL || RelationGetNamespace(rel) != schema ||
+		strcmp(RelationGetRelationName(rel), name) != 0 || !is_plain(rel))
 		*plain = false;
 	return rel;
 }
@@ -118,54 +128,198 @@ open_index(Relation terms, AttrNumber term)
 static bool
 find_columns(Bm25Direct *direct)
 {
-	direct->config = attribute_of(direct->settings, "config", TEXTOID);
-	direct->documents = attribute_of(direct->settings, "documents", INT8OID);
-	direct->term = attribute_of(direct->terms, "term", TEXTOID);
-	direct->term_id = attribute_of(direct->terms, "id", INT4OID);
-	direct->term_documents = attribute_of(direct->terms, "documents", INT8OID);
-	direct->changed_documents = attribute_of(direct->changes, "documents", INT8OID);
-	direct->changed_terms = attribute_of(direct->changes, "terms", INT4ARRAYOID);
-	direct->changed_counts = attribute_of(direct->changes, "counts", INT4ARRAYOID);
-	return direct->config && direct->documents && direct->term &&
-		direct->term_id && direct->term_documents && direct->changed_documents &&
-		direct->changed_terms && direct->changed_counts &&
+	Bm25Columns *columns = &direct->columns;
+
+	columns->config = attribute_of(direct->settings, "config", TEXTOID);
+	columns->documents = attribute_of(direct->settings, "documents", INT8OID);
+	columns->term = attribute_of(direct->terms, "term", TEXTOID);
+	columns->term_id = attribute_of(direct->terms, "id", INT4OID);
+	columns->term_documents = attribute_of(direct->terms, "documents", INT8OID);
+	columns->changed_documents = attribute_of(direct->changes, "documents", INT8OID);
+	columns->changed_terms = attribute_of(direct->changes, "terms", INT4ARRAYOID);
+	columns->changed_counts = attribute_of(direct->changes, "counts", INT4ARRAYOID);
+	return columns->config && columns->documents && columns->term &&
+		columns->term_id && columns->term_documents && columns->changed_documents &&
+		columns->changed_terms && columns->changed_counts &&
 		TupleDescAttr(RelationGetDescr(direct->terms),
-					  direct->term - 1)->attcollation == C_COLLATION_OID;
+					  columns->term - 1)->attcollation == C_COLLATION_OID;
+}
+
+/* -- what is kept from one call to the next -------------------------------------- */
+
+/* A set-up whose tables were as they were made, until something changes */
+typedef struct KeptSetup
+{
+	bool		valid;
+	NameData	column;			/* of the vectors, */
+	Oid			table;			/* of this one */
+	Oid			schema;
+	Oid			settings;
+	Oid			terms;
+	Oid			changes;
+	Oid			index;
+	Bm25Columns columns;
+} KeptSetup;
+
+#define MOST_KEPT	16
+
+static KeptSetup kept[MOST_KEPT];
+static uint64 changes;			/* that have been heard of so far */
+
+/* A RelcacheCallbackFunction */
+static void
+forget_relation(Datum arg, Oid relation)
+{
+	changes++;
+	for (int i = 0; i < MOST_KEPT; i++)
+	{
+		const KeptSetup *setup = &kept[i];
+
+		if (relation == InvalidOid || relation == setup->table ||
+			relation == setup->settings || relation == setup->terms ||
+			relation == setup->changes || relation == setup->index)
+			kept[i].valid = false;
+	}
+}
+
+/* A SyscacheCallbackFunction: the trigger's function may be another one now */
+static void
+forget_all(Datum arg, int cache, uint32 hash)
+{
+	forget_relation((Datum) 0, InvalidOid);
 }
 
 /*
- * Open the tables of a set-up.  False if they have to be read by statements.
- * bm25_direct_end follows in either case.
+ * Keep what has been found of a set-up, whose tables are open.  Where there is no
+ * room, one after the other is replaced.
  */
-bool
-bm25_direct_begin(Bm25Direct *direct, const Bm25Tables *tables)
+static void
+keep_setup(const Bm25Direct *direct, const Bm25Setup *found)
 {
-	bool		plain = true;
+	static int	next = 0;
+	KeptSetup  *setup = &kept[next];
 
-	memset(direct, 0, sizeof(Bm25Direct));
-	if (ExecutorCheckPerms_hook != NULL || !ActiveSnapshotSet() ||
-		!may_use_schema(tables->schema))
-		return false;
-	direct->settings = open_table(tables->schema, tables->name, &plain);
-	direct->terms = open_table(tables->schema, makeObjectName(tables->name, NULL, "terms"), &plain);
-	direct->changes = open_table(tables->schema, makeObjectName(tables->name, NULL, "changes"), &plain);
-	if (!plain || !find_columns(direct))
-		return false;
-	direct->index = open_index(direct->terms, direct->term);
-	return direct->index != NULL;
+	next = (next + 1) % MOST_KEPT;
+	setup->table = found->table;
+	namestrcpy(&setup->column, found->vector_column);
+	setup->schema = found->tables.schema;
+	setup->settings = RelationGetRelid(direct->settings);
+	setup->terms = RelationGetRelid(direct->terms);
+	setup->changes = RelationGetRelid(direct->changes);
+	setup->index = RelationGetRelid(direct->index);
+	setup->columns = direct->columns;
+	setup->valid = true;
+}
+
+static const KeptSetup *
+find_kept(Oid table, const char *column)
+{
+	for (int i = 0; i < MOST_KEPT; i++)
+	{
+		if (kept[i].valid && kept[i].table == table &&
+			strcmp(NameStr(kept[i].column), column) == 0)
+			return &kept[i];
+	}
+	return NULL;
+}
+
+/* Can the current role have tables read in a schema without a statement? */
+static bool
+may_read(Oid schema)
+{
+	return ExecutorCheckPerms_hook == NULL && ActiveSnapshotSet() && may_use_schema(schema);
 }
 
 void
 bm25_direct_end(Bm25Direct *direct)
 {
 	if (direct->index != NULL)
-		index_close(direct->index, NoLock);
+		relation_close(direct->index, NoLock);
 	if (direct->changes != NULL)
 		relation_close(direct->changes, NoLock);
 	if (direct->terms != NULL)
 		relation_close(direct->terms, NoLock);
 	if (direct->settings != NULL)
 		relation_close(direct->settings, NoLock);
+}
+
+/* Find a set-up, and open its tables.  False if they have to be read by statements. */
+static bool
+open_found(Bm25Direct *direct, Oid table, const char *column)
+{
+	uint64		before = changes;
+	bool		plain = true;
+	Bm25Setup	setup;
+	const Bm25Tables *tables = &setup.tables;
+
+	bm25_find(&setup, table, column);
+	if (!may_read(tables->schema))
+		return false;
+	direct->settings = open_table(tables->schema, tables->name, &plain);
+	direct->terms = open_table(tables->schema, makeObjectName(tables->name, NULL, "terms"), &plain);
+	direct->changes = open_table(tables->schema, makeObjectName(tables->name, NULL, "changes"), &plain);
+	if (!plain || !find_columns(direct))
+		return false;
+	direct->index = open_index(direct->terms, direct->columns.term);
+	if (direct->index == NULL)
+		return false;
+	/* what has changed meanwhile may be something that had been looked at */
+	if (changes == before)
+		keep_setup(direct, &setup);
+	return true;
+}
+
+/*
+ * Open the tables of a set-up that is kept, if it is, and still as it was.  Locks are
+ * those that open_found takes.
+ *
+ * Getting a lock has others' changes of before heard of; so what is valid when all
+ * are had is true to the end.  An index is not dropped while its table is locked.
+ */
+static bool
+open_kept(Bm25Direct *direct, Oid table, const char *column)
+{
+	const KeptSetup *setup = find_kept(table, column);
+
+	if (setup == NULL || !may_read(setup->schema))
+		return false;
+	LockRelationOid(table, AccessShareLock);
+	direct->settings = try_relation_open(setup->settings, AccessShareLock);
+	direct->terms = try_relation_open(setup->terms, AccessShareLock);
+	direct->changes = try_relation_open(setup->changes, AccessShareLock);
+	direct->index = try_relation_open(setup->index, AccessShareLock);
+	direct->columns = setup->columns;
+	return setup->valid && direct->settings != NULL && direct->terms != NULL &&
+		direct->changes != NULL && direct->index != NULL &&
+		is_plain(direct->settings) && is_plain(direct->terms) &&
+		is_plain(direct->changes);
+}
+
+/*
+ * Open the tables of the set-up of a table and column, whose locks are kept to the end
+ * of the transaction; error where there is none.  False, and none is open, if they have
+ * to be read by statements; else bm25_direct_end follows.
+ */
+bool
+bm25_direct_begin(Bm25Direct *direct, Oid table, const char *column)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, forget_all, (Datum) 0);
+		registered = true;
+	}
+	memset(direct, 0, sizeof(Bm25Direct));
+	if (open_kept(direct, table, column))
+		return true;
+	bm25_direct_end(direct);
+	memset(direct, 0, sizeof(Bm25Direct));
+	if (open_found(direct, table, column))
+		return true;
+	bm25_direct_end(direct);
+	return false;
 }
 
 /* -- reading -------------------------------------------------------------------- */
@@ -198,9 +352,9 @@ bm25_direct_settings(Bm25Direct *direct, Oid *configuration, double *documents)
 	{
 		bool		null_config;
 		bool		null_documents;
-		Datum		config = slot_getattr(slot, direct->config, &null_config);
+		Datum		config = slot_getattr(slot, direct->columns.config, &null_config);
 
-		*documents = (double) DatumGetInt64(slot_getattr(slot, direct->documents, &null_documents));
+		*documents = (double) DatumGetInt64(slot_getattr(slot, direct->columns.documents, &null_documents));
 		if (null_config || null_documents || rows++ > 0)
 			whole = false;
 		else
@@ -228,8 +382,8 @@ find_term(Bm25Direct *direct, IndexScanDesc scan, TupleTableSlot *slot,
 	{
 		bool		null_id;
 		bool		null_documents;
-		int32		id = DatumGetInt32(slot_getattr(slot, direct->term_id, &null_id));
-		int64		documents = DatumGetInt64(slot_getattr(slot, direct->term_documents, &null_documents));
+		int32		id = DatumGetInt32(slot_getattr(slot, direct->columns.term_id, &null_id));
+		int64		documents = DatumGetInt64(slot_getattr(slot, direct->columns.term_documents, &null_documents));
 
 		if (!null_id && !null_documents)
 			bm25_add_number(numbers, place, id, (double) documents);
@@ -323,14 +477,14 @@ read_changes(Bm25Direct *direct, Bm25Numbers *numbers, double *documents)
 		MemoryContext caller = MemoryContextSwitchTo(row);
 		bool		isnull;
 		bool		null_counts;
-		Datum		value = slot_getattr(slot, direct->changed_documents, &isnull);
+		Datum		value = slot_getattr(slot, direct->columns.changed_documents, &isnull);
 		Datum		counts;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!isnull)
 			*documents += (double) DatumGetInt64(value);
-		value = slot_getattr(slot, direct->changed_terms, &isnull);
-		counts = slot_getattr(slot, direct->changed_counts, &null_counts);
+		value = slot_getattr(slot, direct->columns.changed_terms, &isnull);
+		counts = slot_getattr(slot, direct->columns.changed_counts, &null_counts);
 		if (numbers->count > 0 && !isnull && !null_counts)
 			add_changes(sorted, numbers->count, value, counts);
 		MemoryContextSwitchTo(caller);

@@ -128,22 +128,22 @@ find_terms(WordQuery *query, Oid configuration)
 	bm25_terms_count(&query->terms);
 }
 
-/* Read what the query needs by scans of our own.  False if that is not possible. */
+/*
+ * Read what the query needs of tables by scans of our own, and close them.  False if
+ * that is not possible.
+ */
 static bool
-read_directly(const Bm25Tables *tables, WordQuery *query)
+read_directly(Bm25Direct *direct, WordQuery *query)
 {
-	Bm25Direct	direct;
 	Oid			configuration = InvalidOid;
-	bool		possible;
+	bool		possible = bm25_direct_settings(direct, &configuration, &query->documents);
 
-	possible = bm25_direct_begin(&direct, tables) &&
-		bm25_direct_settings(&direct, &configuration, &query->documents);
 	if (possible)
 	{
 		find_terms(query, configuration);
-		bm25_direct_numbers(&direct, &query->terms, &query->numbers, &query->documents);
+		bm25_direct_numbers(direct, &query->terms, &query->numbers, &query->documents);
 	}
-	bm25_direct_end(&direct);
+	bm25_direct_end(direct);
 	return possible;
 }
 
@@ -191,7 +191,10 @@ weigh(const WordQuery *query, Element *elements)
 
 SQL_FUNCTION(bm25_query)
 {
-	WordQuery		query = {0};
+	WordQuery	query = {0};
+	Oid			table = PG_GETARG_OID(0);
+	const char *column = NameStr(*PG_GETARG_NAME(2));
+	Bm25Direct	direct;
 	Bm25Setup	setup;
 	Element    *elements;
 	int			count;
@@ -200,9 +203,9 @@ SQL_FUNCTION(bm25_query)
 	bool		connected = false;
 
 	query.text = PG_GETARG_TEXT_PP(1);
-	bm25_find(&setup, PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(2)));
-	if (!read_directly(&setup.tables, &query))
+	if (!(bm25_direct_begin(&direct, table, column) && read_directly(&direct, &query)))
 	{
+		bm25_find(&setup, table, column);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
 		connected = true;

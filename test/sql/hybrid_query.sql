@@ -139,7 +139,8 @@ EXECUTE words('unheard cats');
 ROLLBACK;
 EXECUTE words('unheard cats');
 -- without its index, and with another; with one that does not find all of them
-DROP INDEX docs_bm25_terms_term_id_idx;
+SELECT indexrelid::regclass AS by_term FROM pg_index WHERE indrelid = 'docs_bm25_terms'::regclass AND NOT indisprimary \gset
+DROP INDEX :by_term;
 EXECUTE words('cats dog the');
 SELECT * FROM alike('cats dog the');
 CREATE INDEX partial_one ON docs_bm25_terms (term) WHERE term > 'd';
@@ -204,6 +205,35 @@ EXECUTE terms('cats dog the');
 SELECT array_agg(term ORDER BY term) FROM docs_bm25_terms WHERE id = ANY (sparsevec_indices(bm25_query('docs', 'cats dog the')));
 DROP TABLE docs CASCADE;
 EXECUTE terms('cats dog the');
+
+-- each change of a set-up that has just been used: its trigger's function, tables, columns, index
+CREATE TABLE fresh (body text);
+INSERT INTO fresh VALUES ('cats dog');
+SELECT bm25_setup('fresh', '{body}', 'simple') IS NOT NULL AS done;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+BEGIN;
+CREATE OR REPLACE FUNCTION public.bm25_document() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+ROLLBACK;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+ALTER TABLE fresh_bm25_terms RENAME TO elsewhere;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+CREATE TABLE fresh_bm25_terms AS SELECT * FROM elsewhere WHERE term = 'dog';
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+DROP TABLE fresh_bm25_terms;
+ALTER TABLE elsewhere RENAME TO fresh_bm25_terms;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+ALTER TABLE fresh_bm25 RENAME documents TO rows;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+ALTER TABLE fresh_bm25 RENAME rows TO documents;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+DROP INDEX fresh_bm25_terms_term_id_idx;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+CREATE INDEX ON fresh_bm25_terms (term);
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+REINDEX TABLE fresh_bm25_terms;
+SELECT cardinality(sparsevec_indices(bm25_query('fresh', 'cats dog'))) AS terms;
+DROP TABLE fresh CASCADE;
 
 -- without USAGE of the schema
 CREATE TABLE docs (body text);
