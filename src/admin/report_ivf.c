@@ -46,9 +46,11 @@ void
 report_ivf(Relation index, IndexReport *report)
 {
 	IndexColumn column = index_column(index, IVF_PROCS);
+	const IvfOptions *own;
 	IvfMeta		meta;
 
 	ivf_read_meta(index, &meta, &column, filter_shape(index));
+	own = ivf_options(index, (IvfKind) meta.kind);
 	report->dimensions = (int) meta.dims;
 	if (meta.kind != IVF_EXACT)
 	{
@@ -56,6 +58,12 @@ report_ivf(Relation index, IndexReport *report)
 		report->imbalance = list_imbalance(index, &meta);
 		report->built_rows = meta.rows;
 		report_option(report, "lists=%u", meta.lists);
+		if (own->probes > 0)
+			report_option(report, "probes=%d", own->probes);
+		if (own->rerank_rows > 0)
+			report_option(report, "rerank_rows=%d", own->rerank_rows);
+		if (own->target_recall > 0)
+			report_option(report, "target_recall=%g", own->target_recall);
 	}
 	if (meta.kind == IVF_PQ)
 	{

@@ -37,6 +37,9 @@
 /* Candidates that inverted files with codes compare, as tried: 0 is their own choice */
 static const int reranks[] = {0, 200, 400, 1000, 4000};
 
+/* Of what may be missed, the part that codes may lose with all lists read */
+#define CODES_PART	0.75
+
 /* What is tuned, and what has been found out */
 typedef struct Tuning
 {
@@ -118,16 +121,31 @@ search_smallest(Tuning *tuning)
 		(void) try(tuning, high);
 }
 
-/* The same of inverted files with codes: as few compared as will do, first */
+/*
+ * The same of inverted files with codes: as few compared as will do, first.  What codes
+ * lose with all lists must leave something for lists to lose, or nearly all lists would
+ * have to be read.
+ */
 static void
 search_with_rerank(Tuning *tuning)
 {
+	double		enough = 1 - (1 - tuning->target) * CODES_PART;
+	double		best = -1;
+	int			best_reranked = 0;
+
 	for (int i = 0; i < (int) lengthof(reranks); i++)
 	{
 		tuning->reranked = reranks[i];
-		if (try(tuning, tuning->most))
+		(void) try(tuning, tuning->most);
+		if (tuning->summary.recall > best)
+		{
+			best = tuning->summary.recall;
+			best_reranked = reranks[i];
+		}
+		if (best >= enough)
 			break;
 	}
+	tuning->reranked = best_reranked;
 	search_smallest(tuning);
 }
 
@@ -173,36 +191,35 @@ recalibrate(const Tuning *tuning)
 	index_close(index, NoLock);
 }
 
-/* Make what has been found the index's own: only of hnsw, which has such an option. */
-static void
-apply(const Tuning *tuning, const char *index)
-{
-	if (!owns_relation(tuning->measured->index))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX,
-					   get_rel_name(tuning->measured->index));
-	if (tuning->name == NULL || strcmp(tuning->name, "hnsw.ef_search") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("only hnsw indexes have search settings of their own"),
-				 errhint("Set what vector_tune() returns for the session, the role or the database.")));
-	if (SPI_execute(psprintf("ALTER INDEX %s SET (ef_search = %d)", index, tuning->value),
-					false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not alter index %s", index);
-	recalibrate(tuning);
-}
-
-/* What a user would write to have it so */
+/* What makes it the index's own; NULL: there is nothing to be set */
 static char *
 statement(const Tuning *tuning, const char *index)
 {
 	if (tuning->name == NULL)
 		return NULL;
 	if (tuning->rerank == NULL)
-		return strcmp(tuning->name, "hnsw.ef_search") == 0
-			? psprintf("ALTER INDEX %s SET (ef_search = %d)", index, tuning->value)
-			: psprintf("SET %s = %d", tuning->name, tuning->value);
-	return psprintf("SET %s = %d; SET %s = %d", tuning->name, tuning->value,
-					tuning->rerank, tuning->reranked);
+		return psprintf("ALTER INDEX %s SET (%s = %d)", index, strchr(tuning->name, '.') + 1,
+						tuning->value);
+	return psprintf("ALTER INDEX %s SET (probes = %d, rerank_rows = %d)", index,
+					tuning->value, tuning->reranked);
+}
+
+/* Do so. */
+static void
+apply(const Tuning *tuning, const char *index)
+{
+	if (!owns_relation(tuning->measured->index))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX,
+					   get_rel_name(tuning->measured->index));
+	if (tuning->name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" is exact: there is nothing to tune",
+						get_rel_name(tuning->measured->index))));
+	if (SPI_execute(statement(tuning, index), false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not alter index %s", index);
+	if (strcmp(tuning->name, "hnsw.ef_search") == 0)
+		recalibrate(tuning);
 }
 
 static void
@@ -237,7 +254,7 @@ know_answers(Tuning *tuning, double limit)
 /*
  * vector_tune(index regclass, target_recall float8, queries text, k integer, sample
  * integer, filter text, apply boolean, time_limit interval): the smallest setting
- * that finds the recall; apply: it becomes the index's, which is calibrated anew.
+ * that finds the recall; apply: it becomes the index's, and a graph is calibrated anew.
  */
 SQL_FUNCTION(vector_tune)
 {

@@ -300,10 +300,10 @@ ivf_calibrate_codes(Relation relation, IvfMeta *meta, const float *queries,
  */
 
 int
-ivf_scan_probes(const IvfMeta *meta)
+ivf_scan_probes(const IvfMeta *meta, const IvfEffort *effort)
 {
-	int			probes = ivf_settings[meta->kind].probes;
-	double		target = ivf_target_recall;
+	int			probes = effort->probes;
+	double		target = effort->target_recall;
 	double		least = 1;
 
 	if (target == 0 && probes == 0)
@@ -338,9 +338,9 @@ ivf_scan_probes(const IvfMeta *meta)
  * .01, .003 and .001.
  */
 double
-ivf_filtered_probes(const IvfMeta *meta, double share)
+ivf_filtered_probes(const IvfMeta *meta, const IvfEffort *effort, double share)
 {
-	return Min(ivf_scan_probes(meta) / sqrt(Max(share, 1e-9)), meta->lists);
+	return Min(ivf_scan_probes(meta, effort) / sqrt(Max(share, 1e-9)), meta->lists);
 }
 
 int

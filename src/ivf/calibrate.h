@@ -77,14 +77,15 @@ extern void ivf_calibrate_codes(Relation index, IvfMeta *meta,
  * In a search
  */
 
-/* The probes of a scan of an index with these lists: settings, calibration */
-extern int	ivf_scan_probes(const IvfMeta *meta);
+/* The probes of a scan of an index with these lists, by its calibration */
+extern int	ivf_scan_probes(const IvfMeta *meta, const IvfEffort *effort);
 
 /*
  * Lists that a scan is expected to read, to find ten rows of which this share
  * passes
  */
-extern double ivf_filtered_probes(const IvfMeta *meta, double share);
+extern double ivf_filtered_probes(const IvfMeta *meta, const IvfEffort *effort,
+								  double share);
 
 /* Rows to be compared by a scan with product codes that reads so many lists; or 0 */
 extern int	ivf_scan_depth(const IvfMeta *meta, int probes);

@@ -102,6 +102,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	Relation	index;
 	Buffer		buffer;
 	IvfMeta		meta;
+	IvfEffort	effort;
 	ScanTimes	times;
 	Selectivity filters;
 	double		rows = Max(info->tuples, 1);
@@ -130,8 +131,9 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	meta.kind = ivf_kind_of(index);
 	meta.lists = Max(Min(meta.lists, IVF_MAX_LISTS), 1);
 	dims = index_declared_dims(index);
+	effort = ivf_effort(index, (IvfKind) meta.kind);
 	index_close(index, NoLock);
-	share = (double) ivf_scan_probes(&meta) / meta.lists;
+	share = (double) ivf_scan_probes(&meta, &effort) / meta.lists;
 
 	conditions = index_path_filters(root, path, &filters, selectivity, &bounded);
 	if (conditions > 0)

@@ -31,6 +31,7 @@ ivf_open(Relation relation)
 
 	index->relation = relation;
 	index->kind = ivf_kind_of(relation);
+	index->effort = ivf_effort(relation, index->kind);
 	index->map = buffer_map(relation);
 	index->filter = filter_shape(relation);
 	ivf_read_meta(relation, &index->meta, &column, index->filter);

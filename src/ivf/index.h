@@ -19,6 +19,7 @@ struct IvfIndex
 	ValueStore	values;			/* where the index has any */
 	FilterShape *filter;		/* NULL: no filter columns */
 	IvfKind		kind;
+	IvfEffort	effort;			/* of a scan, when its search began */
 };
 
 /* Where an index keeps values (meta->value_slot_size > 0) */

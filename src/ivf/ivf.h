@@ -31,6 +31,9 @@ extern const char *const ivf_names[IVF_KINDS];
 
 #define IVF_MAX_LISTS		32768
 
+/* The most rows whose true distances a setting has read at a time */
+#define IVF_MAX_RERANK		100000
+
 /* The access method of an index: by its handler */
 extern IvfKind ivf_kind_of(Relation index);
 

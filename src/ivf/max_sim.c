@@ -236,7 +236,7 @@ next_round(MaxSimScan *scan)
 	scan->keep = scan->probes > 0 ? scan->keep * ROUND_FACTOR : KEPT_ENTRIES;
 	scan->probes = scan->probes > 0
 		? (int) Min((int64) scan->probes * ROUND_FACTOR, most_lists(scan))
-		: Min(ivf_scan_probes(&scan->index->meta), (int) scan->index->meta.lists);
+		: Min(ivf_scan_probes(&scan->index->meta, &scan->index->effort), (int) scan->index->meta.lists);
 
 	found_rows_start_iterate(scan->rows, &iterator);
 	while ((row = found_rows_iterate(scan->rows, &iterator)) != NULL)
@@ -272,7 +272,7 @@ find_some(MaxSimScan *scan, IndexScanDesc desc)
 	{
 		ivf_query_set(scan->query, NULL);
 		ivf_reader_start(scan->reader,
-						 scan->compare == NULL ? ivf_scan_probes(&scan->index->meta) : 1,
+						 scan->compare == NULL ? ivf_scan_probes(&scan->index->meta, &scan->index->effort) : 1,
 						 0, -INFINITY);
 	}
 	scan->finding = true;
@@ -443,7 +443,8 @@ first_batch(IndexScanDesc desc)
 		scan->compare = max_sim_query_create(target->values.type, target->value);
 	scan->strict = scan->compare != NULL &&
 		vector_scan_strict(&scan->common, settings->iterative_scan);
-	scan->batch_rows = settings->rerank > 0 ? settings->rerank : FIRST_BATCH;
+	scan->batch_rows = scan->index->effort.rerank > 0 ? scan->index->effort.rerank
+		: FIRST_BATCH;
 
 	/* codes that have learned from nothing say nothing */
 	if (scan->compare == NULL)

@@ -27,6 +27,48 @@ int			ivf_seed = 0;
 
 static relopt_kind option_kinds[IVF_KINDS];
 
+/* Which settings have been set, be it to their defaults? */
+typedef struct SettingsSet
+{
+	bool		probes;
+	bool		rerank;
+} SettingsSet;
+
+static SettingsSet is_set[IVF_KINDS];
+
+static bool
+check_is_set(int *newval, void **extra, GucSource source)
+{
+	bool	   *set = (bool *) setting_extra(sizeof(bool));
+
+	if (set == NULL)
+		return false;
+	*set = source != PGC_S_DEFAULT;
+	*extra = set;
+	return true;
+}
+
+/* A hook is not told which setting it is for. */
+#define ASSIGN_HOOK(kind, setting) \
+static void \
+assign_##kind##_##setting(int newval, void *extra) \
+{ \
+	is_set[kind].setting = *(const bool *) extra; \
+}
+
+ASSIGN_HOOK(IVF_FLAT, probes)
+ASSIGN_HOOK(IVF_PQ, probes)
+ASSIGN_HOOK(IVF_RABITQ, probes)
+ASSIGN_HOOK(IVF_PQ, rerank)
+ASSIGN_HOOK(IVF_RABITQ, rerank)
+
+static const GucIntAssignHook assign_probes[IVF_KINDS] = {
+	assign_IVF_FLAT_probes, assign_IVF_PQ_probes, assign_IVF_RABITQ_probes
+};
+static const GucIntAssignHook assign_rerank[IVF_KINDS] = {
+	NULL, assign_IVF_PQ_rerank, assign_IVF_RABITQ_rerank
+};
+
 static void
 check_bits(const char *name, int value, bool valid, const char *values)
 {
@@ -60,7 +102,8 @@ define_settings(IvfKind kind)
 							"Sets the number of lists that are searched.",
 							flat ? NULL : "0 chooses as many as ivf.target_recall needs, or a recall of 0.95.",
 							&settings->probes, settings->probes, flat ? 1 : 0,
-							IVF_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
+							IVF_MAX_LISTS, PGC_USERSET, 0, check_is_set,
+							assign_probes[kind], NULL);
 	define_iterative_scan(psprintf("%s.iterative_scan", am),
 						  "Sets how a scan goes on when the first probes were not enough.",
 						  &settings->iterative_scan);
@@ -72,9 +115,28 @@ define_settings(IvfKind kind)
 		DefineCustomIntVariable(psprintf("%s.rerank", am),
 								"Sets how many candidates at a time are read from the table for their true distance.",
 								"0 chooses by the width of the codes.",
-								&settings->rerank, 0, 0, 100000,
-								PGC_USERSET, 0, NULL, NULL, NULL);
+								&settings->rerank, 0, 0, IVF_MAX_RERANK,
+								PGC_USERSET, 0, check_is_set, assign_rerank[kind],
+								NULL);
 	MarkGUCPrefixReserved(am);
+}
+
+/* What an index has of its own for its scans */
+static void
+add_scan_options(relopt_kind option_kind, IvfKind kind)
+{
+	add_int_reloption(option_kind, "probes",
+					  psprintf("%s.probes for this index, unless the session sets it or ivf.target_recall; 0: none",
+							   ivf_names[kind]),
+					  0, 0, IVF_MAX_LISTS, ShareUpdateExclusiveLock);
+	if (kind != IVF_FLAT)
+		add_int_reloption(option_kind, "rerank_rows",
+						  psprintf("%s.rerank for this index, unless the session sets it; 0: none",
+								   ivf_names[kind]),
+						  0, 0, IVF_MAX_RERANK, ShareUpdateExclusiveLock);
+	add_real_reloption(option_kind, "target_recall",
+					   "ivf.target_recall for this index, unless it has probes or the session sets one of both; 0: none",
+					   0, 0, 1, ShareUpdateExclusiveLock);
 }
 
 void
@@ -99,6 +161,7 @@ ivf_init(void)
 							 NULL, check_assignments, ShareUpdateExclusiveLock);
 		if (kind != IVF_FLAT)
 			add_rerank_option(option_kind, RERANK_HEAP);
+		add_scan_options(option_kind, (IvfKind) kind);
 		if (kind == IVF_PQ)
 		{
 			add_int_reloption(option_kind, "m",
@@ -144,6 +207,9 @@ parse_options(Datum reloptions, bool validate, IvfKind kind)
 		{"nbits", RELOPT_TYPE_INT, offsetof(IvfOptions, nbits)},
 		{"opq", RELOPT_TYPE_BOOL, offsetof(IvfOptions, opq)},
 		{"bits", RELOPT_TYPE_INT, offsetof(IvfOptions, bits)},
+		{"probes", RELOPT_TYPE_INT, offsetof(IvfOptions, probes)},
+		{"rerank_rows", RELOPT_TYPE_INT, offsetof(IvfOptions, rerank_rows)},
+		{"target_recall", RELOPT_TYPE_REAL, offsetof(IvfOptions, target_recall)},
 	};
 	IvfOptions *options = (IvfOptions *)
 		build_reloptions(reloptions, validate, option_kinds[kind],
@@ -202,6 +268,27 @@ ivf_options(Relation index, IvfKind kind)
 
 	return index->rd_options != NULL
 		? (const IvfOptions *) index->rd_options : &defaults[kind];
+}
+
+IvfEffort
+ivf_effort(Relation index, IvfKind kind)
+{
+	const IvfOptions *own = ivf_options(index, kind);
+	const IvfSettings *settings = &ivf_settings[kind];
+	IvfEffort	effort = {
+		.target_recall = ivf_target_recall,
+		.probes = settings->probes,
+		.rerank = own->rerank_rows > 0 && !is_set[kind].rerank ? own->rerank_rows
+		: settings->rerank
+	};
+
+	if (ivf_target_recall > 0 || is_set[kind].probes)
+		return effort;
+	if (own->probes > 0)
+		effort.probes = own->probes;
+	else
+		effort.target_recall = own->target_recall;
+	return effort;
 }
 
 const char *

@@ -21,10 +21,27 @@ typedef struct IvfOptions
 	IndexRerank rerank;			/* ivfpq, ivfrabitq */
 	int			centroids;		/* offset of a string: a table's name */
 	int			assignments;	/* the same */
+	int			probes;			/* this and the following: of scans; 0: settings say */
+	int			rerank_rows;	/* ivfpq, ivfrabitq */
+	double		target_recall;
 } IvfOptions;
 
 /* An index's options, defaults filled in; never NULL */
 extern const IvfOptions *ivf_options(Relation index, IvfKind kind);
+
+/* How thorough a scan is */
+typedef struct IvfEffort
+{
+	double		target_recall;	/* 0: probes says */
+	int			probes;			/* 0: as many as a recall of .95 needs */
+	int			rerank;			/* 0: chosen by the codes */
+} IvfEffort;
+
+/*
+ * What is in force for scans of an index that begin now.  ivf.target_recall goes before
+ * probes; what is set for the session goes before what the index has of its own.
+ */
+extern IvfEffort ivf_effort(Relation index, IvfKind kind);
 
 /* The name of the table that gives centroids, or NULL */
 extern const char *ivf_centroid_table(const IvfOptions *options);

@@ -627,7 +627,7 @@ read_on(IvfReader *reader)
 			continue;
 		}
 		share = (reader->passed + 1.0) / (reader->seen + 1.0);
-		wanted = ivf_filtered_probes(meta, share);
+		wanted = ivf_filtered_probes(meta, &reader->index->effort, share);
 		if (most == (int) meta->lists && wanted * TEST_ALL_PART > meta->lists &&
 			order_costs_more(reader, test_all_lists(reader), wanted, share))
 		{

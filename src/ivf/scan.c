@@ -149,7 +149,7 @@ static int
 batch_size(const IvfScan *scan)
 {
 	const IvfModel *model = scan->index->model;
-	int			set = ivf_settings[scan->index->kind].rerank;
+	int			set = scan->index->effort.rerank;
 
 	if (model->kind == IVF_FLAT)
 		return FLAT_BATCH;
@@ -162,7 +162,9 @@ batch_size(const IvfScan *scan)
 		return set;
 	if (model->kind == IVF_RABITQ)
 		return model->bits == 1 ? 100 : model->bits == 2 ? 50 : 30;
-	return Max(100, ivf_scan_depth(&scan->index->meta, ivf_scan_probes(&scan->index->meta)));
+	return Max(100, ivf_scan_depth(&scan->index->meta,
+								   ivf_scan_probes(&scan->index->meta,
+												   &scan->index->effort)));
 }
 
 /*
@@ -331,7 +333,7 @@ batch_allowed(const IvfScan *scan)
 		return ivf_reader_counts(scan->reader)->inside <= ALL_IN_RANGE ? 0
 			: Max(Min(scan->compared_inside / FIRST_OF_BATCHES, FIRST_IN_RANGE),
 				  scan->compared_inside / LATER_OF_BATCHES);
-	if (ivf_settings[scan->index->kind].rerank > 0)
+	if (scan->index->effort.rerank > 0)
 		return scan->compared <= (uint64) batch_size(scan) ? scan->compared
 			: scan->compared / LATER_OF_BATCHES;
 	return scan->compared / (scan->returned < MANY_ROWS ? FIRST_OF_BATCHES : LATER_OF_BATCHES);
@@ -548,7 +550,7 @@ first_batch(IndexScanDesc desc)
 	scan->proven = index->kind == IVF_EXACT;
 	scan->bounded = scan->proven ||
 		(index->kind == IVF_RABITQ && index->meta.trained &&
-		 index->meta.rows >= BOUND_ROWS && settings->rerank == 0);
+		 index->meta.rows >= BOUND_ROWS && index->effort.rerank == 0);
 	scan->in_order = scan->bounded || constant || index->kind == IVF_FLAT;
 	scan->strict = !constant &&
 		vector_scan_strict(&scan->common, settings->iterative_scan);
@@ -561,7 +563,7 @@ first_batch(IndexScanDesc desc)
 	}
 	scan->batch_rows = batch_size(scan);
 	start_round(scan);
-	ivf_reader_start(scan->reader, ivf_scan_probes(&index->meta),
+	ivf_reader_start(scan->reader, ivf_scan_probes(&index->meta, &index->effort),
 					 scan->bounded && !scan->proven ? BOUND_DEVIATIONS : 0, scan->radius);
 	hold_back(scan);
 	finish_batch(scan, desc);
@@ -681,6 +683,7 @@ bool
 ivf_scan_start(IvfScanBase *scan)
 {
 	scan->common.stats.mode = SCAN_LISTS;
+	scan->index->effort = ivf_effort(scan->index->relation, scan->index->kind);
 	if (scan->filter != NULL)
 	{
 		scan->common.target.empty |= scan->filter->impossible;

@@ -124,16 +124,99 @@ SELECT count(*) FROM hnsw_recall('graph');
 
 -- inverted files
 CREATE INDEX lists ON items USING ivfflat (v vector_l2_ops) WITH (lists = 50);
-SELECT statement ~ '^SET ivfflat.probes = \d+$' AS statement, recall >= .9 AS recall, reached FROM vector_tune('lists', .9, 'SELECT v FROM asked');
+SELECT statement ~ '^ALTER INDEX tune.lists SET \(probes = \d+\)$' AS statement, recall >= .9 AS recall, reached FROM vector_tune('lists', .9, 'SELECT v FROM asked');
 CREATE INDEX codes ON items USING ivfrabitq (v vector_l2_ops) WITH (bits = 1);
-SELECT statement ~ '^SET ivfrabitq.probes = \d+; SET ivfrabitq.rerank = \d+$' AS statement, recall >= .99 AS recall, reached FROM vector_tune('codes', .99, 'SELECT v FROM asked');
-SELECT * FROM vector_tune('lists', apply => true);
+SELECT statement ~ '^ALTER INDEX tune.codes SET \(probes = \d+, rerank_rows = \d+\)$' AS statement, recall >= .99 AS recall, reached FROM vector_tune('codes', .99, 'SELECT v FROM asked');
+SELECT reloptions FROM pg_class WHERE oid = 'lists'::regclass;
+-- what goes first: the session's recall, its probes, the index's probes, its recall
+CREATE FUNCTION entries(of regclass) RETURNS bigint LANGUAGE plpgsql SET search_path = tune, public AS $$
+BEGIN
+	PERFORM set_config('enable_seqscan', 'off', true), set_config('vector.enable_exact_scan', 'off', true), set_config('enable_sort', 'off', true);
+	DELETE FROM pg_temp.seen;
+	INSERT INTO pg_temp.seen SELECT id FROM items ORDER BY v <-> (SELECT v FROM asked WHERE n = 7) LIMIT 1;
+	RETURN (SELECT l.visited FROM vector_last_scan() l WHERE index = of);
+END $$;
+CREATE TEMPORARY TABLE seen (id int);
+BEGIN;
+DROP INDEX graph, codes;
+SET LOCAL ivfflat.iterative_scan = off;
+SELECT entries('lists') AS one \gset
+SET LOCAL ivfflat.probes = 20;
+SELECT entries('lists') AS twenty, entries('lists') > 2 * :one AS more \gset
+SELECT :'more' AS more;
+ALTER INDEX lists SET (probes = 5, target_recall = .5);
+SELECT entries('lists') = :twenty AS session_first;
+SET LOCAL ivfflat.probes = 1;
+SELECT entries('lists') = :one AS set_to_its_default;
+RESET ivfflat.probes;
+SELECT entries('lists') > :one AND entries('lists') < :twenty AS index_probes;
+SET LOCAL ivf.target_recall = 1;
+SELECT entries('lists') > :twenty AS session_recall;
+RESET ivf.target_recall;
+SELECT entries('lists') AS five \gset
+ALTER INDEX lists SET (probes = 0);
+SELECT entries('lists') <> :five AND entries('lists') > :one AS index_recall;
+SELECT options @> '{target_recall=0.5}' AS shown FROM vector_indexes WHERE index = 'lists'::regclass;
+ALTER INDEX lists SET (target_recall = 1);
+SELECT entries('lists') > :five AS index_recall;
+ROLLBACK;
+-- as many rows are compared as the index says, unless the session does
+BEGIN;
+DROP INDEX graph, lists;
+CREATE FUNCTION compared(of regclass) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM tune.entries(of);
+	RETURN (SELECT l.reread FROM vector_last_scan() l WHERE index = of);
+END $$;
+ALTER INDEX codes SET (rerank_rows = 321);
+SELECT compared('codes');
+SET LOCAL ivfrabitq.rerank = 123;
+SELECT compared('codes');
+SET LOCAL ivfrabitq.rerank = 0;
+SELECT compared('codes') < 123 AS bounded;
+ROLLBACK;
+ALTER INDEX codes SET (probes = 40000);
+ALTER INDEX lists SET (rerank_rows = 100);
+DROP TABLE seen;
+
+-- a setting of its own for each kind of data: what queries, and others, find by it; one list less does not do
+CREATE FUNCTION unit(n int) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT hashint4(n) / 4294967296.0 + .5 $$;
+CREATE FUNCTION clustered(n int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
+	SELECT array_agg((tune.unit(abs(n) % 40 * 100 + i) * 6 + tune.unit(n * 16 + i) + tune.unit(n * 16 + i + 1000000))::real ORDER BY i)::vector FROM generate_series(1, 16) i $$;
+CREATE FUNCTION uniform(n int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
+	SELECT array_agg(tune.unit(n * 4 + i)::real ORDER BY i)::vector FROM generate_series(1, 3) i $$;
+CREATE FUNCTION lengths(n int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
+	SELECT array_agg(((tune.unit(n * 24 + i) - .5) * exp(3 * tune.unit(n)))::real ORDER BY i)::vector FROM generate_series(1, 24) i $$;
+CREATE TABLE sets AS SELECT n AS id, clustered(n)::vector(16) AS clustered, uniform(n)::vector(3) AS uniform, lengths(n)::vector(24) AS lengths FROM generate_series(1, 2000) n;
+CREATE FUNCTION tuned(method text, data text, target float8, OUT reached bool, OUT as_said bool, OUT on_others bool, OUT smallest bool) LANGUAGE plpgsql SET search_path = tune, public AS $$
+DECLARE
+	asked text := format('SELECT tune.%s(-n) FROM generate_series(1, 150) n', data);
+	others text := format('SELECT tune.%s(-n) FROM generate_series(201, 400) n', data);
+	r record;
+	p int;
+	o float8;
+BEGIN
+	EXECUTE format('CREATE INDEX tuned ON sets USING %I (%I %I) WITH (lists = 80)', method, data, CASE data WHEN 'lengths' THEN 'vector_ip_ops' ELSE 'vector_l2_ops' END);
+	SELECT * INTO r FROM vector_tune('tuned', target, asked, apply => true);
+	reached := r.reached AND r.recall >= target;
+	as_said := (SELECT recall = r.recall FROM vector_recall('tuned', asked, sample => 200));
+	o := (SELECT recall FROM vector_recall('tuned', others, sample => 200));
+	on_others := abs(o - r.recall) < .02;
+	p := (regexp_match(r.statement, 'probes = (\d+)'))[1];
+	IF p > 1 THEN
+		EXECUTE format('ALTER INDEX tuned SET (probes = %s)', floor(p / 1.07));
+		smallest := (SELECT recall < target FROM vector_recall('tuned', asked, sample => 200));
+	END IF;
+	DROP INDEX tuned;
+END $$;
+SELECT method, data, t.* FROM unnest('{ivfflat,ivfpq,ivfrabitq}'::text[]) method, unnest('{clustered,uniform,lengths}'::text[]) data, tuned(method, data, .95) t;
 -- nothing to set of an exact index
 CREATE TABLE words AS SELECT id, v, v::sparsevec(12) AS s FROM items LIMIT 200;
 CREATE INDEX words_s ON words USING sparse_inverted (s sparsevec_ip_ops);
 SELECT statement, recall, reached FROM vector_tune('words_s');
 CREATE INDEX words_v ON words USING flat (v vector_l2_ops);
 SELECT statement, recall, reached FROM vector_tune('words_v');
+SELECT * FROM vector_tune('words_v', apply => true);
 
 -- rights and errors
 CREATE ROLE tune_reader;
@@ -146,6 +229,7 @@ GRANT SELECT ON items TO tune_reader;
 SET ROLE tune_reader;
 SELECT reached FROM vector_tune('graph', .5, sample => 10);
 SELECT * FROM vector_tune('graph', .5, sample => 10, apply => true);
+SELECT * FROM vector_tune('lists', .5, sample => 10, apply => true);
 SELECT count(*) FROM hnsw_recall('graph');
 RESET ROLE;
 -- what tells of all rows is not for whom a policy hides some
