@@ -21,7 +21,7 @@ COMMENT ON FUNCTION vector_last_scan() IS
 -- builds
 
 CREATE FUNCTION vector_last_build(OUT index regclass, OUT rows bigint, OUT size bigint, OUT seconds double precision,
-	OUT memory bigint, OUT workers integer) RETURNS record
+	OUT memory bigint, OUT workers integer, OUT phases text[], OUT phase_seconds double precision[]) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION vector_last_build() IS

@@ -35,7 +35,17 @@ DECLARE
 	half record;
 	spread record;
 	trained double precision;
-	fixed double precision;
+	stored text;
+	heap_bytes double precision;
+	width double precision;
+	times jsonb;
+	many bigint[];
+	sampled double precision[];
+	lists double precision[];
+	work double precision[];
+	codes double precision[];
+	unit double precision;
+	growth double precision;
 	least_size bigint;
 BEGIN
 	IF "table" IS NULL OR "column" IS NULL OR method IS NULL OR options IS NULL OR time_limit IS NULL THEN
@@ -90,28 +100,34 @@ BEGIN
 	set_lists := CASE WHEN is_lists THEN nullif(coalesce(set_lists, CASE method WHEN 'ivfflat' THEN 100 ELSE 0 END), 0) END;
 
 	-- A sample of the rows that the caller may see, of all over the table where that is large.
-	SELECT coalesce(sum(c.reltuples) FILTER (WHERE c.reltuples > 0), 0) INTO known
+	SELECT coalesce(sum(c.reltuples) FILTER (WHERE c.reltuples > 0), 0), sum(pg_relation_size(c.oid)) INTO known, heap_bytes
 	FROM pg_class c
 	WHERE c.oid = "table"::oid AND c.relkind <> 'p' OR c.oid IN (SELECT t.relid FROM pg_partition_tree("table") t WHERE t.isleaf);
 	EXECUTE format('CREATE TEMPORARY TABLE %I (v %s) ON COMMIT DROP', name, format_type(type, typmod));
 	EXECUTE format('INSERT INTO pg_temp.%I SELECT t.%I FROM %s t TABLESAMPLE SYSTEM (%s) REPEATABLE (0) LIMIT %s', name, "column", source,
 		CASE WHEN known > 8 * most THEN greatest(200.0 * most / known, .0001)::numeric ELSE 100 END, most);
-	EXECUTE format('SELECT count(*), count(v) FROM pg_temp.%I', name) INTO taken, holds;
+	EXECUTE format('SELECT count(*), count(v), avg(pg_column_size(v)) FROM pg_temp.%I', name) INTO taken, holds, width;
 	IF holds = 0 THEN
 		RAISE EXCEPTION 'there are no values in column "%" of table % to estimate by', "column", "table" USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	rows := coalesce(for_rows, CASE WHEN taken < most AND known <= 8 * most THEN holds
 		ELSE greatest(round(known * holds / taken), holds)::bigint END);
 
-	-- Builds of more and more rows, as far as time goes.
+	-- Builds of more and more rows, as far as time goes; of values that are stored as the table's
+	-- are, out of line where they need more room than it has.
+	stored := CASE WHEN known > 0 AND heap_bytes / known < width AND width < 2000
+		THEN format('CREATE TEMPORARY TABLE %%1$I (v %s, beside bytea) ON COMMIT DROP; ALTER TABLE pg_temp.%%1$I ALTER COLUMN beside SET STORAGE PLAIN', format_type(type, typmod))
+		ELSE format('CREATE TEMPORARY TABLE %%I (v %s) ON COMMIT DROP', format_type(type, typmod)) END;
 	step := least(250, holds, rows);
-	SELECT NULL::bigint AS rows, NULL::bigint AS size, NULL::bigint AS memory, NULL::double precision AS seconds INTO half;
+	SELECT NULL::bigint AS rows, NULL::bigint AS size, NULL::bigint AS memory, NULL::double precision AS seconds, NULL::jsonb AS times INTO half;
 	LOOP
-		EXECUTE format('CREATE TEMPORARY TABLE %I ON COMMIT DROP AS SELECT v FROM pg_temp.%I WHERE v IS NOT NULL LIMIT %s', name || 's', name, step);
+		EXECUTE format(stored, name || 's');
+		EXECUTE format('INSERT INTO pg_temp.%I SELECT v%s FROM pg_temp.%I WHERE v IS NOT NULL LIMIT %s', name || 's',
+			CASE WHEN stored LIKE '%beside%' THEN format(', %L::bytea', '\x' || repeat('00', (2040 - width)::int)) ELSE '' END, name, step);
 		EXECUTE format('CREATE INDEX %I ON pg_temp.%I USING %I (v %s)%s', name || 'i', name || 's', method, class,
 			CASE WHEN set_lists IS NOT NULL THEN format(' WITH (lists = %s%s)', set_lists, with_options)
 				WHEN with_options <> '' THEN ' WITH (' || substr(with_options, 3) || ')' ELSE '' END);
-		EXECUTE format('SELECT b.seconds, b.memory, b.size, i.hot_size, i.lists, i.dimensions, b.rows FROM %s.vector_last_build() b, %s.vector_index_info(ARRAY[b.index]) i', schema, schema) INTO built;
+		EXECUTE format('SELECT b.seconds, b.memory, b.size, i.hot_size, i.lists, i.dimensions, b.rows, (SELECT jsonb_object_agg(t.phase, t.seconds) FROM unnest(b.phases, b.phase_seconds) t (phase, seconds)) AS times FROM %s.vector_last_build() b, %s.vector_index_info(ARRAY[b.index]) i', schema, schema) INTO built;
 		EXIT WHEN step >= least(holds, rows) OR step >= 1000 AND clock_timestamp() + make_interval(secs => built.seconds * 7) > ends;
 		half := built;
 		step := least(step * 4, holds, rows);
@@ -122,28 +138,54 @@ BEGIN
 	size := built.size;
 	hot_size := built.hot_size;
 
-	-- What does not grow with the rows (a code book is made by as many as there are), and the rest
-	fixed := least(greatest(coalesce(half.seconds - (built.seconds - half.seconds) / (step - half.rows) * half.rows, 0), 0), built.seconds * .9);
+	-- The last build took as many times as long as the one before as this is the exponent of, by rows
+	growth := CASE WHEN half.rows >= 1000 THEN coalesce(ln(built.seconds / nullif(half.seconds, 0)) / ln(step::double precision / half.rows), 1) ELSE 1 END;
 	IF rows > step AND is_lists THEN
 		EXECUTE format('DROP INDEX pg_temp.%I', name || 'i');
 		-- as many rows in a list as there will be; and none but the first one
 		EXECUTE format('CREATE INDEX %I ON pg_temp.%I USING %I (v %s) WITH (lists = %s%s)', name || 'i', name || 's', method, class,
 			greatest(round(step * least(coalesce(set_lists, 4 * sqrt(rows)), 32768) / rows), 1), with_options);
-		EXECUTE format('SELECT b.size, i.hot_size FROM %s.vector_last_build() b, %s.vector_index_info(ARRAY[b.index]) i', schema, schema) INTO spread;
+		EXECUTE format('SELECT b.size, i.hot_size, i.lists, (SELECT jsonb_object_agg(t.phase, t.seconds) FROM unnest(b.phases, b.phase_seconds) t (phase, seconds)) AS times FROM %s.vector_last_build() b, %s.vector_index_info(ARRAY[b.index]) i', schema, schema) INTO spread;
 		EXECUTE format('CREATE INDEX ON pg_temp.%I USING %I (v %s) WITH (lists = 1%s) WHERE v IS NULL', name || 's', method, class, with_options);
 		EXECUTE format('SELECT b.size FROM %s.vector_last_build() b', schema) INTO least_size;
 		least_size := least(least_size, spread.size);
 		size := least_size + (spread.size - least_size) * (rows::double precision / step);
 		hot_size := least_size + (spread.hot_size - least_size) * (rows::double precision / step);
-		seconds := fixed + (built.seconds - fixed) * CASE WHEN set_lists IS NULL
-			THEN (least(rows, 65536)::double precision / step) ^ CASE method WHEN 'ivfpq' THEN .9 ELSE 1.1 END * greatest(rows / 65536.0, 1) ^ .75
-			ELSE rows::double precision / step END;
+		-- Each phase grows by a law of its own, from the build with lists as long as there will be.
+		-- k-means: rows of the sample times lists, in as many iterations; product quantization:
+		-- the same with few centroids, of at most 65,536 rows; the rest: rows, each of which is
+		-- compared with the lists.  Of product codes it is measured besides how many to compare.
+		times := spread.times;
+		many := ARRAY[step, rows];
+		FOR i IN 1 .. 2 LOOP
+			lists[i] := CASE i WHEN 1 THEN spread.lists ELSE least(coalesce(set_lists, greatest(round(4 * sqrt(rows)), 1)), 32768) END;
+			sampled[i] := least(many[i], greatest(64 * lists[i], 20000));
+			-- ten iterations over all; or, where that is less than half, seven over a part and three over all
+			trained := least(sampled[i], greatest(4096, 16 * lists[i]));
+			work[i] := CASE WHEN trained < sampled[i] / 2 THEN 8 * trained + 4 * sampled[i] ELSE 11 * sampled[i] END
+				* CASE WHEN lists[i] <= 1024 THEN lists[i] + 50 ELSE 20 * sqrt(lists[i]) END;
+			trained := least(sampled[i], 65536);
+			codes[i] := CASE WHEN trained > 8192 THEN 12 * 4096 + 4 * trained ELSE 11 * trained END;
+			sampled[i] := least(greatest(sampled[i], 20000), many[i]);
+		END LOOP;
+		unit := (times ->> 'performing k-means')::double precision / work[1];
+		trained := coalesce((times ->> 'training quantizer')::double precision, 0);
+		seconds := coalesce((times ->> 'sampling table')::double precision, 0) * sampled[2] / sampled[1] + unit * work[2]
+			+ trained * CASE method WHEN 'ivfpq' THEN codes[2] / codes[1] ELSE sampled[2] / sampled[1] END
+			+ rows * greatest((times ->> 'assigning tuples')::double precision / step + .75 * unit * (least(lists[2], 1024) - lists[1]), 0)
+			+ coalesce((times ->> 'loading tuples')::double precision, 0) * (rows::double precision / step) ^ CASE method WHEN 'ivfpq' THEN .7 ELSE 1 END;
 	ELSIF rows > step THEN
 		size := built.size + coalesce((built.size - half.size)::double precision / (step - half.rows), built.size / step) * (rows - step);
 		hot_size := built.hot_size * (size::double precision / built.size);
-		seconds := built.seconds * CASE method
-			WHEN 'hnsw' THEN (greatest(least(rows, 10000), step)::double precision / step) ^ 1.08 * (rows / greatest(least(rows, 10000), step)::double precision) ^ 1.2
-			ELSE rows::double precision / step END;
+		-- a graph: searches take longer, the more so where they do already; else: of flat, the sample has its size
+		seconds := CASE method WHEN 'hnsw' THEN built.seconds * (rows::double precision / step) ^ least(greatest(growth + .1, 1.03), 1.22)
+			WHEN 'flat' THEN built.seconds * rows / step - coalesce((built.times ->> 'sampling table')::double precision, 0)
+				* (rows::double precision / step - greatest(least(rows, 20000)::double precision / step, 1))
+			ELSE 1.12 * built.seconds * (rows::double precision / step) ^ least(greatest(growth, 1), 1.1) END;
+	END IF;
+	-- A table's index is written to WAL, unlike that of a temporary one
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = "table"::oid AND c.relpersistence = 'p') THEN
+		seconds := seconds + size * .6e-9;
 	END IF;
 
 	-- Memory, as the peaks of builds have shown: a graph's nodes with the distances of their

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "access/amapi.h"
+#include "catalog/pg_type.h"
 #include "commands/progress.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -15,6 +16,8 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -48,6 +51,9 @@ static struct
 	double		bytes;
 	Size		memory;
 	int			workers;
+	int			phases;			/* that took time, in order; */
+	const char *names[PHASES];	/* constants */
+	double		phase_seconds[PHASES];
 }			last_build;
 
 void
@@ -107,22 +113,33 @@ build_report_workers(int workers)
 	report.workers = workers;
 }
 
-/* "sampling table 0.1 s, loading tuples 2.3 s" */
-static char *
-phases_of(Relation index)
+/* Keep the phases that took time, for vector_last_build(). */
+static void
+keep_phases(Relation index)
 {
-	StringInfoData text;
-
-	initStringInfo(&text);
+	last_build.phases = 0;
 	for (int phase = 0; phase < PHASES; phase++)
 	{
 		const char *name = report.seconds[phase] > 0
 			? index->rd_indam->ambuildphasename(phase) : NULL;
 
-		if (name != NULL)
-			appendStringInfo(&text, "%s%s %.3f s", text.len > 0 ? ", " : "", name,
-							 report.seconds[phase]);
+		if (name == NULL)
+			continue;
+		last_build.names[last_build.phases] = name;
+		last_build.phase_seconds[last_build.phases++] = report.seconds[phase];
 	}
+}
+
+/* "sampling table 0.1 s, loading tuples 2.3 s" */
+static char *
+phases_text(void)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < last_build.phases; i++)
+		appendStringInfo(&text, "%s%s %.3f s", i > 0 ? ", " : "", last_build.names[i],
+						 last_build.phase_seconds[i]);
 	return text.data;
 }
 
@@ -135,6 +152,7 @@ build_report_end(Relation heap, Relation index, const IndexBuildResult *result)
 	StringInfoData measured;
 
 	end_phase();
+	keep_phases(index);
 	last_build.index = RelationGetRelid(index);
 	last_build.role = GetUserId();
 	last_build.rows = result->index_tuples;
@@ -157,20 +175,23 @@ build_report_end(Relation heap, Relation index, const IndexBuildResult *result)
 					get_am_name(index->rd_rel->relam), seconds, result->index_tuples,
 					RelationGetNumberOfBlocks(index) * (BLCKSZ / 1024.0), measured.data),
 			 errdetail("Phases: %s. Memory: %.0f kB. Parallel workers: %d.",
-					   phases_of(index), ceil(report.memory / 1024.0), report.workers),
+					   phases_text(), ceil(report.memory / 1024.0), report.workers),
 			 errhidestmt(true)));
 }
 
 /*
- * vector_last_build(OUT index, rows, size, seconds, memory, workers): the session's build
+ * vector_last_build(OUT index, rows, size, seconds, memory, workers, phases,
+ * phase_seconds): the session's build
  * of an index that ended last.  Null where there was none, or where it was of another
  * role's table.
  */
 SQL_FUNCTION(vector_last_build)
 {
 	TupleDesc	desc;
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	Datum		values[8];
+	bool		nulls[8] = {false};
+	Datum		names[PHASES];
+	Datum		seconds[PHASES];
 
 	if (!OidIsValid(last_build.index) || !has_privs_of_role(GetUserId(), last_build.role))
 		PG_RETURN_NULL();
@@ -182,5 +203,14 @@ SQL_FUNCTION(vector_last_build)
 	values[3] = Float8GetDatum(last_build.seconds);
 	values[4] = Int64GetDatum((int64) last_build.memory);
 	values[5] = Int32GetDatum(last_build.workers);
+	for (int i = 0; i < last_build.phases; i++)
+	{
+		names[i] = CStringGetTextDatum(last_build.names[i]);
+		seconds[i] = Float8GetDatum(last_build.phase_seconds[i]);
+	}
+	values[6] = PointerGetDatum(construct_array(names, last_build.phases, TEXTOID, -1,
+												false, TYPALIGN_INT));
+	values[7] = PointerGetDatum(construct_array(seconds, last_build.phases, FLOAT8OID, 8,
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
