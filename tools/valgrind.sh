@@ -39,7 +39,7 @@ case $what in
 		done
 		;;
 	regress)
-		[ $# -gt 0 ] || set -- type_io dense_functions hnsw_scan ivf_scan flat sparse_scan
+		[ $# -gt 0 ] || set -- types functions hnsw_scan ivf_scan flat sparse_inverted
 		pg_config=$("$TOP/tools/build-postgres.sh" assert "${PG_CONFIG:-pg_config}")
 		bin=$("$TOP/tools/private-install.sh" -t assert -c -Werror "$pg_config")
 		supp=${VALGRIND_SUPPRESSIONS:-}

@@ -438,7 +438,15 @@ mend_node(Vacuum *vacuum, int level, GraphId id, const GraphNode *node,
 		hnsw_raise(vacuum->inserter, id, node);
 	ranked_count = count;
 	memcpy(ranked, candidates, count * sizeof(GraphNear));
-	count = graph_select(mender->selector, level, candidates, count);
+
+	/*
+	 * It chooses among as many as a new one does.  There are more candidates here,
+	 * and what is equally far from all and from each other (sets with no element,
+	 * by Jaccard distance) counts as diverse wherever it is met: of all candidates
+	 * each would be chosen, and vacuum by vacuum lists would fill with them.
+	 */
+	count = graph_select(mender->selector, level, candidates,
+						 Min(count, vacuum->index->meta.ef_construction));
 	count = cover_regions(vacuum, &table, level, regions, ranked, ranked_count,
 						  count);
 	keep_own(old, ranked, ranked_count, candidates, count);
