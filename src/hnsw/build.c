@@ -359,11 +359,13 @@ static void
 calibrate(Builder *builder)
 {
 	BuildProcess *process = builder->process;
+	double		rows = (double) pg_atomic_read_u64(&process->totals->tuples);
 	HnswCalibration calibration;
 
+	if (builder->queries != NULL && builder->shared->given)
+		hnsw_queries_spare(builder->queries, rows);
 	if (builder->queries != NULL &&
-		hnsw_calibrate(process->index, (double) pg_atomic_read_u64(&process->totals->tuples),
-					   builder->queries, &calibration))
+		hnsw_calibrate(process->index, rows, builder->queries, &calibration))
 		hnsw_keep_calibration(process->index, &calibration, false);
 }
 

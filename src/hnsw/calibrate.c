@@ -33,6 +33,7 @@
 
 /* Distances from all elements that are computed, about; and least queries */
 #define ALL_DISTANCES	1e8
+#define FEWER_DISTANCES	3e7
 #define LEAST_QUERIES	64
 
 /* Queries whose answers say something */
@@ -158,6 +159,14 @@ hnsw_queries_add(HnswQueries *queries, const struct varlena *value,
 		queries->tids[place] = *tid;
 	else
 		ItemPointerSetInvalid(&queries->tids[place]);
+}
+
+void
+hnsw_queries_spare(HnswQueries *queries, double rows)
+{
+	int			enough = (int) Max(FEWER_DISTANCES / Max(rows, 1), LEAST_QUERIES);
+
+	queries->count = Min(queries->count, enough);
 }
 
 /* ------------------------------------------------------------------------

@@ -73,6 +73,12 @@ extern void hnsw_queries_add(HnswQueries *queries, const struct varlena *value,
 							 ItemPointer tid);
 
 /*
+ * Of an index of so many rows that is built in little time, search for fewer: as many
+ * as of one three times as large.
+ */
+extern void hnsw_queries_spare(HnswQueries *queries, double rows);
+
+/*
  * Measure an index of about so many rows, by queries.  The index may be in use: pages
  * are locked in share mode, one at a time.  False if there is too little to measure.
  */

@@ -13,7 +13,7 @@
  * 2. Rows of the table of neighbours: each list is kept as numbers of elements.
  * 3. The recall of some lists is measured; some elements with a list become
  *	  pivots.
- * 4. Of each pivot, the nearest others are found.
+ * 4. Of each pivot, the nearest others are found, in two steps.
  * 5. Elements tell those in their lists of themselves.
  * 6. Neighbours are chosen, as an insertion does, among an element's list, those
  *	  that have told it, and pivots.
@@ -21,7 +21,7 @@
  *	  as without one, too.
  * 8. All that have a list form the ring: each comes after its nearest neighbour
  *	  that is in it already.
- * 9. Diverse neighbours lead back, where they do not yet.
+ * 9. Pivots that are diverse neighbours lead back, where they do not yet.
  * 10. Nodes above level 0, by a search there, as usual.
  * 11. What has no list is inserted into the graph, as usual.
  *
@@ -88,6 +88,7 @@ given_graph_init(BuildProcess *process, int chunk, RowHints *hints)
 {
 	GivenShared *shared = (GivenShared *) build_chunk(process, chunk);
 	pg_atomic_uint32 *chains;
+	GivenPivots *pivots;
 
 	shared->plan = hints->plan;
 	shared->buckets = (uint32) (process->sizes[chunk + 2] / sizeof(pg_atomic_uint32));
@@ -106,6 +107,9 @@ given_graph_init(BuildProcess *process, int chunk, RowHints *hints)
 	chains = (pg_atomic_uint32 *) build_chunk(process, chunk + 2);
 	for (uint32 i = 0; i < shared->buckets; i++)
 		pg_atomic_init_u32(&chains[i], 0);
+	pivots = (GivenPivots *) build_chunk(process, chunk + 4);
+	for (int i = 0; i < GIVEN_MOST_FEW; i++)
+		pg_atomic_init_u32(&pivots->groups[i], 0);
 	if (process->segment == NULL)
 		return;
 	BarrierInit(&shared->barrier, 0);
@@ -295,20 +299,20 @@ read_lists(GivenGraph *given)
 	row_hints_scan_end(scan);
 }
 
-/* The pivots that are nearest to each */
+/* One step for all pivots */
 static void
-relate_pivots(GivenGraph *given)
+for_pivots(GivenGraph *given, void (*act) (GivenGraph *given, uint32 pivot))
 {
 	uint32		part;
 
-	while ((part = pg_atomic_fetch_add_u32(&given->shared->next[STEP_RELATE],
+	while ((part = pg_atomic_fetch_add_u32(&given->shared->next[given->step],
 										   GIVEN_PIVOT_PART)) < given->pivots->count)
 	{
 		uint32		end = Min(part + GIVEN_PIVOT_PART, given->pivots->count);
 
 		CHECK_FOR_INTERRUPTS();
 		for (uint32 pivot = part; pivot < end; pivot++)
-			given_relate_pivot(given, pivot);
+			act(given, pivot);
 	}
 }
 
@@ -493,7 +497,7 @@ announce(const GivenGraph *given)
 					 errhint(WITHOUT_HINT)));
 			break;
 		case LISTS_SERVE:
-			if (lists >= GIVEN_VERDICT_LISTS && poor > lists / 10)
+			if (lists >= GIVEN_VERDICT_LISTS && poor >= lists / 10)
 				ereport(WARNING,
 						(errcode(ERRCODE_DATA_EXCEPTION),
 						 errmsg("table \"%s\" has poor neighbors of some of the indexed rows",
@@ -551,7 +555,7 @@ insert_rest(GivenGraph *given)
 			bool		listed = serve && given_is_listed(given->graph, id);
 
 			CHECK_FOR_INTERRUPTS();
-			node->header.flags &= ~(NODE_LISTED | NODE_POOR | NODE_RINGED);
+			node->header.flags &= ~(NODE_LISTED | NODE_POOR | NODE_RINGED | NODE_PIVOT);
 			if (!listed && !(node->header.flags & NODE_TWIN))
 				memory_attach(given->graph, id);
 			MemoryContextReset(given->context);
@@ -568,11 +572,14 @@ run_step(GivenGraph *given)
 		case STEP_READ:
 			read_lists(given);
 			break;
-		case STEP_RELATE:
-			relate_pivots(given);
-			break;
 		case STEP_LOOK:
 			look_at_lists(given);
+			break;
+		case STEP_GROUP:
+			for_pivots(given, given_group_pivot);
+			break;
+		case STEP_RELATE:
+			for_pivots(given, given_relate_pivot);
 			break;
 		case STEP_REVERSE:
 			for_all(given, given_tell_listed);

@@ -144,34 +144,43 @@ given_join_ring(GivenGraph *given, GraphId id)
 }
 
 /*
- * Let an element's diverse neighbours lead back to it, where they do not: those
- * that have not been told of it, most of them pivots.
+ * Let the pivots that an element has chosen as diverse neighbours lead back to it,
+ * where they do not.  All others have had it among their own candidates.
  */
 void
 given_link_back(GivenGraph *given, GraphId id)
 {
 	MemoryGraph *graph = given->graph;
+	const GraphShape *shape = &graph->index->shape;
+	const BuildEdge *known = memory_edges(graph, 0, id);
 	LWLock	   *lock = node_lock(graph, id);
-	GraphLinks	links;
+	GraphNear	pivots[GRAPH_MAX_NEIGHBORS];
 	GraphEdges	edges;
+	int			count = 0;
 	bool		set = false;
 
-	/* others add themselves meanwhile */
+	/* others add themselves meanwhile, if this is a pivot */
 	lock_if_shared(graph, lock, LW_SHARED);
-	given_links_of(graph, id, &links);
-	unlock_if_shared(graph, lock);
-	for (int i = 0; i < links.count; i++)
+	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
+	for (int i = first_neighbor(edges.flags); i < edges.count; i++)
 	{
-		if (!links.near[i].diverse)
+		if (!(known[i].note & GIVEN_TO_PIVOT))
 			continue;
-		node_get_edges(&graph->index->shape, 0,
-					   memory_node(graph, 0, links.near[i].id), &edges);
+		pivots[count].id = edge_id(edges.ids[i]);
+		pivots[count++].distance = known[i].distance;
+	}
+	unlock_if_shared(graph, lock);
+	for (int i = 0; i < count; i++)
+	{
+		if (!given_is_listed(graph, pivots[i].id))
+			continue;
+		node_get_edges(shape, 0, memory_node(graph, 0, pivots[i].id), &edges);
 		if (edges_lead_to(&edges, id))
 			continue;
 		if (!set)
 			given_set_query(given, id);
 		set = true;
-		lead_to(given, &links.near[i], id, NULL);
+		lead_to(given, &pivots[i], id, NULL);
 	}
 }
 

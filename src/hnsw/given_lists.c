@@ -4,8 +4,8 @@
  *	  are chosen from it.
  *
  * A list is kept as the numbers of its elements, where the element's node will
- * have its edges and what is known of them.  Then each element tells the nearest
- * in its list of itself.  So when neighbours are chosen, all that may lead to each
+ * have its edges and what is known of them.  Then each element tells those in its
+ * list of itself.  So when neighbours are chosen, all that may lead to each
  * other are candidates of each other, and nothing has to be linked back.  No step
  * takes a lock: a list belongs to the process that has claimed it, a place
  * among those told is taken by an atomic addition, and an element's neighbours
@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 
 #include "hnsw/hnsw.h"
+#include "math/heap/heap.h"
 #include "math/random.h"
 #include "storage/recent_buffer.h"
 
@@ -131,7 +132,7 @@ given_take_list(GivenGraph *given, const RowHint *hint)
 	node = memory_node(graph, 0, id);
 	node_get_edges(shape, 0, node, &edges);
 	first = Min(count, graph_capacity(shape, 0) - edges.count);
-	rest = Min(count - first, given_list_room(shape));
+	rest = Min(count - first, given_list_room(shape) / 2);
 	memcpy(edges.ids + edges.count, ids, first * sizeof(GraphId));
 	edges.count += first;
 	node_set_edges(shape, node, &edges);
@@ -141,32 +142,32 @@ given_take_list(GivenGraph *given, const RowHint *hint)
 
 /*
  * An element is among the nearest of those that are nearest to it, most often:
- * these are told.  What many have in their lists keeps those that come first.
+ * these are told.  What many have in their lists keeps those that come first.  They
+ * are kept from the end of the room for ids, the list from its beginning.
  */
 void
 given_tell_listed(GivenGraph *given, GraphId id)
 {
 	MemoryGraph *graph = given->graph;
 	const GraphShape *shape = &graph->index->shape;
-	int			room = given_list_room(shape);
+	uint32		room = given_list_room(shape);
 	GraphEdges	edges;
 	int			first;
-	int			end;
 
 	if (!given_has_list(graph, id))
 		return;
 	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
 	first = first_neighbor(edges.flags);
-	end = Min(edges.count, first + shape->m);
-	for (int i = first; i < end; i++)
+	for (int i = first; i < edges.count; i++)
 		__builtin_prefetch(&given_list(graph, edges.ids[i])->told, 1);
-	for (int i = first; i < end; i++)
+	for (int i = first; i < edges.count; i++)
 	{
 		GivenList  *list = given_list(graph, edges.ids[i]);
 		uint32		place = pg_atomic_fetch_add_u32(&list->told, 1);
 
-		if (place < room)
-			given_list_ids(graph, edges.ids[i])[room + place] = id;
+		/* of a twin, any number may stand there: it stays within the room */
+		if (place < room - Min(list->count, room / 2))
+			given_list_ids(graph, edges.ids[i])[room - 1 - place] = id;
 	}
 }
 
@@ -182,6 +183,21 @@ given_tell_listed(GivenGraph *given, GraphId id)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
+
+/* Sort what is nearly in order. */
+static void
+insertion_sort(GraphNear *candidates, int count)
+{
+	for (int i = 1; i < count; i++)
+	{
+		GraphNear	moved = candidates[i];
+		int			at = i;
+
+		for (; at > 0 && candidates[at - 1].distance > moved.distance; at--)
+			candidates[at] = candidates[at - 1];
+		candidates[at] = moved;
+	}
+}
 
 /*
  * Put candidates in order, of which the first are in order; without id, and once
@@ -244,6 +260,7 @@ measure(GivenGraph *given, const GraphId *ids, int count, GraphNear *out)
 			if (memory_node(graph, 0, ids[done + i])->header.flags & NODE_TWIN)
 				continue;
 			out[kept].id = ids[done + i];
+			out[kept].rises = false;
 			out[kept++].distance = comparable(distances[i]);
 		}
 	}
@@ -254,6 +271,16 @@ measure(GivenGraph *given, const GraphId *ids, int count, GraphNear *out)
  * Pivots
  */
 
+/* The pivots nearest to one, in ascending order of distance */
+typedef struct NearestPivots
+{
+	int			count;
+	uint16		numbers[GIVEN_NEAR_PIVOTS / 2];
+	float		distances[GIVEN_NEAR_PIVOTS / 2];
+} NearestPivots;
+
+ASCENDING(compare_ids, GraphId, GraphId, *e)
+
 void
 given_take_pivots(GivenGraph *given)
 {
@@ -262,59 +289,138 @@ given_take_pivots(GivenGraph *given)
 	uint32		elements = pg_atomic_read_u32(&given->graph->shared->base_count);
 	uint64		random = elements;
 	uint32		wanted = Min(elements / GIVEN_PIVOT_OF + 1, GIVEN_MOST_PIVOTS);
+	uint32		few;
 
 	/* one without a list will not be part of the graph before all others are */
 	for (uint64 tries = 0; tries < 4 * (uint64) wanted && pivots->count < wanted &&
 		 elements > 0; tries++)
 	{
 		GraphId		id = geometry->per_page + splitmix64_next(&random) % elements;
+		GraphNode  *node = memory_node(given->graph, 0, id);
 
-		if (given_has_list(given->graph, id))
-			pivots->ids[pivots->count++] = id;
+		if (!given_has_list(given->graph, id) || (node->header.flags & NODE_PIVOT))
+			continue;
+		node->header.flags |= NODE_PIVOT;
+		pivots->ids[pivots->count++] = id;
 	}
+	qsort(pivots->ids, pivots->count, sizeof(GraphId), compare_ids);
+	few = Min(Max(pivots->count / GIVEN_FEW_OF, GIVEN_NEAR_PIVOTS / 2), GIVEN_MOST_FEW);
+	pivots->step = Max(pivots->count / few, 1);
+	while (pivots->count / pivots->step > GIVEN_MOST_FEW - 1)
+		pivots->step++;
+}
+
+/* The number of an element that is a pivot */
+static uint32
+pivot_number(const GivenPivots *pivots, GraphId id)
+{
+	const GraphId *found = (const GraphId *) bsearch(&id, pivots->ids, pivots->count,
+													 sizeof(GraphId), compare_ids);
+
+	return found == NULL ? 0 : (uint32) (found - pivots->ids);
+}
+
+/* One more pivot among those nearest to one, in order */
+static void
+keep_nearest(NearestPivots *nearest, uint16 number, float distance)
+{
+	int			at = nearest->count;
+
+	if (at == GIVEN_NEAR_PIVOTS / 2)
+	{
+		if (!(distance < nearest->distances[at - 1]))
+			return;
+		at--;
+	}
+	else
+		nearest->count++;
+	for (; at > 0 && nearest->distances[at - 1] > distance; at--)
+	{
+		nearest->distances[at] = nearest->distances[at - 1];
+		nearest->numbers[at] = nearest->numbers[at - 1];
+	}
+	nearest->distances[at] = distance;
+	nearest->numbers[at] = number;
+}
+
+/* The numbers of those nearest to a pivot; where there are too few, the first again */
+static void
+take_nearest(const NearestPivots *nearest, uint16 *numbers)
+{
+	for (int i = 0; i < GIVEN_NEAR_PIVOTS / 2; i++)
+		numbers[i] = nearest->numbers[i < nearest->count ? i : 0];
+}
+
+/* Which of some pivots are among the nearest to the query? */
+static void
+compare_pivots(GivenGraph *given, const uint16 *numbers, int count,
+			   NearestPivots *nearest)
+{
+	GraphId		ids[GRAPH_BATCH] = {0};
+	GraphNear	near[GRAPH_BATCH];
+
+	for (int i = 0; i < count; i++)
+		ids[i] = given->pivots->ids[numbers[i]];
+	(void) measure(given, ids, count, near);
+	for (int i = 0; i < count; i++)
+		keep_nearest(nearest, numbers[i], near[i].distance);
+}
+
+void
+given_group_pivot(GivenGraph *given, uint32 pivot)
+{
+	GivenPivots *pivots = given->pivots;
+	uint16	   *near = pivots->near[pivot] + GIVEN_NEAR_PIVOTS / 2;
+	NearestPivots nearest = {0};
+	uint16		numbers[GRAPH_BATCH];
+	int			count = 0;
+
+	given_set_query(given, pivots->ids[pivot]);
+	for (uint32 number = 0; number < pivots->count; number += pivots->step)
+	{
+		numbers[count++] = (uint16) number;
+		if (count == GRAPH_BATCH)
+		{
+			compare_pivots(given, numbers, count, &nearest);
+			count = 0;
+		}
+	}
+	compare_pivots(given, numbers, count, &nearest);
+	take_nearest(&nearest, near);
+	pivots->next[pivot] = (uint16)
+		pg_atomic_exchange_u32(&pivots->groups[near[0] / pivots->step], pivot + 1);
 }
 
 void
 given_relate_pivot(GivenGraph *given, uint32 pivot)
 {
 	GivenPivots *pivots = given->pivots;
-	uint16	   *numbers = pivots->near[pivot];
-	float		nearest[GIVEN_NEAR_PIVOTS];
+	const uint16 *few = pivots->near[pivot] + GIVEN_NEAR_PIVOTS / 2;
+	NearestPivots nearest = {0};
+	uint16		numbers[GRAPH_BATCH];
 	int			count = 0;
 
 	given_set_query(given, pivots->ids[pivot]);
-	for (uint32 done = 0; done < pivots->count; done += GRAPH_BATCH)
+	for (int i = 0; i < GIVEN_NEAR_PIVOTS / 2; i++)
 	{
-		GraphNear	near[GRAPH_BATCH];
-		int			part = Min(pivots->count - done, GRAPH_BATCH);
-
-		(void) measure(given, pivots->ids + done, part, near);
-		for (int i = 0; i < part; i++)
+		if (i > 0 && few[i] == few[0])
+			break;
+		for (uint32 number = pg_atomic_read_u32(&pivots->groups[few[i] / pivots->step]);
+			 number != 0; number = pivots->next[number - 1])
 		{
-			int			at = count;
-
-			if (count == GIVEN_NEAR_PIVOTS)
+			numbers[count++] = (uint16) (number - 1);
+			if (count == GRAPH_BATCH)
 			{
-				if (!(near[i].distance < nearest[count - 1]))
-					continue;
-				at--;
+				compare_pivots(given, numbers, count, &nearest);
+				count = 0;
 			}
-			else
-				count++;
-			for (; at > 0 && nearest[at - 1] > near[i].distance; at--)
-			{
-				nearest[at] = nearest[at - 1];
-				numbers[at] = numbers[at - 1];
-			}
-			nearest[at] = near[i].distance;
-			numbers[at] = (uint16) (done + i);
 		}
 	}
-	for (; count < GIVEN_NEAR_PIVOTS; count++)
-		numbers[count] = (uint16) pivot;
+	compare_pivots(given, numbers, count, &nearest);
+	take_nearest(&nearest, pivots->near[pivot]);
 }
 
-/* The elements of a list, and then those that have been told of it */
+/* The elements of a list, and then others, that it has been told of */
 static int
 candidate_ids(GivenGraph *given, GraphId id, GraphId *ids, int *listed)
 {
@@ -324,7 +430,7 @@ candidate_ids(GivenGraph *given, GraphId id, GraphId *ids, int *listed)
 	const GraphId *others = given_list_ids(graph, id);
 	int			room = given_list_room(shape);
 	int			told = (int) Min(pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &list->told)),
-								 (uint32) room);
+								 (uint32) (room - list->count));
 	GraphEdges	edges;
 	int			first;
 	int			count;
@@ -336,8 +442,14 @@ candidate_ids(GivenGraph *given, GraphId id, GraphId *ids, int *listed)
 	memcpy(ids + count, others, list->count * sizeof(GraphId));
 	count += list->count;
 	*listed = count;
-	memcpy(ids + count, others + room, told * sizeof(GraphId));
-	return count + told;
+	for (int i = 0; i < told; i++)
+	{
+		GraphId		one = others[room - 1 - i];
+
+		if (!is_among(one, ids, *listed))
+			ids[count++] = one;
+	}
+	return count;
 }
 
 /* ------------------------------------------------------------------------
@@ -398,8 +510,8 @@ given_list_recall(GivenGraph *given, GraphId id, uint32 step)
  * Is an element's list, in order, one of its neighbours?  No random element that is
  * not in it, which come first in the sample, may be nearer than its middle one, or
  * not many more than would be if that is as far as its place in the list says,
- * where elements are few; of the pivots near by, one, since distances of codes are
- * estimates.  A list whose middle is not even nearer than half of the random ones
+ * where elements are few; of the pivots near by, as many as stand for GIVEN_NEARER
+ * elements, or one, since distances of codes are estimates.  A list whose middle is not even nearer than half of the random ones
  * is a list of something else.
  */
 static bool
@@ -410,6 +522,9 @@ is_plausible(GivenGraph *given, GraphId id, const GraphNear *list, int count,
 	double		expected = (double) GIVEN_SAMPLE * (count / 2) /
 		pg_atomic_read_u32(&given->shared->elements);
 	int			allowed = expected < 0.02 ? 0 : (int) ceil(3 * expected);
+	int			allowed_near = allowed +
+		(int) Max((uint64) GIVEN_NEARER * given->pivots->count /
+				  pg_atomic_read_u32(&given->shared->elements), 1);
 	int			nearer = 0;
 	int			near_random = 0;
 
@@ -425,7 +540,7 @@ is_plausible(GivenGraph *given, GraphId id, const GraphNear *list, int count,
 	}
 	given->lists++;
 	given->strange += near_random > GIVEN_SAMPLE / 2;
-	if (near_random <= allowed && nearer <= allowed + 1)
+	if (near_random <= allowed && nearer <= allowed_near)
 		return true;
 	given->poor++;
 	return false;
@@ -442,9 +557,10 @@ pivot_note(const MemoryGraph *graph, GraphId id)
 	return &memory_edges(graph, 0, id)[graph_capacity(&graph->index->shape, 0) - 1].note;
 }
 
-/* The pivot of an element: a neighbour's, or the nearest of some. */
+/* The pivot of an element: itself, one in its list, a neighbour's, or the nearest of some. */
 static uint32
-find_pivot(GivenGraph *given, const GraphId *ids, int listed, uint64 *random)
+find_pivot(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
+		   uint64 *random)
 {
 	MemoryGraph *graph = given->graph;
 	GraphId		some[GRAPH_BATCH];
@@ -453,12 +569,23 @@ find_pivot(GivenGraph *given, const GraphId *ids, int listed, uint64 *random)
 	uint32		best = 0;
 	float		distance = FLT_MAX;
 
+	if (memory_node(graph, 0, id)->header.flags & NODE_PIVOT)
+		return pivot_number(given->pivots, id);
+	for (int i = 0; i < listed; i++)
+	{
+		if (memory_node(graph, 0, ids[i])->header.flags & NODE_PIVOT)
+			return pivot_number(given->pivots, ids[i]);
+	}
 	for (int i = 0; i < Min(listed, GIVEN_ASKED_FOR_PIVOT); i++)
 	{
 		const GraphNode *node = memory_node(graph, 0, ids[i]);
 
 		if (*(const volatile uint8 *) &node->header.flags & NODE_LISTED)
-			return *(volatile uint16 *) pivot_note(graph, ids[i]) % given->pivots->count;
+		{
+			uint16		note = *(volatile uint16 *) pivot_note(graph, ids[i]);
+
+			return (note & ~GIVEN_TO_PIVOT) % given->pivots->count;
+		}
 	}
 	for (int i = 0; i < GRAPH_BATCH; i++)
 	{
@@ -490,7 +617,7 @@ measure_pivots(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
 			   GraphNear *sample, uint32 *nearest)
 {
 	uint64		random = id;
-	uint32		start = find_pivot(given, ids, listed, &random);
+	uint32		start = find_pivot(given, id, ids, listed, &random);
 	const uint16 *near = given->pivots->near[start];
 	uint32		numbers[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
 	GraphId		pivots[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
@@ -507,6 +634,7 @@ measure_pivots(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
 	(void) measure(given, pivots, count, sample);
 	for (int i = 0; i < count; i++)
 	{
+		sample[i].rises = true;
 		if (sample[i].distance < distance)
 		{
 			*nearest = numbers[i];
@@ -514,6 +642,24 @@ measure_pivots(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
 		}
 	}
 	return count;
+}
+
+/* Keep the nearest pivot of an element, and which of its edges lead to pivots. */
+static void
+note_edges(MemoryGraph *graph, GraphId id, const GraphLinks *links, uint32 pivot)
+{
+	BuildEdge  *known = memory_edges(graph, 0, id);
+	int			room = graph_capacity(&graph->index->shape, 0);
+	int			first = first_neighbor(memory_node(graph, 0, id)->header.flags);
+
+	for (int i = first; i < room; i++)
+		known[i].note = 0;
+	for (int i = 0; i < Min(links->count, room - first); i++)
+	{
+		if (links->near[i].rises && links->near[i].diverse)
+			known[first + i].note = GIVEN_TO_PIVOT;
+	}
+	*pivot_note(graph, id) |= pivot;
 }
 
 void
@@ -544,7 +690,7 @@ given_choose(GivenGraph *given, GraphId id)
 	graph_links_clear(&links);
 	first = listed;
 	listed = measure(given, ids, listed, candidates);
-	sort_near(candidates, listed);
+	insertion_sort(candidates, listed);
 	if (is_plausible(given, id, candidates, listed, sample, sampled))
 	{
 		count = listed + measure(given, ids + first, told - first,
@@ -555,7 +701,7 @@ given_choose(GivenGraph *given, GraphId id)
 		memcpy(links.near, candidates, links.count * sizeof(GraphNear));
 	}
 	memory_set_edges(graph, 0, id, &links);
-	*pivot_note(graph, id) = pivot;
+	note_edges(graph, id, &links, pivot);
 	pg_write_barrier();
 	if (links.count > 0)
 		node->header.flags |= NODE_LISTED;

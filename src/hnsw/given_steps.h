@@ -11,6 +11,7 @@
 #include "storage/lwlock.h"
 
 /* Flags of a node at level 0, which are gone when the graph is written */
+#define NODE_PIVOT	16			/* it is a pivot */
 #define NODE_POOR	32			/* most neighbours in its list have none */
 #define NODE_RINGED 64			/* it is in the ring */
 #define NODE_LISTED 128			/* it has edges from a list */
@@ -19,15 +20,23 @@
 #define GIVEN_PART		256		/* elements that are handed out together */
 
 /*
- * Pivots: random elements, one in so many, but not more than there is room for; of
- * each, so many others that are nearest are known.  A list is compared with a
- * sample of them.
+ * Pivots: random elements, one in so many, but not more than there is room for.  Of
+ * each, those are known that are nearest to it: half of them among all pivots, half
+ * of them among a few, which are farther apart.  A list is compared with a sample of them.
  */
-#define GIVEN_PIVOT_OF		64
-#define GIVEN_MOST_PIVOTS	4096
-#define GIVEN_NEAR_PIVOTS	32
+#define GIVEN_PIVOT_OF		8
+#define GIVEN_MOST_PIVOTS	8192
+#define GIVEN_FEW_OF		8
+#define GIVEN_MOST_FEW		512
+#define GIVEN_NEAR_PIVOTS	48
 #define GIVEN_SAMPLE		16
 #define GIVEN_PIVOT_PART	64
+
+/* Elements that are nearer than the middle of a list, and not in it, in a good one */
+#define GIVEN_NEARER	24
+
+/* In the note of an edge: it leads to a pivot, and is diverse. */
+#define GIVEN_TO_PIVOT	0x8000
 
 /* Keys of a list that are looked at */
 #define GIVEN_CANDIDATES	128
@@ -53,6 +62,7 @@ typedef enum GivenStep
 	STEP_PLACE,
 	STEP_READ,
 	STEP_LOOK,
+	STEP_GROUP,
 	STEP_RELATE,
 	STEP_REVERSE,
 	STEP_CHOOSE,
@@ -76,7 +86,7 @@ typedef struct RowKey
  * An element's list, where its node will have what is known of its edges: at the
  * end of these, since a head's first edge is there already.  Its first rows are
  * the node's edges; ids has room for as many others, and for as many elements
- * in whose lists it is, as GIVEN_LIST_ROOM says.
+ * in whose lists it is, as given_list_room says.
  */
 typedef struct GivenList
 {
@@ -108,7 +118,12 @@ struct GivenShared
 typedef struct GivenPivots
 {
 	uint32		count;
-	GraphId		ids[GIVEN_MOST_PIVOTS];
+	uint32		step;			/* one in so many is one of a few */
+
+	/* groups of those that have the same nearest one of the few; numbers plus 1 */
+	pg_atomic_uint32 groups[GIVEN_MOST_FEW];
+	uint16		next[GIVEN_MOST_PIVOTS];
+	GraphId		ids[GIVEN_MOST_PIVOTS]; /* in ascending order */
 	uint16		near[GIVEN_MOST_PIVOTS][GIVEN_NEAR_PIVOTS];
 } GivenPivots;
 
@@ -171,13 +186,16 @@ given_has_list(const MemoryGraph *graph, GraphId id)
 		pg_atomic_read_u32(&given_list(graph, id)->taken) != 0;
 }
 
-/* The ids of an element's list that do not fit its node; then, those told of it */
+/*
+ * Ids for which there is room: of an element's list, half as many at most, which do
+ * not fit its node; then, those told of it
+ */
 static inline int
 given_list_room(const GraphShape *shape)
 {
 	Size		bytes = (graph_capacity(shape, 0) - 1) * sizeof(BuildEdge) - sizeof(GivenList);
 
-	return (int) (bytes / sizeof(GraphId) / 2);
+	return (int) (bytes / sizeof(GraphId));
 }
 
 static inline GraphId *
@@ -203,7 +221,11 @@ extern void given_tell_listed(GivenGraph *given, GraphId id);
 /* Choose the pivots: one process does, when lists have been read. */
 extern void given_take_pivots(GivenGraph *given);
 
-/* Find the pivots that are nearest to one. */
+/*
+ * Find the pivots that are nearest to one: among the few; when that is known of all,
+ * among those whose groups are near.
+ */
+extern void given_group_pivot(GivenGraph *given, uint32 pivot);
 extern void given_relate_pivot(GivenGraph *given, uint32 pivot);
 
 /*
