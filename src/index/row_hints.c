@@ -36,7 +36,7 @@ void
 row_hints_check_name(const char *option, const char *value)
 {
 	if (value != NULL &&
-		(strchr(value, '.') == NULL || list_length(qualified_name_list(value)) < 2))
+		(strchr(value, '.') == NULL || list_length(qualified_name_list(value)) != 2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", option, value),

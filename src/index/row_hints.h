@@ -102,8 +102,8 @@ typedef struct RowHintScan
 } RowHintScan;
 
 /*
- * Is a value that an option has for the name of a table one with its schema?
- * Error if not: restoring a dump, and REINDEX by others, have another
+ * Is a value that an option has for the name of a table one with its schema, and
+ * nothing before that?  Error if not: restoring a dump, and REINDEX by others, have another
  * search_path.
  */
 extern void row_hints_check_name(const char *option, const char *value);

@@ -163,6 +163,9 @@ CREATE TABLE no_array AS SELECT id FROM near_l2;
 CREATE TABLE wrong_array AS SELECT id, neighbors::text[] AS neighbors FROM near_l2;
 CREATE TABLE wrong_key AS SELECT id::text, neighbors::text[] AS neighbors FROM near_l2;
 CREATE INDEX hinted ON items USING hnsw (v vector_l2_ops) WITH (neighbors = 'near_l2');
+CREATE INDEX hinted ON items USING hnsw (v vector_l2_ops) WITH (neighbors = 'elsewhere.build_hints.near_l2');
+CREATE INDEX hinted ON items USING ivfflat (v vector_l2_ops) WITH (assignments = 'elsewhere.build_hints.near_l2');
+CREATE INDEX hinted ON items USING ivfflat (v vector_l2_ops) WITH (centroids = 'elsewhere.build_hints.near_l2');
 CREATE INDEX hinted ON items USING hnsw (v vector_l2_ops) WITH (neighbors = 'build_hints.near_view');
 DO $$
 DECLARE t text;
