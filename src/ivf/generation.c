@@ -9,6 +9,7 @@
 #include "compat/reuse_page.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/proc.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/rel.h"
@@ -495,6 +496,13 @@ ivf_end_queries_of_dropped(IvfIndex *index, Relation heap)
 				   FullTransactionIdFromU64(U64FromFullTransactionId(next) - before));
 }
 
+/* Is this transaction one that snapshots leave out? */
+static bool
+in_vacuum(void)
+{
+	return (MyProc->statusFlags & PROC_IN_VACUUM) != 0;
+}
+
 void
 ivf_publish_generation(IvfIndex *index, IvfIndex *next, const bool *replaced,
 					   const IvfListSum *sums)
@@ -511,8 +519,17 @@ ivf_publish_generation(IvfIndex *index, IvfIndex *next, const bool *replaced,
 	meta->old_lists = index->meta.lists;
 	meta->old_directory = index->meta.directory;
 	meta->old_end = ivf_raw_end(&index->meta, index->filter);
-	meta->old_xid = U64FromFullTransactionId(GetTopFullTransactionId());
+	if (!in_vacuum())
+		meta->old_xid = U64FromFullTransactionId(GetTopFullTransactionId());
 	stored = edit_meta(index, &buffer, &edit);
+
+	/*
+	 * Who has read the old metapage has a snapshot from before this lock on it, and so
+	 * an xmin that is not beyond the next transaction.  VACUUM's own number, if it had
+	 * one, would not hold snapshots back, since these leave VACUUM out.
+	 */
+	if (in_vacuum())
+		meta->old_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	meta->common = stored->common;
 	*stored = *meta;
 	END_EDIT(buffer, &edit);

@@ -52,7 +52,7 @@ make_routine(amoptions_function options)
 	routine->ambuildempty = ivf_build_empty;
 	routine->aminsert = ivf_insert;
 	routine->ambulkdelete = ivf_bulk_delete;
-	routine->amvacuumcleanup = vacuum_cleanup;
+	routine->amvacuumcleanup = ivf_vacuum_cleanup;
 	routine->amcostestimate = ivf_cost_estimate;
 	routine->amoptions = options;
 	routine->ambuildphasename = ivf_build_phase_name;

@@ -49,6 +49,7 @@ typedef struct IvfSettings
 extern IvfSettings ivf_settings[IVF_KINDS];
 extern double ivf_target_recall;	/* 0: probes says */
 extern int	ivf_seed;
+extern int	ivf_vacuum_budget;	/* entries that a VACUUM may move; 0: none */
 
 /* Lists that an index, which is open, has */
 extern int	ivf_list_count(Relation index);
@@ -71,6 +72,7 @@ AM_FUNCTION(ambuild, ivf_build);
 AM_FUNCTION(ambuildempty, ivf_build_empty);
 AM_FUNCTION(aminsert, ivf_insert);
 AM_FUNCTION(ambulkdelete, ivf_bulk_delete);
+AM_FUNCTION(amvacuumcleanup, ivf_vacuum_cleanup);
 AM_FUNCTION(ambeginscan, ivf_begin_scan);
 AM_FUNCTION(amrescan, ivf_rescan);
 AM_FUNCTION(amcostestimate, ivf_cost_estimate);

@@ -24,6 +24,7 @@ IvfSettings ivf_settings[IVF_KINDS] = {
 };
 double		ivf_target_recall = 0;
 int			ivf_seed = 0;
+int			ivf_vacuum_budget = IVF_DEFAULT_VACUUM_BUDGET;
 
 static relopt_kind option_kinds[IVF_KINDS];
 
@@ -162,6 +163,9 @@ ivf_init(void)
 		if (kind != IVF_FLAT)
 			add_rerank_option(option_kind, RERANK_HEAP);
 		add_scan_options(option_kind, (IvfKind) kind);
+		add_int_reloption(option_kind, "vacuum_budget",
+						  "Entries that VACUUM may move to lists that are made anew; 0: none; -1: ivf.vacuum_budget says",
+						  -1, -1, INT_MAX, ShareUpdateExclusiveLock);
 		if (kind == IVF_PQ)
 		{
 			add_int_reloption(option_kind, "m",
@@ -186,6 +190,11 @@ ivf_init(void)
 							 "As measured for the ten nearest rows when an index was built; 0 leaves it to the probes settings.",
 							 &ivf_target_recall, 0, 0, 1, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomIntVariable("ivf.vacuum_budget",
+							"Sets the number of entries that VACUUM may move to lists that are made anew.",
+							"Where lists of an inverted file have grown long or far from their centroids; 0 leaves them to ivf_rebalance().",
+							&ivf_vacuum_budget, IVF_DEFAULT_VACUUM_BUDGET, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ivf.seed",
 							"Sets the seed of the random choices in inverted files built from now on.",
 							NULL, &ivf_seed, 0, 0, INT_MAX, PGC_USERSET, 0,
@@ -210,6 +219,7 @@ parse_options(Datum reloptions, bool validate, IvfKind kind)
 		{"probes", RELOPT_TYPE_INT, offsetof(IvfOptions, probes)},
 		{"rerank_rows", RELOPT_TYPE_INT, offsetof(IvfOptions, rerank_rows)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(IvfOptions, target_recall)},
+		{"vacuum_budget", RELOPT_TYPE_INT, offsetof(IvfOptions, vacuum_budget)},
 	};
 	IvfOptions *options = (IvfOptions *)
 		build_reloptions(reloptions, validate, option_kinds[kind],
@@ -260,9 +270,9 @@ const IvfOptions *
 ivf_options(Relation index, IvfKind kind)
 {
 	static const IvfOptions defaults[IVF_KINDS] = {
-		{.lists = IVF_DEFAULT_LISTS},
-		{.nbits = 4},
-		{.bits = 0},
+		{.lists = IVF_DEFAULT_LISTS, .vacuum_budget = -1},
+		{.nbits = 4, .vacuum_budget = -1},
+		{.bits = 0, .vacuum_budget = -1},
 		{.lists = 1},
 	};
 

@@ -10,6 +10,9 @@
 
 #define IVF_DEFAULT_LISTS	100
 
+/* Entries: a few seconds of work */
+#define IVF_DEFAULT_VACUUM_BUDGET	50000
+
 typedef struct IvfOptions
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
@@ -24,6 +27,7 @@ typedef struct IvfOptions
 	int			probes;			/* this and the following: of scans; 0: settings say */
 	int			rerank_rows;	/* ivfpq, ivfrabitq */
 	double		target_recall;
+	int			vacuum_budget;	/* -1: ivf.vacuum_budget says */
 } IvfOptions;
 
 /* An index's options, defaults filled in; never NULL */

@@ -8,15 +8,21 @@
  * (ivf_walk_next) pins the next page before it leaves one, and would miss what
  * has moved to a page that it has seen.  Pages that left go to the free list.
  */
+#include "ivf/build.h"
 #include "ivf/generation.h"
+#include "ivf/rebalance.h"
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "commands/vacuum.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 
+#include "index/as_owner.h"
 #include "index/handler.h"
 #include "index/vacuum_progress.h"
 #include "storage/wait_point.h"
@@ -383,4 +389,154 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return stats;
+}
+
+/* ------------------------------------------------------------------------
+ * Lists that have drifted
+ */
+
+/* Entries of an index below which lists are as they are */
+#define REBALANCE_LEAST		1000
+
+/* Lists are looked at when this part of entries has been removed, or as many have come */
+#define REMOVED_PART		100
+#define GROWN_PART			10
+
+/*
+ * Have so many rows gone or come that a look at all lists is worth it?  The look
+ * costs as much as removing entries does.
+ */
+static bool
+may_have_drifted(const IvfMeta *meta, const IndexVacuumInfo *info,
+				 const IndexBulkDeleteResult *stats)
+{
+	double		rows = info->num_heap_tuples;
+
+	if (!meta->trained || rows < REBALANCE_LEAST)
+		return false;
+	return (stats != NULL && stats->tuples_removed * REMOVED_PART >= rows) ||
+		rows - meta->rows >= meta->rows / GROWN_PART;
+}
+
+/* What VACUUM does of ivf_rebalance(), in a subtransaction of its own */
+static void
+rebalance(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget)
+{
+	Relation	relation = info->index;
+	Relation	heap = table_open(relation->rd_index->indrelid, NoLock);
+	IvfRebalanced result;
+	AsOwner		owner;
+
+	as_owner_begin(&owner, heap);
+	ivf_rebalance_lists(relation, heap, (uint64) budget, &result);
+	as_owner_end(&owner);
+	table_close(heap, NoLock);
+	if (stats != NULL)
+	{
+		stats->pages_newly_deleted += result.pages_freed;
+		stats->pages_deleted += result.pages_freed;
+	}
+	if (result.replaced > 0)
+		ereport(info->message_level,
+				(errmsg("index \"%s\": %u lists with " UINT64_FORMAT " entries have been made anew",
+						RelationGetRelationName(relation), result.replaced,
+						result.moved)));
+}
+
+/*
+ * Rows are read, and expressions evaluated, which VACUUM does not do: an error there,
+ * as of a function in an index or of memory, must not keep the table from being
+ * vacuumed.  Nor does VACUUM's snapshot keep anybody from removing what a row that
+ * has just been deleted has out of line.  What has been written of a generation that does not
+ * come to be is freed by the next one (ivf_sweep).
+ */
+static void
+rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner resources = CurrentResourceOwner;
+	MemoryContext context = AllocSetContextCreate(caller, "ivf vacuum rebalance",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		rebalance(info, stats, budget);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = resources;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = resources;
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("lists of index \"%s\" have not been rebalanced: %s",
+						RelationGetRelationName(info->index), error->message)));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextDelete(context);
+}
+
+/*
+ * The same amid a parallel VACUUM, in which there are no subtransactions: only where
+ * nobody's functions are called and memory will do, so that no error is to be expected.
+ */
+static void
+rebalance_unguarded(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget,
+					const IvfMeta *meta)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	Size		lists = mul_size(meta->lists, 2);
+	double		bytes = ivf_training_bytes(meta, lists, lists, false) +
+		2.0 * ivf_constants(meta).total * sizeof(float);
+
+	if (RelationGetIndexExpressions(info->index) != NIL ||
+		RelationGetIndexPredicate(info->index) != NIL ||
+		bytes > maintenance_work_mem * 1024.0)
+		return;
+	context = AllocSetContextCreate(caller, "ivf vacuum rebalance",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	rebalance(info, stats, budget);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/* amvacuumcleanup: lists that have drifted are made anew, up to a budget. */
+IndexBulkDeleteResult *
+ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	IvfKind		kind = ivf_kind_of(info->index);
+	int			budget = ivf_options(info->index, kind)->vacuum_budget;
+
+	if (budget < 0)
+		budget = ivf_vacuum_budget;
+	if (!info->analyze_only && kind != IVF_EXACT && budget > 0)
+	{
+		IndexColumn column = index_column(info->index, IVF_PROCS);
+		IvfMeta		meta;
+
+		ivf_read_meta(info->index, &meta, &column, filter_shape(info->index));
+		if (column.type->array || !may_have_drifted(&meta, info, stats))
+			;					/* it is as it should be, or cannot be rebalanced */
+		else if (IsInParallelMode())
+			rebalance_unguarded(info, stats, budget, &meta);
+		else
+			rebalance_if_possible(info, stats, budget);
+	}
+	return vacuum_cleanup(info, stats);
 }

@@ -1,6 +1,8 @@
 -- Upkeep of lists: rows of 16 dimensions in 40 clusters give way to rows in 40 others
 SET client_min_messages = warning;
 SET ivf.seed = 1;
+-- VACUUM does none of it, until it is asked to
+SET ivf.vacuum_budget = 0;
 CREATE FUNCTION place(cluster int, world int) RETURNS vector LANGUAGE sql IMMUTABLE AS
 	$$ SELECT array_agg((8 * sin(world * 1000 + cluster * 37.1 + i * (cluster % 7 + 1.3)))::real ORDER BY i)::vector FROM generate_series(1, 16) i $$;
 CREATE FUNCTION noise(id int) RETURNS vector LANGUAGE sql IMMUTABLE AS
@@ -121,6 +123,67 @@ SELECT imbalance < 1.5 AS even FROM ivf_drift('parted_v');
 SELECT replaced FROM ivf_rebalance('parted_v', 1000);
 SELECT * FROM vector_index_check('parted_v', heapallindexed => true);
 DROP TABLE parted;
+
+-- by VACUUM alone: all rows are others, twice; recall and balance are those of new indexes
+RESET ivf.vacuum_budget;
+CREATE TABLE left_alone (id int, tag int, v vector(16)) WITH (autovacuum_enabled = off);
+INSERT INTO left_alone SELECT i, i % 10, p.v + noise(i) FROM generate_series(1, 4000) i JOIN places p ON p.world = 0 AND p.cluster = i % 40;
+CREATE INDEX alone_flat ON left_alone USING ivfflat (v vector_l2_ops) WITH (lists = 80, target_recall = .95);
+CREATE INDEX alone_pq ON left_alone USING ivfpq (v vector_l2_ops) WITH (lists = 80);
+CREATE INDEX alone_rabitq ON left_alone USING ivfrabitq (v vector_l2_ops, tag) WITH (lists = 80);
+CREATE INDEX alone_inside ON left_alone USING ivfrabitq (v vector_cosine_ops) WITH (lists = 80, rerank = index);
+CREATE INDEX alone_expression ON left_alone USING ivfrabitq ((v::halfvec(16)) halfvec_l2_ops) WITH (lists = 80);
+CREATE INDEX alone_off ON left_alone USING ivfrabitq (v vector_l2_ops) WITH (lists = 80, vacuum_budget = 0);
+CREATE VIEW alone_indexes AS SELECT i::text AS index FROM unnest('{alone_flat,alone_pq,alone_rabitq,alone_inside,alone_expression,alone_off}'::regclass[]) i;
+DELETE FROM left_alone WHERE id % 2 = 0;
+INSERT INTO left_alone SELECT i, i % 10, p.v + noise(i) FROM generate_series(2, 4000, 2) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+VACUUM left_alone;
+-- not in parallel: so expressions are evaluated, too
+DELETE FROM left_alone WHERE id % 2 = 1;
+INSERT INTO left_alone SELECT i, i % 10, p.v + noise(i) FROM generate_series(1, 4000, 2) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+VACUUM (PARALLEL 0) left_alone;
+SELECT index, imbalance < 2 AS even, error < 1.1 * built_error AS near FROM alone_indexes, ivf_drift(index);
+SELECT index, c.* FROM alone_indexes, vector_index_check(index, heapallindexed => true) c;
+CREATE TABLE alone_recall AS SELECT index, r.recall FROM alone_indexes, vector_recall(index::regclass, k => 10, sample => 100) r WHERE index <> 'alone_off';
+REINDEX TABLE left_alone;
+SELECT index, a.recall > r.recall - .02 AS as_new FROM alone_recall a, vector_recall(index::regclass, k => 10, sample => 100) r;
+
+-- the pages of lists before are freed by the next one; nothing more to do
+DELETE FROM left_alone WHERE id % 50 = 0;
+VACUUM left_alone;
+SELECT index, c.* FROM alone_indexes, vector_index_check(index, heapallindexed => true) c;
+-- rows that have only come count, too; no more are moved than the budget has
+INSERT INTO left_alone SELECT 10000 + i, i % 10, p.v + noise(i) FROM generate_series(1, 4000) i JOIN places p ON p.world = 0 AND p.cluster = i % 40;
+SET ivf.vacuum_budget = 1500;
+VACUUM left_alone;
+SELECT pg_current_xact_id() IS NOT NULL AS next_transaction;
+SELECT index, left_over > 0 AS more, waits FROM alone_indexes, ivf_rebalance(index, 1) WHERE index = 'alone_flat';
+SELECT index, c.* FROM alone_indexes, vector_index_check(index, heapallindexed => true) c;
+
+-- what an expression does as the owner may fail: the table is vacuumed all the same
+CREATE FUNCTION strange(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+	IF current_setting('strange.fails', true) = 'yes' THEN RAISE EXCEPTION 'no more values'; END IF;
+	RETURN v;
+END $$;
+CREATE TABLE odd (id int, v vector(16)) WITH (autovacuum_enabled = off);
+INSERT INTO odd SELECT i, p.v + noise(i) FROM generate_series(1, 2000) i JOIN places p ON p.world = 0 AND p.cluster = i % 40;
+CREATE INDEX odd_v ON odd USING ivfrabitq ((strange(v)::vector(16)) vector_l2_ops) WITH (lists = 40);
+DELETE FROM odd WHERE id % 2 = 0;
+INSERT INTO odd SELECT i, p.v + noise(i) FROM generate_series(2, 2000, 2) i JOIN places p ON p.world = 1 AND p.cluster = i % 40;
+SET ivf.vacuum_budget = 50000;
+SET strange.fails = 'yes';
+VACUUM odd;
+SET strange.fails = 'no';
+SELECT entries FROM ivf_drift('odd_v');
+SELECT * FROM vector_index_check('odd_v', heapallindexed => true);
+DELETE FROM odd WHERE id % 40 = 1;
+VACUUM odd;
+SELECT imbalance < 2 AS even FROM ivf_drift('odd_v');
+SELECT * FROM vector_index_check('odd_v', heapallindexed => true);
+SET ivf.vacuum_budget = 0;
+DROP TABLE odd, alone_recall;
+DROP TABLE left_alone CASCADE;
+DROP FUNCTION strange;
 
 -- errors
 CREATE INDEX kept_graph ON kept USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8);
