@@ -8,7 +8,6 @@
  * (ivf_walk_next) pins the next page before it leaves one, and would miss what
  * has moved to a page that it has seen.  Pages that left go to the free list.
  */
-#include "ivf/build.h"
 #include "ivf/generation.h"
 #include "ivf/rebalance.h"
 
@@ -491,32 +490,9 @@ rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int b
 }
 
 /*
- * The same amid a parallel VACUUM, in which there are no subtransactions: only where
- * nobody's functions are called and memory will do, so that no error is to be expected.
+ * amvacuumcleanup: lists that have drifted are made anew, up to a budget; not by a
+ * parallel VACUUM, in which there are no subtransactions.
  */
-static void
-rebalance_unguarded(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget,
-					const IvfMeta *meta)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context;
-	Size		lists = mul_size(meta->lists, 2);
-	double		bytes = ivf_training_bytes(meta, lists, lists, false) +
-		2.0 * ivf_constants(meta).total * sizeof(float);
-
-	if (RelationGetIndexExpressions(info->index) != NIL ||
-		RelationGetIndexPredicate(info->index) != NIL ||
-		bytes > maintenance_work_mem * 1024.0)
-		return;
-	context = AllocSetContextCreate(caller, "ivf vacuum rebalance",
-									ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	rebalance(info, stats, budget);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
-}
-
-/* amvacuumcleanup: lists that have drifted are made anew, up to a budget. */
 IndexBulkDeleteResult *
 ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -525,17 +501,13 @@ ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 
 	if (budget < 0)
 		budget = ivf_vacuum_budget;
-	if (!info->analyze_only && kind != IVF_EXACT && budget > 0)
+	if (!info->analyze_only && kind != IVF_EXACT && budget > 0 && !IsInParallelMode())
 	{
 		IndexColumn column = index_column(info->index, IVF_PROCS);
 		IvfMeta		meta;
 
 		ivf_read_meta(info->index, &meta, &column, filter_shape(info->index));
-		if (column.type->array || !may_have_drifted(&meta, info, stats))
-			;					/* it is as it should be, or cannot be rebalanced */
-		else if (IsInParallelMode())
-			rebalance_unguarded(info, stats, budget, &meta);
-		else
+		if (!column.type->array && may_have_drifted(&meta, info, stats))
 			rebalance_if_possible(info, stats, budget);
 	}
 	return vacuum_cleanup(info, stats);
