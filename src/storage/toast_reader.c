@@ -27,7 +27,9 @@
  *
  * Locks: the TOAST table and its indexes are opened with AccessShareLock, as
  * PostgreSQL does for each value, and kept until toast_reader_end.  Order:
- * index, then heap buffer; one buffer locked at a time.
+ * index, then heap buffer; one buffer locked at a time.  No page of the index
+ * stays pinned between calls: a vacuum of the TOAST table waits for such a pin,
+ * and for a cursor that keeps it, for as long as that does.
  */
 #include "storage/toast_reader.h"
 
@@ -120,6 +122,7 @@ move_by_index(ToastReader *reader, Oid id, int32 seq)
 {
 	ScanKeyData keys[2];
 	ItemPointer tid;
+	bool		found;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(id));
@@ -127,11 +130,17 @@ move_by_index(ToastReader *reader, Oid id, int32 seq)
 				Int32GetDatum(seq));
 	index_rescan(reader->scan, keys, 2, NULL, 0);
 	tid = index_getnext_tid(reader->scan, ForwardScanDirection);
-	if (tid == NULL)
-		return false;
-	move_to(reader, ItemPointerGetBlockNumber(tid),
-			ItemPointerGetOffsetNumber(tid));
-	return true;
+	found = tid != NULL;
+	if (found)
+		move_to(reader, ItemPointerGetBlockNumber(tid),
+				ItemPointerGetOffsetNumber(tid));
+
+	/*
+	 * The scan has pinned the index's page, as it does for a snapshot that is
+	 * not of MVCC; starting it anew releases the pin.
+	 */
+	index_rescan(reader->scan, keys, 2, NULL, 0);
+	return found;
 }
 
 /*
