@@ -29,7 +29,8 @@ my $only = $ENV{VECTOR_DAMAGE_ONLY} // '.';
 my $methods = $ENV{VECTOR_DAMAGE_METHOD} // '.';
 my $count = $ENV{VECTOR_DAMAGE_COUNT};
 my $copies = $count ? 24 : 12;	# tables of each kind: damages a round
-my $most_rows = $count ? 100 : 300;
+my $most_rows = $count ? 60 : 300;
+my $few_rows = 16;	# of those whose rows are many pages, if there is a count
 my $end = time + ($ENV{VECTOR_DAMAGE_SECONDS} // 1000000);
 my $timeout = 120;	# seconds; far more than a statement takes on a busy machine
 my $page = 8192;
@@ -81,8 +82,9 @@ my %by_method;
 push @{ $by_method{ $_->{index} =~ /^(\w+)/ ? $1 : '' } }, $_ foreach @kinds;
 foreach my $kind (@kinds)
 {
+	$kind->{wide} = ($kind->{rows} // 1000) < 100;
 	$kind->{rows} //= $most_rows;
-	$kind->{rows} = $most_rows if $count && $kind->{name} ne 'ivfflat_codes' && $kind->{rows} > $most_rows;
+	$kind->{rows} = $kind->{wide} ? $few_rows : $most_rows if $count && $kind->{name} ne 'ivfflat_codes';
 }
 # so many rounds that the method of the fewest kinds comes to the count
 if ($count)
@@ -261,7 +263,7 @@ sub damage
 	{
 		my $bit = $block * $page * 8 + int(rand($page * 8));
 		vec($$content, $bit, 1) ^= 1;
-		return "bit $bit flipped";
+		return "block $block, bit $bit of the file flipped";
 	}
 	if ($choice < 0.79)
 	{
@@ -273,8 +275,9 @@ sub damage
 		my $other = $pick->();
 		my $kept = substr($$content, $block * $page, $page);
 		substr($$content, $block * $page, $page) = substr($$content, $other * $page, $page);
-		substr($$content, $other * $page, $page) = $kept if rand() < 0.5;
-		return "block $block from $other";
+		return "block $block from $other" if rand() >= 0.5;
+		substr($$content, $other * $page, $page) = $kept;
+		return "block $block and block $other exchanged";
 	}
 	if ($choice < 0.90)
 	{
@@ -308,6 +311,7 @@ sub statements
 	my ($kind, $t) = @_;
 	my $op = $kind->{op} // '<->';
 	my $spare = "$kind->{name}_spare";
+	my $many = $count && $kind->{wide} ? 200015 : 200000;
 	my $search = sub { my ($n, $where, $limit) = @_; return "SELECT count(v) FROM (SELECT v FROM $t $where ORDER BY v $op (SELECT s.v FROM $spare s WHERE s.n = $n) LIMIT $limit) x" };
 	my @all = (
 		$search->(1, '', 10),
@@ -317,12 +321,19 @@ sub statements
 	push @all,
 		(map { "INSERT INTO $t SELECT 1000000 + n, v FROM $spare WHERE n = $_" } 0, 100000, 100001),
 		"DELETE FROM $t WHERE id % 3 <> 1", "VACUUM (INDEX_CLEANUP on) $t",
-		"INSERT INTO $t SELECT 2000000 + n, v FROM $spare WHERE n > 200000",
+		"INSERT INTO $t SELECT 2000000 + n, v FROM $spare WHERE n > $many",
 		$search->(3, '', 10000);
 	unshift @all, "SELECT count(*) FROM vector_index_check('${t}_i', true)";
 	push @all, "SELECT count(*) FROM vector_index_check('${t}_i')";
 	push @all, "SELECT sparse_inverted_flush('${t}_i', true)", $search->(3, '', 10000) if $kind->{index} =~ /^sparse/;
-	push @all, map { "SELECT count(*) FROM $_('${t}_i')" } qw(ivf_drift ivf_centroids ivf_recall) if $kind->{index} =~ /^ivf/;
+	if ($kind->{index} =~ /^ivf/)
+	{
+		my @functions = qw(ivf_drift ivf_recall);
+
+		# rotating a wide centroid back takes longer than all the others
+		push @functions, 'ivf_centroids' if !$count || !$kind->{wide} || $t =~ /[05]$/;
+		push @all, map { "SELECT count(*) FROM $_('${t}_i')" } @functions;
+	}
 	return @all;
 }
 

@@ -196,7 +196,8 @@ foreach my $kind (wanted(qw(ivfflat ivfflat_pieces ivfpq ivfrabitq flat flat_pie
 	foreach my $point ('ivf vacuum cleaned', 'ivf vacuum joined')
 	{
 		next if $point eq 'ivf vacuum joined' && $long;
-		interleave(kind => $kind, rows => $count, before => [$most], point => $point, statement => $vacuum, steps => [ [ 'insertions', insert(10001, $more) ] ]);
+		# codes are small: of fewer rows, hardly a list has two pages
+		interleave(kind => $kind, rows => $kind eq 'ivfpq' ? 3 * $count : $count, before => [$most], point => $point, statement => $vacuum, steps => [ [ 'insertions', insert(10001, $more) ] ]);
 	}
 	foreach my $point ('ivf walk', 'ivf scan read')
 	{
