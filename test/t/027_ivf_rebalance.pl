@@ -1,7 +1,8 @@
 # ivf_rebalance beside scans, insertions, crashes and standbys.
 #
 # Where it is: an index on an expression calls a function for each row, which
-# counts, and waits at a number for a lock that the test holds.
+# counts, and waits at a number for a lock that the test holds.  VACUUM leaves lists
+# to it here.
 use strict;
 use warnings;
 
@@ -20,6 +21,7 @@ jit = off
 shared_buffers = 64MB
 enable_seqscan = off
 vector.enable_exact_scan = off
+ivf.vacuum_budget = 0
 });
 $node->start;
 index_prepare($node);
