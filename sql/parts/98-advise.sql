@@ -191,7 +191,7 @@ BEGIN
 	-- Memory, as the peaks of builds have shown: a graph's nodes with the distances of their
 	-- edges; the rows that lists are trained by, 64 each; entries on their way to their lists.
 	IF method = 'hnsw' THEN
-		memory := rows * (.95 * hot_size / rows + 16 * coalesce((SELECT substr(o, 3)::int FROM unnest(options) o WHERE o ~ '^m=\d{1,3}$'), 16) + 20);
+		memory := rows * (.95 * hot_size / rows + 16 * coalesce((SELECT (regexp_match(o, '^\s*m\s*=\s*(\d{1,3})\s*$'))[1]::int FROM unnest(options) o WHERE o ~ '^\s*m\s*=\s*\d{1,3}\s*$'), 16) + 20);
 	ELSIF is_lists THEN
 		trained := least(rows, 64 * coalesce(set_lists, least(4 * sqrt(rows), 32768)));
 		memory := least(greatest(1.06 * (trained + trained / 64) * built.dimensions * 4, .9 * hot_size), limit_memory);

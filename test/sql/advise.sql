@@ -37,6 +37,10 @@ SELECT rows, probed_rows, notes FROM vector_build_estimate('"Odd items"', 'the v
 SELECT b.size / a.size BETWEEN 90 AND 110 AS size, b.memory / a.memory BETWEEN 90 AND 110 AS memory, b.seconds > a.seconds AS seconds, b.rows, b.notes[2] ~ 'does not fit into maintenance_work_mem' AS note
 FROM vector_build_estimate('"Odd items"', 'the v', 'hnsw', for_rows => 20000, time_limit => '1 ms') a,
 	vector_build_estimate('"Odd items"', 'the v', 'hnsw', for_rows => 2000000, time_limit => '1 ms') b;
+-- blanks in an option change nothing
+SELECT b.memory::float8 / a.memory BETWEEN .95 AND 1.05 AS memory
+FROM vector_build_estimate('"Odd items"', 'the v', 'hnsw', '{m=32}', for_rows => 20000, time_limit => '1 ms') a,
+	vector_build_estimate('"Odd items"', 'the v', 'hnsw', '{" m = 32 "}', for_rows => 20000, time_limit => '1 ms') b;
 -- of other types, of partitions, of a materialized view
 CREATE TABLE parts (id int, s sparsevec(1000), h halfvec(8), b bit(64)) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (500);
