@@ -75,14 +75,6 @@
 /* Of what a share's search has found, one row in so many is returned before more */
 #define SHARE_OF_BATCH	4
 
-/*
- * Of an ef_search below the rows that are wanted, a walk makes up half of what is
- * missing, and all but so much: it finds as much as walking on in small batches
- * would (10 of 20,000 x 784, ef_search 2: recall .961, .949 by batches; 4: .968, .967),
- * in a third to two thirds of the time.
- */
-#define FEWER_THAN_ROWS	5
-
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
 
@@ -99,16 +91,14 @@ is_share(const HnswScan *scan)
 
 /*
  * Take what the search has found, ef elements and some more, of which quota are
- * to be returned; of a share, or where the rows wanted are known, no more than these
- * and some.  Returns how many elements.
+ * to be returned; of a share, no more than these and some.  Returns how many
+ * elements.
  */
 static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 {
-	int			likely = is_share(scan) || scan->rows > 0 ? quota : ef;
-	int			extra = hnsw_extra_candidates(is_share(scan) ? quota : ef,
-											  scan->index->codec.bits);
-	int			wanted = likely + extra;
+	int			likely = is_share(scan) ? quota : ef;
+	int			wanted = likely + hnsw_extra_candidates(likely, scan->index->codec.bits);
 	int			count;
 
 	if (wanted > scan->taken_room)
@@ -340,24 +330,9 @@ count_outside(const HnswScan *scan)
 }
 
 /*
- * May one walk look for so many rows, more than ef_search?  It is looked at only
- * afterwards whether it has met as many elements as it may, some 16 for each.
- */
-static bool
-one_walk_for(int rows)
-{
-	return hnsw_iterative_scan != ITERATIVE_OFF && rows <= HNSW_MAX_EF_SEARCH &&
-		rows <= hnsw_max_scan_tuples / 16;
-}
-
-/*
  * The ef_search to begin with.  Where a recall is declared, it is that of ten rows,
  * and what is asked for beyond these is searched for in larger steps: a scan does
  * not know how many rows will be wanted.
- *
- * Where the plan knows that, no more than these are made ready of what a walk for
- * ef_search has found; and if they are more than ef_search, one walk is for all of
- * them, or nearly.
  */
 static void
 set_ef(HnswScan *scan, IndexScanDesc desc)
@@ -374,17 +349,8 @@ set_ef(HnswScan *scan, IndexScanDesc desc)
 		? hnsw_ef_for(&scan->index->calibration, scan->recall, DECLARED_ROWS)
 		: hnsw_scan_ef(index);
 	ef = scan->full_ef;
-	scan->rows = 0;
 	if (parts > 1)
 		ef = Min(ef, SHARE_MORE + SHARE_FACTOR * Max(ef, rows) / parts);
-	else if (rows > 0 && scan->recall == 0 &&
-			 !scan_target_bounded(&scan->common.target) &&
-			 (rows <= ef || one_walk_for(rows)))
-	{
-		scan->rows = rows;
-		if (rows > ef)
-			ef = scan->full_ef = rows - Min((rows - ef) / 2, FEWER_THAN_ROWS);
-	}
 	use_ef(scan, ef);
 }
 
@@ -394,8 +360,6 @@ first_quota(const HnswScan *scan)
 {
 	if (is_share(scan))
 		return scan->ef / SHARE_OF_BATCH;
-	if (scan->rows > 0)
-		return scan->rows;
 	if (scan->recall == 0 || hnsw_iterative_scan == ITERATIVE_OFF ||
 		scan_target_bounded(&scan->common.target))
 		return scan->ef;
@@ -575,23 +539,6 @@ walk_on_from_share(IndexScanDesc desc)
 	limit_in_range(scan);
 }
 
-/*
- * More rows than were known to be wanted, as some have not been visible: take the rest
- * of what the walk for the first batch has found.  False if there is none.
- */
-static bool
-rest_of_walk(IndexScanDesc desc)
-{
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-	int			quota = scan->ef - (int) scan->returned_ever;
-
-	scan->rows = 0;
-	if (quota <= 0)
-		return false;
-	(void) collect(scan, desc, Max(scan->ef - (int) scan->taken_ever, 0), quota);
-	return scan->results.count > 0;
-}
-
 /* ScanMethods.next_batch: walk on; false if that is not wanted, or no use. */
 static bool
 next_batch(IndexScanDesc desc)
@@ -608,8 +555,6 @@ next_batch(IndexScanDesc desc)
 		walk_on_from_share(desc);
 		return scan->results.count > 0;
 	}
-	if (scan->rows > 0 && rest_of_walk(desc))
-		return true;
 	if (hnsw_iterative_scan == ITERATIVE_OFF)
 		return false;
 

@@ -73,8 +73,6 @@ typedef struct HnswScan
 
 	bool		beyond;			/* what is left is farther than wanted */
 	int			ef;
-	int			rows;			/* that are wanted of the walk, if more are not
-								 * likely to be; 0: not known, or returned */
 	int			full_ef;		/* more than ef, until more than a share is wanted */
 	int			width;			/* hnsw_walk_width of ef */
 	double		recall;			/* declared; 0: none, ef is what was asked for */
