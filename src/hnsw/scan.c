@@ -91,13 +91,13 @@ is_share(const HnswScan *scan)
 
 /*
  * Take what the search has found, ef elements and some more, of which quota are
- * to be returned; of a share, no more than these and some.  Returns how many
- * elements.
+ * to be returned; of a share, no more than these and some, where its walk is on values:
+ * codes have the order of rows in narrow heaps wrong.  Returns how many elements.
  */
 static int
 collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 {
-	int			likely = is_share(scan) ? quota : ef;
+	int			likely = is_share(scan) && scan->index->codec.bits == 0 ? quota : ef;
 	int			wanted = likely + hnsw_extra_candidates(likely, scan->index->codec.bits);
 	int			count;
 
@@ -506,6 +506,19 @@ walk_ahead(IndexScanDesc desc, int quota, int found)
 	} while (count > 0 && scan->results.count / (1 + HELD_BACK_IN_RANGE) < quota);
 }
 
+/* Walk on from a share until what is found is that of a search with a greater ef. */
+static void
+walk_on_to(IndexScanDesc desc, int ef)
+{
+	HnswScan   *scan = (HnswScan *) desc->opaque;
+	int			missing = ef - (int) Min(scan->taken_ever, scan->ef);
+
+	use_ef(scan, ef);
+	(void) walk_on(desc, Max(missing, 1),
+				   Max(first_quota(scan) - (int) scan->returned_ever, 1));
+	limit_in_range(scan);
+}
+
 /*
  * ScanMethods.search_on: where a partition has more of the nearest rows than others, a
  * share is searched for as much more thoroughly.
@@ -519,9 +532,7 @@ search_on(IndexScanDesc desc, double part)
 	if (!is_share(scan) || scan->batch == 0 || scan->returned_ever > 0 ||
 		ef < scan->ef + scan->ef / 4)
 		return;
-	use_ef(scan, ef);
-	(void) walk_on(desc, Max(ef - (int) scan->taken_ever, 1), first_quota(scan));
-	limit_in_range(scan);
+	walk_on_to(desc, ef);
 }
 
 /*
@@ -531,12 +542,7 @@ search_on(IndexScanDesc desc, double part)
 static void
 walk_on_from_share(IndexScanDesc desc)
 {
-	HnswScan   *scan = (HnswScan *) desc->opaque;
-
-	use_ef(scan, scan->full_ef);
-	(void) walk_on(desc, Max(scan->full_ef - (int) scan->taken_ever, 1),
-				   Max(first_quota(scan) - (int) scan->returned_ever, 1));
-	limit_in_range(scan);
+	walk_on_to(desc, ((HnswScan *) desc->opaque)->full_ef);
 }
 
 /* ScanMethods.next_batch: walk on; false if that is not wanted, or no use. */
