@@ -24,7 +24,7 @@ IvfSettings ivf_settings[IVF_KINDS] = {
 };
 double		ivf_target_recall = 0;
 int			ivf_seed = 0;
-int			ivf_vacuum_budget = IVF_DEFAULT_VACUUM_BUDGET;
+int			ivf_vacuum_budget = 0;
 
 static relopt_kind option_kinds[IVF_KINDS];
 
@@ -193,7 +193,7 @@ ivf_init(void)
 	DefineCustomIntVariable("ivf.vacuum_budget",
 							"Sets the number of entries that VACUUM may move to lists that are made anew.",
 							"Where lists of an inverted file have grown long or far from their centroids; 0 leaves them to ivf_rebalance().",
-							&ivf_vacuum_budget, IVF_DEFAULT_VACUUM_BUDGET, 0, INT_MAX,
+							&ivf_vacuum_budget, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ivf.seed",
 							"Sets the seed of the random choices in inverted files built from now on.",

@@ -10,9 +10,6 @@
 
 #define IVF_DEFAULT_LISTS	100
 
-/* Entries: a few seconds of work */
-#define IVF_DEFAULT_VACUUM_BUDGET	50000
-
 typedef struct IvfOptions
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */

@@ -125,7 +125,7 @@ SELECT * FROM vector_index_check('parted_v', heapallindexed => true);
 DROP TABLE parted;
 
 -- by VACUUM alone: all rows are others, twice; recall and balance are those of new indexes
-RESET ivf.vacuum_budget;
+SET ivf.vacuum_budget = 50000;
 CREATE TABLE left_alone (id int, tag int, v vector(16)) WITH (autovacuum_enabled = off);
 INSERT INTO left_alone SELECT i, i % 10, p.v + noise(i) FROM generate_series(1, 4000) i JOIN places p ON p.world = 0 AND p.cluster = i % 40;
 CREATE INDEX alone_flat ON left_alone USING ivfflat (v vector_l2_ops) WITH (lists = 80, target_recall = .95);
@@ -163,6 +163,7 @@ SELECT index, c.* FROM alone_indexes, vector_index_check(index, heapallindexed =
 -- what an expression does as the owner may fail: the table is vacuumed all the same
 CREATE FUNCTION strange(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
 	IF current_setting('strange.fails', true) = 'yes' THEN RAISE EXCEPTION 'no more values'; END IF;
+	IF current_setting('strange.fails', true) = 'cancelled' THEN RAISE EXCEPTION 'enough' USING ERRCODE = 'query_canceled'; END IF;
 	RETURN v;
 END $$;
 CREATE TABLE odd (id int, v vector(16)) WITH (autovacuum_enabled = off);
@@ -176,6 +177,11 @@ VACUUM odd;
 SET strange.fails = 'no';
 SELECT entries FROM ivf_drift('odd_v');
 SELECT * FROM vector_index_check('odd_v', heapallindexed => true);
+-- but a cancellation ends it, and the transaction with it
+DELETE FROM odd WHERE id % 40 = 3;
+SET strange.fails = 'cancelled';
+VACUUM odd;
+SET strange.fails = 'no';
 DELETE FROM odd WHERE id % 40 = 1;
 VACUUM odd;
 SELECT imbalance < 2 AS even FROM ivf_drift('odd_v');
