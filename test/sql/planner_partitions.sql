@@ -146,6 +146,21 @@ FROM (SELECT id FROM pp_hash ORDER BY 3 - (v <-> '[1,1,1,1,1,1,1,1]') DESC LIMIT
 EXPLAIN (COSTS OFF) SELECT id FROM (SELECT id, 3 - (v <-> '[1,1,1,1,1,1,1,1]') AS s FROM ONLY pp_parent
 	UNION ALL SELECT id, 4 - (v <-> '[1,1,1,1,1,1,1,1]') FROM pp_child) u ORDER BY s DESC LIMIT 3;
 
+-- Codes have the order of rows in narrow heaps wrong: a share reads all that it has found
+CREATE TABLE pp_heaps (id int, v vector(32) NOT NULL) PARTITION BY HASH (id);
+SELECT format('CREATE TABLE pp_heaps_%s PARTITION OF pp_heaps FOR VALUES WITH (MODULUS 8, REMAINDER %1$s)', i)
+FROM generate_series(0, 7) i \gexec
+INSERT INTO pp_heaps SELECT i, array(SELECT 10 + 10 * sin(i % 40 * 32 + j) + .3 * random() FROM generate_series(1, 32) j WHERE i > 0)::vector
+FROM generate_series(1, 8000) i;
+CREATE INDEX ON pp_heaps USING hnsw (v vector_l2_ops) WITH (quantizer = rabitq4);
+ANALYZE pp_heaps;
+SET hnsw.ef_search = 20;
+SELECT avg(found) > 9 AS most FROM (SELECT id, v FROM pp_heaps WHERE id % 79 = 3) q, LATERAL (
+	SELECT count(*) AS found FROM (SELECT id FROM pp_heaps p ORDER BY p.v <-> q.v LIMIT 10) f
+	WHERE id IN (SELECT p.id FROM pp_heaps p ORDER BY (p.v <-> q.v) + 0, p.id LIMIT 10)) n;
+RESET hnsw.ef_search;
+DROP TABLE pp_heaps;
+
 -- Exact indexes are PostgreSQL's to merge, and exact
 DROP INDEX pp_hash_v_idx;
 CREATE INDEX ON pp_hash USING flat (v vector_l2_ops);
