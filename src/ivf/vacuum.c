@@ -446,8 +446,9 @@ rebalance(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget)
  * Rows are read, and expressions evaluated, which VACUUM does not do: an error there,
  * as of a function in an index or of memory, must not keep the table from being
  * vacuumed.  Nor does VACUUM's snapshot keep anybody from removing what a row that
- * has just been deleted has out of line.  What has been written of a generation that does not
- * come to be is freed by the next one (ivf_sweep).
+ * has just been deleted has out of line, or what a function in the index reads: such
+ * an index is not to be rebalanced here.  What has been written of a generation that
+ * does not come to be is freed by the next one (ivf_sweep).
  */
 static void
 rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget)
