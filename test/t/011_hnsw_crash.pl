@@ -45,8 +45,8 @@ sub crash
 foreach my $workers (0, 2)
 {
 	$node->safe_psql('postgres', "ALTER TABLE t SET (parallel_workers = $workers)");
-	my $build = start_psql($node, 'CREATE INDEX i ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 300)');
-	wait_for_phase($node, 'create_index', '%load%', 'tuples_done > 500');
+	my ($build) = meet($node, q{SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%load%' AND tuples_done > 500},
+		sub { return start_psql($node, 'DROP INDEX IF EXISTS i; CREATE INDEX i ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 300)') });
 	crash();
 	isnt(finish_psql($build), '', "build with $workers workers ended");
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname = 'i'}),
@@ -75,9 +75,7 @@ foreach my $how ('server', 'backend')
 	}
 	else
 	{
-		my $pid = $node->safe_psql('postgres',
-			q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1});
-		kill_backend($node, "SELECT $pid");
+		kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%DO $$%' AND pid <> pg_backend_pid() LIMIT 1});
 	}
 	finish_psql($_) foreach @sessions;
 	hnsw_ok($node, 't', "inserts, $how killed");
@@ -92,22 +90,20 @@ hnsw_ok($node, 'e', 'first rows', every => 1);
 
 # Vacuum at several times, at last in many rounds; what it leaves half done
 # does no harm, and the next one does it.
+my @phases = ([ 'marking%', 0 ], [ 'marking%', 0.6 ], [ 'mending%', 0.1 ], [ 'mending%', 0.7 ], [ 'freeing%', 0 ]);
 foreach my $step (1 .. 5)
 {
 	$node->safe_psql('postgres', "DELETE FROM t WHERE id % 6 = $step");
 	my $mem = $step == 5 ? '1MB' : '64MB';
-	my $vacuum = start_psql($node,
-		"SET maintenance_work_mem = '$mem'; SET vacuum_cost_limit = 20; SET vacuum_cost_delay = '10ms'; VACUUM t");
-	wait_for_phase($node, 'vacuum', 'vacuuming indexes');
-	select(undef, undef, undef, 0.2 * $step);
+	my ($phase, $part) = @{ $phases[ $step - 1 ] };
+	my ($vacuum) = meet_vacuum($node, ['t'], set => "SET maintenance_work_mem = '$mem';", phase => $phase, part => $part);
 	if ($step % 2)
 	{
 		crash();
 	}
 	else
 	{
-		my $pid = $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_progress_vacuum');
-		kill_backend($node, "SELECT $pid");
+		kill_backend($node, 'SELECT pid FROM pg_stat_progress_vacuum');
 	}
 	finish_psql($vacuum);
 	hnsw_ok($node, 't', "vacuum $step, then crash");

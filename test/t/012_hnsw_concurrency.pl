@@ -156,10 +156,13 @@ hnsw_ok($node, 'few', 'few rows', every => 1);
 for my $round (1 .. 8)
 {
 	$node->safe_psql('postgres', 'DELETE FROM few; ' . ($round % 2 ? 'VACUUM few' : ''));
+	my $gate = close_gate($node);
 	my @sessions = map {
-		start_psql($node, "SELECT pg_sleep(0.3 - extract(epoch FROM clock_timestamp())::numeric % 0.3);
+		start_psql($node, "SELECT pg_advisory_lock_shared(7, 7);
 			INSERT INTO few SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 3)) s")
 	} 1 .. 6;
+	waiting_at_gate($node, 6);
+	open_gate($gate);
 	is(join('', map { finish_psql($_) } @sessions), '', "filled at once, round $round");
 	hnsw_ok($node, 'few', "filled at once, round $round", every => 1);
 }
@@ -174,15 +177,16 @@ foreach my $build (
 	$node->safe_psql('postgres', 'SET client_min_messages = warning; DROP INDEX IF EXISTS t_v_idx; ALTER TABLE t SET (parallel_workers = 2)');
 	my $writer = qq{
 		DO \$\$ BEGIN
-			FOR i IN 1 .. 150 LOOP
+			WHILE working() LOOP
 				INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 3)) s;
-				DELETE FROM t WHERE id = (SELECT min(id) + floor(random() * 2000) FROM t);
+				DELETE FROM t WHERE id IN (SELECT id FROM t ORDER BY id OFFSET floor(random() * 2000) LIMIT 3);
 				COMMIT;
-				PERFORM pg_sleep(0.005);
 			END LOOP;
 		END \$\$};
+	workers_begin($node);
 	my @sessions = map { start_psql($node, $writer) } 1 .. 2;
 	$node->safe_psql('postgres', $build);
+	workers_end($node);
 	is(join('', map { finish_psql($_) } @sessions), '', "$build: writers");
 	hnsw_ok($node, 't', $build);
 }
@@ -194,36 +198,28 @@ foreach my $workers (0, 2)
 {
 	foreach my $memory ('64MB', '1MB')
 	{
-		my ($rc, $out, $err) = $node->psql(
-			'postgres', qq{
+		ok( cancel($node, 700, qq{
 			SET max_parallel_maintenance_workers = $workers;
 			SET maintenance_work_mem = '$memory';
-			SET statement_timeout = '700ms';
-			CREATE INDEX x ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 1000, m = 40)});
-		like($err, qr/canceling statement due to statement timeout/, "build with $workers workers and $memory cancelled");
+			CREATE INDEX x ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 1000, m = 40)}, 'DROP INDEX x'),
+			"build with $workers workers and $memory cancelled");
 		hnsw_ok($node, 't', 'after that');
 	}
 }
 foreach my $n (1 .. 5)
 {
-	my ($rc, $out, $err) = $node->psql(
-		'postgres', qq{
-		SET statement_timeout = '${n}00ms';
-		INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100000)) s});
-	like($err, qr/canceling statement due to statement timeout/, "insert cancelled");
+	ok(cancel($node, 100 * $n, "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100000)) s",
+		'DELETE FROM t WHERE id > (SELECT last_value - 100000 FROM ids)'), "insert cancelled");
 }
 hnsw_ok($node, 't', 'inserts cancelled');
 $node->safe_psql('postgres', 'DELETE FROM t WHERE id % 2 = 0');
 foreach my $n (1 .. 5)
 {
-	my ($rc, $out, $err) = $node->psql(
-		'postgres', qq{
+	ok(cancel($node, 100 * $n, q{
 		SET maintenance_work_mem = '1MB';
 		SET vacuum_cost_limit = 10;
 		SET vacuum_cost_delay = '2ms';
-		SET statement_timeout = '${n}00ms';
-		VACUUM t});
-	like($err, qr/canceling statement due to statement timeout/, "vacuum cancelled");
+		VACUUM t}, 'DELETE FROM t WHERE random() < 0.1'), "vacuum cancelled");
 	hnsw_ok($node, 't', 'vacuum cancelled');
 	$node->safe_psql('postgres', "INSERT INTO t SELECT n, item(n, $dims) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 100)) s");
 }

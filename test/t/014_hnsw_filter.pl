@@ -86,11 +86,10 @@ filters_ok($primary, 't', 'built');
 my $writer = qq{
 	DO \$\$
 	DECLARE
-		stop timestamptz := clock_timestamp() + interval '$seconds s';
 		chosen int[];
 		n bigint := 0;
 	BEGIN
-		WHILE clock_timestamp() < stop LOOP
+		WHILE working() OR n <= 20 LOOP
 			PERFORM fill('t', 20, 1000000);
 			chosen := ARRAY(SELECT id FROM (SELECT id FROM t ORDER BY id) s ORDER BY random() LIMIT 20);
 			-- in one order, or two writers may wait for each other
@@ -108,12 +107,11 @@ my $reader = qq{
 	SET default_transaction_isolation = 'repeatable read';
 	DO \$\$
 	DECLARE
-		stop timestamptz := clock_timestamp() + interval '$seconds s';
 		conditions text[] := ARRAY[} . join(',', map { my $c = $_; $c =~ s/'/''/g; "'$c'" } @conditions) . qq{];
 		result text;
 		n bigint := 0;
 	BEGIN
-		WHILE clock_timestamp() < stop LOOP
+		WHILE working() OR n <= 20 LOOP
 			result := compare('t', conditions[1 + n % cardinality(conditions)]);
 			IF result <> 'same' THEN
 				INSERT INTO problems VALUES (result);
@@ -123,14 +121,16 @@ my $reader = qq{
 		END LOOP;
 		INSERT INTO counted VALUES ('read', n);
 	END \$\$;};
+workers_begin($primary);
 my @sessions = map { start_psql($primary, $_) } ($writer, $writer, $reader, $reader);
 my $end = time() + $seconds;
 my $vacuums = 0;
-while (time() < $end)
+while (time() < $end || $vacuums < 2)
 {
 	$primary->safe_psql('postgres', 'VACUUM t');
 	$vacuums++;
 }
+workers_end($primary);
 is(join('', map { finish_psql($_) } @sessions), '', 'writers, readers and vacuum: no errors');
 cmp_ok($vacuums, '>', 1, "$vacuums vacuums");
 is($primary->safe_psql('postgres', 'SELECT * FROM problems LIMIT 10'), '', 'readers saw no wrong');
@@ -156,13 +156,19 @@ filters_ok($primary, 'd', 'equal values');
 foreach my $what ('inserts', 'vacuum')
 {
 	$primary->safe_psql('postgres', 'DELETE FROM t WHERE id % 5 = 0') if $what eq 'vacuum';
-	my @work = $what eq 'inserts' ? map { start_psql($primary, $writer) } 1 .. 2
-	  : start_psql($primary, "SET vacuum_cost_limit = 20; SET vacuum_cost_delay = '10ms'; VACUUM t");
-	select(undef, undef, undef, 1.0) if $what eq 'inserts';
-	wait_for_phase($primary, 'vacuum', 'vacuuming indexes') if $what eq 'vacuum';
-	$primary->stop('immediate');
-	$primary->start;
-	finish_psql($_) foreach @work;
+	if ($what eq 'inserts')
+	{
+		workers_begin($primary);
+		kill_inserting($primary, 'server', $writer, 't', 200, 'SELECT last_value FROM ids');
+	}
+	else
+	{
+		my @vacuum = meet_vacuum($primary, ['t']);
+
+		$primary->stop('immediate');
+		$primary->start;
+		finish_psql($_) foreach @vacuum;
+	}
 	filters_ok($primary, 't', "$what, then crash");
 	$primary->safe_psql('postgres', q{SELECT fill('t', 200, 1000000)});
 	filters_ok($primary, 't', "$what, then crash, then inserts");
@@ -176,9 +182,11 @@ filters_ok($standby, $_, "replayed, $_") foreach qw(t d);
 foreach my $build ('CREATE INDEX CONCURRENTLY c ON t USING hnsw (v vector_l2_ops, k, g, tags)',
 	'REINDEX INDEX CONCURRENTLY c')
 {
+	workers_begin($primary);
 	my @writers = map { start_psql($primary, $writer) } 1 .. 2;
 	$primary->safe_psql('postgres', "ALTER TABLE t SET (parallel_workers = 2); DROP INDEX IF EXISTS i");
 	$primary->safe_psql('postgres', $build);
+	workers_end($primary);
 	is(join('', map { finish_psql($_) } @writers), '', "$build: writers");
 	filters_ok($primary, 't', $build);
 }

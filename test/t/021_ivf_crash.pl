@@ -111,9 +111,7 @@ foreach my $step (1 .. 4)
 	my $where = $step % 2 ? "id % 3 = $step % 3" : "id % 40 < 10 * $step";
 
 	sql("DELETE FROM $_->[0] WHERE $where") foreach @all;
-	my @vacuums = map { start_psql($node, "SET vacuum_cost_limit = 10; SET vacuum_cost_delay = '20ms'; VACUUM $_->[0]") } @all;
-	wait_for_phase($node, 'vacuum', 'vacuuming indexes');
-	select(undef, undef, undef, 0.05 * $step);
+	my @vacuums = meet_vacuum($node, [ map { $_->[0] } @all ], phase => 'cleaning lists', part => 0.15 * $step);
 	if ($step % 2)
 	{
 		crash();

@@ -114,8 +114,8 @@ foreach my $workers (0, 2)
 	# in the least memory, so that there are many runs
 	sql("SET maintenance_work_mem = '1MB'; SET min_parallel_table_scan_size = 0; SET max_parallel_maintenance_workers = $workers; CREATE INDEX i_$_ ON $_ USING $index{$_}") foreach @tables;
 	all_ok($node, "built with $workers workers");
-	my $build = start_psql($node, "SET max_parallel_maintenance_workers = $workers; " . join(' ', map { "REINDEX INDEX i_${_};" } (@tables) x 100));
-	wait_for_phase($node, 'create_index', 'building index%');
+	my $build = start_psql($node, "SET max_parallel_maintenance_workers = $workers; " . endless(map { "REINDEX INDEX i_${_};" } @tables));
+	meet_phase($node, 'create_index', 'building index%', sub { return $build });
 	crash();
 	isnt(finish_psql($build), '', "builds with $workers workers ended");
 	all_ok($node, "crash while building with $workers workers");
@@ -125,10 +125,10 @@ sql("CREATE INDEX i_$_ ON $_ USING $index{$_}") foreach @tables;
 
 note 'phases of a build, as pg_stat_progress_create_index shows them';
 {
-	my $build = start_psql($node, "SET maintenance_work_mem = '1MB'; " . join(' ', ('REINDEX INDEX i_codes;') x 2000));
+	my $build = start_psql($node, "SET maintenance_work_mem = '1MB'; " . endless('REINDEX INDEX i_codes;'));
 	foreach my $phase ('inverting tuples', 'merging runs', 'writing WAL')
 	{
-		wait_for_phase($node, 'create_index', "building index: $phase");
+		meet_phase($node, 'create_index', "building index: $phase", sub { return $build });
 		pass("phase $phase");
 	}
 	kill_backend($node, q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%REINDEX%' AND pid <> pg_backend_pid() LIMIT 1}, $build);
@@ -145,15 +145,14 @@ foreach my $how ('server', 'backend', 'server', 'backend')
 note 'merges of everything, and vacuum';
 foreach my $step (1 .. 3)
 {
-	my @sessions = map { start_psql($node, join(' ', ("INSERT INTO $_ SELECT n, item(n) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 5)) AS s; SELECT sparse_inverted_flush('i_$_', true);") x 200)) } @tables;
+	my @sessions = map { start_psql($node, endless(("INSERT INTO $_ SELECT n, item(n) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 5)) AS s; SELECT sparse_inverted_flush('i_$_', true);"))) } @tables;
 
-	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%sparse_inverted_flush%' AND pid <> pg_backend_pid()}) or die;
+	meet($node, q{SELECT FROM pg_stat_activity WHERE query LIKE '%sparse_inverted_flush(''i_%' AND state = 'active'}, sub { return @sessions });
 	crash();
 	finish_psql($_) foreach @sessions;
 	all_ok($node, "merge $step, then crash");
 	sql("DELETE FROM $_ WHERE id % 4 = $step") foreach @tables;
-	@sessions = map { start_psql($node, "SET vacuum_cost_limit = 10; SET vacuum_cost_delay = '20ms'; VACUUM $_") } @tables;
-	wait_for_phase($node, 'vacuum', 'vacuuming indexes');
+	@sessions = meet_vacuum($node, \@tables);
 	crash();
 	finish_psql($_) foreach @sessions;
 	all_ok($node, "vacuum $step, then crash");
@@ -249,15 +248,14 @@ all_ok($standby, 'standby, afterwards');
 note 'a scan on a standby whose pages are used again';
 $standby->safe_psql('postgres', 'ALTER SYSTEM SET hot_standby_feedback = off; SELECT pg_reload_conf()');
 $primary->poll_query_until('postgres', 'SELECT backend_xmin IS NULL FROM pg_stat_replication') or die;
-workers_begin($primary);
-unlink $standby->data_dir . '/stop_working';
+my $gate = close_gate($standby);
 my $late = start_psql(
 	$standby, q{
 	SET default_transaction_isolation = 'repeatable read'; SET enable_seqscan = off; SET vector.enable_exact_scan = off;
 	DO $$ DECLARE c refcursor; r record; n int := 1; BEGIN
 		OPEN c FOR SELECT id FROM codes WHERE v IS NOT NULL ORDER BY v <#> item(5) LIMIT 1000000;
 		FETCH c INTO r;
-		WHILE working() LOOP PERFORM pg_sleep(0.01); END LOOP;
+		PERFORM pg_advisory_lock_shared(7, 7);
 		LOOP
 			FETCH c INTO r;
 			EXIT WHEN NOT FOUND;
@@ -265,14 +263,14 @@ my $late = start_psql(
 		END LOOP;
 		RAISE WARNING '% rows', n;
 	END $$});
-$standby->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%refcursor%' AND wait_event = 'PgSleep'}) or die;
+waiting_at_gate($standby, 1);
 foreach (1 .. 6)
 {
 	$primary->safe_psql('postgres', "INSERT INTO codes SELECT n, item(n) FROM (SELECT nextval('ids') AS n FROM generate_series(1, 300)) AS s");
 	$primary->safe_psql('postgres', "SELECT sparse_inverted_flush('i_codes', true)");
 }
 $primary->wait_for_catchup($standby);
-workers_end($standby);
+open_gate($gate);
 like(finish_psql($late), qr/ERROR:  canceling statement due to conflict with recovery\nDETAIL:  A page of index "i_codes"/, 'it says that it has to be run again');
 all_ok($standby, 'standby, without feedback');
 

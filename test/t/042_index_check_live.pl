@@ -100,6 +100,7 @@ for my $round (1 .. $rounds)
 		$checks++;
 	}
 }
+$node->poll_query_until('postgres', "SELECT last_value > $before + 100 FROM ids") or die 'no work beside';
 workers_end($node);
 is(finish_psql($_) =~ s/^.*deadlock.*$//rm, '', 'a session beside it') foreach @sessions;
 cmp_ok($node->safe_psql('postgres', q{SELECT last_value FROM ids}), '>', $before + 100, 'there was work beside it');

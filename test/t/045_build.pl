@@ -170,31 +170,23 @@ foreach my $kind (@kinds)
 		my $nearest = "SELECT id FROM hot ORDER BY v <-> '$old' LIMIT 1";
 
 		# A snapshot from before the row changes, which waits for the index
+		my $gate = close_gate($node);
 		my $reader = start_psql(
 			$node, qq{
 			BEGIN ISOLATION LEVEL REPEATABLE READ;
 			SELECT count(*) FROM hot;
-			SELECT pg_advisory_lock(1);
-			DO \$\$ BEGIN
-				FOR i IN 1 .. 36000 LOOP
-					IF (pg_stat_file('built', true)).size IS NOT NULL THEN RETURN; END IF;
-					PERFORM pg_sleep(0.005);
-				END LOOP;
-				RAISE 'no index';
-			END \$\$;
+			SELECT pg_advisory_lock_shared(7, 7);
 			SET LOCAL enable_seqscan = off;
 			$nearest;
 			COMMIT});
-		ok( $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND granted}),
-			'an old snapshot');
+		waiting_at_gate($node, 1);
 		sql("UPDATE hot SET v = item($id + 1000000, 16) WHERE id = $id");
 		is(sql("SELECT ctid::text LIKE '($block,%' FROM hot WHERE id = $id"), 't', "row $id stays in block $block");
 		sql(qq{SET client_min_messages = warning; SET maintenance_work_mem = '2MB'; CREATE INDEX hot_v ON hot USING $using{$kind}})
 			if $kind ne 'hnsw';
 		sql(qq{CREATE INDEX hot_v ON hot USING $using{$kind}}) if $kind eq 'hnsw';
-		append_to_file($node->data_dir . '/built', 'built');
+		open_gate($gate);
 		is(finish_psql($reader), '', 'the old snapshot has waited');
-		unlink $node->data_dir . '/built';
 		like($reader->{out}, qr/\n$id$/, "$kind: an old snapshot finds the row as it was");
 		is(sql(q{SELECT indcheckxmin FROM pg_index WHERE indexrelid = 'hot_v'::regclass}), 't', "$kind: the chain is known, time $attempt");
 
@@ -349,7 +341,8 @@ foreach my $kind ('ivfflat', 'ivfpq', 'ivfrabitq')
 
 # A worker that is terminated while it trains ends the build with an error. A session
 # builds again and again until another one has met a worker of it: how long a build
-# trains, and how long the other one takes to look, does not matter.
+# trains, and how long the other one takes to look, does not matter, nor that a worker
+# may just be done.
 {
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
 
@@ -371,7 +364,7 @@ foreach my $kind ('ivfflat', 'ivfpq', 'ivfrabitq')
 				PERFORM pg_terminate_backend(a.pid)
 				FROM pg_stat_progress_create_index p JOIN pg_stat_activity a ON a.leader_pid = p.pid
 				WHERE p.phase LIKE '%k-means%' AND a.pid <> p.pid;
-				EXIT WHEN FOUND;
+				EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%CREATE INDEX many_v%' AND pid <> pg_backend_pid());
 			END LOOP;
 		END $$;
 		SELECT 'met'}), 'met', 'a worker is terminated while it trains');

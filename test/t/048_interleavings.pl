@@ -25,20 +25,6 @@ my %kinds = map { $_->{name} => $_ } kinds();
 # a few of them, but in a long run; and those of one access method, if that is said
 my $few = $ENV{VECTOR_CYCLES} ? '.' : '^(hnsw_filter|ivfflat|flat|sparse)$';
 sub wanted { return grep { exists $kinds{$_} && /$few/ } @_ }
-# The lock that a wait point waits for is held by a session without a snapshot, which
-# would keep vacuum from its work, until the end of what its psql reads.
-sub close_gate
-{
-	my %session = (in => "SELECT pg_advisory_lock(7, 7);\n", out => '', err => '');
-
-	$session{handle} = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ],
-		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err});
-	$session{handle}->pump while $session{out} !~ /\n/ && $session{handle}->pumpable;
-	return \%session;
-}
-
-sub open_gate { finish_psql($_[0]); }
-
 # Sessions that are under way
 my @sessions;
 
@@ -92,7 +78,7 @@ sub interleave
 	$node->safe_psql('postgres', "DROP TABLE IF EXISTS $t");
 	create_kind($node, $kind, rows => $o{rows} // 300);
 	$node->safe_psql('postgres', $_) foreach map { $fill->($_) } @{ $o{before} // [] };
-	my $lock = close_gate();
+	my $lock = close_gate($node);
 	@sessions = ();
 	my $first = begin("first_$turn", "SET vector.wait_point = '$o{point}'; " . $fill->($o{statement}));
 	is(waits($first), 'advisory', "$label: waits there");

@@ -34,17 +34,15 @@ foreach my $kind (@kinds)
 # One process of the server, but for the postmaster: all others end with it.
 sub kill_one
 {
-	my $witness = start_psql($node, 'SELECT pg_sleep(600) /* witness */');
+	my $witness = witness($node);
 	my $postmaster = postmaster($node);
-
-	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()}) or die 'no witness';
 	my $workers = rand() < 0.4 ? q{WHERE backend_type = 'parallel worker'} : '';
 	my $pids = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity $workers");
 	my @pids = $workers && $pids ? split(/\n/, $pids) : split(' ', `ps -o pid= --ppid $postmaster`);
 
 	# a victim that has ended meanwhile, as workers soon do, is none
 	until (kill_process(any(@pids))) { @pids = split(' ', `ps -o pid= --ppid $postmaster`) }
-	finish_psql($witness);
+	finish_psql($_) foreach $witness, $witness->{gate};
 	wait_until_back($node);
 }
 

@@ -53,6 +53,7 @@ sub lookers
 		SET hnsw.iterative_scan = relaxed_order; SET hnsw.max_scan_tuples = 2000000000; SET hnsw.scan_mem_multiplier = 1000;
 		SET ivfflat.iterative_scan = relaxed_order; SET ivfpq.iterative_scan = relaxed_order; SET ivfrabitq.iterative_scan = relaxed_order;
 		SET ivfflat.probes = 32768; SET ivfpq.probes = 32768; SET ivfrabitq.probes = 32768;};
+	my $gate = close_gate($node);
 	my @lookers = (
 		start_psql($node, "$settings
 		DO \$\$
@@ -80,8 +81,7 @@ sub lookers
 				FETCH c INTO r;
 				IF FOUND THEN seen := seen || (r.id || ':' || r.rev); END IF;
 			END LOOP;
-			PERFORM pg_advisory_lock(2);
-			WHILE working() LOOP PERFORM pg_sleep(0.005); END LOOP;
+			PERFORM pg_advisory_lock_shared(7, 7);
 			LOOP
 				FETCH c INTO r;
 				EXIT WHEN NOT FOUND;
@@ -93,7 +93,9 @@ sub lookers
 			PERFORM set_config('client_min_messages', 'notice', false);
 			RAISE NOTICE '1 scans';
 		END \$\$"));
-	$node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND granted}) or die 'nobody looks on';
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND granted}) or die 'nobody looks on';
+	waiting_at_gate($node, 1);
+	$lookers[0]{gate} = $gate;
 	return @lookers;
 }
 
@@ -102,6 +104,7 @@ sub lookers_end
 	my ($what, @lookers) = @_;
 
 	workers_end($node);
+	open_gate($lookers[0]{gate});
 	my ($scans, @wrong) = readers_end(qr/^$/, @lookers);
 	violation("$what, seed $seed", @wrong);
 	violation("$what, seed $seed", 'nobody has looked on') if $scans < @lookers;
@@ -159,13 +162,13 @@ foreach my $kind (@kinds)
 		my $nearest = "SET enable_seqscan = off; SET enable_sort = off; SET vector.enable_exact_scan = off; SET ivfflat.probes = 100; SET ivfpq.probes = 100; SET ivfrabitq.probes = 100; SET hnsw.ef_search = 1000; SET enable_bitmapscan = off;
 			BEGIN; SELECT id, h FROM $t WHERE id = $row AND v IS NOT NULL ORDER BY v $kind->{op} v_$t($row, 0) LIMIT 1 FOR UPDATE; COMMIT";
 		my $h = sql("SELECT h FROM $t WHERE id = $row");
-		my $changing = start_psql($node, "BEGIN; UPDATE $t SET h = h + 100 WHERE id = $row; SELECT pg_advisory_lock(3); DO \$\$ BEGIN WHILE (pg_stat_file('locked', true)).size IS NULL LOOP PERFORM pg_sleep(0.001); END LOOP; END \$\$; COMMIT");
-		$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 3 AND granted}) or die;
+		my $gate = close_gate($node);
+		my $changing = start_psql($node, "BEGIN; UPDATE $t SET h = h + 100 WHERE id = $row; SELECT pg_advisory_lock_shared(7, 7); COMMIT");
+		waiting_at_gate($node, 1);
 		my $locking = start_psql($node, $nearest);
 		$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'}) or die;
-		append_to_file($node->data_dir . '/locked', 'locked');
+		open_gate($gate);
 		my $errors = finish_psql($changing) . finish_psql($locking);
-		unlink $node->data_dir . '/locked';
 		violation("row locks, seed $seed", "${t}_i: FOR UPDATE gave '$locking->{out}' for row $row, $errors") if $locking->{out} ne "$row|" . ($h + 100) . "\n" || $errors ne '';
 		check($kind, 'row locks', '');
 

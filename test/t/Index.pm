@@ -13,7 +13,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(init_without_checksums index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql wait_for_phase kill_process kill_backend kill_inserting workers_begin workers_end);
+our @EXPORT = qw(init_without_checksums index_prepare hnsw_ok index_recall ivf_ok ivf_settings ivf_filter ivf_conditions start_psql finish_psql endless cancel close_gate open_gate waiting_at_gate meet meet_phase meet_vacuum witness kill_process kill_backend kill_inserting workers_begin workers_end);
 
 # A server whose files a test changes: without checksums of pages, which are the rule
 # from 18 on.
@@ -222,30 +222,129 @@ sub start_psql
 	return \%session;
 }
 
-# Wait until a command of a kind (create_index, vacuum) is in a phase.  Looks
-# often, from one session: starting one for each look may take longer than the
-# phase on a busy machine.  What a vacuum is to remove has to be deleted before
-# it starts: this session's snapshot may be older than a deletion beside it, and
-# a vacuum that can remove nothing never comes to the indexes.
-sub wait_for_phase
+# SQL that repeats statements for longer than any test takes
+sub endless
 {
-	my ($node, $command, $phase, $more) = @_;
-	my $and = $more ? "AND $more" : '';
+	my (@statements) = @_;
 
-	$node->safe_psql(
-		'postgres', qq{
-		DO \$\$
-		DECLARE
-			last timestamptz := clock_timestamp() + interval '$PostgreSQL::Test::Utils::timeout_default s';
-		BEGIN
-			WHILE clock_timestamp() < last LOOP
-				PERFORM pg_stat_clear_snapshot();
-				PERFORM FROM pg_stat_progress_$command WHERE phase LIKE '$phase' $and;
-				IF FOUND THEN RETURN; END IF;
-				PERFORM pg_sleep(0.002);
-			END LOOP;
-			RAISE '%', 'no $command in phase $phase';
-		END \$\$});
+	return 'SELECT ' . join(', ', map { "\$_\$$_\$_\$" } @statements) . ' FROM generate_series(1, 100000) \gexec';
+}
+
+# Run SQL that is cancelled in the midst of it, after some milliseconds; where it is done
+# by then, half of that, after other SQL that takes it back.
+sub cancel
+{
+	my ($node, $ms, $sql, $back) = @_;
+
+	while (1)
+	{
+		my (undef, undef, $err) = $node->psql('postgres', "SET statement_timeout = '${ms}ms'; $sql");
+
+		return 1 if $err =~ /canceling statement due to statement timeout/;
+		die "not cancelled: $err" if $err =~ /ERROR|FATAL/ || $ms < 2;
+		$node->safe_psql('postgres', $back) if $back;
+		$ms = int($ms / 2);
+	}
+}
+
+# A gate: a lock that one session holds, for others to wait for by
+# pg_advisory_lock_shared(7, number), until open_gate().  The session that holds it has
+# no snapshot, which would keep vacuum from its work; it lasts as long as its psql has
+# something to read.
+sub close_gate
+{
+	my ($node, $number) = @_;
+	my %session = (in => 'SELECT pg_advisory_lock(7, ' . ($number // 7) . ");\n", out => '', err => '');
+
+	$session{handle} = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ],
+		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err});
+	$session{handle}->pump while $session{out} !~ /\n/ && $session{handle}->pumpable;
+	return \%session;
+}
+
+sub open_gate { finish_psql($_[0]) }
+
+# Wait until so many sessions wait at a gate
+sub waiting_at_gate
+{
+	my ($node, $sessions, $number) = @_;
+	my $gate = $number // 7;
+
+	$node->poll_query_until('postgres', "SELECT count(*) = $sessions FROM pg_locks WHERE locktype = 'advisory' AND classid = 7 AND objid = $gate AND NOT granted")
+	  or die "nobody waits at gate $gate";
+}
+
+# Sessions that are at something while a condition holds, which they do not wait in.
+# How long that lasts, and how long a look takes, does not matter: they are begun
+# again, by a sub that returns them, until they have been met.  Looks often, from one
+# session: starting one for each look may take longer than what is looked for.
+sub meet
+{
+	my ($node, $condition, $begin) = @_;
+
+	foreach my $try (1 .. 1000)
+	{
+		my @sessions = $begin->($try);
+		my $going_on = 1;
+
+		while ($going_on)
+		{
+			$_->{handle}->pump_nb foreach @sessions;
+			# the last look comes after their end
+			$going_on = grep { $_->{handle}->pumpable } @sessions;
+			my $met = $node->safe_psql(
+				'postgres', qq{
+				CREATE FUNCTION pg_temp.met() RETURNS boolean LANGUAGE plpgsql AS \$\$
+				BEGIN
+					FOR i IN 1 .. 200 LOOP
+						PERFORM pg_stat_clear_snapshot();
+						IF EXISTS ($condition) THEN RETURN true; END IF;
+						PERFORM pg_sleep(0.002);
+					END LOOP;
+					RETURN false;
+				END \$\$;
+				SELECT pg_temp.met()});
+			return @sessions if $met eq 't';
+		}
+		foreach (@sessions)
+		{
+			my $err = finish_psql($_);
+
+			die "a session that was not met: $err" if $err =~ /ERROR|FATAL/;
+		}
+	}
+	die "nobody has been met while $condition";
+}
+
+# The same of a command of a kind (create_index, vacuum) in a phase.
+sub meet_phase
+{
+	my ($node, $command, $phase, $begin) = @_;
+
+	return meet($node, "SELECT FROM pg_stat_progress_$command WHERE phase LIKE '$phase'", $begin);
+}
+
+# The same of a slow VACUUM of tables, each by a session of its own, while one of them is
+# in an index, and in the given part of a phase of its own there.  What it is to remove is
+# deleted before it starts, and more of it each time: a session's snapshot may be older
+# than a deletion beside it, and a vacuum that can remove nothing never comes to the
+# indexes.
+sub meet_vacuum
+{
+	my ($node, $tables, %o) = @_;
+	my $settings = $o{set} // '';
+	my $condition = "SELECT FROM pg_stat_progress_vacuum WHERE phase = 'vacuuming indexes'";
+
+	$condition = "SELECT FROM vector_vacuum_progress() WHERE phase LIKE '$o{phase}' AND done >= total * $o{part}" if $o{phase};
+	return meet(
+		$node,
+		$condition,
+		sub {
+			my ($try) = @_;
+
+			$node->safe_psql('postgres', join ' ', map { "DELETE FROM $_ WHERE id IN (SELECT id FROM $_ ORDER BY random() LIMIT (SELECT count(*) / 20 + 1 FROM $_));" } @$tables) if $try > 1;
+			return map { start_psql($node, "SET vacuum_cost_limit = 10; SET vacuum_cost_delay = '20ms'; $settings VACUUM (INDEX_CLEANUP on) $_") } @$tables;
+		});
 }
 
 # Kill a process, unless it has ended or is just about to: one that its parent has
@@ -268,6 +367,18 @@ sub kill_process
 	return 0;
 }
 
+# A session that ends only with the server, or when its gate is opened
+sub witness
+{
+	my ($node) = @_;
+	my $gate = close_gate($node, 8);
+	my $witness = start_psql($node, 'SELECT pg_advisory_lock_shared(7, 8)');
+
+	waiting_at_gate($node, 1, 8);
+	$witness->{gate} = $gate;
+	return $witness;
+}
+
 # Kill the backend whose pid a query gives with no chance to clean up, and wait
 # for the server to be back.  The sessions given are finished.  If there is no such
 # backend (any more, on a busy machine), nothing is killed.
@@ -280,21 +391,15 @@ sub kill_process
 sub kill_backend
 {
 	my ($node, $which, @sessions) = @_;
-	# ends by itself, lest the backend to be killed has just ended
-	my $witness = start_psql($node, 'SELECT pg_sleep(60) /* witness */');
+	my $witness = witness($node);
 	my $pid;
 	my $tries = 0;
 	my $out;
 	my $err;
 
-	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()})
-	  or die 'no witness';
 	$pid = $node->safe_psql('postgres', $which);
-	if (!$pid || !kill_process($pid))
-	{
-		$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%/* witness */' AND pid <> pg_backend_pid()});
-	}
-	finish_psql($_) foreach @sessions, $witness;
+	open_gate($witness->{gate}) if !$pid || !kill_process($pid);
+	finish_psql($_) foreach @sessions, $witness, $witness->{gate};
 	until (IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT true' ], '<', \undef, '>', \$out, '2>', \$err))
 	{
 		die "the server is not back: $err" if ++$tries > 6000;
@@ -304,14 +409,15 @@ sub kill_backend
 
 # Kill the server, or a backend, while two sessions insert into table t, each by
 # a block that ends by itself only with its server; more rows than before have
-# come by then.
+# come by then, or a query that counts something else says so.
 sub kill_inserting
 {
-	my ($node, $how, $insert, $t, $more) = @_;
-	my $before = $node->safe_psql('postgres', "SELECT count(*) FROM $t");
+	my ($node, $how, $insert, $t, $more, $counter) = @_;
+	my $count = $counter // "SELECT count(*) FROM $t";
+	my $before = $node->safe_psql('postgres', $count);
 	my @sessions = map { start_psql($node, $insert) } 1 .. 2;
 
-	$node->poll_query_until('postgres', "SELECT count(*) > $before + $more FROM $t") or die;
+	$node->poll_query_until('postgres', "SELECT ($count) > $before + $more") or die;
 	if ($how eq 'server')
 	{
 		$node->stop('immediate');

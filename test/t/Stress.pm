@@ -495,7 +495,7 @@ sub readers_begin
 			r text;
 			scans int := 0;
 		BEGIN
-			WHILE working() LOOP
+			WHILE working() OR scans = 0 LOOP
 				} . join("\n", map { "
 				IF random() < 0.5 THEN
 					r := $_;
