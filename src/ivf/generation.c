@@ -33,13 +33,13 @@ ivf_build_id(Relation relation)
 
 /* Begin to change the metapage; in an index built before, it is shorter. */
 static IvfMeta *
-edit_meta(IvfIndex *index, Buffer *buffer, PageEdit *edit)
+edit_meta(Relation relation, Buffer *buffer, PageEdit *edit)
 {
 	Page		page;
 
-	*buffer = ReadBuffer(index->relation, META_BLOCK);
-	page_lock(index->relation, *buffer, PAGE_META, BUFFER_LOCK_EXCLUSIVE);
-	page_edit_begin(edit, index->relation, RelationNeedsWAL(index->relation));
+	*buffer = ReadBuffer(relation, META_BLOCK);
+	page_lock(relation, *buffer, PAGE_META, BUFFER_LOCK_EXCLUSIVE);
+	page_edit_begin(edit, relation, RelationNeedsWAL(relation));
 	page = page_edit_page(edit, *buffer, false);
 	((PageHeader) page)->pd_lower = (char *) (ivf_page_meta(page) + 1) - (char *) page;
 	return ivf_page_meta(page);
@@ -54,11 +54,21 @@ ivf_store_calibration(IvfIndex *index, const IvfMeta *meta)
 {
 	Buffer		buffer;
 	PageEdit	edit;
-	IvfMeta    *stored = edit_meta(index, &buffer, &edit);
+	IvfMeta    *stored = edit_meta(index->relation, &buffer, &edit);
 
 	memcpy(stored->recall, meta->recall, sizeof(meta->recall));
 	memcpy(stored->reach, meta->reach, sizeof(meta->reach));
 	memcpy(stored->depth, meta->depth, sizeof(meta->depth));
+	END_EDIT(buffer, &edit);
+}
+
+void
+ivf_store_looked_at(Relation relation, double rows)
+{
+	Buffer		buffer;
+	PageEdit	edit;
+
+	edit_meta(relation, &buffer, &edit)->looked_at = rows;
 	END_EDIT(buffer, &edit);
 }
 
@@ -229,7 +239,7 @@ ivf_free_old_generation(IvfIndex *index, Relation heap, uint64 *pages)
 	 * pages, constants and summaries wait for the next generation, which wants as
 	 * many in a row.
 	 */
-	edit_meta(index, &buffer, &edit)->old_lists = 0;
+	edit_meta(index->relation, &buffer, &edit)->old_lists = 0;
 	END_EDIT(buffer, &edit);
 	index->meta.old_lists = 0;
 	return true;
@@ -268,7 +278,7 @@ ivf_begin_generation(const IvfIndex *index, uint32 lists, IvfIndex *next)
 	PageEdit	edit;
 	uint32		number = index->meta.begun + 1;
 
-	edit_meta(writable, &buffer, &edit)->begun = number;
+	edit_meta(writable->relation, &buffer, &edit)->begun = number;
 	END_EDIT(buffer, &edit);
 	writable->meta.begun = number;
 
@@ -496,9 +506,8 @@ ivf_end_queries_of_dropped(IvfIndex *index, Relation heap)
 				   FullTransactionIdFromU64(U64FromFullTransactionId(next) - before));
 }
 
-/* Is this transaction one that snapshots leave out? */
-static bool
-in_vacuum(void)
+bool
+ivf_in_vacuum(void)
 {
 	return (MyProc->statusFlags & PROC_IN_VACUUM) != 0;
 }
@@ -519,16 +528,16 @@ ivf_publish_generation(IvfIndex *index, IvfIndex *next, const bool *replaced,
 	meta->old_lists = index->meta.lists;
 	meta->old_directory = index->meta.directory;
 	meta->old_end = ivf_raw_end(&index->meta, index->filter);
-	if (!in_vacuum())
+	if (!ivf_in_vacuum())
 		meta->old_xid = U64FromFullTransactionId(GetTopFullTransactionId());
-	stored = edit_meta(index, &buffer, &edit);
+	stored = edit_meta(index->relation, &buffer, &edit);
 
 	/*
 	 * Who has read the old metapage has a snapshot from before this lock on it, and so
 	 * an xmin that is not beyond the next transaction.  VACUUM's own number, if it had
 	 * one, would not hold snapshots back, since these leave VACUUM out.
 	 */
-	if (in_vacuum())
+	if (ivf_in_vacuum())
 		meta->old_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	meta->common = stored->common;
 	*stored = *meta;

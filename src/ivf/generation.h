@@ -76,6 +76,12 @@ extern void ivf_publish_generation(IvfIndex *index, IvfIndex *next,
 /* Change calibration (recall, reach, depth) of the metapage to that of meta. */
 extern void ivf_store_calibration(IvfIndex *index, const IvfMeta *meta);
 
+/* Change looked_at of an index's metapage. */
+extern void ivf_store_looked_at(Relation relation, double rows);
+
+/* Is this process one whose snapshot others leave out: VACUUM? */
+extern bool ivf_in_vacuum(void);
+
 /*
  * insert.c: add an entry to a list of index, which may be a generation that is to come;
  * and a page for a list, or for none (PG_UINT32_MAX), pinned.

@@ -77,6 +77,12 @@ typedef struct IvfMeta
 	BlockNumber old_directory;	/* its directory, constants and summaries, */
 	BlockNumber old_end;		/* up to this block: freed or not, for the next one */
 	uint64		old_xid;		/* the transaction that has replaced it */
+
+	/*
+	 * Rows of the table when VACUUM last looked for lists to be rebalanced, and left none
+	 * that is; 0: it has not.  Not the index's rows: that may be a partial one.
+	 */
+	double		looked_at;
 } IvfMeta;
 
 /* A list's record in the directory */

@@ -36,6 +36,7 @@
 #include "math/cluster/cluster.h"
 #include "math/heap/heap.h"
 #include "storage/heap_value.h"
+#include "storage/wait_point.h"
 
 /* A list is long from so many mean lengths on, and short below this part of one */
 #define LONG_LENGTHS	2
@@ -85,6 +86,7 @@ typedef struct Rebalance
 	IvfModel	model;			/* its model */
 	HeapValues *values;
 	SnapshotData not_dead;
+	bool		in_vacuum;
 	MemoryContext row_context;
 	ListState  *lists;			/* all; the chosen ones first, later */
 	uint32		chosen;
@@ -138,11 +140,19 @@ static bool
 row_y(Rebalance *r, ItemPointer tid, bool for_query, float *y)
 {
 	MemoryContext caller = MemoryContextSwitchTo(r->row_context);
+	const struct varlena *value;
 	bool		all_dead;
-	const struct varlena *value = heap_values_get(r->values, tid, &all_dead);
-	bool		is = value != NULL &&
-		ivf_transform(r->index->model, value, for_query, y);
+	bool		is;
 
+	/*
+	 * Others remove what only VACUUM's snapshot sees, and first of all what a row has out
+	 * of line.  So a row that they need not keep any more must be known here as gone,
+	 * too, before its value is asked for.
+	 */
+	if (r->in_vacuum)
+		(void) GetOldestNonRemovableTransactionId(r->heap);
+	value = heap_values_get(r->values, tid, &all_dead);
+	is = value != NULL && ivf_transform(r->index->model, value, for_query, y);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(r->row_context);
 	return is;
@@ -660,8 +670,10 @@ replace_lists(Rebalance *r)
 	learn(r);
 	r->encoder = ivf_encoder_create(&r->model);
 	ivf_write_generation(index, &r->next, r->floats, r->replaced);
+	WAIT_POINT("ivf rebalance written");
 	move_entries(r);
 
+	WAIT_POINT("ivf rebalance moved");
 	/* no more insertions: those that have come meanwhile, and the last step */
 	LockPage(index->relation, META_BLOCK, ExclusiveLock);
 	move_entries(r);
@@ -676,6 +688,7 @@ replace_lists(Rebalance *r)
 	ivf_publish_generation(index, &r->next, r->replaced, r->sums);
 	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
 
+	WAIT_POINT("ivf rebalance published");
 	for (Size i = 0; i < r->gone_count; i++)
 		value_store_free(&index->values, r->gone[i]);
 	if (r->queries > 0 && meta->kind == IVF_PQ)
@@ -723,6 +736,7 @@ ivf_rebalance_lists(Relation relation, Relation heap, uint64 budget,
 										   ALLOCSET_DEFAULT_SIZES);
 	/* every row that some snapshot sees, and no other: its values may be gone */
 	InitNonVacuumableSnapshot(r->not_dead, GlobalVisTestFor(heap));
+	r->in_vacuum = ivf_in_vacuum();
 	r->values = heap_values_begin(heap, relation, &r->not_dead);
 	r->lists = (ListState *) palloc0(mul_size(lists, sizeof(ListState)));
 	r->replaced = (bool *) palloc0(lists);
@@ -735,6 +749,7 @@ ivf_rebalance_lists(Relation relation, Relation heap, uint64 budget,
 	result->entries = r->entries;
 	if (r->chosen > 0)
 	{
+		WAIT_POINT("ivf rebalance chosen");
 		replace_lists(r);
 		result->lists = r->next.meta.lists;
 		result->replaced = r->chosen;

@@ -13,13 +13,22 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 
 #include "index/as_owner.h"
 #include "index/handler.h"
@@ -395,26 +404,78 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
  */
 
 /* Entries of an index below which lists are as they are */
-#define REBALANCE_LEAST		1000
+#define REBALANCE_LEAST		200
 
-/* Lists are looked at when this part of entries has been removed, or as many have come */
+/* Lists are looked at when this part of entries has been removed, or as many rows have come */
 #define REMOVED_PART		100
 #define GROWN_PART			10
 
 /*
  * Have so many rows gone or come that a look at all lists is worth it?  The look
- * costs as much as removing entries does.
+ * costs as much as removing entries does.  The index may have entries of a few rows of
+ * the table only, so those that have come are counted from what the last look
+ * left behind (looked_at).
  */
 static bool
 may_have_drifted(const IvfMeta *meta, const IndexVacuumInfo *info,
 				 const IndexBulkDeleteResult *stats)
 {
 	double		rows = info->num_heap_tuples;
+	double		before = meta->looked_at > 0 ? meta->looked_at : meta->rows;
+	double		entries = stats != NULL ? stats->num_index_tuples : rows;
 
-	if (!meta->trained || rows < REBALANCE_LEAST)
+	if (!meta->trained || entries < REBALANCE_LEAST)
 		return false;
-	return (stats != NULL && stats->tuples_removed * REMOVED_PART >= rows) ||
-		rows - meta->rows >= meta->rows / GROWN_PART;
+	return (stats != NULL && stats->tuples_removed * REMOVED_PART >= entries) ||
+		rows - before >= before / GROWN_PART;
+}
+
+/*
+ * Is a function one that may read a table, whatever it has been declared as?  None of
+ * PostgreSQL's own that an index may call, and none of this extension.
+ */
+static bool
+may_read_tables(Oid function, void *context)
+{
+	return function >= FirstUnpinnedObjectId &&
+		getExtensionOfObject(ProcedureRelationId, function) != *(const Oid *) context;
+}
+
+/* The constraints of a domain, too, may be anybody's functions. */
+static bool
+calls_others(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, may_read_tables, context))
+		return true;
+	return expression_tree_walker(node, calls_others, context);
+}
+
+/*
+ * May expressions of an index be evaluated by VACUUM?  Other processes do not wait with
+ * removing rows for VACUUM's snapshot (PROC_IN_VACUUM).  A function that reads a table
+ * would miss a row there that has been replaced, and an entry be lost by its result.
+ */
+static bool
+can_be_evaluated(Relation index)
+{
+	Oid			extension = getExtensionOfObject(AccessMethodRelationId,
+												 index->rd_rel->relam);
+	bool		isnull;
+	Datum		nodes = SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+										Anum_pg_index_indexprs, &isnull);
+
+	return isnull ||
+		!calls_others((Node *) stringToNode(TextDatumGetCString(nodes)), &extension);
+}
+
+/* From PostgreSQL 15 on, message_level does not tell of VACUUM (VERBOSE). */
+static int
+message_level(const IndexVacuumInfo *info)
+{
+	return Max(info->message_level, LOG);
 }
 
 /* What VACUUM does of ivf_rebalance(), in a subtransaction of its own */
@@ -430,25 +491,23 @@ rebalance(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget)
 	ivf_rebalance_lists(relation, heap, (uint64) budget, &result);
 	as_owner_end(&owner);
 	table_close(heap, NoLock);
+	if (!result.waits && result.left == 0)
+		ivf_store_looked_at(relation, info->num_heap_tuples);
 	if (stats != NULL)
 	{
 		stats->pages_newly_deleted += result.pages_freed;
 		stats->pages_deleted += result.pages_freed;
 	}
-	if (result.replaced > 0)
-		ereport(info->message_level,
-				(errmsg("index \"%s\": %u lists with " UINT64_FORMAT " entries have been made anew",
-						RelationGetRelationName(relation), result.replaced,
-						result.moved)));
+	ereport(result.replaced > 0 ? message_level(info) : DEBUG1,
+			(errmsg("index \"%s\": %u of %u lists have been made anew, with " UINT64_FORMAT " entries",
+					RelationGetRelationName(relation), result.replaced, result.lists,
+					result.moved)));
 }
 
 /*
  * Rows are read, and expressions evaluated, which VACUUM does not do: an error there,
- * as of a function in an index or of memory, must not keep the table from being
- * vacuumed.  Nor does VACUUM's snapshot keep anybody from removing what a row that
- * has just been deleted has out of line, or what a function in the index reads: such
- * an index is not to be rebalanced here.  What has been written of a generation that
- * does not come to be is freed by the next one (ivf_sweep).
+ * as of memory, must not keep the table from being vacuumed.  What has been written of
+ * a generation that does not come to be is freed by the next one (ivf_sweep).
  */
 static void
 rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int budget)
@@ -482,7 +541,8 @@ rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int b
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("lists of index \"%s\" have not been rebalanced: %s",
-						RelationGetRelationName(info->index), error->message)));
+						RelationGetRelationName(info->index), error->message),
+				 error->hint == NULL ? 0 : errhint("%s", error->hint)));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
@@ -507,8 +567,19 @@ ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		IvfMeta		meta;
 
 		ivf_read_meta(info->index, &meta, &column, filter_shape(info->index));
-		if (!column.type->array && may_have_drifted(&meta, info, stats))
+		if (column.type->array || !may_have_drifted(&meta, info, stats))
+			return vacuum_cleanup(info, stats);
+		if (can_be_evaluated(info->index))
 			rebalance_if_possible(info, stats, budget);
+		else
+		{
+			ereport(message_level(info),
+					(errmsg("lists of index \"%s\" are not rebalanced by VACUUM",
+							RelationGetRelationName(info->index)),
+					 errdetail("The index calls a function that is neither PostgreSQL's own nor this extension's, and that may read a table."),
+					 errhint("Call ivf_rebalance().")));
+			ivf_store_looked_at(info->index, info->num_heap_tuples);
+		}
 	}
 	return vacuum_cleanup(info, stats);
 }
