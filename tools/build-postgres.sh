@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build, once, a PostgreSQL that checks itself; print its pg_config.
 #
-#   tools/build-postgres.sh assert|asan [PG_CONFIG]
+#   tools/build-postgres.sh assert|asan|valgrind [PG_CONFIG]
 #
 # The source is Debian's source package of the major version PG_CONFIG belongs
 # to, fetched through a private package list beside the system's own. Only what
@@ -10,11 +10,13 @@
 # assert: with PostgreSQL's assertions.
 # asan: with assertions and AddressSanitizer, which is also told what is
 #	palloc'ed, pfree'd and pinned (see asan-valgrind/valgrind/memcheck.h).
+# valgrind: with assertions, and it tells Valgrind the same (package valgrind); its
+#	list of what is known and harmless is beside it, share/valgrind.supp.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ $# -ge 1 ] || die "usage: $0 assert|asan [PG_CONFIG]"
+[ $# -ge 1 ] || die "usage: $0 assert|asan|valgrind [PG_CONFIG]"
 flavour=$1
 pg_config=${2:-pg_config}
 major=$("$pg_config" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
@@ -30,6 +32,7 @@ case $flavour in
 		# configure runs programs that leak.
 		export ASAN_OPTIONS=detect_leaks=0
 		;;
+	valgrind) cppflags=-DUSE_VALGRIND ;;
 	*) die "unknown flavour $flavour" ;;
 esac
 
@@ -102,5 +105,6 @@ if ! compgen -G "$source/*.orig.tar.*" >/dev/null; then
 fi
 mkdir "$work/src"
 (cd "$work/src" && log_run "$log" build "$(find "$source" -name '*.orig.tar.*' ! -name '*.asc')") || exit 1
+[ "$flavour" != valgrind ] || cp "$work/src/src/tools/valgrind.supp" "$prefix/share/"
 printf '%s\n' "$stamp" >"$prefix/stamp"
 echo "$prefix/bin/pg_config"

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Install what is missing from Debian's packages, and nothing else.
 #
-#   tools/install-deps.sh demo|test|versions|bench|deb|rpm [PG_CONFIG]
+#   tools/install-deps.sh demo|test|versions|valgrind|bench|deb|rpm [PG_CONFIG]
 #
 # demo: a server, its headers, a compiler. test: also what the tests use.
-# versions: also what tools/versions.sh uses. bench: what bench/bench.sh uses.
+# versions: also what tools/versions.sh uses. valgrind: also valgrind. bench: what bench/bench.sh uses.
 # deb: what builds the Debian packages, no server. rpm: what builds the RPM. A PG_CONFIG outside Debian's
 # /usr/lib/postgresql brings its own server, so none is installed then.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ $# -ge 1 ] || die "usage: $0 demo|test|versions|bench|deb|rpm [PG_CONFIG]"
+[ $# -ge 1 ] || die "usage: $0 demo|test|versions|valgrind|bench|deb|rpm [PG_CONFIG]"
 set_name=$1
 pg_config=${2:-pg_config}
 
@@ -89,7 +89,7 @@ case $set_name in
 	deb) packages=(build-essential debhelper fakeroot postgresql-server-dev-all) ;;
 	rpm) packages+=(rpm cpio gawk) ;;
 	bench) packages+=(g++ python3-venv python3-dev libpq-dev debootstrap) ;;
-	test | versions)
+	test | versions | valgrind)
 		# clang for the fuzzers; IPC::Run and prove for the TAP tests;
 		# bzip2 and bison, flex for the server built from source; an
 		# ARM compiler and emulator for the other kernels; psycopg2 for
@@ -98,7 +98,10 @@ case $set_name in
 			bzip2 unzip gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv python3-psycopg2)
 		# Source tarballs up to 16 carry the generated parsers.
 		[ "$major" -lt 17 ] || packages+=(bison flex pkg-config)
-		[ "$set_name" = test ] || packages+=(debootstrap python3-pip)
+		case $set_name in
+			versions) packages+=(debootstrap python3-pip) ;;
+			valgrind) packages+=(valgrind) ;;
+		esac
 		;;
 	*) die "unknown set $set_name" ;;
 esac
