@@ -84,9 +84,12 @@ static CentroidPanel
 panel_here(const ClusterHost *host, const HostParts *parts,
 		   const CentroidPanel *there)
 {
-	CentroidPanel p = *(const CentroidPanel *) host_here(parts, there);
-	const Matrix *group = host_here(parts, p.group);
+	CentroidPanel p;
+	const Matrix *group;
 
+	assert(there != NULL);		/* a job of two levels has one */
+	p = *(const CentroidPanel *) host_here(parts, there);
+	group = host_here(parts, p.group);
 	space_here(parts, &p.space);
 	p.first = host_here(parts, p.first);
 	p.matrices = host_here(parts, p.matrices);
