@@ -23,6 +23,7 @@ int			hnsw_seed = 0;
 
 /* Has hnsw.ef_search been set, be it to its default? */
 static bool ef_search_is_set = false;
+static bool target_recall_is_set = false;
 
 static relopt_kind option_kind;
 
@@ -46,7 +47,7 @@ options_changed(Oid index, Relation relation, const bytea *options,
 }
 
 static bool
-check_ef_search(int *newval, void **extra, GucSource source)
+note_is_set(void **extra, GucSource source)
 {
 	bool	   *is_set = (bool *) setting_extra(sizeof(bool));
 
@@ -57,10 +58,28 @@ check_ef_search(int *newval, void **extra, GucSource source)
 	return true;
 }
 
+static bool
+check_ef_search(int *newval, void **extra, GucSource source)
+{
+	return note_is_set(extra, source);
+}
+
 static void
 assign_ef_search(int newval, void *extra)
 {
 	ef_search_is_set = *(const bool *) extra;
+}
+
+static bool
+check_target_recall(double *newval, void **extra, GucSource source)
+{
+	return note_is_set(extra, source);
+}
+
+static void
+assign_target_recall(double newval, void *extra)
+{
+	target_recall_is_set = *(const bool *) extra;
 }
 
 static void
@@ -107,7 +126,7 @@ hnsw_init(void)
 							 "Sets the recall for which searches choose their ef_search.",
 							 "As measured when the index was built, or by vector_tune(); 0 leaves it to hnsw.ef_search, which goes before it where it is set.",
 							 &hnsw_target_recall, 0, 0, 1, PGC_USERSET, 0,
-							 NULL, NULL, NULL);
+							 check_target_recall, assign_target_recall, NULL);
 	define_iterative_scan("hnsw.iterative_scan",
 						  "Sets how a scan goes on when the first ef_search rows were not enough.",
 						  &hnsw_iterative_scan);
@@ -180,7 +199,7 @@ hnsw_declared_recall(Relation index)
 
 	if (ef_search_is_set)
 		return 0;
-	if (hnsw_target_recall > 0)
+	if (target_recall_is_set)
 		return hnsw_target_recall;
 	return options->ef_search > 0 ? 0 : options->target_recall;
 }

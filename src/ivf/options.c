@@ -36,9 +36,10 @@ typedef struct SettingsSet
 } SettingsSet;
 
 static SettingsSet is_set[IVF_KINDS];
+static bool target_recall_is_set = false;
 
 static bool
-check_is_set(int *newval, void **extra, GucSource source)
+note_is_set(void **extra, GucSource source)
 {
 	bool	   *set = (bool *) setting_extra(sizeof(bool));
 
@@ -47,6 +48,24 @@ check_is_set(int *newval, void **extra, GucSource source)
 	*set = source != PGC_S_DEFAULT;
 	*extra = set;
 	return true;
+}
+
+static bool
+check_is_set(int *newval, void **extra, GucSource source)
+{
+	return note_is_set(extra, source);
+}
+
+static bool
+check_target_recall(double *newval, void **extra, GucSource source)
+{
+	return note_is_set(extra, source);
+}
+
+static void
+assign_target_recall(double newval, void *extra)
+{
+	target_recall_is_set = *(const bool *) extra;
 }
 
 /* A hook is not told which setting it is for. */
@@ -189,7 +208,7 @@ ivf_init(void)
 							 "Sets the recall for which scans of inverted files choose their probes.",
 							 "As measured for the ten nearest rows when an index was built; 0 leaves it to the probes settings.",
 							 &ivf_target_recall, 0, 0, 1, PGC_USERSET, 0,
-							 NULL, NULL, NULL);
+							 check_target_recall, assign_target_recall, NULL);
 	DefineCustomIntVariable("ivf.vacuum_budget",
 							"Sets the number of entries that VACUUM may move to lists that are made anew.",
 							"Where lists of an inverted file have grown long or far from their centroids; 0 leaves them to ivf_rebalance().",
@@ -296,7 +315,7 @@ ivf_effort(Relation index, IvfKind kind)
 		return effort;
 	if (own->probes > 0)
 		effort.probes = own->probes;
-	else
+	else if (!target_recall_is_set)
 		effort.target_recall = own->target_recall;
 	return effort;
 }

@@ -286,5 +286,30 @@ SELECT * FROM error_of('CREATE INDEX ON wrong USING ivfpq (b3 bit_pq_ops)');
 SELECT name, bool_and(pg_indexam_has_property(a.oid, name)) AS all_have, bool_or(pg_indexam_has_property(a.oid, name)) AS some_have FROM pg_am a, unnest('{can_order,can_unique,can_multi_col,can_include}'::text[]) name WHERE amname LIKE 'ivf%' GROUP BY name ORDER BY name;
 SELECT name, pg_index_has_property('named', name), pg_index_column_has_property('named', 1, name) FROM unnest('{clusterable,index_scan,bitmap_scan,backward_scan,asc,orderable,distance_orderable,returnable,search_array,search_nulls}'::text[]) name;
 
+-- an index's own recall gives way to settings that have been set, be it to 0; then its own probes
+CREATE TABLE asked AS SELECT i, array(SELECT (hashint4(i * 8 + j) / 2147483648.0)::real FROM generate_series(1, 8) j)::vector(8) AS v FROM generate_series(1, 2000) i;
+ANALYZE asked;
+CREATE INDEX asked_v ON asked USING ivfflat (v vector_l2_ops) WITH (lists = 40, target_recall = 1);
+CREATE FUNCTION lists_read() RETURNS text LANGUAGE plpgsql SET enable_seqscan = off SET vector.enable_exact_scan = off SET enable_sort = off AS $$
+DECLARE
+	entries bigint;
+BEGIN
+	PERFORM a.i FROM (SELECT i FROM asked ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 1) a;
+	entries := (SELECT visited FROM vector_last_scan() WHERE index = 'asked_v'::regclass);
+	RETURN CASE WHEN entries < 250 THEN 'one' WHEN entries < 2000 THEN 'some' WHEN entries = 2000 THEN 'all' ELSE 'no scan' END;
+END $$;
+RESET ivfflat.probes;
+SELECT lists_read() AS own_recall;
+SET ivf.target_recall = 0;
+SELECT lists_read() AS no_recall;
+ALTER INDEX asked_v SET (probes = 40);
+SELECT lists_read() AS own_probes;
+ALTER INDEX asked_v RESET (probes);
+RESET ivf.target_recall;
+SELECT lists_read() AS own_recall;
+SET ivfflat.probes = 1;
+SELECT lists_read() AS probes;
+RESET ivfflat.probes;
+
 DROP SCHEMA "Other" CASCADE;
 DROP SCHEMA ivf_options CASCADE;
