@@ -1,8 +1,9 @@
 # ivf_rebalance beside scans, insertions, crashes and standbys.
 #
 # Where it is: an index on an expression calls a function for each row, which
-# counts, and waits at a number for a lock that the test holds.  VACUUM leaves lists
-# to it here.
+# counts, and waits at a number for a lock that the test holds.  VACUUM, which calls
+# no such functions, waits at points that a server with assertions has
+# (storage/wait_point.h); it leaves lists alone where it is not told to.
 use strict;
 use warnings;
 
@@ -148,6 +149,87 @@ foreach my $kind (sort keys %index)
 	sql('DROP INDEX i');
 }
 
+# VACUUM, which stops at a point: cancelled, crashed, or to go on beside changes
+my %plain = (
+	rabitq => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 40)',
+	inside => 'ivfrabitq (v vector_l2_ops) WITH (lists = 40, rerank = index)');
+my $points = ($node->psql('postgres', q{SET vector.wait_point = ''; SHOW vector.wait_point}))[0] == 0;
+
+sub check_plain
+{
+	my ($name, $rows) = @_;
+
+	is(sql(q{SELECT * FROM vector_index_check('i', heapallindexed => true)}), '', "$name: it is sound");
+	is( sql(q{SET ivfrabitq.iterative_scan = relaxed_order;
+		SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> item(3, 16) LIMIT 100000) s}),
+		"$rows|$rows", "$name: a scan finds each row once");
+}
+
+sub vacuum_until
+{
+	my ($point) = @_;
+
+	$holder->query('SELECT pg_advisory_lock(7, 7)');
+	my $session = start_psql($node, "SET client_min_messages = log; SET vector.wait_point = '$point'; SET ivf.vacuum_budget = 100000; VACUUM (PARALLEL 0) t");
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted})
+	  or die "VACUUM does not come to its point: $point";
+	return $session;
+}
+
+foreach my $kind ($points ? sort keys %plain : ())
+{
+	note "VACUUM, $kind";
+	foreach my $point ('ivf rebalance chosen', 'ivf rebalance written', 'ivf rebalance moved', 'ivf rebalance published')
+	{
+		my $world = 3;
+		my $session;
+
+		sql('TRUNCATE t');
+		sql(rows(1, 2000, 0));
+		sql("CREATE INDEX i ON t USING $plain{$kind}");
+
+		# all rows are others, farther away each time
+		my $drift = sub { $world *= 3; sql('DELETE FROM t'); sql(rows(1, 2000, $world)) };
+
+		$drift->();
+		$session = vacuum_until($point);
+		sql(rows(2001, 2050, 0));
+		sql(q{SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
+		like(finish_psql($session), qr/canceling statement due to user request/, "$kind: cancelled at $point");
+		$holder->query('SELECT pg_advisory_unlock(7, 7)');
+		check_plain("$kind, cancelled at $point", 2050);
+
+		$drift->();
+		$session = vacuum_until($point);
+		sql(rows(2001, 2050, 0));
+		$holder->quit;
+		$node->stop('immediate');
+		finish_psql($session);
+		$node->start;
+		$holder = $node->background_psql('postgres', on_error_stop => 0);
+		check_plain("$kind, crashed at $point", 2050);
+
+		# a scan that began before has rows that are deleted meanwhile, too
+		$drift->();
+		my $scan = $node->background_psql('postgres', on_error_stop => 0);
+		$scan->query('SET ivfrabitq.iterative_scan = relaxed_order; BEGIN; DECLARE c CURSOR FOR SELECT id FROM t ORDER BY v <-> item(3, 16) LIMIT 100000');
+		my @ids = split /\n/, $scan->query('FETCH 200 FROM c');
+		$session = vacuum_until($point);
+		sql(rows(2001, 2300, 0));
+		sql(rows(2301, 2600, $world));
+		sql('DELETE FROM t WHERE id % 5 = 0');
+		$holder->query('SELECT pg_advisory_unlock(7, 7)');
+		like(finish_psql($session), qr/LOG:  index "i": 40 of 40 lists have been made anew, with \d+ entries$/m, "$kind: rebalanced by VACUUM, $point");
+		check_plain("$kind, beside changes at $point", 2080);
+		is(sql(q{SELECT error < 2 * built_error FROM ivf_drift('i')}), 't', "$kind, $point: lists are near");
+		push @ids, split(/\n/, $scan->query('FETCH ALL FROM c'));
+		is(join(',', sort { $a <=> $b } @ids), join(',', 1 .. 2000), "$kind, $point: a scan finds what it saw when it began, each row once");
+		$scan->query('COMMIT');
+		$scan->quit;
+		sql('DROP INDEX i');
+	}
+}
+
 note 'a standby';
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -178,6 +260,31 @@ ok($standby->wait_for_log(qr/conflict with recovery/), 'when the scan has been e
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', "$settings SELECT count(*), count(DISTINCT id) FROM ($query) s"), '2000|2000', 'the standby finds each row');
 is($standby->safe_psql('postgres', q{SELECT * FROM vector_index_check('i')}), '', 'its index is sound');
+
+# By VACUUM.  A snapshot of the primary keeps it from telling that all rows are visible
+# to all, which would end queries of the standby that do not see the new ones.
+sql('TRUNCATE t');
+sql(rows(1, 2000, 0));
+sql("CREATE INDEX j ON t USING $plain{rabitq}");
+my $snapshot = $node->background_psql('postgres', on_error_stop => 0);
+$snapshot->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$node->wait_for_catchup($standby);
+my $beside = $standby->background_psql('postgres', on_error_stop => 0);
+my $by_column = 'SELECT id FROM t ORDER BY v <-> item(3, 16) LIMIT 100000';
+$beside->query("$settings BEGIN; DECLARE c CURSOR FOR $by_column");
+my @first = split /\n/, $beside->query('FETCH 200 FROM c');
+sql(rows(2001, 6000, 20));
+sql('SET ivf.vacuum_budget = 100000; VACUUM (PARALLEL 0) t');
+is(sql(q{SELECT error < 2 * built_error, entries FROM ivf_drift('j')}), 't|6000', 'VACUUM rebalances');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', "$settings SELECT count(*), count(DISTINCT id) FROM ($by_column) s"), '6000|6000', 'the standby finds each row');
+push @first, split(/\n/, $beside->query('FETCH ALL FROM c'));
+is(join(',', sort { $a <=> $b } @first), join(',', 1 .. 2000), 'a scan of the standby finds what it saw when it began, each row once');
+$beside->query('COMMIT');
+$beside->quit;
+$snapshot->query('COMMIT');
+$snapshot->quit;
+sql('DROP INDEX j');
 
 # Rows that are deleted, and that only a snapshot of the standby sees.  Pages that
 # have room are not pruned, which would end its queries, too.

@@ -193,6 +193,31 @@ foreach my $kind (wanted(qw(ivfflat ivfflat_pieces ivfpq ivfrabitq flat flat_pie
 }
 
 # ---------------------------------------------------------------------------
+# VACUUM moves entries of rows that are deleted meanwhile, and whose values out of
+# line others remove, since no snapshot but VACUUM's sees them
+
+if (wanted('ivfrabitq') || wanted('ivfflat'))
+{
+	my $values = "SELECT i, array_fill((i % 40 * 10 + i / 500.0 + %d)::real, ARRAY[600])::vector FROM generate_series(1, 1200) i";
+
+	$node->safe_psql('postgres', 'CREATE TABLE far (id int, v vector(600));' . sprintf("INSERT INTO far $values;" =~ s/i % 40/i %% 40/r, 0)
+		. 'CREATE INDEX far_i ON far USING ivfrabitq (v vector_l2_ops) WITH (lists = 10, vacuum_budget = 100000); DELETE FROM far;'
+		. sprintf("INSERT INTO far $values;" =~ s/i % 40/i %% 40/r, 10000));
+	my $toast = $node->safe_psql('postgres', q{SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'far'});
+	my $lock = close_gate();
+	my $session = start_psql($node, q{SET application_name = 'far'; SET client_min_messages = log; SET vector.wait_point = 'ivf rebalance chosen'; VACUUM (PARALLEL 0) far});
+
+	$session->{name} = 'far';
+	is(waits($session), 'advisory', 'VACUUM has chosen lists');
+	$node->safe_psql('postgres', 'DELETE FROM far WHERE id % 3 = 0');
+	$node->safe_psql('postgres', "VACUUM $toast");
+	open_gate($lock);
+	like(finish_psql($session), qr/LOG:  index "far_i": 10 of 10 lists have been made anew, with 800 entries$/m, 'rows whose values are gone lose their entries');
+	is($node->safe_psql('postgres', q{SELECT * FROM vector_index_check('far_i', heapallindexed => true)}), '', 'the index is sound');
+	$node->safe_psql('postgres', 'DROP TABLE far');
+}
+
+# ---------------------------------------------------------------------------
 # sparse_inverted: the pending list is sealed while an insertion holds its end; rows go
 # from one place to another under a scan, and under vacuum
 

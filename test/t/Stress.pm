@@ -61,7 +61,7 @@ my @kinds = (
 	{ name => 'ivfflat_pieces', type => 'vector(2100)', index => 'ivfflat (v vector_l2_ops, k) WITH (lists = 3)', value => 'item(n, 2100)', rows => 20, filter => 1, ordered => 1 },
 	{ name => 'ivfpq', type => 'vector(16)', index => 'ivfpq (v vector_l2_ops) WITH (lists = 9, m = 4, nbits = 8, rerank = index)', value => 'item(n, 16)', ordered => 1 },
 	{ name => 'ivfpq_filter', type => 'halfvec(12)', index => 'ivfpq (v halfvec_cosine_ops, k) WITH (lists = 6, m = 6, nbits = 4, opq = on)', op => '<=>', value => 'item(n, 12)::halfvec', filter => 1, ordered => 1 },
-	{ name => 'ivfrabitq', type => 'vector(16)', index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 9, bits = 1, rerank = index)', value => 'item(n, 16)', filter => 1, ordered => 1 },
+	{ name => 'ivfrabitq', type => 'vector(16)', index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 9, bits = 1, rerank = index, vacuum_budget = 100000)', value => 'item(n, 16)', filter => 1, ordered => 1 },
 	{ name => 'ivfrabitq_four', type => 'halfvec(12)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 5, bits = 4)', op => '<#>', value => 'item(n, 12)::halfvec', ordered => 1 },
 	{ name => 'flat', type => 'vector(16)', index => 'flat (v vector_l2_ops, k)', value => 'item(n, 16)', filter => 1, ordered => 1 },
 	{ name => 'flat_cosine', type => 'halfvec(12)', index => 'flat (v halfvec_cosine_ops)', op => '<=>', value => 'item(n, 12)::halfvec', ordered => 1 },
