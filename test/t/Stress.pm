@@ -47,6 +47,8 @@ sub seed
 my $dense = 'item(n, %d)';
 my $sparse = 'sparse_item(n)';
 my $bits = 'bit_item(n)';
+# later rows are far from those that lists have been learned from
+my $moving = 'item(n, 16) + array_fill((n / 50000)::real, ARRAY[16])::vector';
 
 my @kinds = (
 	{ name => 'hnsw', type => 'vector(16)', index => 'hnsw (v vector_l2_ops)', value => 'item(n, 16)' },
@@ -61,7 +63,7 @@ my @kinds = (
 	{ name => 'ivfflat_pieces', type => 'vector(2100)', index => 'ivfflat (v vector_l2_ops, k) WITH (lists = 3)', value => 'item(n, 2100)', rows => 20, filter => 1, ordered => 1 },
 	{ name => 'ivfpq', type => 'vector(16)', index => 'ivfpq (v vector_l2_ops) WITH (lists = 9, m = 4, nbits = 8, rerank = index)', value => 'item(n, 16)', ordered => 1 },
 	{ name => 'ivfpq_filter', type => 'halfvec(12)', index => 'ivfpq (v halfvec_cosine_ops, k) WITH (lists = 6, m = 6, nbits = 4, opq = on)', op => '<=>', value => 'item(n, 12)::halfvec', filter => 1, ordered => 1 },
-	{ name => 'ivfrabitq', type => 'vector(16)', index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 9, bits = 1, rerank = index, vacuum_budget = 100000)', value => 'item(n, 16)', filter => 1, ordered => 1 },
+	{ name => 'ivfrabitq', type => 'vector(16)', index => 'ivfrabitq (v vector_l2_ops, k) WITH (lists = 9, bits = 1, rerank = index, vacuum_budget = 100000)', value => $moving, filter => 1, ordered => 1 },
 	{ name => 'ivfrabitq_four', type => 'halfvec(12)', index => 'ivfrabitq (v halfvec_ip_ops) WITH (lists = 5, bits = 4)', op => '<#>', value => 'item(n, 12)::halfvec', ordered => 1 },
 	{ name => 'flat', type => 'vector(16)', index => 'flat (v vector_l2_ops, k)', value => 'item(n, 16)', filter => 1, ordered => 1 },
 	{ name => 'flat_cosine', type => 'halfvec(12)', index => 'flat (v halfvec_cosine_ops)', op => '<=>', value => 'item(n, 12)::halfvec', ordered => 1 },
@@ -179,7 +181,7 @@ sub create_kind
 	my ($node, $kind, %o) = @_;
 	my $t = $o{table} // $kind->{name};
 	my $rows = $o{rows} // 0;
-	my $function = $kind->{value} =~ s/\bn\b/CASE WHEN \$1 % 3 = 0 THEN \$1 % 7 + \$2 % 2 ELSE \$1::bigint * 1009 + \$2 END/r;
+	my $function = $kind->{value} =~ s/\bn\b/CASE WHEN \$1 % 3 = 0 THEN \$1 % 7 + \$2 % 2 ELSE \$1::bigint * 1009 + \$2 END/gr;
 	my $type = $kind->{type} =~ s/\(.*//r;
 	my $unlogged = $o{unlogged} ? 'UNLOGGED' : '';
 
