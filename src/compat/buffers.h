@@ -7,12 +7,9 @@
 
 #include "compat/pg.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#endif
-
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
+#include "utils/memdebug.h"
 #include "utils/rel.h"
 
 /* A buffer's tag without its block number */
@@ -127,17 +124,15 @@ note_buffer_use(Buffer buffer, uint32 at_most)
 
 /*
  * A buffer's page, to be read without a pin.  A server built for it
- * (tools/build-postgres.sh asan) has pages that are not pinned watched by
- * AddressSanitizer.
+ * (tools/build-postgres.sh) has pages that are not pinned watched by Valgrind or
+ * AddressSanitizer, which is told here that this one may be read.
  */
 static inline const char *
 unpinned_page(Buffer buffer)
 {
 	const char *page = (const char *) BufferGetBlock(buffer);
 
-#ifdef __SANITIZE_ADDRESS__
-	__asan_unpoison_memory_region(page, BLCKSZ);
-#endif
+	VALGRIND_MAKE_MEM_DEFINED(page, BLCKSZ);
 	return page;
 }
 
