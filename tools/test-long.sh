@@ -124,14 +124,15 @@ if [ "$method" = . ]; then
 fi
 [ ${#waiting[@]} -gt 0 ] || die "no class is like '$class' and no access method like '$method'"
 
-# What a piece's log has counted takes the place of what was there of it.
+# What a piece's log has counted takes the place of what was there of it.  The log of
+# one that failed has it again in the end of the test's own log.
 collect()
 {
 	local name=$1 rc=$2 seconds=$3 log=$4 c m
 
 	read -r c m <<<"$name"
 	awk -F '\t' -v c="$c" -v m="$m" '!($1 == c && $2 == m)' "$sums" >"$sums.new"
-	sed -nE 's/^.*TALLY (\S+) (\S+) ([0-9]+) ([0-9]+) ([0-9]+)$/\1\t\2\t\3\t\4\t\5/p' "$log" |
+	sed -nE 's/^.*TALLY (\S+) (\S+) ([0-9]+) ([0-9]+) ([0-9]+)$/\1\t\2\t\3\t\4\t\5/p' "$log" | sort -u |
 		awk -F '\t' -v OFS='\t' -v seconds="$seconds" -v seed="$seed" -v rc="$rc" '
 			{ print $0, seconds, seed, (rc == 0 ? "to the end" : ($5 > 0) ? "violations" : "failed"); n++ }
 			END { exit n == 0 }' >>"$sums.new" ||
