@@ -317,7 +317,7 @@ step_test-vpath()
 step_tap()
 {
 	local bin files=(test/t/00*.pl test/t/023_ivf_centroids.pl
-		test/t/031_buffer_usage.pl test/t/045_build.pl test/t/070_scaling.pl)
+		test/t/031_buffer_usage.pl test/t/045_build.pl test/t/047_same_answers.pl test/t/070_scaling.pl)
 
 	has_tap || return 0
 	cd "$TOP"
