@@ -70,3 +70,29 @@ vacuum_progress_end(void)
 		pgstat_progress_end_command();
 	shown = own_command = false;
 }
+
+void
+vacuum_progress_save(VacuumProgress *progress)
+{
+	progress->command = PROGRESS_COMMAND_INVALID;
+	if (MyBEEntry == NULL)
+		return;
+	progress->command = MyBEEntry->st_progress_command;
+	progress->target = MyBEEntry->st_progress_command_target;
+	for (int i = 0; i < PGSTAT_NUM_PROGRESS_PARAM; i++)
+		progress->params[i] = MyBEEntry->st_progress_param[i];
+}
+
+void
+vacuum_progress_restore(const VacuumProgress *progress)
+{
+	int			params[PGSTAT_NUM_PROGRESS_PARAM];
+
+	if (progress->command == PROGRESS_COMMAND_INVALID)
+		return;
+	for (int i = 0; i < PGSTAT_NUM_PROGRESS_PARAM; i++)
+		params[i] = i;
+	pgstat_progress_start_command(progress->command, progress->target);
+	pgstat_progress_update_multi_param(PGSTAT_NUM_PROGRESS_PARAM, params,
+									   progress->params);
+}

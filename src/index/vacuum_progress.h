@@ -18,6 +18,7 @@
 
 #include "compat/pg.h"
 
+#include "pgstat.h"
 #include "utils/relcache.h"
 
 /* vector_vacuum_progress() knows these numbers. */
@@ -36,5 +37,19 @@ extern void vacuum_progress_begin(Relation index);
 extern void vacuum_phase(VacuumPhase phase, int64 total);
 extern void vacuum_progress(int64 done);
 extern void vacuum_progress_end(void);
+
+/*
+ * What the backend shows of its command.  The end of a subtransaction by an error ends that,
+ * too; a VACUUM that goes on afterwards has it again by vacuum_progress_restore.
+ */
+typedef struct VacuumProgress
+{
+	ProgressCommandType command;
+	Oid			target;
+	int64		params[PGSTAT_NUM_PROGRESS_PARAM];
+} VacuumProgress;
+
+extern void vacuum_progress_save(VacuumProgress *progress);
+extern void vacuum_progress_restore(const VacuumProgress *progress);
 
 #endif							/* VECTOR_INDEX_VACUUM_PROGRESS_H */

@@ -19,7 +19,6 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
-#include "commands/extension.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -437,7 +436,7 @@ may_have_drifted(const IvfMeta *meta, const IndexVacuumInfo *info,
 static bool
 may_read_tables(Oid function, void *context)
 {
-	return function >= FirstUnpinnedObjectId &&
+	return function >= FirstNormalObjectId &&
 		getExtensionOfObject(ProcedureRelationId, function) != *(const Oid *) context;
 }
 
@@ -516,7 +515,9 @@ rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int b
 	ResourceOwner resources = CurrentResourceOwner;
 	MemoryContext context = AllocSetContextCreate(caller, "ivf vacuum rebalance",
 												  ALLOCSET_DEFAULT_SIZES);
+	VacuumProgress progress;
 
+	vacuum_progress_save(&progress);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -538,6 +539,7 @@ rebalance_if_possible(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, int b
 		CurrentResourceOwner = resources;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
+		vacuum_progress_restore(&progress);
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("lists of index \"%s\" have not been rebalanced: %s",

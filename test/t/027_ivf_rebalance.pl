@@ -167,10 +167,11 @@ sub check_plain
 
 sub vacuum_until
 {
-	my ($point) = @_;
+	my ($point, $table) = @_;
+	my $vacuum = 'VACUUM (PARALLEL 0) ' . ($table // 't');
 
 	$holder->query('SELECT pg_advisory_lock(7, 7)');
-	my $session = start_psql($node, "SET client_min_messages = log; SET vector.wait_point = '$point'; SET ivf.vacuum_budget = 100000; VACUUM (PARALLEL 0) t");
+	my $session = start_psql($node, "SET client_min_messages = log; SET maintenance_work_mem = '1MB'; SET vector.wait_point = '$point'; SET ivf.vacuum_budget = 100000; $vacuum");
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted})
 	  or die "VACUUM does not come to its point: $point";
 	return $session;
@@ -228,6 +229,25 @@ foreach my $kind ($points ? sort keys %plain : ())
 		$scan->quit;
 		sql('DROP INDEX i');
 	}
+}
+
+# An index that there is not enough memory for does not end what is shown of VACUUM
+if ($points)
+{
+	sql(q{CREATE TABLE wide (id int, v vector(256));
+		INSERT INTO wide SELECT i, array_fill(sin(i * 7.1)::real, ARRAY[256])::vector FROM generate_series(1, 1200) i;
+		CREATE INDEX wide_many ON wide USING ivfrabitq (v vector_l2_ops) WITH (lists = 1000);
+		CREATE INDEX wide_few ON wide USING ivfrabitq (v vector_l2_ops) WITH (lists = 4);
+		DELETE FROM wide;
+		INSERT INTO wide SELECT i, array_fill(100 + sin(i * 7.1)::real, ARRAY[256])::vector FROM generate_series(1, 1200) i});
+	my $session = vacuum_until('ivf rebalance written', 'wide');
+	is(sql(q{SELECT phase, heap_blks_total > 0, heap_blks_scanned = heap_blks_total FROM pg_stat_progress_vacuum WHERE relid = 'wide'::regclass}),
+		'cleaning up indexes|t|t', 'the progress of VACUUM after an error');
+	$holder->query('SELECT pg_advisory_unlock(7, 7)');
+	my $messages = finish_psql($session);
+	like($messages, qr/WARNING:  lists of index "wide_many" have not been rebalanced: memory required is/, 'which is a warning');
+	like($messages, qr/LOG:  index "wide_few": 4 of 4 lists have been made anew, with 1200 entries$/m, 'and the next index is rebalanced');
+	sql('DROP TABLE wide');
 }
 
 note 'a standby';
