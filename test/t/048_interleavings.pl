@@ -204,7 +204,7 @@ if (wanted('ivfrabitq') || wanted('ivfflat'))
 		. 'CREATE INDEX far_i ON far USING ivfrabitq (v vector_l2_ops) WITH (lists = 10, vacuum_budget = 100000); DELETE FROM far;'
 		. sprintf("INSERT INTO far $values;" =~ s/i % 40/i %% 40/r, 10000));
 	my $toast = $node->safe_psql('postgres', q{SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'far'});
-	my $lock = close_gate();
+	my $lock = close_gate($node);
 	my $session = start_psql($node, q{SET application_name = 'far'; SET client_min_messages = log; SET vector.wait_point = 'ivf rebalance chosen'; VACUUM (PARALLEL 0) far});
 
 	$session->{name} = 'far';
