@@ -168,10 +168,11 @@ sub check_plain
 sub vacuum_until
 {
 	my ($point, $table) = @_;
+	my $memory = defined $table ? '1MB' : '16MB';
 	my $vacuum = 'VACUUM (PARALLEL 0) ' . ($table // 't');
 
 	$holder->query('SELECT pg_advisory_lock(7, 7)');
-	my $session = start_psql($node, "SET client_min_messages = log; SET maintenance_work_mem = '1MB'; SET vector.wait_point = '$point'; SET ivf.vacuum_budget = 100000; $vacuum");
+	my $session = start_psql($node, "SET client_min_messages = log; SET maintenance_work_mem = '$memory'; SET vector.wait_point = '$point'; SET ivf.vacuum_budget = 100000; $vacuum");
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted})
 	  or die "VACUUM does not come to its point: $point";
 	return $session;
