@@ -168,7 +168,7 @@ sub check_plain
 sub vacuum_until
 {
 	my ($point, $table) = @_;
-	my $memory = defined $table ? '1MB' : '16MB';
+	my $memory = defined $table ? '4MB' : '16MB';
 	my $vacuum = 'VACUUM (PARALLEL 0) ' . ($table // 't');
 
 	$holder->query('SELECT pg_advisory_lock(7, 7)');
