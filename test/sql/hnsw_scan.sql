@@ -52,6 +52,59 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v <=> '[
 DROP INDEX cosine;
 RESET hnsw.ef_search;
 
+-- where the plan knows that more rows are wanted than ef_search: one walk, and rows that are not visible are made up for
+CREATE TABLE wanted (id int, v vector(3)) WITH (autovacuum_enabled = off);
+INSERT INTO wanted SELECT i, format('[%s,%s,%s]', sin(i), cos(i * 1.3), sin(i * 2.1))::vector FROM generate_series(1, 1000) i;
+CREATE INDEX wanted_index ON wanted USING hnsw (v vector_l2_ops);
+CREATE FUNCTION wanted(rows int, ef int, mode text, filter text DEFAULT 'true', OUT got bigint, OUT exact bigint, OUT ordered boolean, OUT batches bigint, OUT searched_for int) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('hnsw.ef_search', ef::text, true), set_config('hnsw.iterative_scan', mode, true);
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE d <= (SELECT max(d) FROM (SELECT (v <-> ''[0.1,0.2,0.3]'') + 0 AS d FROM wanted WHERE %1$s ORDER BY 1 LIMIT %2$s) x)), array_agg(d) = array_agg(d ORDER BY d)
+		FROM (SELECT v <-> ''[0.1,0.2,0.3]'' AS d FROM wanted WHERE %1$s ORDER BY 1 LIMIT %2$s) f', filter, rows) INTO got, exact, ordered;
+	SELECT l.batches, l.ef INTO batches, searched_for FROM vector_last_scan() l;
+END $$;
+SELECT rows, ef, mode, w.* FROM unnest('{5,100}'::int[]) rows, unnest('{1,40,200}'::int[]) ef, unnest('{off,strict_order}'::text[]) mode, wanted(rows, ef, mode) w ORDER BY 1, 2, 3;
+-- not of more than one walk may look for, nor where rows are left out afterwards
+SET hnsw.max_scan_tuples = 500;
+SELECT got, searched_for FROM wanted(100, 40, 'strict_order');
+RESET hnsw.max_scan_tuples;
+SELECT got, ordered, batches > 1 AS walked_on, searched_for FROM wanted(30, 20, 'strict_order', 'id % 3 = 0');
+-- rows that are gone, of which the index knows nothing
+DELETE FROM wanted WHERE id IN (SELECT id FROM wanted ORDER BY (v <-> '[0.1,0.2,0.3]') + 0 LIMIT 20);
+SELECT rows, ef, w.got, exact, ordered FROM (VALUES (5, 40), (30, 40), (30, 4), (5, 100)) n (rows, ef), wanted(rows, ef, 'strict_order') w;
+-- each row's search in one statement: its own value, the settings of the moment, a number of rows that is known later
+PREPARE nearest_of_each(int) AS SELECT count(*), count(*) FILTER (WHERE n.id = q.id), count(DISTINCT n.set) FROM (SELECT * FROM wanted WHERE id % 50 = 7 ORDER BY id) q,
+	LATERAL (SELECT id, (SELECT set_config('hnsw.ef_search', (1 + q.id % 90)::text, false)) AS set FROM wanted w ORDER BY w.v <-> q.v LIMIT $1) n;
+SET plan_cache_mode = force_custom_plan;
+EXECUTE nearest_of_each(4);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE nearest_of_each(4);
+RESET plan_cache_mode;
+DEALLOCATE nearest_of_each;
+RESET hnsw.ef_search;
+DROP FUNCTION wanted(int, int, text, text);
+DROP TABLE wanted;
+
+-- codes have the order of rows in narrow heaps wrong: a LIMIT that is known takes no fewer of them, up to ef_search and beyond
+CREATE TABLE heaps (id int, v vector(64) NOT NULL);
+SELECT setseed(.25);
+INSERT INTO heaps SELECT i, array(SELECT 10 * sin(i % 40 * 64 + j) + .3 * random() FROM generate_series(1, 64) j WHERE i > 0)::vector FROM generate_series(1, 4000) i;
+CREATE INDEX ON heaps USING hnsw (v vector_l2_ops) WITH (quantizer = rabitq4);
+ANALYZE heaps;
+CREATE FUNCTION heaps_recall(rows int, ef int, known boolean, OUT recall float) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('hnsw.ef_search', ef::text, true), set_config('enable_seqscan', 'off', true);
+	EXECUTE format('SELECT avg(found)::float / %1$s FROM (SELECT v FROM heaps WHERE id %% 79 = 3) q, LATERAL (
+		SELECT count(*) AS found FROM (SELECT id FROM heaps h %2$s ORDER BY h.v <-> q.v LIMIT %1$s) f
+		WHERE id IN (SELECT h.id FROM heaps h ORDER BY (h.v <-> q.v) + 0, h.id LIMIT %1$s)) n',
+		rows, CASE WHEN NOT known THEN 'WHERE id > 0' END) INTO recall;
+END $$;
+SELECT rows, ef, heaps_recall(rows, ef, true) >= heaps_recall(rows, ef, false) AS as_many
+FROM (VALUES (10, 10), (10, 40), (10, 100), (10, 2), (40, 20), (100, 10), (100, 40)) n (rows, ef);
+SELECT heaps_recall(10, 100, true) > .95 AS ten, heaps_recall(100, 40, true) > .9 AS hundred;
+DROP FUNCTION heaps_recall(int, int, boolean);
+DROP TABLE heaps;
+
 -- what an ordered scan is not for
 SELECT plan_of($$SELECT count(*) FROM items WHERE v IS NOT NULL$$);
 SELECT plan_of($$SELECT count(*) FROM items WHERE v <-> '[1,2,3,4,5,6]' > 3$$);
