@@ -33,7 +33,7 @@
 
 /* Distances from all elements that are computed, about; and least queries */
 #define ALL_DISTANCES	1e8
-#define FEWER_DISTANCES	3e7
+#define FEWER_DISTANCES	2e7
 #define LEAST_QUERIES	64
 
 /* Queries whose answers say something */

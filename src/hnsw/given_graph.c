@@ -14,9 +14,10 @@
  * 3. The recall of some lists is measured; some elements with a list become
  *	  pivots.
  * 4. Of each pivot, the nearest others are found, in two steps.
- * 5. Elements tell those in their lists of themselves.
+ * 5. Elements tell those in their lists of themselves; each has a pivot from its list,
+ *	  or that of one in it.
  * 6. Neighbours are chosen, as an insertion does, among an element's list, those
- *	  that have told it, and pivots.
+ *	  that have told it, and pivots: for the elements of one pivot after the other.
  * 7. What has lost most of its neighbours, because these have no list, counts
  *	  as without one, too.
  * 8. All that have a list form the ring: each comes after its nearest neighbour
@@ -110,6 +111,8 @@ given_graph_init(BuildProcess *process, int chunk, RowHints *hints)
 	pivots = (GivenPivots *) build_chunk(process, chunk + 4);
 	for (int i = 0; i < GIVEN_MOST_FEW; i++)
 		pg_atomic_init_u32(&pivots->groups[i], 0);
+	for (int i = 0; i < GIVEN_MOST_PIVOTS; i++)
+		pg_atomic_init_u32(&pivots->elements[i], NO_SLOT);
 	if (process->segment == NULL)
 		return;
 	BarrierInit(&shared->barrier, 0);
@@ -362,11 +365,41 @@ for_all(GivenGraph *given, void (*act) (GivenGraph *given, GraphId id))
 	MemoryContextReset(given->context);
 }
 
-/* Choose the neighbours of all elements that have a list. */
+/*
+ * Choose the neighbours of all elements that have a list: those of one pivot after the
+ * other, and of pivots that are near each other, since these have candidates in common,
+ * which are in the processor's caches then.
+ */
 static void
 choose_all(GivenGraph *given)
 {
-	for_all(given, given_choose);
+	const GivenPivots *pivots = given->pivots;
+	MemoryContext caller = MemoryContextSwitchTo(given->context);
+	uint32		elements = pg_atomic_read_u32(&given->graph->shared->base_count);
+	uint32		group;
+
+	while ((group = pg_atomic_fetch_add_u32(&given->shared->next[STEP_CHOOSE], 1)) < GIVEN_MOST_FEW)
+	{
+		if (given->leader)
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+										 (int64) elements * group / GIVEN_MOST_FEW);
+		for (uint32 pivot = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &pivots->groups[group]));
+			 pivot != 0; pivot = pivots->next[pivot - 1])
+		{
+			GraphId		id = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &pivots->elements[pivot - 1]));
+
+			while (id != NO_SLOT)
+			{
+				GraphId		next = given_list(given->graph, id)->chain;
+
+				CHECK_FOR_INTERRUPTS();
+				given_choose(given, id);
+				id = next;
+			}
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(given->context);
 	pg_atomic_fetch_add_u32(&given->shared->lists, given->lists);
 	pg_atomic_fetch_add_u32(&given->shared->strange, given->strange);
 	pg_atomic_fetch_add_u32(&given->shared->poor, given->poor);
@@ -583,6 +616,9 @@ run_step(GivenGraph *given)
 			break;
 		case STEP_REVERSE:
 			for_all(given, given_tell_listed);
+			break;
+		case STEP_ASSIGN:
+			for_all(given, given_assign_pivot);
 			break;
 		case STEP_CHOOSE:
 			choose_all(given);

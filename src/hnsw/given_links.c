@@ -12,6 +12,14 @@
 
 #include "hnsw/hnsw.h"
 
+/* Ask for the flags of the nodes that edges lead to. */
+static inline void
+prefetch_headers(const MemoryGraph *graph, const GraphEdges *edges)
+{
+	for (int i = 0; i < edges->count; i++)
+		__builtin_prefetch(&memory_node(graph, 0, edge_id(edges->ids[i]))->header);
+}
+
 /* Set the query to an element. */
 void
 given_set_query(GivenGraph *given, GraphId id)
@@ -34,6 +42,7 @@ given_links_of(MemoryGraph *graph, GraphId id, GraphLinks *links)
 
 	graph_links_clear(links);
 	node_get_edges(&graph->index->shape, 0, node, &edges);
+	prefetch_headers(graph, &edges);
 	for (int i = first_neighbor(edges.flags); i < edges.count; i++)
 	{
 		GraphId		to = edge_id(edges.ids[i]);
@@ -171,6 +180,8 @@ given_link_back(GivenGraph *given, GraphId id)
 	}
 	unlock_if_shared(graph, lock);
 	for (int i = 0; i < count; i++)
+		prefetch_edges(shape, (const char *) memory_node(graph, 0, pivots[i].id), 0);
+	for (int i = 0; i < count; i++)
 	{
 		if (!given_is_listed(graph, pivots[i].id))
 			continue;
@@ -197,6 +208,7 @@ rises_nearby(const MemoryGraph *graph, GraphId id)
 	GraphEdges	beyond;
 
 	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
+	prefetch_headers(graph, &edges);
 	for (int i = 0; i < edges.count; i++)
 	{
 		if (memory_node(graph, 0, edge_id(edges.ids[i]))->header.flags & NODE_RISES)

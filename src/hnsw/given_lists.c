@@ -140,37 +140,6 @@ given_take_list(GivenGraph *given, const RowHint *hint)
 	list->count = rest;
 }
 
-/*
- * An element is among the nearest of those that are nearest to it, most often:
- * these are told.  What many have in their lists keeps those that come first.  They
- * are kept from the end of the room for ids, the list from its beginning.
- */
-void
-given_tell_listed(GivenGraph *given, GraphId id)
-{
-	MemoryGraph *graph = given->graph;
-	const GraphShape *shape = &graph->index->shape;
-	uint32		room = given_list_room(shape);
-	GraphEdges	edges;
-	int			first;
-
-	if (!given_has_list(graph, id))
-		return;
-	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
-	first = first_neighbor(edges.flags);
-	for (int i = first; i < edges.count; i++)
-		__builtin_prefetch(&given_list(graph, edges.ids[i])->told, 1);
-	for (int i = first; i < edges.count; i++)
-	{
-		GivenList  *list = given_list(graph, edges.ids[i]);
-		uint32		place = pg_atomic_fetch_add_u32(&list->told, 1);
-
-		/* of a twin, any number may stand there: it stays within the room */
-		if (place < room - Min(list->count, room / 2))
-			given_list_ids(graph, edges.ids[i])[room - 1 - place] = id;
-	}
-}
-
 /* ------------------------------------------------------------------------
  * Distances
  */
@@ -452,6 +421,118 @@ candidate_ids(GivenGraph *given, GraphId id, GraphId *ids, int *listed)
 	return count;
 }
 
+/* Put an element among those of a pivot. */
+static void
+join_pivot(GivenGraph *given, GraphId id, uint32 pivot)
+{
+	GivenList  *list = given_list(given->graph, id);
+
+	list->chain = pg_atomic_exchange_u32(&given->pivots->elements[pivot], id);
+	pg_atomic_write_u32(&list->taken, pivot + GIVEN_PIVOT_FOUND);
+}
+
+/* The number of the first pivot among an element and those in its list, or -1 */
+static int
+listed_pivot(const GivenGraph *given, GraphId id, const GraphId *ids, int count)
+{
+	const MemoryGraph *graph = given->graph;
+
+	if (memory_node(graph, 0, id)->header.flags & NODE_PIVOT)
+		return pivot_number(given->pivots, id);
+	for (int i = 0; i < count; i++)
+	{
+		if (memory_node(graph, 0, ids[i])->header.flags & NODE_PIVOT)
+			return pivot_number(given->pivots, ids[i]);
+	}
+	return -1;
+}
+
+/*
+ * An element is among the nearest of those that are nearest to it, most often:
+ * these are told.  What many have in their lists keeps those that come first.  They
+ * are kept from the end of the room for ids, the list from its beginning.
+ */
+void
+given_tell_listed(GivenGraph *given, GraphId id)
+{
+	MemoryGraph *graph = given->graph;
+	const GraphShape *shape = &graph->index->shape;
+	uint32		room = given_list_room(shape);
+	GraphEdges	edges;
+	int			first;
+	int			pivot;
+
+	if (!given_has_list(graph, id))
+		return;
+	node_get_edges(shape, 0, memory_node(graph, 0, id), &edges);
+	first = first_neighbor(edges.flags);
+	for (int i = first; i < edges.count; i++)
+	{
+		__builtin_prefetch(memory_node(graph, 0, edges.ids[i]));
+		__builtin_prefetch(&given_list(graph, edges.ids[i])->told, 1);
+	}
+	for (int i = first; i < edges.count; i++)
+	{
+		GivenList  *list = given_list(graph, edges.ids[i]);
+		uint32		place = pg_atomic_fetch_add_u32(&list->told, 1);
+
+		/* of a twin, any number may stand there: it stays within the room */
+		if (place < room - Min(list->count, room / 2))
+			given_list_ids(graph, edges.ids[i])[room - 1 - place] = id;
+	}
+	pivot = listed_pivot(given, id, edges.ids + first, edges.count - first);
+	if (pivot >= 0)
+		join_pivot(given, id, pivot);
+}
+
+/*
+ * The pivot of an element that has none in its list: that of one of these, or the
+ * nearest of some.
+ */
+void
+given_assign_pivot(GivenGraph *given, GraphId id)
+{
+	MemoryGraph *graph = given->graph;
+	GivenPivots *pivots = given->pivots;
+	GraphEdges	edges;
+	GraphId		some[GRAPH_BATCH];
+	GraphNear	near[GRAPH_BATCH];
+	uint32		numbers[GRAPH_BATCH];
+	uint64		random = id;
+	int			first;
+	int			best = 0;
+
+	if (!given_has_list(graph, id) || pivots->count == 0 ||
+		pg_atomic_read_u32(&given_list(graph, id)->taken) >= GIVEN_PIVOT_FOUND)
+		return;
+	node_get_edges(&graph->index->shape, 0, memory_node(graph, 0, id), &edges);
+	first = first_neighbor(edges.flags);
+	for (int i = first; i < Min(edges.count, first + GIVEN_ASKED_FOR_PIVOT); i++)
+	{
+		uint32		taken = given_has_list(graph, edges.ids[i])
+			? pg_atomic_read_u32(&given_list(graph, edges.ids[i])->taken) : 0;
+
+		if (taken >= GIVEN_PIVOT_FOUND)
+		{
+			join_pivot(given, id, taken - GIVEN_PIVOT_FOUND);
+			return;
+		}
+	}
+	for (int i = 0; i < GRAPH_BATCH; i++)
+	{
+		numbers[i] = splitmix64_next(&random) % pivots->count;
+		some[i] = pivots->ids[numbers[i]];
+	}
+	given_set_query(given, id);
+	(void) measure(given, some, GRAPH_BATCH, near);
+	for (int i = 1; i < GRAPH_BATCH; i++)
+	{
+		if (near[i].distance < near[best].distance)
+			best = i;
+	}
+	join_pivot(given, id, numbers[best]);
+}
+
 /* ------------------------------------------------------------------------
  * Are lists as good as they look?
  */
@@ -547,106 +628,36 @@ is_plausible(GivenGraph *given, GraphId id, const GraphNear *list, int count,
 }
 
 /*
- * The pivot that is nearest to an element whose neighbours have been chosen.  It is
- * kept beside its last edge, as long as no later step moves edges: any number that is
- * read there by mistake is one of a pivot, too.
- */
-static inline uint16 *
-pivot_note(const MemoryGraph *graph, GraphId id)
-{
-	return &memory_edges(graph, 0, id)[graph_capacity(&graph->index->shape, 0) - 1].note;
-}
-
-/* The pivot of an element: itself, one in its list, a neighbour's, or the nearest of some. */
-static uint32
-find_pivot(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
-		   uint64 *random)
-{
-	MemoryGraph *graph = given->graph;
-	GraphId		some[GRAPH_BATCH];
-	GraphNear	near[GRAPH_BATCH];
-	uint32		numbers[GRAPH_BATCH];
-	uint32		best = 0;
-	float		distance = FLT_MAX;
-
-	if (memory_node(graph, 0, id)->header.flags & NODE_PIVOT)
-		return pivot_number(given->pivots, id);
-	for (int i = 0; i < listed; i++)
-	{
-		if (memory_node(graph, 0, ids[i])->header.flags & NODE_PIVOT)
-			return pivot_number(given->pivots, ids[i]);
-	}
-	for (int i = 0; i < Min(listed, GIVEN_ASKED_FOR_PIVOT); i++)
-	{
-		const GraphNode *node = memory_node(graph, 0, ids[i]);
-
-		if (*(const volatile uint8 *) &node->header.flags & NODE_LISTED)
-		{
-			uint16		note = *(volatile uint16 *) pivot_note(graph, ids[i]);
-
-			return (note & ~GIVEN_TO_PIVOT) % given->pivots->count;
-		}
-	}
-	for (int i = 0; i < GRAPH_BATCH; i++)
-	{
-		numbers[i] = splitmix64_next(random) % given->pivots->count;
-		some[i] = given->pivots->ids[numbers[i]];
-	}
-	if (measure(given, some, GRAPH_BATCH, near) < GRAPH_BATCH)
-		return numbers[0];
-	for (int i = 0; i < GRAPH_BATCH; i++)
-	{
-		if (near[i].distance < distance)
-		{
-			best = numbers[i];
-			distance = near[i].distance;
-		}
-	}
-	return best;
-}
-
-/*
- * Pivots near an element and random ones, with their distances; *nearest is the
- * number of the nearest.  Where rows lie in clusters, lists never lead out of one,
- * and a search that the upper levels have led into a wrong one would stay there.
- * An insertion has candidates in other clusters as long as its own is small; those
- * that are diverse keep clusters together.  So pivots are candidates, too.
+ * Pivots near an element and random ones, with their distances.  Where rows lie in
+ * clusters, lists never lead out of one, and a search that the upper levels have led
+ * into a wrong one would stay there.  An insertion has candidates in other clusters as
+ * long as its own is small; those that are diverse keep clusters together.  So pivots
+ * are candidates, too.
  */
 static int
-measure_pivots(GivenGraph *given, GraphId id, const GraphId *ids, int listed,
-			   GraphNear *sample, uint32 *nearest)
+measure_pivots(GivenGraph *given, GraphId id, GraphNear *sample)
 {
+	const GivenPivots *pivots = given->pivots;
+	uint32		taken = pg_atomic_read_u32(&given_list(given->graph, id)->taken);
+	uint32		start = taken - GIVEN_PIVOT_FOUND;
 	uint64		random = id;
-	uint32		start = find_pivot(given, id, ids, listed, &random);
-	const uint16 *near = given->pivots->near[start];
-	uint32		numbers[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
-	GraphId		pivots[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
+	GraphId		ids[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
 	int			count = 0;
-	float		distance = FLT_MAX;
 
 	while (count < GIVEN_SAMPLE)
-		numbers[count++] = splitmix64_next(&random) % given->pivots->count;
-	numbers[count++] = start;
+		ids[count++] = pivots->ids[splitmix64_next(&random) % pivots->count];
+	ids[count++] = pivots->ids[start];
 	for (int i = 0; i < GIVEN_NEAR_PIVOTS; i++)
-		numbers[count++] = near[i];
+		ids[count++] = pivots->ids[pivots->near[start][i]];
+	count = measure(given, ids, count, sample);
 	for (int i = 0; i < count; i++)
-		pivots[i] = given->pivots->ids[numbers[i]];
-	(void) measure(given, pivots, count, sample);
-	for (int i = 0; i < count; i++)
-	{
 		sample[i].rises = true;
-		if (sample[i].distance < distance)
-		{
-			*nearest = numbers[i];
-			distance = sample[i].distance;
-		}
-	}
 	return count;
 }
 
-/* Keep the nearest pivot of an element, and which of its edges lead to pivots. */
+/* Keep which of an element's edges lead to pivots. */
 static void
-note_edges(MemoryGraph *graph, GraphId id, const GraphLinks *links, uint32 pivot)
+note_edges(MemoryGraph *graph, GraphId id, const GraphLinks *links)
 {
 	BuildEdge  *known = memory_edges(graph, 0, id);
 	int			room = graph_capacity(&graph->index->shape, 0);
@@ -659,7 +670,28 @@ note_edges(MemoryGraph *graph, GraphId id, const GraphLinks *links, uint32 pivot
 		if (links->near[i].rises && links->near[i].diverse)
 			known[first + i].note = GIVEN_TO_PIVOT;
 	}
-	*pivot_note(graph, id) |= pivot;
+}
+
+/*
+ * Put those of the sample behind the candidates that are not farther than all of these.
+ * Returns how many are left in the sample.
+ */
+static int
+take_near(GraphNear *candidates, int *count, GraphNear *sample, int sampled)
+{
+	float		farthest = -FLT_MAX;
+	int			left = 0;
+
+	for (int i = 0; i < *count; i++)
+		farthest = Max(farthest, candidates[i].distance);
+	for (int i = 0; i < sampled; i++)
+	{
+		if (sample[i].distance > farthest)
+			sample[left++] = sample[i];
+		else
+			candidates[(*count)++] = sample[i];
+	}
+	return left;
 }
 
 void
@@ -672,20 +704,17 @@ given_choose(GivenGraph *given, GraphId id)
 	GraphId		ids[GIVEN_MOST_CANDIDATES];
 	GraphNear	sample[GIVEN_SAMPLE + GIVEN_NEAR_PIVOTS + 1];
 	GraphLinks	links;
-	uint32		pivot = 0;
 	int			listed;
 	int			first;
 	int			told;
 	int			count;
 	int			sampled;
 
-	if (!given_has_list(graph, id) || given->pivots->count == 0)
-		return;
 	told = candidate_ids(given, id, ids, &listed);
 	for (int i = 0; i < told; i++)
 		prefetch_far((const char *) memory_node(graph, 0, ids[i]), bytes);
 	given_set_query(given, id);
-	sampled = measure_pivots(given, id, ids, listed, sample, &pivot);
+	sampled = measure_pivots(given, id, sample);
 
 	graph_links_clear(&links);
 	first = listed;
@@ -695,13 +724,14 @@ given_choose(GivenGraph *given, GraphId id)
 	{
 		count = listed + measure(given, ids + first, told - first,
 								 candidates + listed);
-		memcpy(candidates + count, sample, sampled * sizeof(GraphNear));
-		count = order_candidates(candidates, listed, count + sampled, id);
-		links.count = graph_select(graph->selector, 0, candidates, count);
+		sampled = take_near(candidates, &count, sample, sampled);
+		count = order_candidates(candidates, listed, count, id);
+		links.count = graph_select_far(graph->selector, candidates, count, sample,
+									   sampled);
 		memcpy(links.near, candidates, links.count * sizeof(GraphNear));
 	}
 	memory_set_edges(graph, 0, id, &links);
-	note_edges(graph, id, &links, pivot);
+	note_edges(graph, id, &links);
 	pg_write_barrier();
 	if (links.count > 0)
 		node->header.flags |= NODE_LISTED;

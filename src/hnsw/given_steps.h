@@ -35,6 +35,9 @@
 /* Elements that are nearer than the middle of a list, and not in it, in a good one */
 #define GIVEN_NEARER	24
 
+/* Added to the number of a pivot, where GivenList.taken has it */
+#define GIVEN_PIVOT_FOUND	2
+
 /* In the note of an edge: it leads to a pivot, and is diverse. */
 #define GIVEN_TO_PIVOT	0x8000
 
@@ -65,6 +68,7 @@ typedef enum GivenStep
 	STEP_GROUP,
 	STEP_RELATE,
 	STEP_REVERSE,
+	STEP_ASSIGN,
 	STEP_CHOOSE,
 	STEP_SETTLE,
 	STEP_RING,
@@ -90,8 +94,10 @@ typedef struct RowKey
  */
 typedef struct GivenList
 {
-	GraphId		chain;			/* the next element of a chain of payloads */
-	pg_atomic_uint32 taken;		/* a list has been found */
+	GraphId		chain;			/* the next element of a chain of payloads; then, of a
+								 * pivot's elements */
+	pg_atomic_uint32 taken;		/* 1: a list has been found; then, its element's pivot's
+								 * number and GIVEN_PIVOT_FOUND */
 	uint32		count;			/* of ids that continue the list */
 	pg_atomic_uint32 told;		/* elements that have it in their lists */
 } GivenList;
@@ -122,6 +128,7 @@ typedef struct GivenPivots
 
 	/* groups of those that have the same nearest one of the few; numbers plus 1 */
 	pg_atomic_uint32 groups[GIVEN_MOST_FEW];
+	pg_atomic_uint32 elements[GIVEN_MOST_PIVOTS];	/* chains of each one's elements */
 	uint16		next[GIVEN_MOST_PIVOTS];
 	GraphId		ids[GIVEN_MOST_PIVOTS]; /* in ascending order */
 	uint16		near[GIVEN_MOST_PIVOTS][GIVEN_NEAR_PIVOTS];
@@ -215,8 +222,11 @@ given_is_listed(const MemoryGraph *graph, GraphId id)
 /* Keep the list of a row of hints, if it has one (given_lists.c). */
 extern void given_take_list(GivenGraph *given, const RowHint *hint);
 
-/* Tell those in an element's list of it. */
+/* Tell those in an element's list of it; its pivot is one of these, if one is there. */
 extern void given_tell_listed(GivenGraph *given, GraphId id);
+
+/* Find the pivot of an element that has none in its list. */
+extern void given_assign_pivot(GivenGraph *given, GraphId id);
 
 /* Choose the pivots: one process does, when lists have been read. */
 extern void given_take_pivots(GivenGraph *given);

@@ -83,6 +83,17 @@ chosen_query(GraphSelector *selector, int i)
 	return selector->chosen[i].query;
 }
 
+static int
+compare_near(const void *a, const void *b)
+{
+	const GraphNear *x = (const GraphNear *) a;
+	const GraphNear *y = (const GraphNear *) b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
+}
+
 /* Candidates that graph_select looks at together */
 #define SELECT_TOGETHER	32
 
@@ -96,7 +107,7 @@ typedef struct Undecided
 
 /* Pass over what is nearer to a chosen one than to the node. */
 static void
-pass_over(Undecided *undecided, CodecQuery *chosen, GraphNear *candidates)
+pass_over(Undecided *undecided, CodecQuery *chosen, const GraphNear *candidates)
 {
 	float		distances[SELECT_TOGETHER];
 	int			left = 0;
@@ -115,23 +126,24 @@ pass_over(Undecided *undecided, CodecQuery *chosen, GraphNear *candidates)
 }
 
 /*
- * Which of count candidates are diverse?  Compared are the same ones as if each was
- * compared with those chosen before until one is nearer, but many at a time: nodes
- * have to stay where they are.  Returns how many are.
+ * Which of the candidates from one on are diverse, where some have been chosen?
+ * Compared are the same ones as if each was compared with those chosen before until
+ * one is nearer, but many at a time: nodes have to stay where they are.  Returns how
+ * many are chosen now.
  */
 static int
 choose_diverse(GraphSelector *selector, int level, GraphNear *candidates,
-			   int count, int limit)
+			   int from, int count, int chosen, int limit)
 {
-	int			chosen = 0;
-	int			done = 0;
+	int			done = from;
 
-	for (int i = 0; i < count; i++)
+	for (int i = from; i < count; i++)
 		candidates[i].diverse = false;
 	while (done < count && chosen < limit)
 	{
-		Undecided	undecided = {0};
+		Undecided	undecided;
 
+		undecided.count = 0;
 		for (; done < count && undecided.count < SELECT_TOGETHER; done++)
 		{
 			undecided.payloads[undecided.count] =
@@ -159,13 +171,11 @@ choose_diverse(GraphSelector *selector, int level, GraphNear *candidates,
 	return chosen;
 }
 
-/* graph_select, of nodes that stay where they are */
+/* Fill up with the nearest that are not diverse, up to limit; returns how many there are. */
 static int
-select_stable(GraphSelector *selector, int level, GraphNear *candidates, int count)
+fill_up(GraphNear *candidates, int count, int chosen, int limit)
 {
-	int			limit = graph_capacity(selector->shape, level);
-	int			room = limit - choose_diverse(selector, level, candidates, count,
-											  limit);
+	int			room = limit - chosen;
 	int			kept = 0;
 
 	for (int i = 0; i < count && kept < limit; i++)
@@ -174,6 +184,73 @@ select_stable(GraphSelector *selector, int level, GraphNear *candidates, int cou
 			candidates[kept++] = candidates[i];
 	}
 	return kept;
+}
+
+/*
+ * Of far candidates in any order, those that no chosen one is nearer to, into out, in
+ * ascending order and once each.  Returns how many.
+ */
+static int
+take_far(GraphSelector *selector, int level, const GraphNear *far, int count,
+		 int chosen, GraphNear *out)
+{
+	int			taken = 0;
+
+	for (int done = 0; done < count; done += SELECT_TOGETHER)
+	{
+		Undecided	undecided;
+
+		undecided.count = Min(count - done, SELECT_TOGETHER);
+		for (int i = 0; i < undecided.count; i++)
+		{
+			undecided.numbers[i] = done + i;
+			undecided.payloads[i] = get_payload(selector, level, far[done + i].id,
+												selector->payload);
+		}
+		for (int k = 0; k < chosen && undecided.count > 0; k++)
+			pass_over(&undecided, selector->chosen[k].query, far);
+		for (int i = 0; i < undecided.count; i++)
+		{
+			const GraphNear *one = &far[undecided.numbers[i]];
+			int			at = taken;
+
+			while (at > 0 && compare_near(&out[at - 1], one) > 0)
+				at--;
+			if (at > 0 && out[at - 1].id == one->id)
+				continue;
+			memmove(out + at + 1, out + at, (taken++ - at) * sizeof(GraphNear));
+			out[at] = *one;
+		}
+	}
+	return taken;
+}
+
+int
+graph_select_far(GraphSelector *selector, GraphNear *candidates, int count,
+				 const GraphNear *far, int far_count)
+{
+	int			limit = graph_capacity(selector->shape, 0);
+	int			chosen;
+	int			taken = 0;
+
+	Assert(selector->store->stable);
+	chosen = choose_diverse(selector, 0, candidates, 0, count, 0, limit);
+	if (chosen < limit)
+		taken = take_far(selector, 0, far, far_count, chosen, candidates + count);
+	chosen = choose_diverse(selector, 0, candidates, count, count + taken, chosen,
+							limit);
+	return fill_up(candidates, count + taken, chosen, limit);
+}
+
+/* graph_select, of nodes that stay where they are */
+static int
+select_stable(GraphSelector *selector, int level, GraphNear *candidates, int count)
+{
+	int			limit = graph_capacity(selector->shape, level);
+	int			chosen = choose_diverse(selector, level, candidates, 0, count, 0,
+										limit);
+
+	return fill_up(candidates, count, chosen, limit);
 }
 
 int
@@ -231,17 +308,6 @@ graph_select(GraphSelector *selector, int level, GraphNear *candidates,
 			candidates[at] = selector->picked[c--];
 	}
 	return kept;
-}
-
-static int
-compare_near(const void *a, const void *b)
-{
-	const GraphNear *x = (const GraphNear *) a;
-	const GraphNear *y = (const GraphNear *) b;
-
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
 }
 
 int

@@ -49,6 +49,14 @@ extern GraphSelector *graph_selector_create(const GraphShape *shape,
 extern int	graph_select(GraphSelector *selector, int level,
 						 GraphNear *candidates, int count);
 
+/*
+ * The same at level 0, of nodes that stay where they are, with far_count more
+ * candidates, which are farther than all others and come in any order, maybe twice.
+ * They are chosen only if they are diverse.  There is room for them behind the others.
+ */
+extern int	graph_select_far(GraphSelector *selector, GraphNear *candidates,
+							 int count, const GraphNear *far, int far_count);
+
 /* The neighbours that a new element is to have at one level, nearest first */
 typedef struct GraphLinks
 {
