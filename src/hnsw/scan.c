@@ -76,10 +76,11 @@
 #define SHARE_OF_BATCH	4
 
 /*
- * Of rows that are more than ef_search, one walk looks for all: it makes up for half of
- * what ef_search lacks, and for all but so much of it.
+ * Of rows that are more than ef_search, one walk looks for all, and for half as many
+ * again: without these it finds fewer of the nearest than small batches found, which
+ * walk ahead of what they return (in narrow heaps .986 of 100 rows, and they .999).
  */
-#define FEWER_THAN_ROWS	5
+#define WIDTH_FOR_ROWS(rows)	Min((rows) + (rows) / 2, HNSW_MAX_EF_SEARCH)
 
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
@@ -356,7 +357,7 @@ one_walk_for(const HnswScan *scan, int rows)
  * The ef_search to begin with.  Where a recall is declared, it is that of ten rows,
  * and what is asked for beyond these is searched for in larger steps: a scan does
  * not know how many rows will be wanted.  Where the plan knows that, and they are more
- * than ef_search, one walk is for all of them, or nearly.
+ * than ef_search, one walk is for all of them, and some more.
  */
 static void
 set_ef(HnswScan *scan, IndexScanDesc desc)
@@ -379,7 +380,7 @@ set_ef(HnswScan *scan, IndexScanDesc desc)
 	else if (rows > ef && one_walk_for(scan, rows))
 	{
 		scan->rows = rows;
-		ef = scan->full_ef = rows - Min((rows - ef) / 2, FEWER_THAN_ROWS);
+		ef = scan->full_ef = WIDTH_FOR_ROWS(rows);
 	}
 	use_ef(scan, ef);
 }
