@@ -102,6 +102,13 @@ END $$;
 SELECT rows, ef, heaps_recall(rows, ef, true) >= heaps_recall(rows, ef, false) AS as_many
 FROM (VALUES (10, 10), (10, 40), (10, 100), (10, 2), (40, 20), (100, 10), (100, 40)) n (rows, ef);
 SELECT heaps_recall(10, 100, true) > .95 AS ten, heaps_recall(100, 40, true) > .9 AS hundred;
+-- of inner products, one walk for no more candidates than rows found .989
+CREATE INDEX ON heaps USING hnsw (v vector_ip_ops) WITH (quantizer = rabitq4);
+SET hnsw.ef_search = 10;
+SELECT avg(found) > 99.5 AS hundred FROM (SELECT v FROM heaps WHERE id % 79 = 3) q, LATERAL (
+	SELECT count(*) AS found FROM (SELECT id FROM heaps h ORDER BY h.v <#> q.v LIMIT 100) f
+	WHERE id IN (SELECT h.id FROM heaps h ORDER BY (h.v <#> q.v) + 0, h.id LIMIT 100)) n;
+RESET hnsw.ef_search;
 DROP FUNCTION heaps_recall(int, int, boolean);
 DROP TABLE heaps;
 
