@@ -358,13 +358,17 @@ foreach my $kind ('ivfflat', 'ivfpq', 'ivfrabitq')
 		\echo ended
 	});
 	is(sql(q{
-		DO $$ BEGIN
+		DO $$
+		DECLARE
+			met boolean := false;	-- the session's block may not have begun yet
+		BEGIN
 			LOOP
 				PERFORM pg_stat_clear_snapshot();
 				PERFORM pg_terminate_backend(a.pid)
 				FROM pg_stat_progress_create_index p JOIN pg_stat_activity a ON a.leader_pid = p.pid
 				WHERE p.phase LIKE '%k-means%' AND a.pid <> p.pid;
-				EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%CREATE INDEX many_v%' AND pid <> pg_backend_pid());
+				met := met OR FOUND;
+				EXIT WHEN met AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%CREATE INDEX many_v%' AND pid <> pg_backend_pid());
 			END LOOP;
 		END $$;
 		SELECT 'met'}), 'met', 'a worker is terminated while it trains');
