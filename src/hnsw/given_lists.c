@@ -674,10 +674,12 @@ note_edges(MemoryGraph *graph, GraphId id, const GraphLinks *links)
 
 /*
  * Put those of the sample behind the candidates that are not farther than all of these.
- * Returns how many are left in the sample.
+ * Returns how many are left in the sample, without id: by inner products, an element
+ * may be farther from itself than from others.
  */
 static int
-take_near(GraphNear *candidates, int *count, GraphNear *sample, int sampled)
+take_near(GraphNear *candidates, int *count, GraphNear *sample, int sampled,
+		  GraphId id)
 {
 	float		farthest = -FLT_MAX;
 	int			left = 0;
@@ -686,6 +688,8 @@ take_near(GraphNear *candidates, int *count, GraphNear *sample, int sampled)
 		farthest = Max(farthest, candidates[i].distance);
 	for (int i = 0; i < sampled; i++)
 	{
+		if (sample[i].id == id)
+			continue;
 		if (sample[i].distance > farthest)
 			sample[left++] = sample[i];
 		else
@@ -724,7 +728,7 @@ given_choose(GivenGraph *given, GraphId id)
 	{
 		count = listed + measure(given, ids + first, told - first,
 								 candidates + listed);
-		sampled = take_near(candidates, &count, sample, sampled);
+		sampled = take_near(candidates, &count, sample, sampled, id);
 		count = order_candidates(candidates, listed, count, id);
 		links.count = graph_select_far(graph->selector, candidates, count, sample,
 									   sampled);
