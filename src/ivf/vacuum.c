@@ -19,11 +19,13 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -440,6 +442,21 @@ may_read_tables(Oid function, void *context)
 		getExtensionOfObject(ProcedureRelationId, function) != *(const Oid *) context;
 }
 
+/*
+ * Values of somebody else's type, but for enums: PostgreSQL's own functions of any type,
+ * as GREATEST and comparisons of arrays and rows, call functions of its.
+ */
+static bool
+is_others_type(Oid type, Oid extension)
+{
+	Oid			element = get_element_type(type);
+
+	if (OidIsValid(element))
+		type = element;
+	return type >= FirstNormalObjectId && get_typtype(type) != TYPTYPE_ENUM &&
+		getExtensionOfObject(TypeRelationId, type) != extension;
+}
+
 /* The constraints of a domain, too, may be anybody's functions. */
 static bool
 calls_others(Node *node, void *context)
@@ -447,6 +464,7 @@ calls_others(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, CoerceToDomain) ||
+		(!IsA(node, List) && is_others_type(exprType(node), *(const Oid *) context)) ||
 		check_functions_in_node(node, may_read_tables, context))
 		return true;
 	return expression_tree_walker(node, calls_others, context);
@@ -578,7 +596,7 @@ ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			ereport(message_level(info),
 					(errmsg("lists of index \"%s\" are not rebalanced by VACUUM",
 							RelationGetRelationName(info->index)),
-					 errdetail("The index calls a function that is neither PostgreSQL's own nor this extension's, and that may read a table."),
+					 errdetail("The index has functions or types that are neither PostgreSQL's own nor this extension's, and that may read a table."),
 					 errhint("Call ivf_rebalance().")));
 			ivf_store_looked_at(info->index, info->num_heap_tuples);
 		}
