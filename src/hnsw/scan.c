@@ -75,13 +75,6 @@
 /* Of what a share's search has found, one row in so many is returned before more */
 #define SHARE_OF_BATCH	4
 
-/*
- * Of rows that are more than ef_search, one walk looks for all, and for half as many
- * again: without these it finds fewer of the nearest than small batches found, which
- * walk ahead of what they return (in narrow heaps .986 of 100 rows, and they .999).
- */
-#define WIDTH_FOR_ROWS(rows)	Min((rows) + (rows) / 2, HNSW_MAX_EF_SEARCH)
-
 /* Walks that start anew because vacuum was in the way */
 #define MAX_ATTEMPTS	10
 
@@ -107,11 +100,6 @@ collect(HnswScan *scan, IndexScanDesc desc, int ef, int quota)
 	int			likely = is_share(scan) && scan->index->codec.bits == 0 ? quota : ef;
 	int			wanted = likely + hnsw_extra_candidates(likely, scan->index->codec.bits);
 	int			count;
-
-	/* by codes, as many as batches for fewer rows would have taken, one after the other */
-	if (scan->rows > 0 && scan->batch == 0)
-		wanted = scan->index->codec.bits == 0 ? quota : quota + HELD_BACK * quota +
-			hnsw_extra_candidates(quota, scan->index->codec.bits);
 
 	if (wanted > scan->taken_room)
 	{
@@ -342,22 +330,9 @@ count_outside(const HnswScan *scan)
 }
 
 /*
- * May one walk look for so many rows, more than ef_search?  It is looked at only
- * afterwards whether it has met as many elements as it may, some 16 for each.
- */
-static bool
-one_walk_for(const HnswScan *scan, int rows)
-{
-	return scan->recall == 0 && !scan_target_bounded(&scan->common.target) &&
-		hnsw_iterative_scan != ITERATIVE_OFF && rows <= HNSW_MAX_EF_SEARCH &&
-		rows <= hnsw_max_scan_tuples / 16;
-}
-
-/*
  * The ef_search to begin with.  Where a recall is declared, it is that of ten rows,
  * and what is asked for beyond these is searched for in larger steps: a scan does
- * not know how many rows will be wanted.  Where the plan knows that, and they are more
- * than ef_search, one walk is for all of them, and some more.
+ * not know how many rows will be wanted.
  */
 static void
 set_ef(HnswScan *scan, IndexScanDesc desc)
@@ -374,14 +349,8 @@ set_ef(HnswScan *scan, IndexScanDesc desc)
 		? hnsw_ef_for(&scan->index->calibration, scan->recall, DECLARED_ROWS)
 		: hnsw_scan_ef(index);
 	ef = scan->full_ef;
-	scan->rows = 0;
 	if (parts > 1)
 		ef = Min(ef, SHARE_MORE + SHARE_FACTOR * Max(ef, rows) / parts);
-	else if (rows > ef && one_walk_for(scan, rows))
-	{
-		scan->rows = rows;
-		ef = scan->full_ef = WIDTH_FOR_ROWS(rows);
-	}
 	use_ef(scan, ef);
 }
 
@@ -391,8 +360,6 @@ first_quota(const HnswScan *scan)
 {
 	if (is_share(scan))
 		return scan->ef / SHARE_OF_BATCH;
-	if (scan->rows > 0)
-		return scan->rows;
 	if (scan->recall == 0 || hnsw_iterative_scan == ITERATIVE_OFF ||
 		scan_target_bounded(&scan->common.target))
 		return scan->ef;

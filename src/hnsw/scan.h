@@ -73,7 +73,6 @@ typedef struct HnswScan
 
 	bool		beyond;			/* what is left is farther than wanted */
 	int			ef;
-	int			rows;			/* more than ef_search, that one walk is for; or 0 */
 	int			full_ef;		/* more than ef, until more than a share is wanted */
 	int			width;			/* hnsw_walk_width of ef */
 	double		recall;			/* declared; 0: none, ef is what was asked for */

@@ -40,15 +40,13 @@
 #define APPROXIMATE_ORDER	C_COLLATION_OID
 
 /*
- * The planner's mark, in the same place, on the order of an approximate scan of which
- * it is known how many rows are wanted: these.  Or of one of several partitions, whose
- * rows are merged: how many times this one's rows all of them have (2 and more), and
- * the rows that the query wants of all; 0 if that is not known.  No collation of
- * distances, which have none, is mistaken for it.
+ * The planner's mark, in the same place, on the order of an approximate scan of one
+ * of several partitions, whose rows are merged: how many times this one's rows all of
+ * them have (2 and more), and the rows that the query wants of all; 0 if that is not
+ * known.  No collation of distances, which have none, is mistaken for it.
  */
 #define SHARED_ORDER_FLAG	0x80000000u
 #define SHARED_ORDER_MOST	0x7FFFu
-#define SHARED_ORDER_ROWS	0xFFFFu
 
 static inline Oid
 shared_order(double parts, double rows)

@@ -344,29 +344,6 @@ shared_order_of(const PlannerInfo *root, const RelOptInfo *rel)
 	return parts >= 2 ? shared_order(parts, root->limit_tuples) : InvalidOid;
 }
 
-/*
- * The mark for an approximate scan that is all a query reads, with no condition but
- * those that the index fulfils: the rows that are wanted of it.  InvalidOid where that
- * is not known.
- */
-static Oid
-limited_order_of(const PlannerInfo *root, const IndexPath *path)
-{
-	const IndexOptInfo *index = path->indexinfo;
-	ListCell   *cell;
-
-	if (root->limit_tuples < 1 || root->limit_tuples > SHARED_ORDER_ROWS ||
-		!bms_equal(index->rel->relids, root->all_baserels))
-		return InvalidOid;
-	foreach(cell, index->indrestrictinfo)
-	{
-		if (!is_redundant_with_indexclauses(lfirst_node(RestrictInfo, cell),
-											path->indexclauses))
-			return InvalidOid;
-	}
-	return shared_order(1, root->limit_tuples);
-}
-
 /* Copies of the distances that order a path, with a mark */
 static List *
 mark_orders(List *orders, Oid mark)
@@ -388,7 +365,9 @@ add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 				  PathKey *order)
 {
 	bool		approximate = approximate_order_allowed(root, index->rel);
-	Oid			shared = shared_order_of(root, index->rel);
+	Oid			mark = !approximate ? InvalidOid
+		: is_exact_index(index) ? APPROXIMATE_ORDER
+		: shared_order_of(root, index->rel);
 	List	   *arrays = array_clauses(root, index);
 	List	   *paths;
 	ListCell   *cell;
@@ -399,15 +378,11 @@ add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *conditions,
 	foreach(cell, paths)
 	{
 		IndexPath  *path = (IndexPath *) lfirst(cell);
-		Oid			mark;
 
 		if (!IsA(path, IndexPath) || path->indexorderbys == NIL ||
 			path->path.param_info != NULL)
 			continue;
 		path = add_clauses(root, path, arrays);
-		mark = !approximate ? InvalidOid
-			: is_exact_index(index) ? APPROXIMATE_ORDER
-			: OidIsValid(shared) ? shared : limited_order_of(root, path);
 		if (OidIsValid(mark))
 			path->indexorderbys = mark_orders(path->indexorderbys, mark);
 		if (order != NULL)
