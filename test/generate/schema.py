@@ -271,7 +271,7 @@ BEYOND = {
              "ef_search = 1001", "target_recall = -0.001", "target_recall = 1.001", "target_recall = 'NaN'", "quantizer = rabitq3",
              "rerank = table", "neighbors = n", "lists = 5", "m = 2147483648", "m = ''"),
     "ivfflat": ("lists = -1", "lists = 32769", "lists = 2147483648", "centroids = c", "rerank = heap", "bits = 1",
-                "assignments = 'public.a'"),
+                "assignments = a"),
     "ivfpq": ("lists = 32769", "m = -1", "m = 100000", "nbits = 5", "nbits = 3", "nbits = 16", "opq = perhaps", "rerank = ''"),
     "ivfrabitq": ("lists = 32769", "bits = 3", "bits = 9", "bits = -1", "rerank = none", "m = 8"),
     "flat": ("lists = 1", "m = 8", "rerank = heap", "quantizer = none"),
