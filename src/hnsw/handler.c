@@ -46,34 +46,10 @@ options_changed(Oid index, Relation relation, const bytea *options,
 		pfree(hnsw_describe(relation, (const HnswOptions *) options, NULL, 0));
 }
 
-static bool
-note_is_set(void **extra, GucSource source)
-{
-	bool	   *is_set = (bool *) setting_extra(sizeof(bool));
-
-	if (is_set == NULL)
-		return false;
-	*is_set = source != PGC_S_DEFAULT;
-	*extra = is_set;
-	return true;
-}
-
-static bool
-check_ef_search(int *newval, void **extra, GucSource source)
-{
-	return note_is_set(extra, source);
-}
-
 static void
 assign_ef_search(int newval, void *extra)
 {
 	ef_search_is_set = *(const bool *) extra;
-}
-
-static bool
-check_target_recall(double *newval, void **extra, GucSource source)
-{
-	return note_is_set(extra, source);
 }
 
 static void
@@ -120,13 +96,13 @@ hnsw_init(void)
 							"Sets the size of the dynamic candidate list for search.",
 							NULL, &hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH,
 							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH,
-							PGC_USERSET, 0, check_ef_search, assign_ef_search,
+							PGC_USERSET, 0, check_int_is_set, assign_ef_search,
 							NULL);
 	DefineCustomRealVariable("hnsw.target_recall",
 							 "Sets the recall for which searches choose their ef_search.",
 							 "As measured when the index was built, or by vector_tune(); 0 leaves it to hnsw.ef_search, which goes before it where it is set.",
 							 &hnsw_target_recall, 0, 0, 1, PGC_USERSET, 0,
-							 check_target_recall, assign_target_recall, NULL);
+							 check_real_is_set, assign_target_recall, NULL);
 	define_iterative_scan("hnsw.iterative_scan",
 						  "Sets how a scan goes on when the first ef_search rows were not enough.",
 						  &hnsw_iterative_scan);

@@ -267,3 +267,27 @@ index_adjust_members(Oid family, Oid opclass, List *operators, List *functions)
 		}
 	}
 }
+
+static bool
+note_is_set(void **extra, GucSource source)
+{
+	bool	   *is_set = (bool *) setting_extra(sizeof(bool));
+
+	if (is_set == NULL)
+		return false;
+	*is_set = source != PGC_S_DEFAULT;
+	*extra = is_set;
+	return true;
+}
+
+bool
+check_int_is_set(int *newval, void **extra, GucSource source)
+{
+	return note_is_set(extra, source);
+}
+
+bool
+check_real_is_set(double *newval, void **extra, GucSource source)
+{
+	return note_is_set(extra, source);
+}

@@ -13,6 +13,7 @@
 
 #include "access/amapi.h"
 #include "access/reloptions.h"
+#include "utils/guc.h"
 
 /* Declare what PostgreSQL calls, with the type that amapi.h gives: ambuild, ... */
 #define AM_FUNCTION(member, name) extern __typeof__(*(member##_function) NULL) name
@@ -42,6 +43,13 @@ extern void add_rerank_option(relopt_kind kind, IndexRerank rerank);
 /* Define the setting ACCESS_METHOD.iterative_scan, an IterativeScan: strict. */
 extern void define_iterative_scan(const char *name, const char *description,
 								  int *setting);
+
+/*
+ * Check hooks of settings that an index's own storage parameter gives way to: *extra, a bool,
+ * tells the assign hook whether the setting has been set, be it to its default.
+ */
+extern bool check_int_is_set(int *newval, void **extra, GucSource source);
+extern bool check_real_is_set(double *newval, void **extra, GucSource source);
 
 /* ------------------------------------------------------------------------
  * Operator classes

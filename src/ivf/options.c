@@ -38,30 +38,6 @@ typedef struct SettingsSet
 static SettingsSet is_set[IVF_KINDS];
 static bool target_recall_is_set = false;
 
-static bool
-note_is_set(void **extra, GucSource source)
-{
-	bool	   *set = (bool *) setting_extra(sizeof(bool));
-
-	if (set == NULL)
-		return false;
-	*set = source != PGC_S_DEFAULT;
-	*extra = set;
-	return true;
-}
-
-static bool
-check_is_set(int *newval, void **extra, GucSource source)
-{
-	return note_is_set(extra, source);
-}
-
-static bool
-check_target_recall(double *newval, void **extra, GucSource source)
-{
-	return note_is_set(extra, source);
-}
-
 static void
 assign_target_recall(double newval, void *extra)
 {
@@ -122,7 +98,7 @@ define_settings(IvfKind kind)
 							"Sets the number of lists that are searched.",
 							flat ? NULL : "0 chooses as many as ivf.target_recall needs, or a recall of 0.95.",
 							&settings->probes, settings->probes, flat ? 1 : 0,
-							IVF_MAX_LISTS, PGC_USERSET, 0, check_is_set,
+							IVF_MAX_LISTS, PGC_USERSET, 0, check_int_is_set,
 							assign_probes[kind], NULL);
 	define_iterative_scan(psprintf("%s.iterative_scan", am),
 						  "Sets how a scan goes on when the first probes were not enough.",
@@ -136,7 +112,7 @@ define_settings(IvfKind kind)
 								"Sets how many candidates at a time are read from the table for their true distance.",
 								"0 chooses by the width of the codes.",
 								&settings->rerank, 0, 0, IVF_MAX_RERANK,
-								PGC_USERSET, 0, check_is_set, assign_rerank[kind],
+								PGC_USERSET, 0, check_int_is_set, assign_rerank[kind],
 								NULL);
 	MarkGUCPrefixReserved(am);
 }
@@ -208,7 +184,7 @@ ivf_init(void)
 							 "Sets the recall for which scans of inverted files choose their probes.",
 							 "As measured for the ten nearest rows when an index was built; 0 leaves it to the probes settings.",
 							 &ivf_target_recall, 0, 0, 1, PGC_USERSET, 0,
-							 check_target_recall, assign_target_recall, NULL);
+							 check_real_is_set, assign_target_recall, NULL);
 	DefineCustomIntVariable("ivf.vacuum_budget",
 							"Sets the number of entries that VACUUM may move to lists that are made anew.",
 							"Where lists of an inverted file have grown long or far from their centroids; 0 leaves them to ivf_rebalance().",
