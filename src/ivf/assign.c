@@ -160,8 +160,7 @@ flush_block(Assigner *assigner)
 				   assigner->ys + (Size) i * model->width,
 				   assigner->centroids + (Size) list * model->width, &entry);
 		ivf_sort_put(assigner->sort, list, &entry);
-		assigner->sums[list].error += assigner->distances[i];
-		assigner->sums[list].rows++;
+		ivf_list_sum_add(&assigner->sums[list], assigner->distances[i]);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(assigner->tuple_context);
 	}

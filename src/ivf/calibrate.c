@@ -4,9 +4,6 @@
  */
 #include "ivf/calibrate.h"
 
-#include <float.h>
-#include <math.h>
-
 #include "miscadmin.h"
 
 #include "index/sample.h"
@@ -372,7 +369,13 @@ ivf_scan_reach(const IvfMeta *meta, int probes)
 double
 ivf_reach(const MetricTraits *traits, double rank, double tenth, double unit)
 {
+	double		reach = INFINITY;
+
 	if (!traits->has_floor)
-		return unit > 0 ? (rank - tenth) / unit : 0;
-	return tenth > 0 ? rank / tenth : INFINITY;
+		reach = unit > 0 ? (rank - tenth) / unit : 0;
+	else if (tenth > 0)
+		reach = rank / tenth;
+
+	/* products beyond double, less each other, say nothing */
+	return isnan(reach) ? INFINITY : reach;
 }

@@ -5,6 +5,7 @@
 #ifndef VECTOR_IVF_CALIBRATE_H
 #define VECTOR_IVF_CALIBRATE_H
 
+#include <float.h>
 #include <math.h>
 
 #include "ivf/model.h"
@@ -30,6 +31,14 @@ typedef struct IvfListSum
 	double		error;			/* squared distances from the centroid */
 	uint64		rows;
 } IvfListSum;
+
+/* One more row, at this squared distance, which may be beyond float */
+static inline void
+ivf_list_sum_add(IvfListSum *sum, float distance)
+{
+	sum->error += Min(distance, FLT_MAX);
+	sum->rows++;
+}
 
 /* The root of the mean squared distance of a list's rows from its centroid */
 static inline double

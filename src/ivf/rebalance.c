@@ -541,8 +541,7 @@ flush_rows(Rebalance *r)
 					   r->floats + r->next.centroids + list * width, &entry);
 		}
 		ivf_add_entry(&r->next, list, &entry);
-		r->sums[list].error += r->distances[i];
-		r->sums[list].rows++;
+		ivf_list_sum_add(&r->sums[list], r->distances[i]);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(r->row_context);
 	}

@@ -117,4 +117,30 @@ FROM unnest('{equal,close,constant,unequal,large,huge}'::text[]) relation, class
 WHERE type = 'vector' AND (options = 'lists = 10' OR options LIKE '%, bits%' AND kind = 'ivfrabitq' OR options LIKE '%nbits%' AND kind = 'ivfpq')
 GROUP BY kind, relation ORDER BY kind, relation;
 
+-- rows of all sizes, some with a list of their own: what is measured of them is a
+-- number, the index is read again, and finds them all
+CREATE FUNCTION check_sizes(kind text, class text, rows int, factor float8) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	seeds float8[] := '{-1.008824e8,3.097469e14,5.380577e-6,1.669266e-10,-9.583949e-10,-3.13881e11,4.191126,-2.056906e-12,-1.741408e-9,7.082683e-19}';
+	answer text;
+BEGIN
+	CREATE TABLE sizes AS SELECT i AS id, ARRAY[seeds[1 + i % 10] * (1 + i / 10) * factor]::vector(1) AS v FROM generate_series(0, rows - 1) i;
+	EXECUTE format('CREATE INDEX sizes_index ON sizes USING %I (v %I) WITH (lists = 10)', kind, class);
+	INSERT INTO sizes SELECT * FROM sizes LIMIT 5;
+	SELECT string_agg(c::text, '; ') INTO answer FROM vector_index_check('sizes_index') c;
+	IF class = 'vector_l2_ops' THEN
+		answer := nullif(concat_ws('; ', answer, (SELECT n FROM (SELECT count(*) AS n FROM (SELECT id FROM sizes ORDER BY v <-> '[1]' LIMIT 10000) x) y WHERE n <> rows + 5)), '');
+	END IF;
+	DROP TABLE sizes;
+	RETURN answer;
+EXCEPTION WHEN OTHERS THEN
+	RETURN sqlerrm;
+END $$;
+SET enable_seqscan = off;
+SELECT kind, class, rows, factor, answer
+FROM unnest('{ivfflat,ivfpq,ivfrabitq}'::text[]) kind, unnest('{vector_l2_ops,vector_ip_ops,vector_cosine_ops}'::text[]) class, unnest('{10,12,40,300}'::int[]) rows,
+	unnest('{1e-15,1,1e10,1e20}'::float8[]) factor, check_sizes(kind, class, rows, factor) answer
+WHERE answer IS NOT NULL;
+RESET enable_seqscan;
+
 DROP SCHEMA ivf_types CASCADE;

@@ -542,6 +542,19 @@ test_extreme_centroids(void **state)
 		}
 	}
 
+	/* of all sizes: those too far to be told apart are where they are all the same */
+	for (size_t i = 0; i < k * dims; i++)
+		centroids[i] = (random_bits() & 1 ? 1 : -1) *
+			ldexpf(1, (int) (i / dims * 6) - 120 + (int) (i % dims));
+	arena_begin();
+	panel = centroid_panel_create(&host, centroids, k, dims, false);
+	centroid_panel_nearest(panel, &host, centroids, k, number, distance);
+	centroid_panel_free(&host, panel);
+	arena_end();
+	for (size_t j = 0; j < k; j++)
+		assert_true(distance[j] <= 1e-6 * (inner(centroids + k / 2 * dims, centroids + k / 2 * dims, dims) +
+										   inner(centroids + j * dims, centroids + j * dims, dims)));
+
 	/* nonsense in, some number out */
 	centroids[0] = NAN;
 	centroids[dims] = INFINITY;

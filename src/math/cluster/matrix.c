@@ -57,15 +57,18 @@ space_row_scale(const Space *space, const float *row, size_t dims)
 }
 
 /*
- * An element in the space, exact but for its last rounding, which is that of
- * elements in a matrix unless float has no range for it
+ * An element in the space, rounded as elements in a matrix are.  What is beyond the
+ * limit, or not finite, is at the limit, as linear's shift has it: of a row so far
+ * out, and its own centroid, too, so that they are at one place.
  */
 static double
 space_element(float x, float scale, float shift)
 {
 	double		exact = (double) x * scale - shift;
 
-	return fabs(exact) <= FLT_MAX ? (double) (float) exact : exact;
+	exact = exact > -MATRIX_LIMIT ? exact : -MATRIX_LIMIT;
+	exact = exact < MATRIX_LIMIT ? exact : MATRIX_LIMIT;
+	return (double) (float) exact;
 }
 
 static size_t
@@ -145,9 +148,6 @@ matrix_init(Matrix *m, const Space *space, Work *w, const Rows *centroids,
 			double		x = space_element(c[i], space->scale,
 										  space->shift ? space->shift[i] : 0);
 
-			/* what is not finite is at the limit, as rows are by shift */
-			x = x > -MATRIX_LIMIT ? x : -MATRIX_LIMIT;
-			x = x < MATRIX_LIMIT ? x : MATRIX_LIMIT;
 			to[i * step] = (float) x;
 			norm += x * x;
 		}
@@ -361,6 +361,5 @@ matrix_distance(const Matrix *m, const Space *space, const float *row,
 		x -= c[i * m->rows.step];
 		sum += x * x;
 	}
-	/* of what is not finite */
-	return sum >= 0 ? sum : INFINITY;
+	return sum;
 }
