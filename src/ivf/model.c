@@ -315,10 +315,11 @@ ivf_encode(IvfEncoder *encoder, const struct varlena *value, const float *y,
 	pq_encode(encoder->pq, encoder->residual, 1, entry->code);
 	if (!product)
 	{
+		float		lost;
+
 		pq_decode(&model->pq, model->codebooks, entry->code, encoder->decoded);
-		encoder->error += Min(distance_kernels->f32_l2sq(encoder->residual,
-														 encoder->decoded, width),
-							  FLT_MAX);
+		lost = distance_kernels->f32_l2sq(encoder->residual, encoder->decoded, width);
+		encoder->error += Min(lost, FLT_MAX);
 		entry->add = (float) distance_kernels->f32_norm2(encoder->decoded, width) +
 			2 * distance_kernels->f32_ip(encoder->decoded, c, width);
 		entry->add = Max(Min(entry->add, FLT_MAX), -FLT_MAX);
