@@ -64,7 +64,9 @@ scan_target_radius(const ScanTarget *target)
 /*
  * The target's value has no distance that is a number, from any value of the index
  * (a zero vector under cosine).  No row is in a sphere around it, unless its
- * radius is no number either: then all are (types/sphere.h).
+ * radius is no number either: then all are that have a distance from themselves
+ * (types/sphere.h), which the condition itself is asked for: some access methods
+ * keep rows that have none.
  */
 static inline void
 scan_target_undefined(ScanTarget *target)
@@ -72,7 +74,10 @@ scan_target_undefined(ScanTarget *target)
 	if (target->value == NULL || !scan_target_bounded(target))
 		return;
 	if (target->unlimited)
+	{
 		target->bound = TOPK_NAN;
+		target->recheck = true;
+	}
 	else
 		target->empty = true;
 }

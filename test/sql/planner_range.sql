@@ -202,6 +202,32 @@ SELECT returned < 50 AS few_returned FROM vector_last_scan();
 RESET ROLE;
 SELECT count(*) FROM (SELECT id FROM points WHERE id % 3 = 0 AND v <=> '[1,2,3]' < 0.02 ORDER BY v <=> '[1,2,3]' LIMIT 100) x;
 
+-- spheres of a radius that is no number, and of a center without a direction: each
+-- access method has what the operator says, also those that keep zero vectors
+CREATE TABLE zeros AS SELECT i AS id, v, v::halfvec(2) AS h, v::sparsevec(2) AS s FROM (SELECT i, ARRAY[i % 3, i % 2]::vector(2) AS v FROM generate_series(1, 12) i) x;
+CREATE FUNCTION in_spheres(am text, value text, OUT center text, OUT by_index bigint[], OUT by_operator bigint[]) RETURNS SETOF record LANGUAGE plpgsql AS $$
+DECLARE
+	type text := CASE value WHEN 'v' THEN 'vector' WHEN 'h' THEN 'halfvec' ELSE 'sparsevec' END;
+	counts text;
+BEGIN
+	EXECUTE format('CREATE INDEX zeros_index ON zeros USING %I (%I %s_cosine_ops)', am, value, type);
+	FOREACH center IN ARRAY '{"[0,0]","[1,1]"}'::text[] LOOP
+		counts := format('SELECT array_agg((SELECT count(*) FROM zeros WHERE %I <<=>> sphere(%L::%s, radius)) ORDER BY radius) FROM unnest(''{NaN,Infinity,1,0.1,-1}''::float8[]) radius',
+			value, CASE WHEN type = 'sparsevec' THEN center::vector::sparsevec::text ELSE center END, type);
+		SET LOCAL enable_seqscan = off;
+		EXECUTE counts INTO by_index;
+		SET LOCAL enable_seqscan = on;
+		SET LOCAL enable_indexscan = off;
+		EXECUTE counts INTO by_operator;
+		SET LOCAL enable_indexscan = on;
+		RETURN NEXT;
+	END LOOP;
+	DROP INDEX zeros_index;
+END $$;
+SET client_min_messages = error;
+SELECT am, value, r.* FROM unnest('{hnsw,ivfflat,ivfpq,ivfrabitq,flat,sparse_inverted}'::text[]) am, unnest('{v,h,s}'::text[]) value, in_spheres(am, value) r
+WHERE am = 'hnsw' OR (am = 'sparse_inverted') = (value = 's');
+
 DROP OWNED BY planner_range_reader;
 DROP ROLE planner_range_reader;
 \set VERBOSITY terse
