@@ -24,7 +24,8 @@ cache=$(cache_dir)
 tools=$TOP/tools
 
 cppflags=
-cflags="-O1 -g -fno-omit-frame-pointer"
+# -g1 has the lines of a backtrace, and compiles in three quarters of the time.
+cflags="-O1 -g1 -fno-omit-frame-pointer"
 case $flavour in
 	assert) ;;
 	asan)
@@ -63,7 +64,7 @@ build()
 			cp -r "$tools/asan-valgrind" "$prefix/include/" || return
 		cppflags="-DUSE_VALGRIND -I$prefix/include/asan-valgrind"
 	fi
-	./configure --prefix="$prefix" --enable-cassert --enable-debug --enable-tap-tests \
+	./configure --prefix="$prefix" --enable-cassert --enable-tap-tests \
 		--without-readline --without-zlib --without-icu \
 		--with-system-tzdata=/usr/share/zoneinfo \
 		CFLAGS="$cflags" CPPFLAGS="$cppflags" || return

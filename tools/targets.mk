@@ -3,7 +3,7 @@
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
 # The longest first: two run side by side
-STEPS := tap-assert unit-arm regress tap test-assert test-asan unit vectorizer import gpu-build clients generate unit-san fuzz test-vpath
+STEPS := tap-assert test-asan unit-arm regress tap test-assert unit vectorizer import gpu-build clients generate unit-san fuzz test-vpath
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
