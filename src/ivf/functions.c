@@ -216,6 +216,24 @@ collect_rows(const char *query, Rows *rows, Size k)
 }
 
 /*
+ * A squared distance in double, which holds that of any two rows.  The distances that
+ * rows are assigned by are float32, and too short where elements are very large.
+ */
+static double
+wide_square(const float *a, const float *b, Size dims)
+{
+	double		sum = 0;
+
+	for (Size i = 0; i < dims; i++)
+	{
+		double		difference = (double) a[i] - b[i];
+
+		sum += difference * difference;
+	}
+	return sum;
+}
+
+/*
  * vector_kmeans(source text, k int, iterations int, seed int, spherical bool):
  * k-means of a query's or table's vectors.
  */
@@ -233,7 +251,6 @@ SQL_FUNCTION(vector_kmeans)
 	Tuplestorestate *store;
 	Rows		rows = {0};
 	float	   *centroids;
-	float	   *distances;
 	uint32	   *nearest;
 	uint64	   *sizes;
 	double	   *errors;
@@ -261,16 +278,16 @@ SQL_FUNCTION(vector_kmeans)
 	panel = centroid_panel_create(&index_host, centroids, params.k, rows.dims, false);
 	nearest = (uint32 *)
 		MemoryContextAllocHuge(CurrentMemoryContext, mul_size(rows.count, sizeof(uint32)));
-	distances = (float *)
-		MemoryContextAllocHuge(CurrentMemoryContext, mul_size(rows.count, sizeof(float)));
-	centroid_panel_nearest(panel, &index_host, rows.floats, rows.count, nearest,
-						   distances);
+	centroid_panel_nearest(panel, &index_host, rows.floats, rows.count, nearest, NULL);
 	sizes = (uint64 *) palloc0(mul_size(params.k, sizeof(uint64)));
 	errors = (double *) palloc0(mul_size(params.k, sizeof(double)));
 	for (Size i = 0; i < rows.count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		sizes[nearest[i]]++;
-		errors[nearest[i]] += distances[i];
+		errors[nearest[i]] += wide_square(rows.floats + i * rows.dims,
+										  centroids + (Size) nearest[i] * rows.dims,
+										  rows.dims);
 	}
 	for (Size i = 0; i < params.k; i++)
 	{

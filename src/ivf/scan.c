@@ -443,13 +443,16 @@ finish_batch(IvfScan *scan, IndexScanDesc desc)
 		uint64		bound = topk_key(ivf_estimates_distances(model->kind) || exact ? rows[i].bound
 									 : ivf_query_restore(scan->query, rows[i].bound));
 
+		/* what is no number has been found as infinite (ivf/reader.c), and comes later */
+		bool		known = exact && rows[i].bound < INFINITY;
+
 		check_heap_tid(scan->index->map, desc->heapRelation, &rows[i].tid,
 					   InvalidBlockNumber);
 		result->tid = rows[i].tid;
-		result->exact = exact;
+		result->exact = known;
 		result->value = exact ? NO_SLOT : rows[i].value;
 		result->key = exact || scan->bounded ? bound : 0;
-		result->high = exact ? result->key : TOPK_NAN;
+		result->high = known ? result->key : TOPK_NAN;
 		scan->batch_bound = Max(scan->batch_bound, bound);
 		if (!scan->wide)
 			result->slack = rows[i].slack;

@@ -118,10 +118,11 @@ score_error(const InvertedIndex *index, const QueryTerms *query,
 		return error * 1.0001 + 2 * (terms + 16) * HALF_ULP * Max(size, 1) +
 			2 * (segment->segment->root.longest + 16) * HALF_ULP + 1e-6;
 	}
-	if (error == 0 && score_sums_exact())
-		return 0;
+	/* sums beyond float, or of infinite products of both signs, cannot be put in order */
 	if (size > FLT_MAX / 4)
 		return INFINITY;
+	if (error == 0 && score_sums_exact())
+		return 0;
 	return error * 1.0001 + 2 * (terms + 4) * HALF_ULP * size + FLT_MIN;
 }
 

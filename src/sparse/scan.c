@@ -263,7 +263,7 @@ add_candidate(InvertedScan *scan, QuerySegment *segment, uint32 doc,
  */
 static void
 select_range(InvertedScan *scan, QuerySegment *segment,
-			 const WaitingRange *from, const float *scores, const uint8 *passes,
+			 const WaitingRange *from, float *scores, const uint8 *passes,
 			 Topk *best)
 {
 	uint8		places[RANGE_DOCS];
@@ -281,6 +281,13 @@ select_range(InvertedScan *scan, QuerySegment *segment,
 	/* most rows have none of the query's terms: they wait for those that have one */
 	if (from->bound > 0 && segment->flags == NULL && !isinf(segment->error))
 		low = Max(low, FLT_TRUE_MIN);
+
+	/* nothing is known of a row whose score tells nothing: it is one of the first */
+	for (uint32 i = 0; segment->flags != NULL && i < docs_of_range(segment, range); i++)
+	{
+		if (segment->flags[first + i] & DOC_EXTREME)
+			scores[i] = NAN;
+	}
 	count = score_select(scores, docs_of_range(segment, range), passes, low,
 						 from->cut, places, &waiting.bound);
 	for (size_t i = 0; i < count; i++)

@@ -143,4 +143,20 @@ FROM unnest('{ivfflat,ivfpq,ivfrabitq}'::text[]) kind, unnest('{vector_l2_ops,ve
 WHERE answer IS NOT NULL;
 RESET enable_seqscan;
 
+-- products that are infinite, and those that are no number: these come after all others
+CREATE TABLE infinite AS SELECT i AS id, ARRAY[(i % 4 - 1.5) * 2e38, CASE WHEN i % 7 = 0 THEN 0 ELSE (i % 3 - 1) * 3e38 END]::vector(2) AS v FROM generate_series(1, 400) i;
+CREATE FUNCTION check_infinite(query text, OUT minus bigint, OUT finite bigint, OUT plus bigint, OUT no_number bigint, OUT disorder bigint) LANGUAGE sql SET enable_seqscan = off SET enable_sort = off AS $$
+	SELECT count(*) FILTER (WHERE d = '-Infinity'), count(*) FILTER (WHERE abs(d) < 'Infinity'), count(*) FILTER (WHERE d = 'Infinity'),
+		count(*) FILTER (WHERE d = 'NaN'), count(*) FILTER (WHERE d < before)
+	FROM (SELECT d, lag(d) OVER (ORDER BY n) AS before FROM
+		(SELECT d, row_number() OVER () AS n FROM (SELECT v <#> query::vector AS d FROM infinite ORDER BY v <#> query::vector LIMIT 1000) x) y) z
+$$;
+SELECT query, r.* FROM unnest('{"[1e38,1e38]","[-1e38,1e-38]"}'::text[]) query, check_infinite(query) r;
+CREATE INDEX infinite_index ON infinite USING ivfflat (v vector_ip_ops) WITH (lists = 4);
+SELECT query, r.* FROM unnest('{"[1e38,1e38]","[-1e38,1e-38]"}'::text[]) query, check_infinite(query) r;
+
+-- the error of a cluster is a number, whatever the rows
+SELECT i, size, round((error / i / i)::numeric, 3) AS error FROM
+	unnest('{1e-20,1,3e19,3e38}'::float8[]) i, vector_kmeans(format('SELECT ARRAY[%s * (n %% 2 * 2 - 1), 0]::vector FROM generate_series(1, 100) n', i), 1) k ORDER BY i;
+
 DROP SCHEMA ivf_types CASCADE;

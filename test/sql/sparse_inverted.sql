@@ -172,6 +172,28 @@ DROP INDEX docs_v;
 CREATE INDEX docs_v ON docs USING sparse_inverted (v) WITH (weights = float4);
 SELECT * FROM compare_orders('<#>', 100, 'true');
 
+-- of more rows than are looked at first: sums that are infinite, and rows whose cosine
+-- is not that of their weights
+CREATE TABLE few AS SELECT * FROM docs;
+DROP INDEX docs_v;
+TRUNCATE docs;
+INSERT INTO docs SELECT i, format('{1:%s,2:%s,3:%s}/20000', (ARRAY['3e38','-3e38','1','-1e20'])[1 + i % 4],
+	(ARRAY['3e38','-3e38','1e-20','1e-20','1e-20'])[1 + i % 5], i / 64 + 1)::sparsevec FROM generate_series(1, 1000) i;
+INSERT INTO queries VALUES (6, '{1:1e-7,2:-2e-7,3:3e-7}/20000'), (7, '{2:3e38,3:3e38}/20000'), (8, '{1:-1,3:-.1}/20000');
+CREATE INDEX docs_v ON docs USING sparse_inverted (v) WITH (weights = float4);
+SELECT * FROM compare_orders('<#>', 1000, 'true');
+DROP INDEX docs_v;
+CREATE INDEX docs_v ON docs USING sparse_inverted (v);
+SELECT * FROM compare_orders('<#>', 1000, 'true');
+DROP INDEX docs_v;
+UPDATE docs SET v = replace(v::text, ':-', ':')::sparsevec;
+CREATE INDEX docs_v ON docs USING sparse_inverted (v sparsevec_cosine_ops);
+SELECT * FROM compare_orders('<=>', 1000, 'true');
+DROP INDEX docs_v;
+TRUNCATE docs;
+INSERT INTO docs SELECT * FROM few;
+CREATE INDEX docs_v ON docs USING sparse_inverted (v) WITH (weights = float4);
+
 -- one scan after the other
 SET enable_seqscan = off;
 SELECT q.id, d.id FROM queries AS q, LATERAL
@@ -191,7 +213,7 @@ SELECT sparse_inverted_flush('docs');
 CREATE INDEX docs_id ON docs (id);
 SELECT sparse_inverted_flush('docs_id');
 
-DROP TABLE docs, queries;
+DROP TABLE docs, queries, few;
 DROP FUNCTION random_sparse, long_sparse, compare_orders;
 
 -- Searches in each other's time: one has the memory that is kept from search to search,
