@@ -4,6 +4,7 @@
  */
 #include "ivf/reader.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -133,11 +134,19 @@ note_nearest(IvfReader *reader, double estimate)
 	reader->nearest[at] = estimate;
 }
 
-/* Estimates above this are beyond what is kept, and beyond the range. */
+/*
+ * Estimates above this are beyond what is kept, and beyond the range.  A bound is a
+ * rounded difference (found_add), which for a slack much larger than the estimate is that
+ * of many estimates: none of those that reach the cutoff may be above.
+ */
 static double
 far_estimate(const IvfReader *reader, float slack)
 {
-	return Max(reader->found->cutoff + slack, reader->radius);
+	double		cutoff = reader->found->cutoff;
+
+	if (!isinf(cutoff))
+		cutoff += slack + 2 * DBL_EPSILON * (fabs(cutoff) + slack);
+	return Max(cutoff, reader->radius);
 }
 
 /*

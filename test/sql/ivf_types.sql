@@ -155,6 +155,19 @@ SELECT query, r.* FROM unnest('{"[1e38,1e38]","[-1e38,1e-38]"}'::text[]) query, 
 CREATE INDEX infinite_index ON infinite USING ivfflat (v vector_ip_ops) WITH (lists = 4);
 SELECT query, r.* FROM unnest('{"[1e38,1e38]","[-1e38,1e-38]"}'::text[]) query, check_infinite(query) r;
 
+-- bounds that are far lower than distances, and equal where these are not: no row is lost
+CREATE TABLE scales (id int, v vector(8));
+CREATE FUNCTION rows_of_scales(kind text, class text, operator text, options text, OUT rows bigint, OUT different bigint) LANGUAGE plpgsql
+SET enable_seqscan = off SET ivfrabitq.iterative_scan = relaxed_order SET ivfpq.iterative_scan = relaxed_order SET ivfrabitq.rerank = 0 SET ivfpq.rerank = 0 AS $$
+BEGIN
+	EXECUTE format('CREATE INDEX scales_index ON scales USING %I (v %I) WITH (%s)', kind, class, options);
+	EXECUTE format('SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM scales ORDER BY v %s %L LIMIT 10000) x', operator, array_fill(16777216, ARRAY[8])::vector) INTO rows, different;
+	DROP INDEX scales_index;
+END $$;
+INSERT INTO scales SELECT i, (SELECT array_agg(sin(i * j * 1.7 + j) * CASE hashint4(i) % 2 WHEN 0 THEN 1e-25 ELSE 1e25 END) FROM generate_series(1, 8) j)::vector FROM generate_series(1, 2500) i;
+SELECT kind, class, options, r.* FROM unnest('{ivfrabitq,ivfpq}'::text[]) kind, (VALUES ('vector_l2_ops', '<->'), ('vector_ip_ops', '<#>')) c (class, operator),
+	unnest('{lists = 3,"lists = 3, rerank = index"}'::text[]) options, rows_of_scales(kind, class, operator, options) r;
+
 -- the error of a cluster is a number, whatever the rows
 SELECT i, size, round((error / i / i)::numeric, 3) AS error FROM
 	unnest('{1e-20,1,3e19,3e38}'::float8[]) i, vector_kmeans(format('SELECT ARRAY[%s * (n %% 2 * 2 - 1), 0]::vector FROM generate_series(1, 100) n', i), 1) k ORDER BY i;
