@@ -55,6 +55,7 @@ typedef struct Distribution
 	int64		count;			/* of distances that are numbers */
 	double		least;
 	double		greatest;
+	int			exponent;		/* of the unit of these: 2^exponent */
 	double		mean;
 	double		deviation;		/* of a sample */
 } Distribution;
@@ -77,16 +78,19 @@ distance_at(WindowObject window, int64 i, bool *end, double *distance)
 	return !isnan(*distance);
 }
 
-/* Welford's method: one pass, without loss where the mean is large */
-static const Distribution *
-distribution(WindowObject window)
+/*
+ * The mean and the deviation of the partition, both in units of 2^exponent, by
+ * Welford's method: one pass, without loss where the mean is large
+ */
+static void
+sum_up(WindowObject window, Distribution *d, int exponent)
 {
-	Distribution *d = (Distribution *) WinGetPartitionLocalMemory(window, sizeof(Distribution));
 	double		squares = 0;
 	bool		end = false;
 
-	if (d->known)
-		return d;
+	d->exponent = exponent;
+	d->count = 0;
+	d->mean = 0;
 	for (int64 i = 0; !end; i++)
 	{
 		double		x;
@@ -99,10 +103,26 @@ distribution(WindowObject window)
 		d->count++;
 		d->least = d->count == 1 ? x : Min(d->least, x);
 		d->greatest = d->count == 1 ? x : Max(d->greatest, x);
+		x = ldexp(x, -exponent);
 		d->mean += (x - before) / d->count;
 		squares += (x - before) * (x - d->mean);
 	}
 	d->deviation = d->count > 1 ? sqrt(squares / (d->count - 1)) : 0;
+}
+
+static const Distribution *
+distribution(WindowObject window)
+{
+	Distribution *d = (Distribution *) WinGetPartitionLocalMemory(window, sizeof(Distribution));
+
+	if (d->known)
+		return d;
+	sum_up(window, d, 0);
+
+	/* squares that double has no range for */
+	if (d->count > 0 && d->greatest > d->least &&
+		!(d->deviation > 0 && d->deviation < INFINITY))
+		sum_up(window, d, ilogb(Max(fabs(d->least), fabs(d->greatest))));
 	d->known = true;
 	return d;
 }
@@ -148,7 +168,8 @@ SQL_FUNCTION(zscore_score)
 
 	if (!current_distance(window, &x))
 		PG_RETURN_NULL();
-	if (!(d->deviation > 0) || isinf(d->deviation))
+	if (!(d->deviation > 0))
 		PG_RETURN_FLOAT8(weight * 0.5);
+	x = ldexp(x, -d->exponent);
 	PG_RETURN_FLOAT8(weight * (0.5 + (d->mean - x) / (6 * d->deviation)));
 }

@@ -12,6 +12,9 @@ SELECT d, minmax_score(d, 3) OVER () AS minmax, zscore_score(d, 3) OVER () AS zs
 SELECT d, minmax_score(d, 3) OVER () AS minmax, zscore_score(d, 3) OVER () AS zscore FROM (VALUES (7.0::float8), (7)) v(d);
 SELECT d, minmax_score(d) OVER () AS minmax, zscore_score(d) OVER () AS zscore FROM (VALUES (1.0::float8), ('NaN'), (NULL), (3)) v(d) ORDER BY d;
 SELECT d, minmax_score(d) OVER () AS minmax, zscore_score(d) OVER () AS zscore FROM (VALUES ('NaN'::float8), (NULL)) v(d) ORDER BY d;
+-- the same of all sizes, squares beyond double's range included
+SELECT size, array_agg(round(z::numeric, 6) ORDER BY z DESC) AS zscore
+FROM (SELECT size, zscore_score(n * size) OVER (PARTITION BY size) AS z FROM unnest('{5e-324,1e-200,1,1e160,5e307}'::float8[]) size, unnest('{-3,0,2,3}'::int[]) n) x GROUP BY size ORDER BY size;
 SELECT minmax_score(d) OVER () AS minmax FROM (VALUES (1.0::float8)) v(d) WHERE false;
 SELECT d, minmax_score(d) OVER () AS minmax FROM (VALUES (-1.7e308::float8), (0), (1.7e308)) v(d);
 SELECT p, d, minmax_score(d) OVER (PARTITION BY p) AS minmax, rrf_score(1, 1) OVER (PARTITION BY p ORDER BY d) AS rrf FROM (VALUES (1, 1.0::float8), (1, 3), (2, 10), (2, 30), (2, 20)) v(p, d) ORDER BY p, d;
