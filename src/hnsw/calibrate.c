@@ -436,6 +436,7 @@ search_for(Measurement *measurement, const Asked *asked, int few,
 	graph_search_begin(search, 0, starts, count);
 	if (asked->itself != NO_SLOT)
 		graph_search_leave_out(search, asked->itself);
+	hnsw_add_scattered(&measurement->store, search, HNSW_SCATTERED_STARTS);
 	for (int i = 0; i < HNSW_CALIBRATED_EFS; i++)
 	{
 		int			found[HNSW_CALIBRATED_KS];

@@ -180,6 +180,43 @@ sweep(PageStore *store, GraphSearch *search, int ef, bool lead_on, uint32 most)
 	return done == blocks;
 }
 
+/* Pages that are looked at for each of the elements: others have none, or keep values */
+#define PAGES_PER_START	2
+
+void
+hnsw_add_scattered(PageStore *store, GraphSearch *search, int width)
+{
+	const IndexColumn *column = &store->index->codec.column;
+	GraphId		starts[HNSW_SCATTERED_STARTS];
+	int			wanted = Min(HNSW_SCATTERED_STARTS, width);
+	int			count = 0;
+	BlockNumber blocks;
+	uint64		step;
+	uint64		at = 0;
+	GraphId    *ids;
+
+	if (!column->traits->product || column->type->kind != COLUMN_SPARSEVEC)
+		return;
+	blocks = RelationGetNumberOfBlocks(store->relation);
+	step = scattered_stride(blocks);
+	ids = (GraphId *) palloc(store->index->shape.base.per_page * sizeof(GraphId));
+	for (uint64 done = 0;
+		 count < wanted && done < Min(blocks, (uint64) wanted * PAGES_PER_START);
+		 done++)
+	{
+		/* a twin would only be where its head is */
+		if (at != META_BLOCK &&
+			page_store_elements(store, (BlockNumber) at, NODE_TWIN, ids) > 0)
+			starts[count++] = ids[0];
+		at = (at + step) % blocks;
+		if (done + BLOCKS_AHEAD < blocks)
+			map_prefetch(store->map,
+						 (BlockNumber) ((at + (BLOCKS_AHEAD - 1) * step) % blocks));
+	}
+	pfree(ids);
+	graph_search_add(search, starts, count, true, width);
+}
+
 /* Why has a walk, or a look at all elements, ended before it was done?  If it has. */
 static bool
 at_limit(HnswScan *scan)
@@ -265,6 +302,8 @@ search_base(HnswScan *scan, const GraphId *starts, int count)
 	if (mode == FILTER_HOPS)
 		graph_search_add(scan->search, scan->filter->seeds,
 						 scan->filter->seed_count, true, scan->width);
+	else
+		hnsw_add_scattered(&scan->store, scan->search, scan->width);
 	graph_search_run(scan->search, scan->width);
 
 	/* it takes many to say that nothing leads anywhere */

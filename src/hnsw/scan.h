@@ -45,6 +45,22 @@ hnsw_walk_width(const Codec *codec, int ef)
 	return codec->column.type->kind == COLUMN_SPARSEVEC ? ef * 4 : ef * 2 + ef / 2;
 }
 
+/*
+ * Inner products of sparse values: tight clusters have few dimensions in common, so
+ * most products between them are 0 or small, and the way down ends in a wrong one,
+ * from which no step leads on.  So a walk among them begins, besides where the way
+ * down has led, at so many elements from all over the index; fewer where it keeps
+ * fewer.  README.md, "Inner product", has what that finds, and what it costs.
+ */
+#define HNSW_SCATTERED_STARTS	64
+
+/*
+ * Let them take part in a search at level 0, for width candidates, that has begun and
+ * not been run; nothing, where values are of another type or metric.  Locks pages,
+ * one at a time, the same ones for each query.
+ */
+extern void hnsw_add_scattered(PageStore *store, GraphSearch *search, int width);
+
 /* A candidate whose true distance is at least low, and at most high */
 typedef struct Candidate
 {
