@@ -31,6 +31,7 @@ DECLARE
 	past int;
 	statement text;
 	found float8[];
+	nearest float8[];
 	expected float8[];
 	ids bigint;
 	hits bigint := 0;
@@ -45,12 +46,13 @@ BEGIN
 		PERFORM set_config(kind || '.rerank', settings[3], true);
 	END IF;
 	FOR q IN EXECUTE format('SELECT n, quote_literal(%1$s) || ''::'' || CASE pg_typeof(%1$s)::text WHEN ''bit'' THEN ''bit(48)'' ELSE pg_typeof(%1$s)::text END AS value FROM queries WHERE %1$s IS NOT NULL', value) LOOP
+		EXECUTE format('SELECT array_agg(d ORDER BY d) FROM (SELECT (%1$s %2$s %4$s) + 0 AS d FROM items WHERE %1$s IS NOT NULL AND (%3$s)) x',
+			value, operator, CASE WHEN condition = 'true' THEN 'true' ELSE regexp_replace(replace(condition, 'Q', q.value), '^(.*) < ', '(\1) + 0 < ') END, q.value) INTO nearest;
 		FOREACH most IN ARRAY '{1,10,30,101,600,5000}'::int[] LOOP
 			past := CASE WHEN q.n % 2 = 0 THEN most / 3 ELSE 0 END;
 			statement := format('SELECT id, %1$s %2$s %6$s AS d FROM items WHERE %3$s ORDER BY %1$s %2$s %6$s LIMIT %4$s OFFSET %5$s', value, operator, replace(condition, 'Q', q.value), most, past, q.value);
 			EXECUTE 'SELECT array_agg(d ORDER BY n), count(*) - count(DISTINCT id) FROM (SELECT row_number() OVER () AS n, * FROM (' || statement || ') x) x' INTO found, ids;
-			EXECUTE format('SELECT array_agg(d) FROM (SELECT (%1$s %2$s %6$s) + 0 AS d FROM items WHERE %1$s IS NOT NULL AND (%3$s) ORDER BY 1 LIMIT %4$s OFFSET %5$s) x',
-				value, operator, CASE WHEN condition = 'true' THEN 'true' ELSE regexp_replace(replace(condition, 'Q', q.value), '^(.*) < ', '(\1) + 0 < ') END, most, past, q.value) INTO expected;
+			expected := nearest[past + 1:past + most];
 			searches := searches + 1;
 			twice := twice + ids;
 			disorder := disorder + (SELECT count(*) FROM generate_subscripts(found, 1) i WHERE found[i] < found[i - 1]);
