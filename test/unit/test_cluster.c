@@ -509,6 +509,20 @@ test_extreme_rows(void **state)
 	free(centroids);
 }
 
+/* The nearest of k centroids to each of themselves, by a panel of one level */
+static void
+nearest_of_themselves(const float *centroids, size_t k, size_t dims,
+					  uint32_t *number, float *distance)
+{
+	CentroidPanel *panel;
+
+	arena_begin();
+	panel = centroid_panel_create(&host, centroids, k, dims, false);
+	centroid_panel_nearest(panel, &host, centroids, k, number, distance);
+	centroid_panel_free(&host, panel);
+	arena_end();
+}
+
 /* Centroids at the ends of float, and such that are not finite */
 static void
 test_extreme_centroids(void **state)
@@ -519,7 +533,6 @@ test_extreme_centroids(void **state)
 	float	   *centroids;
 	uint32_t	number[40];
 	float		distance[40];
-	CentroidPanel *panel;
 
 	use_level(state);
 	centroids = malloc(k * dims * sizeof(float));
@@ -528,11 +541,7 @@ test_extreme_centroids(void **state)
 		seed_random(s);
 		for (size_t i = 0; i < k * dims; i++)
 			centroids[i] = (random_bits() & 1 ? 1 : -1) * sizes[s];
-		arena_begin();
-		panel = centroid_panel_create(&host, centroids, k, dims, false);
-		centroid_panel_nearest(panel, &host, centroids, k, number, distance);
-		centroid_panel_free(&host, panel);
-		arena_end();
+		nearest_of_themselves(centroids, k, dims, number, distance);
 		for (size_t j = 0; j < k; j++)
 		{
 			assert_true(distance[j] == 0);
@@ -546,11 +555,7 @@ test_extreme_centroids(void **state)
 	for (size_t i = 0; i < k * dims; i++)
 		centroids[i] = (random_bits() & 1 ? 1 : -1) *
 			ldexpf(1, (int) (i / dims * 6) - 120 + (int) (i % dims));
-	arena_begin();
-	panel = centroid_panel_create(&host, centroids, k, dims, false);
-	centroid_panel_nearest(panel, &host, centroids, k, number, distance);
-	centroid_panel_free(&host, panel);
-	arena_end();
+	nearest_of_themselves(centroids, k, dims, number, distance);
 	for (size_t j = 0; j < k; j++)
 		assert_true(distance[j] <= 1e-6 * (inner(centroids + k / 2 * dims, centroids + k / 2 * dims, dims) +
 										   inner(centroids + j * dims, centroids + j * dims, dims)));
@@ -558,11 +563,7 @@ test_extreme_centroids(void **state)
 	/* nonsense in, some number out */
 	centroids[0] = NAN;
 	centroids[dims] = INFINITY;
-	arena_begin();
-	panel = centroid_panel_create(&host, centroids, k, dims, false);
-	centroid_panel_nearest(panel, &host, centroids, k, number, distance);
-	centroid_panel_free(&host, panel);
-	arena_end();
+	nearest_of_themselves(centroids, k, dims, number, distance);
 	for (size_t j = 0; j < k; j++)
 		assert_true(number[j] < k && distance[j] >= 0);
 	free(centroids);
