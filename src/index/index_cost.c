@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "nodes/primnodes.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "utils/float.h"
 #include "utils/selfuncs.h"
@@ -146,6 +147,15 @@ index_path_costs(PlannerInfo *root, IndexPath *path, const ScanTimes *times,
 	double		farthest;
 	double		time;
 	Cost		run;
+
+	/*
+	 * PostgreSQL asks whether a worker can evaluate a path's conditions, but not
+	 * its order: of a value that comes from outside of the query (LATERAL), a
+	 * worker has none.
+	 */
+	if (path->path.parallel_safe)
+		path->path.parallel_safe =
+			is_parallel_safe(root, (Node *) path->indexorderbys);
 
 	if (wanted > 0)
 		rows = Max(rows * share, Min(rows, root->limit_tuples));

@@ -64,7 +64,8 @@ extern int	index_path_filters(PlannerInfo *root, const IndexPath *path,
 /*
  * amcostestimate's results from a scan's times.  PostgreSQL takes a part of the
  * rows to cost a part of the total; where it is known how many rows the query
- * wants from this path, the total is such that this part is right.
+ * wants from this path, the total is such that this part is right.  The path is no
+ * longer one for workers if what it orders by is not.
  */
 extern void index_path_costs(PlannerInfo *root, IndexPath *path,
 							 const ScanTimes *times, Cost *startup_cost,

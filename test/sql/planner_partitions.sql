@@ -169,3 +169,31 @@ SELECT pp_wrong('pp_hash', 10), pp_wrong('pp_hash', 200);
 
 DROP TABLE pp_one, pp_hash, pp_list, pp_parent, pp_child;
 DROP FUNCTION pp_wrong, pp_all;
+-- a value from outside of the query is not known to a worker: no search by it runs in one
+CREATE TABLE outside (id int, v vector(3), s sparsevec(3)) PARTITION BY HASH (id);
+CREATE TABLE outside_0 PARTITION OF outside FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE outside_1 PARTITION OF outside FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO outside SELECT i, ARRAY[i % 7, i % 11, i % 13]::vector, ARRAY[i % 7, i % 11, i % 13]::vector::sparsevec FROM generate_series(1, 100) i;
+CREATE FUNCTION from_outside(am text, column_name text, OUT workers boolean, OUT rows bigint) LANGUAGE plpgsql
+SET enable_seqscan = off SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_table_scan_size = 0 AS $$
+DECLARE
+	type text := CASE column_name WHEN 'v' THEN 'vector' ELSE 'sparsevec' END;
+	query text;
+	line text;
+BEGIN
+	query := format('SELECT q.o, x.id FROM unnest(%L::%s[]) WITH ORDINALITY q (e, o), LATERAL (SELECT id, %3$I %4$s q.e AS d FROM outside ORDER BY %3$I %4$s q.e LIMIT 3) x',
+		CASE type WHEN 'vector' THEN '{"[1,2,3]","[4,5,6]"}' ELSE '{"{1:1,2:2}/3","{3:1}/3"}' END, type, column_name, CASE type WHEN 'vector' THEN '<->' ELSE '<#>' END);
+	EXECUTE format('CREATE INDEX outside_index ON outside USING %s (%I %s)', am, column_name, CASE type WHEN 'vector' THEN 'vector_l2_ops' ELSE 'sparsevec_ip_ops' END);
+	workers := false;
+	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+		workers := workers OR line LIKE '%Gather%';
+	END LOOP;
+	EXECUTE format('SELECT count(*) FROM (%s) x', query) INTO rows;
+	DROP INDEX outside_index;
+END $$;
+SET client_min_messages = error;
+SELECT am, f.* FROM unnest('{hnsw,ivfflat,ivfpq,ivfrabitq,flat,sparse_inverted}'::text[]) am, from_outside(am, CASE am WHEN 'sparse_inverted' THEN 's' ELSE 'v' END) f;
+
+DROP TABLE outside;
+DROP FUNCTION from_outside;
+RESET client_min_messages;
