@@ -191,6 +191,7 @@ hnsw_add_scattered(PageStore *store, GraphSearch *search, int width)
 	int			wanted = Min(HNSW_SCATTERED_STARTS, width);
 	int			count = 0;
 	BlockNumber blocks;
+	uint64		pages;
 	uint64		step;
 	uint64		at = 0;
 	GraphId    *ids;
@@ -198,20 +199,21 @@ hnsw_add_scattered(PageStore *store, GraphSearch *search, int width)
 	if (!column->traits->product || column->type->kind != COLUMN_SPARSEVEC)
 		return;
 	blocks = RelationGetNumberOfBlocks(store->relation);
+	pages = Min(blocks, (uint64) wanted * PAGES_PER_START);
 	step = scattered_stride(blocks);
 	ids = (GraphId *) palloc(store->index->shape.base.per_page * sizeof(GraphId));
-	for (uint64 done = 0;
-		 count < wanted && done < Min(blocks, (uint64) wanted * PAGES_PER_START);
-		 done++)
+	for (uint64 done = 0; done < pages && count < wanted; done++)
 	{
+		CHECK_FOR_INTERRUPTS();
+		if (done + BLOCKS_AHEAD < pages)
+			map_prefetch(store->map,
+						 (BlockNumber) ((at + BLOCKS_AHEAD * step) % blocks));
+
 		/* a twin would only be where its head is */
 		if (at != META_BLOCK &&
 			page_store_elements(store, (BlockNumber) at, NODE_TWIN, ids) > 0)
 			starts[count++] = ids[0];
 		at = (at + step) % blocks;
-		if (done + BLOCKS_AHEAD < blocks)
-			map_prefetch(store->map,
-						 (BlockNumber) ((at + (BLOCKS_AHEAD - 1) * step) % blocks));
 	}
 	pfree(ids);
 	graph_search_add(search, starts, count, true, width);
