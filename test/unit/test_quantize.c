@@ -24,6 +24,7 @@
  * Arrays lie where reading past either end is caught: in malloc blocks of
  * their size, for the AddressSanitizer, and before pages that cannot be read.
  */
+#include "cases.h"
 #include "codes.h"
 #include "levels.h"
 #include "random.h"
@@ -1162,7 +1163,7 @@ test_accuracy(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
 	{
 		Accuracy	a = measure(cases[i].n, cases[i].bits, cases[i].way,
-								cases[i].nearness, 2000);
+								cases[i].nearness, CASES(2000));
 
 		if (getenv("VERBOSE"))
 			printf("dims %zu bits %d way %d: error %.5f bias %+.6f +- %.6f\n",
@@ -1214,9 +1215,9 @@ recall(size_t n, int bits, size_t keep, bool flat)
 {
 	enum
 	{
-		ROWS = 2000,
+		CLUSTERS = CASES(20),
+		ROWS = 100 * CLUSTERS,
 		QUERIES = 40,
-		CLUSTERS = 20,
 		K = 10
 	};
 	size_t		bytes = rabitq_code_bytes(n, bits);

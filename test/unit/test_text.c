@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "cases.h"
 #include "bits.h"
 #include "math/text/text.h"
 
@@ -243,7 +244,7 @@ test_decimal_lengths(void **state)
 }
 
 #ifndef RANDOM_DECIMALS
-#define RANDOM_DECIMALS 3000000
+#define RANDOM_DECIMALS CASES(3000000)
 #endif
 
 static void
@@ -708,7 +709,7 @@ test_dense_text_round_trip(void **state)
 
 	(void) state;
 	random_state = 8;
-	for (int round = 0; round < 3000; round++)
+	for (int round = 0; round < CASES(3000); round++)
 	{
 		int			n = 1 + (int) (random_bits() % MAX_DIMS);
 		size_t		len = 0;
