@@ -88,7 +88,7 @@ BEGIN
 END $$;
 SELECT condition, found(condition) > 0.95 AS enough FROM unnest('{true,half,k < 350,k < 350 AND half,k = 17,area = 1,area = 2}'::text[]) condition;
 -- nodes with as many neighbours as can be
-CREATE TABLE fewer AS SELECT * FROM many WHERE id <= 3000;
+CREATE TABLE fewer AS SELECT * FROM many WHERE id <= 1500;
 CREATE INDEX ON fewer USING hnsw (v vector_ip_ops, k) WITH (m = 100, ef_construction = 200);
 SELECT condition, r.index, r.rows, r.disorder, r.twice FROM unnest('{k < 350,k < 550,k = 17}'::text[]) condition, nearest('fewer', 'v', '<#>', 'SELECT v FROM fewer WHERE id = 7', 200, condition) r;
 DROP TABLE fewer;

@@ -18,6 +18,10 @@ CREATE TABLE uniform AS SELECT i AS id, i % 10 AS category, v, v::halfvec(16) AS
 CREATE TABLE clustered AS SELECT i AS id, (SELECT array_agg(3 * sin(i / 200 * j * 1.3) + random()) FROM generate_series(1, 16) j)::vector(16) AS v FROM generate_series(1, 10000) i;
 -- without the empty pages that some versions have at the end, so that samples are the same
 VACUUM (FULL, ANALYZE) uniform, clustered;
+-- of which many indexes are made: of one of vector_test.part rows (test/README.md)
+CREATE TABLE uniform_part AS SELECT * FROM uniform WHERE id <= 10000 / coalesce(current_setting('vector_test.part', true), '1')::int;
+CREATE TABLE clustered_part AS SELECT * FROM clustered WHERE id <= 10000 / coalesce(current_setting('vector_test.part', true), '1')::int;
+VACUUM (FULL, ANALYZE) uniform_part, clustered_part;
 
 -- ratio: of the rows expected and those that are there, for a radius that this part of the rows is within
 CREATE FUNCTION ratios(method text, relation text, class text, value text, operator text, part float8, OUT range float8, OUT sphere float8, OUT outside float8) LANGUAGE plpgsql AS $$
@@ -42,6 +46,7 @@ CREATE FUNCTION right_about(ratio float8, part float8) RETURNS boolean LANGUAGE 
 	SELECT ratio BETWEEN 1 / allowed AND allowed FROM (SELECT CASE WHEN part > 0.3 THEN 1.25 WHEN part > 0.03 THEN 1.7 ELSE 4 END AS allowed) x $$;
 CREATE FUNCTION wrong(method text, relation text, class text, value text, operator text, OUT estimates bigint, OUT wrong text) LANGUAGE plpgsql AS $$
 BEGIN
+	relation := relation || '_part';
 	EXECUTE format('CREATE INDEX estimate_index ON %s USING %s (%s %s)', relation, method, value, class);
 	SELECT count(*), string_agg(format('%s: %s', part, r), '; ') FILTER (WHERE NOT right_about(range, part) OR range <> sphere OR NOT right_about(outside, 1 - part))
 		INTO estimates, wrong

@@ -111,7 +111,8 @@ BEGIN
 	RETURN false;
 END $$;
 -- Every shape with every index, by the defaults and with every other plan
--- discouraged: those that an index is used for, or whose answer it changes
+-- discouraged: those that an index is used for, or whose answer it changes. Of the
+-- shapes, each index has one of vector_test.part (test/README.md)
 CREATE FUNCTION every_shape() RETURNS TABLE (indexes bigint, shapes bigint, wrong text) LANGUAGE plpgsql AS $$
 DECLARE
 	i indexes;
@@ -120,6 +121,7 @@ DECLARE
 	statement text;
 	expected text[];
 	k int;
+	part int := coalesce(current_setting('vector_test.part', true), '1');
 BEGIN
 	indexes := 0;
 	shapes := 0;
@@ -138,12 +140,13 @@ BEGIN
 					SET LOCAL enable_hashjoin = off;
 				END IF;
 				FOR s IN SELECT * FROM planner_exact.shapes ORDER BY n LOOP
+					shapes := shapes + (k = 0)::int;
+					CONTINUE WHEN (s.n + indexes - (k > 0)::int) % part <> 0;
 					statement := replace(replace(s.shape, '{d}', 't.{v} {o} {q}'), '{v}', i."column");
 					statement := replace(replace(replace(statement, '{t}', relation), '{o}', i.operator), '{q}', i.value);
 					statement := replace(replace(statement, '{r}', i.radius), '{z}', i.zero);
 					IF k = 0 THEN
 						expected[s.n] := rows_of(statement);
-						shapes := shapes + 1;
 					ELSIF uses_index(statement) THEN
 						wrong := wrong || format('%s %s %s: index used%s', i.method, i.class, statement, E'\n');
 					ELSIF rows_of(statement) IS DISTINCT FROM expected[s.n] THEN
