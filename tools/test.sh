@@ -271,8 +271,25 @@ same_files()
 	echo "ok 2 - $3: the control file and the scripts are installed"
 }
 
-# elsewhere BIN DIR [VPATH=...]: a build in the empty folder DIR links what a build
-# in the sources links, installs what that installs, and runs its tests.
+# objects_of DIR: take the objects of a build in DIR, all but one of each folder. What
+# is left to compile shows that each folder's sources are found; how the others are
+# compiled is known from that build.
+objects_of()
+{
+	local object folder=
+
+	while IFS= read -r object; do
+		if [ "${object%/*}" = "$folder" ]; then
+			mkdir -p "$folder"
+			cp "$1/$object" "$object"
+		fi
+		folder=${object%/*}
+	done < <(cd "$1" && find src -name '*.o' | sort)
+}
+
+# elsewhere BIN DIR [VPATH=...]: a build in the folder DIR, which is empty or has
+# objects, links what a build in the sources links, installs what that installs, and
+# runs its tests.
 elsewhere()
 (
 	local bin=$1 dir=$2 src
@@ -287,17 +304,24 @@ elsewhere()
 	echo "ok 3 - ${1:-a Makefile elsewhere}: tests are found from there"
 )
 
-# from_zip BIN DIR: the zip of a release (make dist), unpacked into the empty folder
-# DIR, builds and installs what a build in the sources does.
+# from_zip BIN DIR BUILT: the zip of a release (make dist), unpacked into the empty
+# folder DIR, has all sources; with objects of the build in BUILT, it builds and
+# installs what a build in the sources does.
 from_zip()
 (
-	local bin=$1 dir=$2 zip
+	local bin=$1 dir=$2 built=$3 zip f lost=0
 	mkdir -p "$dir" && cd "$dir" || exit
 	zip=$("$TOP/tools/dist.sh" -w "$dir") &&
 		unzip -q "$zip" && cd "$(basename "$zip" .zip)" || exit
+	while IFS= read -r f; do
+		[ ! -f "$TOP/$f" ] || cmp "$TOP/$f" "$f" || lost=1
+	done < <(git -C "$TOP" ls-files --cached --others --exclude-standard src sql Makefile vector.control tools/targets.mk)
+	[ "$lost" = 0 ] || exit
+	objects_of "$built"
 	make -s -j"$(nproc)" PG_CONFIG="$bin/pg_config" COPT=-O0 &&
 		make -s PG_CONFIG="$bin/pg_config" COPT=-O0 DESTDIR="$dir/installed" install || exit
-	same_files "${bin%%/root/*}/src" "$dir/installed" 'the zip of a release'
+	same_files "${bin%%/root/*}/src" "$dir/installed" 'the zip of a release' || exit
+	echo 'ok 3 - the zip of a release: it has all sources'
 )
 
 step_test-vpath()
@@ -310,9 +334,11 @@ step_test-vpath()
 	at_exit "rm -rf '$dir'"
 	server_start "$bin" autovacuum=off
 	tally tap 'VPATH build' elsewhere "$bin" "$dir/vpath" "VPATH=$TOP"
+	mkdir -p "$dir/by_f"
+	(cd "$dir/by_f" && objects_of "$dir/vpath")
 	tally tap 'build by make -f' elsewhere "$bin" "$dir/by_f"
 	# An unpacked zip has no git, and is what one would be made of.
-	[ ! -e "$TOP/.git" ] || tally tap 'build of the zip' from_zip "$bin" "$dir/zip"
+	[ ! -e "$TOP/.git" ] || tally tap 'build of the zip' from_zip "$bin" "$dir/zip" "$dir/vpath"
 	server_stop
 }
 
