@@ -2,8 +2,8 @@
 # tools/README.md says what the scripts do.
 
 TOOLS := $(dir $(lastword $(MAKEFILE_LIST)))
-# The longest first: two run side by side
-STEPS := tap-assert test-asan unit-arm regress tap test-assert unit vectorizer import gpu-build clients generate unit-san fuzz test-vpath
+# The longest first: two run side by side, and what is short at the end keeps both busy
+STEPS := test-asan tap-assert regress test-assert unit-arm tap unit-san test-vpath clients vectorizer fuzz generate unit import gpu-build
 
 # Without PGXS there is nothing to build with, but these targets still help.
 ifeq ($(wildcard $(PGXS)),)
