@@ -63,7 +63,7 @@ case $what in
 			export VALGRIND_LOGS=$out/$t
 			SERVER_KEEP_LOG=$out/$t/server.log
 			SERVER_PROGRAM=$out/postgres
-			server_start "$bin" shared_buffers=32MB autovacuum=off
+			server_start "$bin" shared_buffers=32MB autovacuum=off vector_test.part=3
 			timeout "${VALGRIND_TIMEOUT:-3600}" make -C "${bin%%/root/*}/src" installcheck PG_CONFIG="$bin/pg_config" \
 				REGRESS="$t" ISOLATION= >"$out/$t/out" 2>&1 </dev/null || rc=$?
 			cp "${bin%%/root/*}/src/regression.diffs" "$out/$t/" 2>/dev/null || true

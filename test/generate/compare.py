@@ -11,10 +11,12 @@ PRINTED = 300                   # characters of a line that are printed
 
 
 def shortened(text):
-    """What is printed of a text: the file of a failed case has it whole."""
+    """What is printed of a text, its beginning and its end: the file of a failed case has it whole."""
     lines = str(text).splitlines()
-    cut = [line if len(line) <= PRINTED else f"{line[:PRINTED]}... ({len(line)} characters)" for line in lines[:20]]
-    return "\n".join(cut + ([f"... ({len(lines)} lines)"] if len(lines) > 20 else []))
+    cut = [line if len(line) <= PRINTED else f"{line[:PRINTED]}... ({len(line)} characters)" for line in lines]
+    if len(cut) > 30:
+        cut[10:-20] = [f"... ({len(lines)} lines)"]
+    return "\n".join(cut)
 
 
 class Failure(Exception):
@@ -250,8 +252,8 @@ def compare_nearest(query, promise, plan, expected, rows, statistics):
             wanted += [d for d in best[end:] if same(d, wanted[-1])]
             least += [d for d in indexed[end:] if same(d, least[-1])]
     if by_index and query.nan_first:
-        # Zero vectors would be first in a sort.
-        found = [d for d in found if d is None or not math.isnan(d)]
+        # Zero vectors would be first in a sort; of a null value, all distances are null.
+        found = [d for d in found if d is not None and not math.isnan(d)]
         wanted = least
     got = sorted(found, key=by)
     statistics.found(plan, promise, query, len(rows), len(least))

@@ -71,6 +71,7 @@ class Run:
 
     def step(self, step):
         if isinstance(step, Crash):
+            self.flush_unlogged()
             self.close()
             try:
                 self.server.crash()
@@ -81,6 +82,17 @@ class Run:
             self.query(step)
         else:
             self.statements(step)
+
+    def flush_unlogged(self):
+        """WAL to disk, where there is an unlogged table. Without, PostgreSQL does not start again after an index
+        of it was made in a transaction that was rolled back: its init fork comes back, and its main fork has
+        not gone (RELIABILITY.md)."""
+        cur = self.cursor("a")
+        cur.execute("ROLLBACK")
+        cur.execute("SET synchronous_commit = on")
+        cur.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'")
+        if cur.fetchone()[0] > 0:
+            cur.execute("SELECT pg_logical_emit_message(true, 'flushed', '')")
 
     def count(self, kind):
         self.statistics.history[kind] += 1
