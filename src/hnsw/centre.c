@@ -27,13 +27,12 @@
 #include "math/heap/heap.h"
 #include "storage/heap_value.h"
 #include "storage/page_check.h"
+#include "storage/wait_point.h"
 #include "types/dense.h"
 
 typedef struct Element
 {
 	GraphId		id;
-	ItemPointerData tid;		/* not valid: none, or only in more_tids */
-	SlotId		more_tids;
 	SlotId		kept;			/* its value in half precision */
 	struct varlena *value;		/* NULL: it is nowhere any more */
 	char	   *payload;
@@ -94,8 +93,6 @@ add_element(Elements *elements, GraphId id, const GraphNode *node)
 	}
 	element = &elements->all[elements->count++];
 	element->id = id;
-	element->tid = node->tid;
-	element->more_tids = node->more_tids;
 	element->kept = node->value;
 	element->value = NULL;
 	element->payload = NULL;
@@ -142,12 +139,18 @@ typedef struct RowReader
 	HnswInserter *inserter;
 	HeapValues *values[2];
 	SnapshotData snapshots[2];	/* nearly all are found by the first */
+	ItemPointerData *tids;		/* of an element */
+	int			tid_count;
+	int			tid_room;
 } RowReader;
 
 static void
 reader_begin(RowReader *reader, HnswInserter *inserter, Relation heap)
 {
 	reader->inserter = inserter;
+	reader->tid_count = 0;
+	reader->tid_room = HNSW_TIDS_PER_SLOT;
+	reader->tids = (ItemPointerData *) palloc(reader->tid_room * sizeof(ItemPointerData));
 	InitDirtySnapshot(reader->snapshots[0]);
 	InitNonVacuumableSnapshot(reader->snapshots[1], GlobalVisTestFor(heap));
 	for (int i = 0; i < 2; i++)
@@ -175,32 +178,68 @@ row_value(RowReader *reader, ItemPointer tid)
 	return value;
 }
 
-/* An element's value by the first of its rows that has one; NULL: all are dead */
-static const struct varlena *
-table_value(RowReader *reader, Element *element)
+/* Add TIDs to an array that grows. */
+static void
+add_tids(RowReader *reader, const ItemPointerData *tids, int count)
 {
-	const HnswInserter *inserter = reader->inserter;
+	if (reader->tid_count + count > reader->tid_room)
+	{
+		reader->tid_room = 2 * reader->tid_room + HNSW_TIDS_PER_SLOT;
+		reader->tids = (ItemPointerData *)
+			repalloc_huge(reader->tids,
+						  mul_size(reader->tid_room, sizeof(ItemPointerData)));
+	}
+	memcpy(reader->tids + reader->tid_count, tids, count * sizeof(ItemPointerData));
+	reader->tid_count += count;
+}
+
+/*
+ * The TIDs of an element, as they are now: vacuum may be taking some away, and frees
+ * slots of them while it has the element's page locked.  So that is locked here, and
+ * its rows are read after it.
+ */
+static void
+read_tids(RowReader *reader, const Element *element)
+{
+	HnswInserter *inserter = reader->inserter;
 	const SlotGeometry *geometry = &inserter->index->tids;
-	const struct varlena *value = row_value(reader, &element->tid);
+	GraphNode  *node;
+	Buffer		node_buffer = page_store_lock(&inserter->store, 0, element->id,
+											  BUFFER_LOCK_SHARE, &node);
+	SlotId		id = node->header.state == SLOT_USED ? node->more_tids : NO_SLOT;
 	ChainCheck	chain = {0};
 
-	for (SlotId id = element->more_tids; value == NULL && id != NO_SLOT;)
+	reader->tid_count = 0;
+	if (node->header.state == SLOT_USED)
+		add_tids(reader, &node->tid, 1);
+	while (id != NO_SLOT)
 	{
 		Buffer		buffer = map_read(inserter->store.map,
 									  slot_block(geometry, id));
-		HnswTids	tids;
+		const HnswTids *tids;
 
 		page_lock_below(inserter->relation, buffer, PAGE_TIDS, BUFFER_LOCK_SHARE);
-		tids = *hnsw_check_tids(inserter->relation, inserter->index, buffer, id);
-		UnlockReleaseBuffer(buffer);
+		tids = hnsw_check_tids(inserter->relation, inserter->index, buffer, id);
 		if (chain_cycles(&chain, id))
 			index_damaged(inserter->relation, slot_block(geometry, id),
 						  id % geometry->per_page,
 						  "Its row numbers lead in a circle.");
-		for (int i = 0; i < tids.count && value == NULL; i++)
-			value = row_value(reader, &tids.tids[i]);
-		id = tids.next;
+		add_tids(reader, tids->tids, tids->count);
+		id = tids->next;
+		UnlockReleaseBuffer(buffer);
 	}
+	UnlockReleaseBuffer(node_buffer);
+}
+
+/* An element's value by the first of its rows that has one; NULL: all are dead */
+static const struct varlena *
+table_value(RowReader *reader, const Element *element)
+{
+	const struct varlena *value = NULL;
+
+	read_tids(reader, element);
+	for (int i = 0; i < reader->tid_count && value == NULL; i++)
+		value = row_value(reader, &reader->tids[i]);
 	return value;
 }
 
@@ -330,6 +369,7 @@ learn(HnswInserter *inserter, Relation heap)
 	if (!centre.unknown)
 		return;
 	list_elements(inserter, elements);
+	WAIT_POINT("hnsw learn centre");
 	read_values(inserter, heap, elements, sample);
 	centre.rows = 0;
 	if (sample->count < HNSW_LEARN_ROWS / 2)

@@ -55,6 +55,13 @@
 #define HELD_BACK_IN_RANGE	7
 #define FIRST_IN_RANGE		2
 
+/*
+ * The key (topk_key) of an infinite distance, which that of no number is above.  Where
+ * the operator's sums overflow, estimates do not tell: such elements are met among
+ * others, and say nothing of how far the walk has come.
+ */
+#define INFINITELY_FAR		topk_key(INFINITY)
+
 /* Rows for which a search begins that is to find a declared recall of them */
 #define DECLARED_ROWS	10
 
@@ -366,7 +373,8 @@ count_outside(const HnswScan *scan)
 	int			count = 0;
 
 	for (int i = 0; i < scan->results.count; i++)
-		count += scan->results.results[i].low > scan->common.target.bound;
+		count += scan->results.results[i].low > scan->common.target.bound &&
+			scan->results.results[i].low < INFINITELY_FAR;
 	return count;
 }
 
@@ -417,7 +425,8 @@ further_quota(const HnswScan *scan, int *found)
 	*found = 0;
 	if (scan->recall == 0 || scan_target_bounded(&scan->common.target))
 		/* larger steps the farther out, so that their number is small */
-		return Max(scan->ef, (int) Min(scan->returned_ever / 2, HNSW_MAX_EF_SEARCH));
+		return Max(scan->ef, (int) Min((scan->returned_ever + scan->passed_by) / 2,
+									   HNSW_MAX_EF_SEARCH));
 	quota = (int) Min(Max(scan->returned_ever, DECLARED_ROWS), HNSW_MAX_EF_SEARCH);
 	rows = (double) scan->returned_ever + quota;
 	*found = Max(hnsw_ef_for(&scan->index->calibration, scan->recall, rows) -
@@ -506,6 +515,7 @@ static int
 walk_on(IndexScanDesc desc, int ef, int quota)
 {
 	HnswScan   *scan = (HnswScan *) desc->opaque;
+	int			count;
 
 	/* at the limit, what has been met already is all there is */
 	if (!at_limit(scan))
@@ -514,7 +524,9 @@ walk_on(IndexScanDesc desc, int ef, int quota)
 		if (!scan->added_all && scan->search->best.count < ef)
 			add_all(scan, ef);
 	}
-	return collect(scan, desc, ef, quota);
+	count = collect(scan, desc, ef, quota);
+	scan->exhausted = count == 0;
+	return count;
 }
 
 /*
@@ -538,7 +550,9 @@ walk_ahead(IndexScanDesc desc, int quota, int found)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		count = walk_on(desc, Max(scan->ef, scan->results.count / 2), quota);
+		count = walk_on(desc, Max(Max(scan->ef, scan->results.count / 2),
+								  (int) Min(scan->passed_by / 2, HNSW_MAX_EF_SEARCH)),
+						quota);
 		if (count_outside(scan) >= scan->ef)
 		{
 			scan->quota = PG_INT32_MAX;
@@ -701,6 +715,17 @@ first_in_order(IndexScanDesc desc)
 	return false;
 }
 
+/*
+ * Is what is left of the results infinitely far away, or has it no distance, so that in
+ * strict order all else that there is comes first?
+ */
+static bool
+wait_for_others(const HnswScan *scan)
+{
+	return scan->results.results[0].low >= INFINITELY_FAR && !scan->exhausted &&
+		strict_order(scan) && hnsw_iterative_scan != ITERATIVE_OFF;
+}
+
 /* Make the next result scan->last; false if there is none in this batch. */
 static bool
 next_result(IndexScanDesc desc)
@@ -715,6 +740,13 @@ next_result(IndexScanDesc desc)
 		CHECK_FOR_INTERRUPTS();
 		if (first->low > scan->common.target.bound)
 		{
+			if (first->low >= INFINITELY_FAR)
+			{
+				candidates_pop(&scan->results);
+				scan->passed_by++;
+				continue;
+			}
+
 			/* where something was inside, there may be more */
 			if (is_share(scan) && scan->returned_ever > 0)
 				return false;
@@ -722,6 +754,8 @@ next_result(IndexScanDesc desc)
 			scan->results.count = 0;
 			return false;
 		}
+		if (wait_for_others(scan))
+			return false;
 		if (!first_in_order(desc))
 			continue;
 		if (first->low != first->high &&
@@ -767,7 +801,7 @@ peek(IndexScanDesc desc)
 
 	if (scan->tid_next < scan->tid_count)
 		return scan->last.low;
-	return scan->results.count > 0 && scan->quota > 0
+	return scan->results.count > 0 && scan->quota > 0 && !wait_for_others(scan)
 		? scan->results.results[0].low : PG_UINT64_MAX;
 }
 
@@ -814,6 +848,8 @@ forget(IndexScanDesc desc)
 	HnswScan   *scan = (HnswScan *) desc->opaque;
 
 	scan->beyond = false;
+	scan->exhausted = false;
+	scan->passed_by = 0;
 	scan->batch = 0;
 	scan->quota = 0;
 	scan->returned_ever = 0;

@@ -88,6 +88,8 @@ typedef struct HnswScan
 	bool		added_all;		/* all (that fulfil the conditions) are found */
 
 	bool		beyond;			/* what is left is farther than wanted */
+	bool		exhausted;		/* a walk that went on has found nothing */
+	uint64		passed_by;		/* results outside of a range that were infinitely far */
 	int			ef;
 	int			full_ef;		/* more than ef, until more than a share is wanted */
 	int			width;			/* hnsw_walk_width of ef */

@@ -127,4 +127,28 @@ SET enable_seqscan = on;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM many_queries WHERE n = nearest_id(v);
 SELECT count(*) FROM many_queries WHERE n = nearest_id(v);
 
+-- distances that are infinite end no range, wherever the walk meets them, and come last
+SET max_parallel_workers_per_gather = 0;
+SET enable_seqscan = off;
+SET vector.enable_exact_scan = off;
+SET hnsw.ef_search = 10;
+CREATE TABLE far AS SELECT i AS id, format('[%s,%s]', cos(i) * s, sin(i) * s)::vector(2) AS v FROM (SELECT i, CASE WHEN i % 6 = 0 THEN 3e38 ELSE 1 END AS s FROM generate_series(1, 1800) i) x;
+CREATE INDEX ON far USING hnsw (v vector_l2_ops);
+CREATE INDEX ON far USING hnsw (v vector_cosine_ops);
+CREATE FUNCTION far_rows(mode text, operator text, query text, range text, OUT expected bigint, OUT came bigint, OUT twice bigint, OUT disorder bigint, OUT index boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	distance text := format('v %s %L', operator, query);
+	statement text := format('SELECT id, %1$s AS d FROM far %2$s ORDER BY %1$s LIMIT 10000', distance, 'WHERE ' || distance || ' ' || nullif(range, ''));
+BEGIN
+	PERFORM set_config('hnsw.iterative_scan', mode, true);
+	EXECUTE format('SELECT count(*) FROM far WHERE (%s) + 0 %s', distance, coalesce(nullif(range, ''), '< ''NaN''')) INTO expected;
+	EXECUTE format('SELECT count(*), count(*) - count(DISTINCT id), count(*) FILTER (WHERE d < before) FROM (SELECT id, d, lag(d) OVER () AS before FROM (%s) x) y WHERE d < ''NaN''', statement) INTO came, twice, disorder;
+	index := (SELECT bool_or(line LIKE '%Index Scan%') FROM plan_of(statement) line);
+END $$;
+-- in strict order a few may be dropped, as ever
+SELECT mode, operator, query, range, expected, expected - came <= CASE mode WHEN 'relaxed_order' THEN 0 ELSE expected / 50 END AS "all", twice, CASE mode WHEN 'strict_order' THEN disorder END AS disorder, index
+FROM unnest('{strict_order,relaxed_order}'::text[]) mode,
+	(VALUES ('<->', '[1,2]', ''), ('<->', '[1,2]', '< 1e30'), ('<->', '[1,2]', '<= ''Infinity'''), ('<=>', '[-3e38,3e38]', '< 3'), ('<=>', '[1,2]', '< 1.5')) q (operator, query, range),
+	far_rows(mode, operator, query, range) ORDER BY 1, 2, 3, 4;
+
 DROP SCHEMA hnsw_scan CASCADE;

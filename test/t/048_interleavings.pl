@@ -159,6 +159,30 @@ foreach my $kind (wanted(qw(hnsw hnsw_filter hnsw_sparse)))
 }
 
 # ---------------------------------------------------------------------------
+# hnsw: the centre of an index that was made before its rows is learnt from rows whose
+# numbers vacuum takes away meanwhile, with the slots that they are in
+
+if (grep { $_ eq 'hnsw_filter' } wanted('hnsw_filter'))
+{
+	$node->safe_psql('postgres', q{
+		CREATE TABLE learnt (id int, v vector(8)) WITH (autovacuum_enabled = off);
+		CREATE INDEX learnt_i ON learnt USING hnsw (v vector_l2_ops);
+		INSERT INTO learnt SELECT i, CASE WHEN i <= 100 THEN '[1,2,3,4,5,6,7,8]' ELSE (SELECT array_agg(sin(i * j)) FROM generate_series(1, 8) j)::vector END FROM generate_series(1, 127) i;
+		DELETE FROM learnt WHERE id <= 100 AND id <> 10;});
+	my $lock = close_gate($node);
+	@sessions = ();
+	my $first = begin('learn', "SET vector.wait_point = 'hnsw learn centre'; INSERT INTO learnt VALUES (128, '[8,7,6,5,4,3,2,1]');");
+	is(waits($first), 'advisory', 'an insertion learns the centre');
+	my $vacuum_learnt = begin('vacuum_learnt', 'VACUUM (INDEX_CLEANUP on, TRUNCATE off) learnt;');
+	is(waits($vacuum_learnt), 'nothing', 'vacuum has taken row numbers away');
+	open_gate($lock);
+	is(finish_psql($_), '', "$_->{name}: no error") foreach @sessions;
+	is($node->safe_psql('postgres', q{SELECT * FROM vector_index_check('learnt_i', heapallindexed => true)}), '', 'the index is sound');
+	is($node->safe_psql('postgres', q{SET enable_seqscan = off; SET hnsw.iterative_scan = relaxed_order; SELECT count(*) FROM (SELECT id FROM learnt ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x}), '29', 'all rows are found');
+	$node->safe_psql('postgres', 'DROP TABLE learnt');
+}
+
+# ---------------------------------------------------------------------------
 # Inverted files: a page leaves its list while an insertion holds its number, or a scan
 # is on its way there; two insertions claim a page for the same place
 
